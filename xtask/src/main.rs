@@ -1,0 +1,187 @@
+//! Set-up and tasks of this repository; `cargo xtask help` lists them.
+
+#![forbid(unsafe_code)]
+#![warn(clippy::pedantic)]
+
+mod adapter;
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::Path;
+use std::process::{self, Command};
+
+const USAGE: &str = "\
+Usage: cargo xtask <task>
+
+Tasks:
+  demo             normalize real activations and check the results
+  test [args..]    run the tests; the arguments go to `cargo test --workspace`
+  bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
+  help             print this text
+
+Every task needs a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
+system's package manager, as root or through sudo; the commands are printed.
+";
+
+/// Where the demo writes, relative to the root of the repository.
+const DEMO_FOLDER: &str = "target/demo";
+
+/// What the demo shows, and the arguments of the `normalize` example for it.
+const DEMO: [(&str, &str); 2] = [
+    (
+        "layer norm of the activations of a sentence encoder (MiniLM)",
+        "layer-norm --input examples/data/minilm-layer5-output.safetensors \
+         --output target/demo/layer-norm.safetensors --eps 1e-12 --check",
+    ),
+    (
+        "batch norm of handwritten digits, in training",
+        "batch-norm --input examples/data/digits-batch-norm.safetensors \
+         --output target/demo/batch-norm.safetensors --training --check",
+    ),
+];
+
+fn main() {
+    let mut args = env::args_os().skip(1);
+    let task = args.next().unwrap_or_else(|| "help".into());
+    let args: Vec<OsString> = args.collect();
+    let code = match (task.to_str(), args.is_empty()) {
+        (Some("help" | "-h" | "--help"), _) => {
+            print!("{USAGE}");
+            Ok(0)
+        }
+        (Some("demo"), true) => demo(),
+        (Some("test"), _) => test(&args),
+        (Some("bench"), _) => bench(&args),
+        _ => {
+            let line: Vec<_> = [&task].into_iter().chain(&args).collect();
+            eprint!("xtask: unknown task `{}`\n\n{USAGE}", joined(&line));
+            Ok(2)
+        }
+    };
+    process::exit(code.unwrap_or_else(|message| {
+        eprintln!("xtask: {message}");
+        1
+    }))
+}
+
+fn demo() -> Result<i32, String> {
+    adapter::ensure(&[])?;
+    let folder = root().join(DEMO_FOLDER);
+    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    let mut passed = 0;
+    for (what, args) in DEMO {
+        println!("\n{what}");
+        let args =
+            "run --quiet --example normalize -- ".split_whitespace().chain(args.split_whitespace()).collect::<Vec<_>>();
+        passed += usize::from(cargo(&args)? == 0);
+    }
+    println!("\ndemo: {passed} of {} passed, outputs in {DEMO_FOLDER}", DEMO.len());
+    Ok(i32::from(passed != DEMO.len()))
+}
+
+fn test(args: &[OsString]) -> Result<i32, String> {
+    adapter::ensure(&build_flags(args))?;
+    cargo(&with(&["test", "--workspace"], args))
+}
+
+fn bench(args: &[OsString]) -> Result<i32, String> {
+    // The bench profile, so that wgpu is not built for development as well.
+    adapter::ensure(&["--profile".into(), "bench".into()])?;
+    cargo(&with(&["bench", "--bench", "bandwidth", "--"], args))
+}
+
+/// Those arguments of `cargo test` that choose how dependencies are built. With the same ones, the example that lists
+/// the adapters and the tests share one build of wgpu.
+fn build_flags(args: &[OsString]) -> Vec<OsString> {
+    const SWITCHES: [&str; 7] =
+        ["--release", "-r", "--all-features", "--no-default-features", "--locked", "--offline", "--frozen"];
+    const WITH_VALUE: [&str; 5] = ["--features", "-F", "--profile", "--target", "--target-dir"];
+    let mut flags = Vec::new();
+    let mut args = args.iter().take_while(|arg| *arg != "--");
+    while let Some(arg) = args.next() {
+        let text = arg.to_string_lossy();
+        let name = text.split('=').next().unwrap_or_default();
+        if SWITCHES.contains(&name) {
+            flags.push(arg.clone());
+        } else if WITH_VALUE.contains(&name) {
+            flags.push(arg.clone());
+            if name == text {
+                flags.extend(args.next().cloned());
+            }
+        }
+    }
+    flags
+}
+
+/// Prints and runs a cargo command in the root of the repository; returns its exit code.
+fn cargo<S: AsRef<OsStr>>(args: &[S]) -> Result<i32, String> {
+    println!("$ cargo {}", joined(args));
+    let status = cargo_command(args).status().map_err(|e| format!("cannot start cargo: {e}"))?;
+    // A command that a signal has ended has no code.
+    Ok(status.code().unwrap_or(1))
+}
+
+/// The cargo that runs this program, in the root of the repository from whatever folder it was called.
+fn cargo_command<S: AsRef<OsStr>>(args: &[S]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+fn with(first: &[&str], rest: &[OsString]) -> Vec<OsString> {
+    let first = first.iter().map(OsString::from);
+    first.chain(rest.iter().cloned()).collect()
+}
+
+fn joined<S: AsRef<OsStr>>(args: &[S]) -> String {
+    let words: Vec<_> = args.iter().map(|a| a.as_ref().to_string_lossy()).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn only_flags_that_change_the_build_are_shared() {
+        let cases = [
+            ("", ""),
+            ("--test plans layer_norm", ""),
+            ("--release --no-fail-fast", "--release"),
+            ("--test plans --features validate", "--features validate"),
+            ("-F validate --lib", "-F validate"),
+            ("--features=validate,testing x", "--features=validate,testing"),
+            ("--profile ci --all-features", "--profile ci --all-features"),
+            ("--lib -- --release --features x", ""),
+            ("--features", "--features"),
+        ];
+        for (args, flags) in cases {
+            assert_eq!(build_flags(&words(args)), words(flags), "{args}");
+        }
+    }
+
+    #[test]
+    fn every_demo_run_checks_its_result_and_writes_to_the_demo_folder() {
+        for (_, args) in DEMO {
+            assert!(args.ends_with("--check"), "{args}");
+            assert!(args.contains(&format!("--output {DEMO_FOLDER}/")), "{args}");
+        }
+    }
+
+    #[test]
+    fn the_usage_names_every_task() {
+        for task in ["demo", "test", "bench", "help"] {
+            assert!(USAGE.contains(&format!("\n  {task} ")), "{task}");
+        }
+    }
+}
