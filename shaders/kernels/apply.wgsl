@@ -1,0 +1,55 @@
+// Normalizes each element with statistics that are already there: batch norm inference, and the second pass of what is
+// reduced by several workgroups. The tensor is [rows, packs]; a row belongs to group row % groups.
+//
+// Requires pack, input, output, statistics, weight, bias. STATS_BY_POSITION and PARAMS_BY_POSITION say whether statistics, and weight
+// and bias, are looked up by the position in the row or by the row's group.
+
+struct Params {
+    rows: u32,
+    packs: u32, // in a row
+    groups: u32,
+    stats_stride: u32, // from one region of `statistics` to the next, in Stats
+    eps: f32,
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    var at = workgroup * WORKGROUP_SIZE * BLOCK + local_index;
+    let end = params.rows * params.packs;
+
+    // A lane's next pack is WORKGROUP_SIZE further; stepping (group, pack) along saves a division for each.
+    let step_pack = WORKGROUP_SIZE % params.packs;
+    let step_group = (WORKGROUP_SIZE / params.packs) % params.groups;
+    var pack = at % params.packs;
+    var group = (at / params.packs) % params.groups;
+
+    // unroll K < BLOCK
+    let at_K = at;
+    let stats_K = select(group, pack, STATS_BY_POSITION);
+    let param_K = select(group, pack, PARAMS_BY_POSITION);
+    let x_K = load_input(min(at, end - 1u));
+    at += WORKGROUP_SIZE;
+    pack += step_pack;
+    group += step_group;
+    if pack >= params.packs {
+        pack -= params.packs;
+        group += 1u;
+    }
+    if group >= params.groups {
+        group -= params.groups;
+    }
+    // end
+    // unroll K < BLOCK
+    if at_K < end {
+        store_output(at_K, apply_bias(apply_weight(normalize(x_K, stats_K), param_K), param_K));
+    }
+    // end
+}

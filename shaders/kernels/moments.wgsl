@@ -1,0 +1,101 @@
+// Partial statistics of each group of [slices, groups, packs]: a group is a channel of batch norm (slices = batch, packs =
+// its spatial axes) or one long row (slices = 1). `splits` teams share a group; each writes one partial.
+//
+// Numerics: a block of BLOCK packs a lane is held in registers and reduced by corrected two-pass, its first mean taken of
+// x - x[0]; blocks, then lanes, are merged by Chan's formula in a fixed order, the mean as hi + lo. One read of the input.
+//
+// Requires pack, real/x1, two_sum, input, team.
+// Uniformity: every lane of a dispatch runs the same number of blocks.
+
+struct Params {
+    slices: u32,
+    groups: u32,
+    packs: u32, // of one group in one slice
+    splits: u32,
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+// [splits, groups]: bits of the mean's hi and lo, bits of M2 (the sum of squared deviations), count
+@group(0) @binding(10) var<storage, read_write> partials: array<vec4<u32>>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(builtins: Builtins) {
+    let team = team_of(builtins);
+    let has_group = team.index < params.groups * params.splits;
+    let group = min(team.index / params.splits, params.groups - 1u);
+    let split = team.index % params.splits;
+    let total = params.slices * params.packs;
+    let end = select(0u, total, has_group);
+    let slice_stride = params.groups * params.packs;
+    let first = group * params.packs;
+    let shift = pack_first(load_input(first));
+
+    // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
+    let stride = params.splits * team.lanes;
+    let step_slice = stride / params.packs;
+    let step_pack = stride % params.packs;
+    var at = split * team.lanes + team.lane;
+    var slice = at / params.packs;
+    var pack = at % params.packs;
+
+    var count = 0.0;
+    var mean = Pair();
+    var m2 = 0.0;
+    let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
+    for (var block = 0u; block < blocks; block += 1u) {
+        var block_packs = 0.0;
+        var shifted_sum = Pack();
+        // unroll K < BLOCK
+        let live_K = at < end;
+        let x_K = load_input(select(first, first + slice * slice_stride + pack, live_K));
+        shifted_sum += select(Pack(), x_K - shift, live_K);
+        block_packs += select(0.0, 1.0, live_K);
+        at += stride;
+        slice += step_slice;
+        pack += step_pack;
+        if pack >= params.packs {
+            pack -= params.packs;
+            slice += 1u;
+        }
+        // end
+        let block_count = block_packs * f32(PACK);
+        let inv_count = 1.0 / max(block_count, 1.0);
+        let block_mean = shift + pack_sum(shifted_sum) * inv_count;
+        var d_sum = Pack();
+        var d2_sum = Pack();
+        // unroll K < BLOCK
+        let d_K = select(Pack(), x_K - block_mean, live_K);
+        d_sum += d_K;
+        d2_sum += d_K * d_K;
+        // end
+        let correction = pack_sum(d_sum) * inv_count;
+        let block_m2 = pack_sum(d2_sum) - correction * pack_sum(d_sum);
+
+        if count == 0.0 {
+            mean = Pair(block_mean, correction);
+        }
+        let both = count + block_count;
+        let share = block_count / max(both, 1.0);
+        let delta = (block_mean - mean.hi) + (correction - mean.lo);
+        mean = two_sum(mean.hi, mean.lo + delta * share);
+        m2 += block_m2 + delta * delta * count * share;
+        count = both;
+    }
+
+    // The same over the lanes of the team: a mean that is good enough to subtract, then what it lacks.
+    let sums = team_sum2(vec2<f32>(count, count * mean.hi), team);
+    let inv_count = 1.0 / max(sums.x, 1.0);
+    let team_mean = sums.y * inv_count;
+    let e = (mean.hi - team_mean) + mean.lo;
+    let moments = team_sum2(vec2<f32>(count * e, m2 + count * e * e), team);
+    let correction = moments.x * inv_count;
+    if has_group && team.lane == 0u {
+        partials[split * params.groups + group] = vec4<u32>(
+            bitcast<u32>(team_mean),
+            bitcast<u32>(correction),
+            bitcast<u32>(moments.y - correction * moments.x),
+            u32(sums.x),
+        );
+    }
+}

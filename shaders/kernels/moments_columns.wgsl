@@ -1,0 +1,77 @@
+// Partial statistics of each column of [rows, columns]: batch norm of [N, C]. A lane walks down a pack of neighbouring
+// columns, so that neighbouring lanes read neighbouring memory; `splits` lanes share a column, and no lane waits for another.
+//
+// Numerics: as in moments.wgsl, for each column on its own.
+//
+// Requires pack, real as wide as pack, two_sum, input.
+
+struct Params {
+    rows: u32,
+    columns: u32,
+    splits: u32,
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+// [splits, columns]: bits of the mean's hi and lo, bits of M2 (the sum of squared deviations), count
+@group(0) @binding(10) var<storage, read_write> partials: array<vec4<u32>>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let column_packs = params.columns / PACK;
+    let index = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
+    if index >= column_packs * params.splits {
+        return;
+    }
+    let column = index % column_packs;
+    let split = index / column_packs;
+    let shift = load_input(column);
+
+    var count = 0.0;
+    var mean = Pair();
+    var m2 = Pack();
+    for (var row = split; row < params.rows; row += params.splits * BLOCK) {
+        var block_count = 0.0;
+        var shifted_sum = Pack();
+        // unroll K < BLOCK
+        let row_K = row + K * params.splits;
+        let live_K = row_K < params.rows;
+        let x_K = load_input(select(0u, row_K, live_K) * column_packs + column);
+        shifted_sum += select(Pack(), x_K - shift, live_K);
+        block_count += select(0.0, 1.0, live_K);
+        // end
+        let inv_count = 1.0 / block_count;
+        let block_mean = shift + shifted_sum * inv_count;
+        var d_sum = Pack();
+        var d2_sum = Pack();
+        // unroll K < BLOCK
+        let d_K = select(Pack(), x_K - block_mean, live_K);
+        d_sum += d_K;
+        d2_sum += d_K * d_K;
+        // end
+        let correction = d_sum * inv_count;
+        let block_m2 = d2_sum - correction * d_sum;
+
+        if count == 0.0 {
+            mean = Pair(block_mean, correction);
+        }
+        let both = count + block_count;
+        let share = block_count / both;
+        let delta = (block_mean - mean.hi) + (correction - mean.lo);
+        mean = two_sum(mean.hi, mean.lo + delta * share);
+        m2 += block_m2 + delta * delta * (count * share);
+        count = both;
+    }
+    for (var i = 0u; i < PACK; i += 1u) {
+        partials[split * params.columns + column * PACK + i] = vec4<u32>(
+            bitcast<u32>(pack_component(mean.hi, i)),
+            bitcast<u32>(pack_component(mean.lo, i)),
+            bitcast<u32>(pack_component(m2, i)),
+            u32(count),
+        );
+    }
+}

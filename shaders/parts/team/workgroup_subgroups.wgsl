@@ -1,0 +1,50 @@
+// A team is one workgroup: each subgroup adds up its lanes, then every subgroup adds up the subgroups.
+// Provides Builtins, Team, team_of, team_sum, team_sum2. Requires WORKGROUP_SIZE. Needs the SUBGROUP feature.
+// Uniformity: team_sum and team_sum2 are called by every invocation of the workgroup.
+
+struct Builtins {
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(subgroup_id) subgroup_id: u32,
+    @builtin(num_subgroups) num_subgroups: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
+}
+
+struct Team {
+    index: u32, // of this team in the whole dispatch
+    lane: u32, // of this invocation in its team
+    lanes: u32, // in a team
+    subgroup: u32,
+    subgroups: u32,
+    subgroup_lane: u32,
+    subgroup_size: u32,
+}
+
+// No subgroup is smaller than four lanes.
+var<workgroup> subgroup_sums: array<vec2<f32>, WORKGROUP_SIZE / 4u>;
+
+fn team_of(b: Builtins) -> Team {
+    let workgroup = b.workgroup_id.y * b.num_workgroups.x + b.workgroup_id.x;
+    let lane = b.subgroup_id * b.subgroup_size + b.subgroup_lane;
+    return Team(workgroup, lane, WORKGROUP_SIZE, b.subgroup_id, b.num_subgroups, b.subgroup_lane, b.subgroup_size);
+}
+
+fn team_sum(v: f32, team: Team) -> f32 {
+    return team_sum2(vec2<f32>(v, 0.0), team).x;
+}
+
+fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
+    let sum = subgroupAdd(v);
+    // The sums of the call before were read by all.
+    workgroupBarrier();
+    if team.subgroup_lane == 0u {
+        subgroup_sums[team.subgroup] = sum;
+    }
+    workgroupBarrier();
+    var total = vec2<f32>();
+    for (var i = team.subgroup_lane; i < team.subgroups; i += team.subgroup_size) {
+        total += subgroup_sums[i];
+    }
+    return subgroupAdd(total);
+}

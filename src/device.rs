@@ -1,0 +1,84 @@
+//! What to request from an adapter, and what a device turned out to be.
+
+use std::fmt;
+
+use crate::{
+    lower::{Caps, Strategy},
+    ops::{BatchNorm, LayerNorm, sealed::Op},
+};
+
+/// The features and limits of an adapter that this crate makes use of. Put them into the [`wgpu::DeviceDescriptor`], together
+/// with what the rest of the program needs: a device made with the defaults has no subgroups and binds at most 128 MiB,
+/// whatever the adapter can do.
+///
+/// ```no_run
+/// # fn f(adapter: wgpu::Adapter) {
+/// let (required_features, required_limits) = wgpu_norm::recommended(&adapter);
+/// let request = adapter.request_device(&wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() });
+/// # }
+/// ```
+#[must_use]
+pub fn recommended(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) {
+    (adapter.features() & wgpu::Features::SUBGROUP, adapter.limits())
+}
+
+/// A device as this crate sees it, to be printed: adapter, driver, features, limits, and the method that follows for some
+/// shapes.
+#[derive(Clone, Debug)]
+pub struct DeviceReport {
+    info: wgpu::AdapterInfo,
+    caps: Caps,
+}
+
+impl DeviceReport {
+    /// The report of a device.
+    #[must_use]
+    pub fn new(device: &wgpu::Device) -> Self {
+        Self { info: device.adapter_info(), caps: Caps::of(device) }
+    }
+}
+
+impl fmt::Display for DeviceReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { info, caps } = self;
+        let mut line = |name: &str, value: &dyn fmt::Display| writeln!(f, "{name:<20} {value}");
+        line("adapter", &info.name)?;
+        line("backend, type", &format_args!("{}, {:?}", info.backend, info.device_type))?;
+        line("driver", &format_args!("{} {}", info.driver, info.driver_info))?;
+        match caps.subgroup_size {
+            Some((min, max)) => line("subgroups", &format_args!("{min} to {max} lanes"))?,
+            None => line("subgroups", &"no: the feature SUBGROUP was not requested, or is not there")?,
+        }
+        line(
+            "workgroup",
+            &format_args!("{} invocations, {} bytes", caps.max_workgroup_size, caps.max_workgroup_storage),
+        )?;
+        line("dispatch", &format_args!("{} workgroups a dimension", caps.max_workgroups_per_dimension))?;
+        line("storage binding", &format_args!("{} bytes", caps.max_storage_buffer_binding_size))?;
+        line("storage buffers", &format_args!("{} a shader", caps.max_storage_buffers))?;
+        line("offset alignment", &format_args!("{} bytes", caps.storage_offset_alignment))?;
+        for shape in [[1 << 16, 16], [4096, 768], [4096, 1023], [1024, 4096], [256, 16384], [1, 1 << 20]] {
+            method(&mut line, "layer norm", &LayerNorm::new(&shape, 1..), &shape, caps)?;
+        }
+        for shape in [&[256, 1024][..], &[8, 64, 56, 56]] {
+            method(&mut line, "batch norm training", &BatchNorm::training(shape), shape, caps)?;
+        }
+        Ok(())
+    }
+}
+
+fn method(
+    line: &mut impl FnMut(&str, &dyn fmt::Display) -> fmt::Result,
+    name: &str,
+    op: &impl Op,
+    shape: &[usize],
+    caps: &Caps,
+) -> fmt::Result {
+    match op.lower(caps, Strategy::Inferred) {
+        Ok(lowered) => match lowered.method {
+            Some(method) => line(name, &format_args!("{shape:?} {method}")),
+            None => Ok(()),
+        },
+        Err(e) => line(name, &format_args!("{shape:?} {e}")),
+    }
+}

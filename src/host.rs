@@ -1,0 +1,293 @@
+//! Slices in, vectors out, blocking: for scripts, tests and first steps. Native only, since a browser must not be blocked.
+//!
+//! ```no_run
+//! use wgpu_norm::{LayerNorm, Tensors, host::Gpu};
+//!
+//! let gpu = Gpu::new()?;
+//! let input: Vec<f32> = (0..64 * 384).map(|i| (i as f32).sin()).collect();
+//! let op = LayerNorm::new(&[64, 384], 1..).weight(false).bias(false);
+//! let output = gpu.run(&op, &Tensors::new(&input))?.output;
+//! # Ok::<(), wgpu_norm::Error>(())
+//! ```
+
+use std::{sync::mpsc, time::Duration};
+
+use pollster::block_on;
+
+use crate::{
+    device::recommended,
+    error::{Error, Result},
+    lower::{Method, Strategy},
+    ops::Norm,
+    plan::Bindings,
+    planner::{Planner, caught},
+    tensor::{Access, Outputs, Slot, TensorSpec, Tensors},
+};
+
+fn instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
+}
+
+/// Every adapter of this machine, of the backends in the environment variable `WGPU_BACKEND` or of all.
+#[must_use]
+pub fn adapters() -> Vec<wgpu::Adapter> {
+    block_on(instance().enumerate_adapters(wgpu::Backends::all()))
+}
+
+/// The first adapter whose name contains `name`, in any case of letters. Without a name: the one that the environment
+/// variable `WGPU_ADAPTER_NAME` names, or else the one that wgpu prefers.
+///
+/// # Errors
+/// [`Error::NoAdapter`], with the names of those there are.
+pub fn adapter(name: Option<&str>) -> Result<wgpu::Adapter> {
+    let from_env = std::env::var("WGPU_ADAPTER_NAME").ok();
+    let Some(name) = name.or(from_env.as_deref()) else {
+        return block_on(instance().request_adapter(&wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        }))
+        .map_err(|e| Error::NoAdapter(e.to_string()));
+    };
+    let adapters = adapters();
+    let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+    let wanted = name.to_lowercase();
+    let found = names.iter().position(|name| name.to_lowercase().contains(&wanted));
+    found
+        .and_then(|i| adapters.into_iter().nth(i))
+        .ok_or_else(|| Error::NoAdapter(format!("no name contains {name:?}, there are {names:?}")))
+}
+
+/// A device of its own with a planner.
+#[derive(Debug)]
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    planner: Planner,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Run {
+    /// The tensors that the op wrote.
+    pub outputs: Outputs<f32>,
+    /// How the op was computed; `None` for an empty batch.
+    pub method: Option<Method>,
+    /// The time that the op took on the GPU, where the device has `TIMESTAMP_QUERY` and there was something to do.
+    pub gpu_time: Option<Duration>,
+}
+
+impl Gpu {
+    /// The adapter that [`adapter`] picks, with [`recommended`] features and limits.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`], [`Error::Device`].
+    pub fn new() -> Result<Self> {
+        Self::with_adapter(&adapter(None)?)
+    }
+
+    /// This adapter with [`recommended`] features and limits.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn with_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+        let (features, required_limits) = recommended(adapter);
+        let (device, queue) = block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("wgpu-norm"),
+            required_features: features | (adapter.features() & wgpu::Features::TIMESTAMP_QUERY),
+            required_limits,
+            ..Default::default()
+        }))
+        .map_err(|e| Error::Device(e.to_string()))?;
+        let planner = Planner::new(&device);
+        Ok(Self { device, queue, planner })
+    }
+
+    /// A device and a planner that are already there.
+    #[must_use]
+    pub fn from_parts(queue: wgpu::Queue, planner: Planner) -> Self {
+        Self { device: planner.device().clone(), queue, planner }
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// The queue.
+    #[must_use]
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// The planner.
+    #[must_use]
+    pub fn planner(&self) -> &Planner {
+        &self.planner
+    }
+
+    /// Uploads, computes, downloads.
+    ///
+    /// # Errors
+    /// Those of [`Planner::plan`]; [`Error::Binding`] for a slice that is missing, not asked for, or of another length;
+    /// [`Error::Device`].
+    pub fn run(&self, op: &impl Norm, tensors: &Tensors<'_>) -> Result<Outputs<f32>> {
+        self.run_with(op, tensors, Strategy::Inferred).map(|run| run.outputs)
+    }
+
+    /// [`run`](Self::run) with a strategy, telling how it was computed and how long it took.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`Error::Unsupported`] for a forced method that can't compute the op.
+    pub fn run_with(&self, op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy) -> Result<Run> {
+        let specs = op.tensors()?;
+        tensors.check(&specs)?;
+        let plan = self.planner.plan_with(op, strategy)?;
+        let method = plan.method();
+        if method.is_none() {
+            return Ok(Run { outputs: self.untouched(&specs, tensors), method, gpu_time: None });
+        }
+
+        let buffers = block_on(caught(&self.device, || self.upload(&specs, tensors)))?;
+        let bindings = specs.iter().zip(&buffers).fold(Bindings::new(), |b, (spec, buffer)| b.set(spec.slot, buffer));
+        let bound = plan.bind(&bindings)?;
+        let timer = self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Timer::new(self));
+        block_on(caught(&self.device, || {
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some(op.name()),
+                timestamp_writes: timer.as_ref().map(Timer::writes),
+            }));
+            if let Some(timer) = &timer {
+                timer.resolve(&mut encoder);
+            }
+            self.queue.submit([encoder.finish()]);
+        }))?;
+
+        let mut outputs = Outputs::default();
+        for (spec, buffer) in specs.iter().zip(&buffers).filter(|(spec, _)| spec.access != Access::Read) {
+            store(&mut outputs, spec.slot, &self.download(buffer, spec.bytes())?);
+        }
+        let gpu_time = timer.map(|timer| timer.read(self)).transpose()?;
+        Ok(Run { outputs, method, gpu_time })
+    }
+
+    /// A buffer for each tensor, with the caller's values in those that are read.
+    fn upload(&self, specs: &[TensorSpec], tensors: &Tensors<'_>) -> Vec<wgpu::Buffer> {
+        specs
+            .iter()
+            .map(|spec| {
+                let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(spec.slot.name()),
+                    size: spec.bytes(),
+                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                });
+                if let Some(bytes) = tensors.bytes(spec.slot) {
+                    self.queue.write_buffer(&buffer, 0, bytes);
+                }
+                buffer
+            })
+            .collect()
+    }
+
+    /// The outputs of an empty batch: what is updated stays, what is written is empty or, for statistics, zero.
+    fn untouched(&self, specs: &[TensorSpec], tensors: &Tensors<'_>) -> Outputs<f32> {
+        let mut outputs = Outputs::default();
+        for spec in specs.iter().filter(|spec| spec.access != Access::Read) {
+            let bytes = tensors.bytes(spec.slot).map_or_else(|| vec![0; spec.bytes() as usize], <[u8]>::to_vec);
+            store(&mut outputs, spec.slot, &bytes);
+        }
+        outputs
+    }
+
+    /// Copies the start of a buffer to the host. The buffer needs `COPY_SRC`.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn download(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
+        let (sender, receiver) = mpsc::channel();
+        let staging = block_on(caught(&self.device, || {
+            let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("wgpu-norm download"),
+                size: bytes,
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            });
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+            self.queue.submit([encoder.finish()]);
+            staging.map_async(wgpu::MapMode::Read, .., move |result| {
+                // The receiver waits below; if it is gone, nobody wants the answer.
+                let _ = sender.send(result);
+            });
+            staging
+        }))?;
+        let device_error = |e: &dyn std::fmt::Display| Error::Device(e.to_string());
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| device_error(&e))?;
+        receiver.recv().map_err(|e| device_error(&e))?.map_err(|e| device_error(&e))?;
+        let view = staging.get_mapped_range(..).map_err(|e| device_error(&e))?;
+        Ok(view.to_vec())
+    }
+}
+
+/// Puts the bytes of a slot where they belong.
+fn store(outputs: &mut Outputs<f32>, slot: Slot, bytes: &[u8]) {
+    let values = || bytemuck::pod_collect_to_vec::<u8, f32>(bytes);
+    match slot {
+        Slot::Output => outputs.output = values(),
+        Slot::Mean => outputs.mean = Some(values()),
+        Slot::Rstd => outputs.rstd = Some(values()),
+        Slot::RunningMean => outputs.running_mean = Some(values()),
+        Slot::RunningVar => outputs.running_var = Some(values()),
+        Slot::NumBatchesTracked => {
+            outputs.num_batches_tracked = bytemuck::pod_collect_to_vec::<u8, u32>(bytes).first().copied();
+        }
+        _ => {}
+    }
+}
+
+/// Two timestamps around a pass.
+struct Timer {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+}
+
+impl Timer {
+    const BYTES: u64 = 16;
+
+    fn new(gpu: &Gpu) -> Self {
+        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("wgpu-norm timer"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
+        let resolved = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("wgpu-norm timer"),
+            size: Self::BYTES,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        Self { queries, resolved }
+    }
+
+    fn writes(&self) -> wgpu::ComputePassTimestampWrites<'_> {
+        wgpu::ComputePassTimestampWrites {
+            query_set: &self.queries,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        }
+    }
+
+    fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
+        encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
+    }
+
+    fn read(&self, gpu: &Gpu) -> Result<Duration> {
+        let bytes = gpu.download(&self.resolved, Self::BYTES)?;
+        let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&bytes);
+        let nanoseconds = ticks[1].saturating_sub(ticks[0]) as f64 * f64::from(gpu.queue.get_timestamp_period());
+        Ok(Duration::from_secs_f64(nanoseconds * 1e-9))
+    }
+}

@@ -1,0 +1,294 @@
+//! The compile key: everything that changes a kernel's code, and nothing else. Shapes, eps and momentum are run-time
+//! parameters.
+
+use std::fmt;
+
+use crate::{
+    kernel::params::{self, ParamField},
+    lower::Team,
+    tensor::{Access, Slot},
+};
+
+/// Elements that a lane moves at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Width {
+    X1,
+    X4,
+}
+
+impl Width {
+    pub const ALL: [Self; 2] = [Self::X1, Self::X4];
+
+    /// The widest that divides a row of `len` elements, so that every row starts at a pack.
+    pub fn of(len: u32) -> Self {
+        if len.is_multiple_of(4) { Self::X4 } else { Self::X1 }
+    }
+
+    pub const fn elements(self) -> u32 {
+        match self {
+            Self::X1 => 1,
+            Self::X4 => 4,
+        }
+    }
+}
+
+/// What a statistic, or weight and bias, is looked up by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum By {
+    /// The element's position in its row.
+    Position,
+    /// The row's group: a channel, or the row itself.
+    Group,
+}
+
+impl By {
+    pub const ALL: [Self; 2] = [Self::Position, Self::Group];
+}
+
+/// Which of weight and bias there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Affine {
+    pub weight: bool,
+    pub bias: bool,
+}
+
+impl Affine {
+    const ALL: [Self; 4] = [
+        Self { weight: false, bias: false },
+        Self { weight: true, bias: false },
+        Self { weight: false, bias: true },
+        Self { weight: true, bias: true },
+    ];
+}
+
+/// How running statistics are updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Tracking {
+    None,
+    Fixed,
+    Cumulative,
+}
+
+/// Where `apply` finds its statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    Batch,
+    Running,
+}
+
+/// One compiled kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum KernelKey {
+    Row { team: Team, workgroup_size: u32, registers: u32, width: Width, affine: Affine, saved: bool },
+    Moments { team: Team, workgroup_size: u32, width: Width },
+    MomentsColumns { width: Width },
+    Finalize { saved: bool, tracking: Tracking },
+    Apply { width: Width, source: Source, stats: By, params: By, affine: Affine },
+    Count,
+}
+
+/// Workgroup size where lanes, or subgroups, work on their own.
+pub(crate) const SMALL_WORKGROUP: u32 = 64;
+/// The same where a subgroup has more lanes than that.
+pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;
+/// Workgroup sizes of teams that are workgroups.
+pub(crate) const TEAM_WORKGROUPS: [u32; 3] = [256, 512, 1024];
+/// Packs that a lane of `moments` and `moments_columns` holds at a time.
+pub(crate) const MOMENTS_BLOCK: u32 = 8;
+/// Packs that a lane of `apply` loads before it stores.
+pub(crate) const APPLY_BLOCK: u32 = 4;
+/// Packs that a lane of a subgroup or a workgroup may hold on a GPU, where more would spill.
+pub(crate) const GPU_REGISTERS: u32 = 8;
+/// The same on a CPU adapter, where the stack is as near as the registers.
+pub(crate) const CPU_REGISTERS: u32 = 32;
+/// Packs that a lane which owns a row may hold.
+pub(crate) const LANE_REGISTERS: u32 = 8;
+
+/// The register counts that are compiled.
+const REGISTER_STEPS: [u32; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32];
+
+/// The smallest compiled register count that holds `packs`, at most `max`.
+pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {
+    REGISTER_STEPS.into_iter().find(|&r| r >= packs && r <= max)
+}
+
+impl KernelKey {
+    /// Every key that `lower` can make.
+    pub fn all() -> Vec<Self> {
+        let mut keys = Vec::new();
+        let teams = || {
+            let small = [
+                (Team::Lane, SMALL_WORKGROUP, LANE_REGISTERS),
+                (Team::Subgroup, SMALL_WORKGROUP, CPU_REGISTERS),
+                (Team::Subgroup, WIDE_SUBGROUP_WORKGROUP, CPU_REGISTERS),
+            ];
+            let large = TEAM_WORKGROUPS
+                .into_iter()
+                .flat_map(|size| [Team::Workgroup, Team::WorkgroupSubgroups].map(|team| (team, size, GPU_REGISTERS)));
+            small.into_iter().chain(large)
+        };
+        for width in Width::ALL {
+            for (team, workgroup_size, max) in teams() {
+                keys.push(Self::Moments { team, workgroup_size, width });
+                for registers in REGISTER_STEPS.into_iter().filter(|&r| r <= max) {
+                    for affine in Affine::ALL {
+                        for saved in [false, true] {
+                            keys.push(Self::Row { team, workgroup_size, registers, width, affine, saved });
+                        }
+                    }
+                }
+            }
+            keys.push(Self::MomentsColumns { width });
+            for affine in Affine::ALL {
+                for source in [Source::Batch, Source::Running] {
+                    for stats in By::ALL {
+                        // Batch norm looks both up by the same; a long row has one mean, and a weight for each position.
+                        keys.push(Self::Apply { width, source, stats, params: stats, affine });
+                    }
+                }
+                keys.push(Self::Apply { width, source: Source::Batch, stats: By::Group, params: By::Position, affine });
+            }
+        }
+        for saved in [false, true] {
+            for tracking in [Tracking::None, Tracking::Fixed, Tracking::Cumulative] {
+                keys.push(Self::Finalize { saved, tracking });
+            }
+        }
+        keys.push(Self::Count);
+        keys
+    }
+
+    pub fn workgroup_size(&self) -> u32 {
+        match *self {
+            Self::Row { workgroup_size, .. } | Self::Moments { workgroup_size, .. } => workgroup_size,
+            Self::MomentsColumns { .. } | Self::Finalize { .. } | Self::Apply { .. } => SMALL_WORKGROUP,
+            Self::Count => 1,
+        }
+    }
+
+    /// How often the kernel's unrolled blocks are repeated.
+    pub fn unroll(&self) -> u32 {
+        match *self {
+            Self::Row { registers, .. } => registers,
+            Self::Moments { .. } | Self::MomentsColumns { .. } => MOMENTS_BLOCK,
+            Self::Apply { .. } => APPLY_BLOCK,
+            Self::Finalize { .. } | Self::Count => 1,
+        }
+    }
+
+    fn team(&self) -> Option<Team> {
+        match *self {
+            Self::Row { team, .. } | Self::Moments { team, .. } => Some(team),
+            _ => None,
+        }
+    }
+
+    pub fn uses_subgroups(&self) -> bool {
+        self.team().is_some_and(Team::uses_subgroups)
+    }
+
+    /// Bytes of workgroup memory.
+    pub fn workgroup_storage(&self) -> u32 {
+        match self.team() {
+            Some(Team::Workgroup) => self.workgroup_size() * 8 + self.workgroup_size() / 16 * 8,
+            Some(Team::WorkgroupSubgroups) => self.workgroup_size() / 4 * 8,
+            _ => 0,
+        }
+    }
+
+    /// The storage buffers that the kernel binds and what it does with them, in the order of their numbers.
+    pub fn slots(&self) -> Vec<(Slot, Access)> {
+        use Access::{Read, ReadWrite, Write};
+        let mut slots = Vec::new();
+        let affine = |slots: &mut Vec<_>, affine: Affine| {
+            slots.extend(affine.weight.then_some((Slot::Weight, Read)));
+            slots.extend(affine.bias.then_some((Slot::Bias, Read)));
+        };
+        match *self {
+            Self::Row { affine: a, saved, .. } => {
+                slots.push((Slot::Input, Read));
+                affine(&mut slots, a);
+                slots.push((Slot::Output, Write));
+                if saved {
+                    slots.extend([(Slot::Mean, Write), (Slot::Rstd, Write)]);
+                }
+            }
+            Self::Moments { .. } | Self::MomentsColumns { .. } => {
+                slots.extend([(Slot::Input, Read), (Slot::Partials, Write)]);
+            }
+            Self::Finalize { saved, tracking } => {
+                if saved {
+                    slots.extend([(Slot::Mean, Write), (Slot::Rstd, Write)]);
+                }
+                if tracking != Tracking::None {
+                    slots.extend([(Slot::RunningMean, ReadWrite), (Slot::RunningVar, ReadWrite)]);
+                }
+                if tracking == Tracking::Cumulative {
+                    slots.push((Slot::NumBatchesTracked, Read));
+                }
+                slots.extend([(Slot::Partials, ReadWrite), (Slot::Statistics, Write)]);
+            }
+            Self::Apply { source, affine: a, .. } => {
+                slots.push((Slot::Input, Read));
+                affine(&mut slots, a);
+                slots.push((Slot::Output, Write));
+                match source {
+                    Source::Batch => slots.push((Slot::Statistics, Read)),
+                    Source::Running => slots.extend([(Slot::RunningMean, Read), (Slot::RunningVar, Read)]),
+                }
+            }
+            Self::Count => slots.push((Slot::NumBatchesTracked, ReadWrite)),
+        }
+        slots
+    }
+
+    /// The fields of the kernel's uniform; none where it has no uniform.
+    pub fn param_fields(&self) -> &'static [ParamField] {
+        match self {
+            Self::Row { .. } => params::Row::FIELDS,
+            Self::Moments { .. } => params::Moments::FIELDS,
+            Self::MomentsColumns { .. } => params::MomentsColumns::FIELDS,
+            Self::Finalize { .. } => params::Finalize::FIELDS,
+            Self::Apply { .. } => params::Apply::FIELDS,
+            Self::Count => &[],
+        }
+    }
+}
+
+/// The key as a label: what a profiler or an error message shows.
+impl fmt::Display for KernelKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "wgpu-norm {self:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_distinct() {
+        let all = KernelKey::all();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn every_kernel_fits_the_guaranteed_storage_buffers_and_workgroup_memory() {
+        let minimum = wgpu::Limits::default();
+        for key in KernelKey::all() {
+            assert!(key.slots().len() <= minimum.max_storage_buffers_per_shader_stage as usize, "{key}");
+            assert!(key.workgroup_storage() <= minimum.max_compute_workgroup_storage_size, "{key}");
+        }
+    }
+
+    #[test]
+    fn registers_are_rounded_up_to_a_compiled_count() {
+        assert_eq!(registers_for(1, 8), Some(1));
+        assert_eq!(registers_for(9, 32), Some(12));
+        assert_eq!(registers_for(32, 32), Some(32));
+        assert_eq!(registers_for(9, 8), None);
+        assert_eq!(registers_for(33, 32), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! The normalizations of neural networks as WGSL compute shaders, on the wgpu device and buffers that a program already has.
+//!
+//! ```
+//! use wgpu_norm::{Bindings, LayerNorm, Planner, wgpu};
+//!
+//! # let (device, queue) = wgpu::Device::noop(&Default::default());
+//! # let tensor = |elements: u64| device.create_buffer(&wgpu::BufferDescriptor {
+//! #     label: None, size: elements * 4, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false,
+//! # });
+//! # let (input, weight, bias, output) = (tensor(64 * 384), tensor(384), tensor(384), tensor(64 * 384));
+//! // Once: compile, and bind the caller's buffers.
+//! let planner = Planner::new(&device);
+//! let plan = planner.plan(&LayerNorm::new(&[64, 384], 1..).eps(1e-12))?;
+//! let bound = plan.bind(&Bindings::new().input(&input).weight(&weight).bias(&bias).output(&output))?;
+//!
+//! // Each frame or step: record into the caller's pass.
+//! let mut encoder = device.create_command_encoder(&Default::default());
+//! let mut pass = encoder.begin_compute_pass(&Default::default());
+//! bound.record(&mut pass);
+//! drop(pass);
+//! queue.submit([encoder.finish()]);
+//! # Ok::<(), wgpu_norm::Error>(())
+//! ```
+//!
+//! # Map
+//! - [`LayerNorm`], [`BatchNorm`]: descriptors, plain data that says what is computed.
+//! - [`Planner`] compiles a descriptor to a [`Plan`]; [`Plan::bind`] takes [`Bindings`] and gives a [`Bound`], which is
+//!   [recorded](Bound::record) as often as wanted.
+//! - [`host`]: slices in, vectors out, for scripts and tests.
+//! - [`reference`](mod@reference): every op in f64 on the CPU, by [`Norm::reference`].
+//! - [`shaders`]: the WGSL with its layouts, for those who have a pipeline manager.
+//! - [`recommended`], [`DeviceReport`]: what to request from an adapter, and what a device can do.
+//! - `testing` (feature): the error bound and the comparator of this crate's tests.
+//!
+//! # Conventions
+//! Tensors are dense and row-major. Names, and semantics where frameworks differ, are PyTorch's. Arithmetic and statistics are
+//! f32 and stable; every result is within 2e-5 of `max(1, largest)` of the f64 result of the same input.
+//!
+//! # Features
+//! `vulkan`, `metal`, `dx12`, `gles`, `webgpu` pass through to wgpu, all on by default. `validate` adds
+//! `shaders::translate` (with naga), `testing` the module `testing`.
+
+#![warn(missing_docs, unsafe_op_in_unsafe_fn, clippy::pedantic)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "sizes are checked against u32 once, in tensor::element_count, and counts fit f32 where it matters"
+)]
+
+pub use wgpu;
+
+mod device;
+mod error;
+mod kernel;
+mod lower;
+mod ops;
+mod plan;
+mod planner;
+mod tensor;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod host;
+pub mod reference;
+pub mod shaders;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use device::{DeviceReport, recommended};
+pub use error::{BindingProblem, Error, Result};
+pub use lower::{Caps, Method, Strategy, Team};
+pub use ops::{BatchNorm, LayerNorm, Norm, RunningStats};
+pub use plan::{Bindings, Bound, Plan, View};
+pub use planner::Planner;
+pub use tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors};

@@ -1,0 +1,511 @@
+//! From a problem's geometry and a device's capabilities to kernel calls. Pure: nothing here touches a device.
+//!
+//! Geometry, not the op, decides the kernel. Every op of this crate takes statistics over some elements of
+//! `[slices, groups, len]`: those of a group, over all slices. Layer norm has one slice, and its rows are the groups; batch
+//! norm has the batch as slices and the channels as groups.
+
+use std::fmt;
+
+use bytemuck::{Pod, bytes_of};
+
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        grid,
+        key::{
+            APPLY_BLOCK, Affine, By, CPU_REGISTERS, GPU_REGISTERS, KernelKey, LANE_REGISTERS, MOMENTS_BLOCK,
+            SMALL_WORKGROUP, Source, TEAM_WORKGROUPS, Tracking, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
+        },
+        params,
+    },
+    tensor::{Slot, TensorSpec},
+};
+
+/// What a device can do, as far as lowering looks at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caps {
+    /// The adapter runs shaders on the CPU: barriers are dear there, and memory is near.
+    pub cpu: bool,
+    /// The smallest and the largest subgroup; `None` without the `SUBGROUP` feature.
+    pub subgroup_size: Option<(u32, u32)>,
+    /// The largest one-dimensional workgroup.
+    pub max_workgroup_size: u32,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_storage: u32,
+    /// Workgroups in one dimension of a dispatch.
+    pub max_workgroups_per_dimension: u32,
+    /// Bytes of the largest storage-buffer binding.
+    pub max_storage_buffer_binding_size: u64,
+    /// Storage buffers of a shader.
+    pub max_storage_buffers: u32,
+    /// What the offset of a storage-buffer binding must be a multiple of.
+    pub storage_offset_alignment: u32,
+}
+
+impl Caps {
+    /// The capabilities of a device.
+    #[must_use]
+    pub fn of(device: &wgpu::Device) -> Self {
+        Self::new(&device.adapter_info(), device.features(), &device.limits())
+    }
+
+    /// The capabilities that a device made from this adapter with these features and limits has.
+    #[must_use]
+    pub fn new(info: &wgpu::AdapterInfo, features: wgpu::Features, limits: &wgpu::Limits) -> Self {
+        Self {
+            cpu: info.device_type == wgpu::DeviceType::Cpu,
+            subgroup_size: features
+                .contains(wgpu::Features::SUBGROUP)
+                .then_some((info.subgroup_min_size.max(4), info.subgroup_max_size.max(4))),
+            max_workgroup_size: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x),
+            max_workgroup_storage: limits.max_compute_workgroup_storage_size,
+            max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+        }
+    }
+}
+
+impl Default for Caps {
+    /// What every WebGPU device has: a GPU without subgroups, with the default limits.
+    fn default() -> Self {
+        let limits = wgpu::Limits::default();
+        Self {
+            cpu: false,
+            subgroup_size: None,
+            max_workgroup_size: limits.max_compute_invocations_per_workgroup,
+            max_workgroup_storage: limits.max_compute_workgroup_storage_size,
+            max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+        }
+    }
+}
+
+/// The invocations that reduce together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Team {
+    /// One invocation, without any reduction.
+    Lane,
+    /// One subgroup, without a barrier.
+    Subgroup,
+    /// One workgroup, through workgroup memory: on every device.
+    Workgroup,
+    /// One workgroup, by subgroup operations first.
+    WorkgroupSubgroups,
+}
+
+impl Team {
+    pub(crate) fn uses_subgroups(self) -> bool {
+        matches!(self, Self::Subgroup | Self::WorkgroupSubgroups)
+    }
+}
+
+/// How an op is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// Each row is read once and held in a team's registers: one dispatch.
+    Resident(Team),
+    /// Teams share a row or channel and write partial statistics; they are merged, then applied in a second read.
+    Split(Team),
+    /// The same for statistics over the first axis of a matrix: a lane owns neighbouring columns.
+    Columns,
+    /// The statistics are given: one pass.
+    Elementwise,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 10] = [
+        Self::Resident(Team::Lane),
+        Self::Resident(Team::Subgroup),
+        Self::Resident(Team::Workgroup),
+        Self::Resident(Team::WorkgroupSubgroups),
+        Self::Split(Team::Lane),
+        Self::Split(Team::Subgroup),
+        Self::Split(Team::Workgroup),
+        Self::Split(Team::WorkgroupSubgroups),
+        Self::Columns,
+        Self::Elementwise,
+    ];
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, team) = match self {
+            Self::Resident(team) => ("resident", Some(team)),
+            Self::Split(team) => ("split", Some(team)),
+            Self::Columns => ("columns", None),
+            Self::Elementwise => ("elementwise", None),
+        };
+        f.write_str(name)?;
+        f.write_str(match team {
+            None => "",
+            Some(Team::Lane) => "/lane",
+            Some(Team::Subgroup) => "/subgroup",
+            Some(Team::Workgroup) => "/workgroup",
+            Some(Team::WorkgroupSubgroups) => "/workgroup+subgroups",
+        })
+    }
+}
+
+/// Who chooses the method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// This crate, from the device and the shape.
+    #[default]
+    Inferred,
+    /// The caller; an error where the method can't compute the op.
+    Forced(Method),
+}
+
+/// What is to be computed, without the op's name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Problem {
+    /// Slices over which a group's statistics run.
+    pub slices: u32,
+    pub groups: u32,
+    /// Elements of a group in a slice.
+    pub len: u32,
+    pub eps: f32,
+    pub affine: Affine,
+    /// What weight and bias are looked up by.
+    pub params: By,
+    pub statistics: Statistics,
+}
+
+/// Where the statistics of a problem come from and where they go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Statistics {
+    /// Running statistics are read.
+    Given,
+    /// Taken from the input; `saved` writes mean and rstd, `running` says how running statistics are updated.
+    Taken { saved: bool, running: Running },
+}
+
+/// The update of running statistics: `running = old_weight * running + new_weight * batch`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Running {
+    None,
+    Fixed { old_weight: f32, new_weight: f32, var_scale: f32 },
+    Cumulative { var_scale: f32 },
+}
+
+/// One dispatch.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct KernelCall {
+    pub key: KernelKey,
+    pub params: Vec<u8>,
+    pub workgroups: [u32; 3],
+}
+
+impl KernelCall {
+    fn new(key: KernelKey, params: &impl Pod, workgroups: u64, caps: &Caps) -> Result<Self> {
+        let limit = |what, needed: u32, allowed: u32| {
+            if needed <= allowed {
+                Ok(())
+            } else {
+                Err(Error::Limit { what, needed: needed.into(), allowed: allowed.into() })
+            }
+        };
+        limit("max_compute_invocations_per_workgroup", key.workgroup_size(), caps.max_workgroup_size)?;
+        limit("max_compute_workgroup_storage_size", key.workgroup_storage(), caps.max_workgroup_storage)?;
+        limit("max_storage_buffers_per_shader_stage", key.slots().len() as u32, caps.max_storage_buffers)?;
+        let workgroups = grid::fold(workgroups, caps.max_workgroups_per_dimension)?;
+        Ok(Self { key, params: bytes_of(params).to_vec(), workgroups })
+    }
+}
+
+/// A scratch region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scratch {
+    pub slot: Slot,
+    pub bytes: u64,
+}
+
+/// An op for a device: the tensors it binds and the dispatches it makes, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lowered {
+    /// `None`: there is nothing to do.
+    pub(crate) method: Option<Method>,
+    pub(crate) tensors: Vec<TensorSpec>,
+    pub(crate) calls: Vec<KernelCall>,
+    pub(crate) scratch: Vec<Scratch>,
+}
+
+impl Lowered {
+    /// An empty batch: nothing is read or written.
+    pub(crate) fn nothing(tensors: Vec<TensorSpec>) -> Self {
+        Self { method: None, tensors, calls: Vec::new(), scratch: Vec::new() }
+    }
+
+    /// Lowers a problem without an empty axis.
+    pub(crate) fn new(problem: &Problem, tensors: Vec<TensorSpec>, caps: &Caps, strategy: Strategy) -> Result<Self> {
+        let method = match strategy {
+            Strategy::Inferred => infer(problem, caps),
+            Strategy::Forced(method) => {
+                check_method(method, problem, caps)?;
+                method
+            }
+        };
+        let (calls, scratch) = match method {
+            Method::Resident(team) => (vec![resident(problem, team, caps)?], Vec::new()),
+            Method::Split(team) => split(problem, team, caps)?,
+            Method::Columns => columns(problem, caps)?,
+            Method::Elementwise => (vec![apply(problem, Source::Running, caps)?], Vec::new()),
+        };
+        let allowed = caps.max_storage_buffer_binding_size;
+        let sizes = tensors.iter().map(TensorSpec::bytes).chain(scratch.iter().map(|s| s.bytes));
+        if let Some(needed) = sizes.max().filter(|&n| n > allowed) {
+            return Err(Error::Limit { what: "max_storage_buffer_binding_size", needed, allowed });
+        }
+        Ok(Self { method: Some(method), tensors, calls, scratch })
+    }
+}
+
+/// Rows that a row kernel can hold are at least this many, or there are enough of them to fill a GPU: below that a row
+/// is better shared by several workgroups.
+const FEW_ROWS: u32 = 64;
+/// From this many elements on, few rows are split on a GPU.
+const LONG_ROW: u32 = 32 * 1024;
+/// Rows of at most this many packs are owned by a lane on a GPU.
+const LANE_PACKS: u32 = 4;
+
+/// The method table.
+///
+/// | statistics | adapter | row | method |
+/// |---|---|---|---|
+/// | given | any | any | elementwise |
+/// | of rows | CPU, subgroups | up to 32 packs a lane | resident/subgroup |
+/// | of rows | CPU, none | up to 8 packs | resident/lane |
+/// | of rows | GPU | up to 4 packs | resident/lane |
+/// | of rows | GPU, subgroups | up to 8 packs a lane of a subgroup | resident/subgroup |
+/// | of rows | GPU | up to 8 packs a lane of a workgroup, unless few and long | resident/workgroup |
+/// | of rows, of channels | any | all others | split, by the widest team without a barrier on a CPU, by workgroups on a GPU |
+/// | of columns | any | any | columns |
+fn infer(problem: &Problem, caps: &Caps) -> Method {
+    if problem.statistics == Statistics::Given {
+        return Method::Elementwise;
+    }
+    let subgroups = caps.subgroup_size.is_some();
+    let workgroup = if subgroups { Team::WorkgroupSubgroups } else { Team::Workgroup };
+    let split_team = match (caps.cpu, subgroups) {
+        (true, true) => Team::Subgroup,
+        (true, false) => Team::Lane,
+        (false, _) => workgroup,
+    };
+    if check_method(Method::Columns, problem, caps).is_ok() {
+        return Method::Columns;
+    }
+    let few_and_long = !caps.cpu && problem.groups < FEW_ROWS && problem.len >= LONG_ROW;
+    let candidates: &[Team] = match (caps.cpu, subgroups) {
+        (true, true) => &[Team::Subgroup],
+        (true, false) => &[Team::Lane],
+        (false, _) if few_and_long => &[],
+        (false, _) if packs(problem) <= LANE_PACKS => &[Team::Lane],
+        (false, true) => &[Team::Subgroup, Team::WorkgroupSubgroups],
+        (false, false) => &[Team::Workgroup],
+    };
+    let fits = |team: &&Team| check_method(Method::Resident(**team), problem, caps).is_ok();
+    candidates.iter().find(fits).map_or(Method::Split(split_team), |&team| Method::Resident(team))
+}
+
+/// Whether a method can compute a problem on a device.
+fn check_method(method: Method, problem: &Problem, caps: &Caps) -> Result<()> {
+    let refuse = |why: &str| Err(Error::Unsupported { what: format!("the method {method}"), why: why.into() });
+    if matches!(method, Method::Elementwise) != (problem.statistics == Statistics::Given) {
+        return refuse("elementwise is for given statistics, and the only method for them");
+    }
+    match method {
+        Method::Resident(team) | Method::Split(team) if team.uses_subgroups() && caps.subgroup_size.is_none() => {
+            refuse("the device has no SUBGROUP feature")
+        }
+        Method::Resident(team) => {
+            let untracked = matches!(problem.statistics, Statistics::Taken { running: Running::None, .. });
+            if problem.slices > 1 || problem.params != By::Position || !untracked {
+                refuse("its statistics are not those of rows")
+            } else if registers(problem, team, caps).is_none() {
+                refuse("a team's registers can't hold a row")
+            } else {
+                Ok(())
+            }
+        }
+        Method::Columns if problem.len != 1 || problem.params != By::Group => {
+            refuse("its statistics are not those of columns")
+        }
+        Method::Split(_) | Method::Columns | Method::Elementwise => Ok(()),
+    }
+}
+
+/// Packs of a group in a slice.
+fn packs(problem: &Problem) -> u32 {
+    problem.len / Width::of(problem.len).elements()
+}
+
+/// The workgroup size for a team whose work is `packs` long.
+fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
+    match team {
+        Team::Lane => SMALL_WORKGROUP,
+        Team::Subgroup => match caps.subgroup_size {
+            Some((_, max)) if max > SMALL_WORKGROUP => WIDE_SUBGROUP_WORKGROUP,
+            _ => SMALL_WORKGROUP,
+        },
+        Team::Workgroup | Team::WorkgroupSubgroups => {
+            let allowed = TEAM_WORKGROUPS.iter().filter(|&&size| size <= caps.max_workgroup_size);
+            let enough = allowed.clone().find(|&&size| packs.div_ceil(size) <= GPU_REGISTERS / 2);
+            // Where not even the smallest is allowed, KernelCall::new says so.
+            *enough.or(allowed.last()).unwrap_or(&TEAM_WORKGROUPS[0])
+        }
+    }
+}
+
+/// The fewest lanes that a team may have: subgroups are as small as the driver likes.
+fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
+    match team {
+        Team::Lane => 1,
+        Team::Subgroup => caps.subgroup_size.map_or(1, |(min, _)| min),
+        Team::Workgroup | Team::WorkgroupSubgroups => workgroup_size,
+    }
+}
+
+/// The fewest teams that a workgroup may have.
+fn teams(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
+    match team {
+        Team::Lane => workgroup_size,
+        Team::Subgroup => caps.subgroup_size.map_or(1, |(_, max)| workgroup_size / max.min(workgroup_size)),
+        Team::Workgroup | Team::WorkgroupSubgroups => 1,
+    }
+}
+
+/// The register count of the row kernel, if it can hold a row.
+fn registers(problem: &Problem, team: Team, caps: &Caps) -> Option<u32> {
+    let packs = packs(problem);
+    let max = match team {
+        Team::Lane => LANE_REGISTERS,
+        Team::Subgroup if caps.cpu => CPU_REGISTERS,
+        _ => GPU_REGISTERS,
+    };
+    registers_for(packs.div_ceil(lanes(team, workgroup_size(team, packs, caps), caps)), max)
+}
+
+fn resident(problem: &Problem, team: Team, caps: &Caps) -> Result<KernelCall> {
+    let packs = packs(problem);
+    let workgroup_size = workgroup_size(team, packs, caps);
+    let key = KernelKey::Row {
+        team,
+        workgroup_size,
+        registers: registers(problem, team, caps).unwrap_or(CPU_REGISTERS),
+        width: Width::of(problem.len),
+        affine: problem.affine,
+        saved: matches!(problem.statistics, Statistics::Taken { saved: true, .. }),
+    };
+    let params = params::Row { rows: problem.groups, packs, inv_len: 1.0 / problem.len as f32, eps: problem.eps };
+    let workgroups = u64::from(problem.groups).div_ceil(teams(team, workgroup_size, caps).into());
+    KernelCall::new(key, &params, workgroups, caps)
+}
+
+/// The most elements a partial may count: in f32, counts up to here are exact.
+const MAX_PARTIAL: u64 = 1 << 24;
+
+/// How many teams share a group of `packs`: enough to fill the device, few enough that each has a block to do.
+fn splits(groups: u32, packs: u64, width: Width, team: Team, lanes: u32, caps: &Caps) -> u32 {
+    let fill: u32 = match (team, caps.cpu) {
+        // Lanes of one hardware vector should read neighbouring memory, so they share a group.
+        (Team::Lane, true) => 32.max(256 / groups.min(256)),
+        (Team::Lane, false) => (1 << 16) / groups.min(1 << 16),
+        (Team::Subgroup, true) => 16_u32.div_ceil(groups),
+        (Team::Subgroup, false) => 4096_u32.div_ceil(groups),
+        (Team::Workgroup | Team::WorkgroupSubgroups, _) => 512_u32.div_ceil(groups),
+    };
+    let useful = (packs / u64::from(lanes * MOMENTS_BLOCK)).max(1);
+    let needed = (packs * u64::from(width.elements())).div_ceil(MAX_PARTIAL);
+    // All three are below 2^31, as the tensor's elements are.
+    u64::from(fill).min(useful).max(needed) as u32
+}
+
+fn split(problem: &Problem, team: Team, caps: &Caps) -> Result<(Vec<KernelCall>, Vec<Scratch>)> {
+    let width = Width::of(problem.len);
+    let packs = packs(problem);
+    let total = u64::from(problem.slices) * u64::from(packs);
+    let workgroup_size = workgroup_size(team, u32::try_from(total).unwrap_or(u32::MAX), caps);
+    let splits = splits(problem.groups, total, width, team, lanes(team, workgroup_size, caps), caps);
+    let key = KernelKey::Moments { team, workgroup_size, width };
+    let params = params::Moments { slices: problem.slices, groups: problem.groups, packs, splits, zero: 0 };
+    let workgroups = (u64::from(problem.groups) * u64::from(splits)).div_ceil(teams(team, workgroup_size, caps).into());
+    with_finalize(problem, KernelCall::new(key, &params, workgroups, caps)?, splits, caps)
+}
+
+fn columns(problem: &Problem, caps: &Caps) -> Result<(Vec<KernelCall>, Vec<Scratch>)> {
+    let width = Width::of(problem.groups);
+    let column_packs = problem.groups / width.elements();
+    let splits = splits(column_packs, problem.slices.into(), Width::X1, Team::Lane, 1, caps);
+    let key = KernelKey::MomentsColumns { width };
+    let params = params::MomentsColumns { rows: problem.slices, columns: problem.groups, splits, zero: 0 };
+    let workgroups = (u64::from(column_packs) * u64::from(splits)).div_ceil(SMALL_WORKGROUP.into());
+    with_finalize(problem, KernelCall::new(key, &params, workgroups, caps)?, splits, caps)
+}
+
+/// What follows the partial statistics: their merging, and the pass that applies them.
+fn with_finalize(
+    problem: &Problem,
+    moments: KernelCall,
+    splits: u32,
+    caps: &Caps,
+) -> Result<(Vec<KernelCall>, Vec<Scratch>)> {
+    let (saved, running) = match problem.statistics {
+        Statistics::Taken { saved, running } => (saved, running),
+        Statistics::Given => (false, Running::None),
+    };
+    let (tracking, old_weight, new_weight, var_scale) = match running {
+        Running::None => (Tracking::None, 0.0, 0.0, 0.0),
+        Running::Fixed { old_weight, new_weight, var_scale } => (Tracking::Fixed, old_weight, new_weight, var_scale),
+        Running::Cumulative { var_scale } => (Tracking::Cumulative, 0.0, 0.0, var_scale),
+    };
+    let finalize = params::Finalize {
+        groups: problem.groups,
+        splits,
+        stats_stride: problem.groups,
+        eps: problem.eps,
+        old_weight,
+        new_weight,
+        var_scale,
+        zero: 0,
+    };
+    let mut calls = vec![moments];
+    if tracking == Tracking::Cumulative {
+        calls.push(KernelCall::new(KernelKey::Count, &[0u8; 0], 1, caps)?);
+    }
+    let workgroups = problem.groups.div_ceil(SMALL_WORKGROUP);
+    calls.push(KernelCall::new(KernelKey::Finalize { saved, tracking }, &finalize, workgroups.into(), caps)?);
+    calls.push(apply(problem, Source::Batch, caps)?);
+    let groups = u64::from(problem.groups);
+    let scratch = vec![
+        Scratch { slot: Slot::Partials, bytes: groups * u64::from(splits) * 16 },
+        Scratch { slot: Slot::Statistics, bytes: groups * 3 * 4 },
+    ];
+    Ok((calls, scratch))
+}
+
+fn apply(problem: &Problem, source: Source, caps: &Caps) -> Result<KernelCall> {
+    // With one element a group in a slice, a slice is the row, and a group is a position in it.
+    let columns = problem.len == 1 && problem.params == By::Group;
+    let (rows, len, groups, stats, params) = if columns {
+        (problem.slices, problem.groups, 1, By::Position, By::Position)
+    } else {
+        (problem.slices * problem.groups, problem.len, problem.groups, By::Group, problem.params)
+    };
+    let width = Width::of(len);
+    let packs = len / width.elements();
+    let stats_stride = match stats {
+        By::Position => problem.groups / width.elements(),
+        By::Group => problem.groups,
+    };
+    let key = KernelKey::Apply { width, source, stats, params, affine: problem.affine };
+    let call = params::Apply { rows, packs, groups, stats_stride, eps: problem.eps, zero: 0 };
+    let tile = u64::from(SMALL_WORKGROUP * APPLY_BLOCK);
+    KernelCall::new(key, &call, (u64::from(rows) * u64::from(packs)).div_ceil(tile), caps)
+}

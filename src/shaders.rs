@@ -1,0 +1,213 @@
+//! The shaders themselves, for those who have a pipeline manager of their own: WGSL, its bindings, its uniform and its grid.
+
+use std::fmt;
+
+use crate::{
+    error::Result,
+    kernel::{compose::compose, key::KernelKey},
+    lower::{Caps, KernelCall, Strategy},
+    ops::Norm,
+    tensor::{Access, Slot},
+};
+
+pub use crate::kernel::params::ParamField;
+
+/// A shader of this crate: one entry point, `main`, with everything in bind group 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shader(pub(crate) KernelKey);
+
+impl Shader {
+    /// The complete WGSL.
+    #[must_use]
+    pub fn wgsl(&self) -> String {
+        compose(&self.0)
+    }
+
+    /// The storage buffers, in the order of their binding numbers ([`Slot::binding`]). All are arrays that fill the binding.
+    #[must_use]
+    pub fn storage(&self) -> Vec<(Slot, Access)> {
+        self.0.slots()
+    }
+
+    /// The fields of the uniform at binding 0, in order, all of four bytes; empty where there is no uniform.
+    #[must_use]
+    pub fn params(&self) -> &'static [ParamField] {
+        self.0.param_fields()
+    }
+
+    /// The features that a device needs to run it.
+    #[must_use]
+    pub fn features(&self) -> wgpu::Features {
+        if self.0.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
+    }
+
+    /// Invocations of a workgroup, along x.
+    #[must_use]
+    pub fn workgroup_size(&self) -> u32 {
+        self.0.workgroup_size()
+    }
+
+    /// Bytes of workgroup memory.
+    #[must_use]
+    pub fn workgroup_storage(&self) -> u32 {
+        self.0.workgroup_storage()
+    }
+
+    /// The layout of bind group 0.
+    #[must_use]
+    pub fn bind_group_layout(&self) -> Vec<wgpu::BindGroupLayoutEntry> {
+        let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            count: None,
+        };
+        let uniform =
+            (!self.params().is_empty()).then(|| entry(Slot::Params.binding(), wgpu::BufferBindingType::Uniform));
+        let storage = self.storage().into_iter().map(|(slot, access)| {
+            let read_only = access == Access::Read;
+            entry(slot.binding(), wgpu::BufferBindingType::Storage { read_only })
+        });
+        uniform.into_iter().chain(storage).collect()
+    }
+}
+
+impl fmt::Display for Shader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shader({})", self.0)
+    }
+}
+
+/// A shader with what one dispatch of it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// What runs.
+    pub shader: Shader,
+    /// The bytes of the uniform.
+    pub params: Vec<u8>,
+    /// Workgroups in x, y and z.
+    pub workgroups: [u32; 3],
+}
+
+impl From<KernelCall> for Dispatch {
+    fn from(call: KernelCall) -> Self {
+        Self { shader: Shader(call.key), params: call.params, workgroups: call.workgroups }
+    }
+}
+
+/// The dispatches of an op, in order, each after the one before has finished. None for an empty batch.
+///
+/// Bind [`Slot::Partials`] and [`Slot::Statistics`], where they appear, to scratch of the sizes in the second list.
+///
+/// # Errors
+/// What [`Norm::tensors`] refuses, a forced method that can't compute the op, and limits of the device.
+///
+/// # Example
+/// ```
+/// use wgpu_norm::{LayerNorm, Caps, Strategy, shaders};
+///
+/// let (dispatches, scratch) = shaders::dispatches(&LayerNorm::new(&[64, 384], 1..), &Caps::default(), Strategy::Inferred)?;
+/// assert!(dispatches[0].shader.wgsl().contains("fn main("));
+/// assert!(scratch.is_empty());
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+pub fn dispatches(op: &impl Norm, caps: &Caps, strategy: Strategy) -> Result<(Vec<Dispatch>, Vec<(Slot, u64)>)> {
+    let lowered = op.lower(caps, strategy)?;
+    let scratch = lowered.scratch.iter().map(|s| (s.slot, s.bytes)).collect();
+    Ok((lowered.calls.into_iter().map(Dispatch::from).collect(), scratch))
+}
+
+/// Every shader that this crate can make.
+#[must_use]
+pub fn all() -> Vec<Shader> {
+    KernelKey::all().into_iter().map(Shader).collect()
+}
+
+#[cfg(feature = "validate")]
+pub use validate::{Backend, translate};
+
+#[cfg(feature = "validate")]
+mod validate {
+    use naga::{
+        back::{glsl, hlsl, msl, spv},
+        front::wgsl,
+        proc::BoundsCheckPolicies,
+        valid::{Capabilities, ValidationFlags, Validator},
+    };
+
+    use crate::error::{Error, Result};
+
+    /// A shading language that a WGSL shader is translated to.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Backend {
+        /// SPIR-V 1.3, for Vulkan.
+        SpirV,
+        /// Metal Shading Language 2.4.
+        Msl,
+        /// HLSL, shader model 6.0, for DX12.
+        Hlsl,
+        /// GLSL ES 3.1, for GL. It has no subgroup operations.
+        Glsl,
+    }
+
+    /// Parses and validates WGSL with naga and translates its entry point `main`. Returns the text, or the words of SPIR-V as
+    /// hexadecimal lines.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with naga's message, which shows the line.
+    pub fn translate(source: &str, backend: Backend) -> Result<String> {
+        let fail = |what: &str, why: String| Error::Unsupported { what: what.into(), why };
+        let module = wgsl::parse_str(source).map_err(|e| fail("the WGSL", e.emit_to_string(source)))?;
+        let capabilities = Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER;
+        let info = Validator::new(ValidationFlags::all(), capabilities)
+            .validate(&module)
+            .map_err(|e| fail("the WGSL", e.emit_to_string(source)))?;
+        let stage = naga::ShaderStage::Compute;
+        let text = match backend {
+            Backend::SpirV => {
+                let options = spv::Options { lang_version: (1, 3), ..Default::default() };
+                let pipeline = spv::PipelineOptions { shader_stage: stage, entry_point: "main".into() };
+                spv::write_vec(&module, &info, &options, Some(&pipeline))
+                    .map(|words| words.iter().map(|word| format!("{word:08x}\n")).collect())
+                    .map_err(|e| fail("SPIR-V", e.to_string()))?
+            }
+            Backend::Msl => {
+                let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+                msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+                    .map(|(text, _)| text)
+                    .map_err(|e| fail("MSL", e.to_string()))?
+            }
+            Backend::Hlsl => {
+                let options = hlsl::Options {
+                    shader_model: hlsl::ShaderModel::V6_0,
+                    special_constants_binding: Some(hlsl::BindTarget { space: 1, ..Default::default() }),
+                    fake_missing_bindings: true,
+                    ..Default::default()
+                };
+                let mut text = String::new();
+                hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+                    .write(&module, &info, None)
+                    .map_err(|e| fail("HLSL", e.to_string()))?;
+                text
+            }
+            Backend::Glsl => {
+                let options = glsl::Options { version: glsl::Version::new_gles(310), ..Default::default() };
+                let pipeline =
+                    glsl::PipelineOptions { shader_stage: stage, entry_point: "main".into(), multiview: None };
+                let mut text = String::new();
+                glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, BoundsCheckPolicies::default())
+                    .and_then(|mut writer| writer.write())
+                    .map_err(|e| fail("GLSL", e.to_string()))?;
+                text
+            }
+        };
+        Ok(text)
+    }
+}

@@ -1,0 +1,86 @@
+//! Comparing a GPU's results with the reference: the one bound that every test of this crate holds, and a comparator that
+//! does not let anything through.
+
+use crate::tensor::Outputs;
+
+/// What this crate promises of every result: at most this far from the f64 result of the same f32 input, in units of
+/// `max(1, largest expected)`. Where it comes from is in `docs/numerics.md`.
+pub const PROMISE: f64 = 2e-5;
+
+/// What real activations reach: an offset of a few standard deviations at most.
+pub const REAL_DATA: f64 = 2e-6;
+
+/// The largest finite magnitude in a tensor.
+#[must_use]
+pub fn largest(values: &[f64]) -> f64 {
+    values.iter().map(|x| x.abs()).filter(|x| x.is_finite()).fold(0.0, f64::max)
+}
+
+/// The absolute error that [`PROMISE`] allows in a tensor with these expected values.
+#[must_use]
+pub fn bound(expected: &[f64]) -> f64 {
+    PROMISE * largest(expected).max(1.0)
+}
+
+/// The largest absolute error of a tensor, if all of it can be compared: the lengths agree, a NaN is exactly where one is
+/// expected, and an infinity where that infinity is expected.
+///
+/// # Errors
+/// What can't be compared, with the tensor's name and the index.
+pub fn max_error(name: &str, actual: &[f32], expected: &[f64]) -> Result<f64, String> {
+    if actual.len() != expected.len() {
+        return Err(format!("{name}: {} elements, expected {}", actual.len(), expected.len()));
+    }
+    let mut largest = 0.0_f64;
+    for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
+        let a = f64::from(a);
+        // What f64 can hold and f32 can't is an infinity here too.
+        let overflows = e.abs() > f64::from(f32::MAX);
+        let special = a.is_nan() || e.is_nan() || a.is_infinite() || overflows;
+        let same = (a.is_nan() && e.is_nan()) || (a.is_infinite() && overflows && a.signum() == e.signum());
+        if special && !same {
+            return Err(format!("{name}[{i}]: {a}, expected {e}"));
+        }
+        if !special {
+            largest = largest.max((a - e).abs());
+        }
+    }
+    Ok(largest)
+}
+
+/// Compares a tensor within [`bound`].
+///
+/// # Errors
+/// The tensor's name, and the error with its bound or what can't be compared.
+pub fn compare(name: &str, actual: &[f32], expected: &[f64]) -> Result<(), String> {
+    let (error, bound) = (max_error(name, actual, expected)?, bound(expected));
+    if error <= bound { Ok(()) } else { Err(format!("{name}: off by {error:e}, the bound is {bound:e}")) }
+}
+
+/// Compares all that an op wrote; what one side has, the other must have.
+///
+/// # Errors
+/// Those of [`compare`], and a tensor that only one side has.
+pub fn compare_outputs(actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<(), String> {
+    compare("output", &actual.output, &expected.output)?;
+    let optional = [
+        ("mean", &actual.mean, &expected.mean),
+        ("rstd", &actual.rstd, &expected.rstd),
+        ("running_mean", &actual.running_mean, &expected.running_mean),
+        ("running_var", &actual.running_var, &expected.running_var),
+    ];
+    for (name, actual, expected) in optional {
+        match (actual, expected) {
+            (Some(actual), Some(expected)) => compare(name, actual, expected)?,
+            (None, None) => {}
+            _ => return Err(format!("{name}: only one side has it")),
+        }
+    }
+    if actual.num_batches_tracked != expected.num_batches_tracked {
+        return Err(format!(
+            "num_batches_tracked: {:?}, expected {:?}",
+            actual.num_batches_tracked, expected.num_batches_tracked
+        ));
+    }
+    Ok(())
+}
