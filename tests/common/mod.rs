@@ -1,0 +1,133 @@
+//! What the tests share: the adapter, data, and a run that watches every byte around the tensors.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::sync::OnceLock;
+
+use wgpu_norm::{Access, Bindings, DType, Norm, Outputs, Result, Slot, Strategy, TensorSpec, Tensors, host::Gpu, wgpu};
+
+/// The adapter of this machine. No adapter is a failure, not a skip: `cargo xtask test` installs one.
+pub fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| {
+        let _ = env_logger::builder().is_test(true).try_init();
+        match Gpu::new() {
+            Ok(gpu) => gpu,
+            Err(e) => panic!("GPU TESTS DID NOT RUN: {e}. `cargo xtask test` sets an adapter up."),
+        }
+    })
+}
+
+/// Deterministic pseudo-random numbers (SplitMix64).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in (0, 1].
+    pub fn uniform(&mut self) -> f64 {
+        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
+    }
+
+    /// `offset + spread * N(0, 1)`, rounded to f32.
+    pub fn normal(&mut self, n: usize, offset: f64, spread: f64) -> Vec<f32> {
+        (0..n)
+            .map(|_| {
+                let radius = (-2.0 * self.uniform().ln()).sqrt();
+                (offset + spread * radius * (std::f64::consts::TAU * self.uniform()).cos()) as f32
+            })
+            .collect()
+    }
+}
+
+/// Bytes before and after each tensor in its buffer. A multiple of every offset alignment.
+const GUARD: u64 = 256;
+/// What guards and unwritten outputs hold: a NaN that no kernel makes.
+const PATTERN: u32 = 0x7fc0_dead;
+
+/// Runs an op through the public API with every tensor inside a larger buffer, outputs and scratch filled with NaN, and
+/// panics if a byte outside of a tensor, or of a tensor that is only read, has changed.
+pub fn run(gpu: &Gpu, op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy) -> Result<Outputs<f32>> {
+    let plan = gpu.planner().plan_with(op, strategy)?;
+    let specs = plan.tensors();
+    let buffers: Vec<wgpu::Buffer> =
+        specs.iter().map(|spec| guarded(gpu, spec.bytes(), initial(spec, tensors))).collect();
+    let scratch = guarded(gpu, plan.scratch_size(), Vec::new());
+    let inside = |buffer: &wgpu::Buffer, bytes: u64| GUARD..GUARD + bytes.min(buffer.size() - 2 * GUARD);
+    let mut bindings = Bindings::new();
+    for (spec, buffer) in specs.iter().zip(&buffers) {
+        bindings = bindings.set(spec.slot, buffer.slice(inside(buffer, spec.bytes())));
+    }
+    if plan.scratch_size() > 0 {
+        bindings = bindings.scratch(scratch.slice(inside(&scratch, plan.scratch_size())));
+    }
+    let bound = plan.bind(&bindings)?;
+    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+    gpu.queue().submit([encoder.finish()]);
+
+    let mut outputs = Outputs::default();
+    for (spec, buffer) in specs.iter().zip(&buffers) {
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&gpu.download(buffer, buffer.size())?);
+        let guard = (GUARD / 4) as usize;
+        let (before, rest) = words.split_at(guard);
+        let (inside, after) = rest.split_at(spec.len());
+        assert!(before.iter().chain(after).all(|&w| w == PATTERN), "{}: written outside of the tensor", spec.slot);
+        if spec.access == Access::Read {
+            let initial: Vec<u32> = bytemuck::pod_collect_to_vec(&initial(spec, tensors));
+            assert_eq!(inside, initial, "{}: an input was changed", spec.slot);
+        }
+        let values = || inside.iter().map(|&w| f32::from_bits(w)).collect::<Vec<f32>>();
+        match spec.slot {
+            Slot::Output => outputs.output = values(),
+            Slot::Mean => outputs.mean = Some(values()),
+            Slot::Rstd => outputs.rstd = Some(values()),
+            Slot::RunningMean if spec.access != Access::Read => outputs.running_mean = Some(values()),
+            Slot::RunningVar if spec.access != Access::Read => outputs.running_var = Some(values()),
+            Slot::NumBatchesTracked => outputs.num_batches_tracked = Some(inside[0]),
+            _ => {}
+        }
+    }
+    Ok(outputs)
+}
+
+/// The bytes of a tensor that the caller gives; none for what the op writes.
+fn initial(spec: &TensorSpec, tensors: &Tensors<'_>) -> Vec<u8> {
+    assert!(matches!(spec.dtype, DType::F32 | DType::U32));
+    let values = match spec.slot {
+        Slot::Input => Some(tensors.input),
+        Slot::Weight => tensors.weight,
+        Slot::Bias => tensors.bias,
+        Slot::RunningMean => tensors.running_mean,
+        Slot::RunningVar => tensors.running_var,
+        Slot::NumBatchesTracked => {
+            return tensors.num_batches_tracked.map_or(Vec::new(), |n| n.to_ne_bytes().to_vec());
+        }
+        _ => None,
+    };
+    values.map_or(Vec::new(), |v| bytemuck::cast_slice(v).to_vec())
+}
+
+/// A buffer with guards around `bytes` bytes that start with `content`; the rest is [`PATTERN`].
+fn guarded(gpu: &Gpu, bytes: u64, content: Vec<u8>) -> wgpu::Buffer {
+    let size = bytes + 2 * GUARD;
+    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: true,
+    });
+    let mut words = vec![PATTERN; (size / 4) as usize];
+    bytemuck::cast_slice_mut(&mut words)[GUARD as usize..][..content.len()].copy_from_slice(&content);
+    buffer.get_mapped_range_mut(..).expect("mapped at creation").copy_from_slice(bytemuck::cast_slice(&words));
+    buffer.unmap();
+    buffer
+}

@@ -1,0 +1,454 @@
+//! Every op on the adapter of this machine, by every method, against the f64 reference.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Random, gpu, run};
+use wgpu_norm::{
+    BatchNorm, Error, LayerNorm, Method, Norm, RunningStats, Strategy, Team, Tensors,
+    testing::{compare, compare_outputs},
+};
+
+/// Shapes of layer norm, each with the reason that it is here.
+const ROWS: &[(&str, usize, usize)] = &[
+    ("a row of one element: the output is the bias", 7, 1),
+    ("two elements", 7, 2),
+    ("three elements: shorter than a vec4", 1, 3),
+    ("many rows of three: lanes own rows", 1023, 3),
+    ("one vec4", 5, 4),
+    ("rows of 16: four vec4s a lane", 4096, 16),
+    ("one less than 32 lanes", 7, 31),
+    ("one more than 32 lanes", 7, 33),
+    ("odd, half of a 256-wide workgroup", 7, 127),
+    ("one less than a workgroup", 7, 255),
+    ("exactly a workgroup", 7, 256),
+    ("one more than a workgroup", 7, 257),
+    ("MiniLM's width", 64, 384),
+    ("BERT's width", 33, 768),
+    ("one less than 1024: scalar loads, many registers", 7, 1023),
+    ("exactly 1024: 32 vec4s for 8 lanes", 7, 1024),
+    ("one more than 1024", 7, 1025),
+    ("the longest that 8 lanes of 32 vec4s hold is passed", 3, 1028),
+    ("a wide transformer", 2, 4096),
+    ("one more: scalar, beyond every register file of a subgroup", 2, 4097),
+    ("beyond 8 vec4s in 1024 lanes: split", 2, 33000),
+    ("beyond, and odd", 1, 33001),
+    ("one row: no second workgroup to hide behind", 1, 768),
+    ("a row more than a dispatch has workgroups", 65536, 2),
+    ("the folded grid, not a multiple of anything", 70000, 5),
+];
+
+const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
+
+/// What DESIGN says of the row kernels: a lane holds 8 packs, a subgroup 8 a lane on a GPU and 32 on a CPU, a workgroup 8 a
+/// lane of the largest workgroup.
+fn layer_norm_can(method: Method, len: usize) -> bool {
+    let caps = gpu().planner().caps();
+    let packs = if len.is_multiple_of(4) { len / 4 } else { len };
+    let largest =
+        [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
+    let subgroups = caps.subgroup_size.is_some();
+    let (_, min) = (0, caps.subgroup_size.map_or(1, |(min, _)| min as usize));
+    match method {
+        Method::Resident(Team::Lane) => packs <= 8,
+        Method::Resident(Team::Subgroup) => subgroups && packs <= min * if caps.cpu { 32 } else { 8 },
+        Method::Resident(Team::Workgroup) => packs <= largest * 8,
+        Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * 8,
+        Method::Split(Team::Lane | Team::Workgroup) => true,
+        Method::Split(Team::Subgroup | Team::WorkgroupSubgroups) => subgroups,
+        _ => false,
+    }
+}
+
+/// Runs an op by the inferred method and by every forced one; returns how often each ran.
+fn by_every_method(
+    name: &str,
+    op: &impl Norm,
+    tensors: &Tensors<'_>,
+    can: impl Fn(Method) -> bool,
+    ran: &mut BTreeMap<String, usize>,
+) {
+    let truth = op.reference(tensors).expect(name);
+    let strategies = [Strategy::Inferred].into_iter().chain(Method::ALL.map(Strategy::Forced));
+    for strategy in strategies {
+        let result = run(gpu(), op, tensors, strategy);
+        let expected = match strategy {
+            Strategy::Inferred => true,
+            Strategy::Forced(method) => can(method),
+        };
+        if !expected {
+            assert!(matches!(result, Err(Error::Unsupported { .. })), "{name}, {strategy:?}: {result:?}");
+            continue;
+        }
+        let outputs = result.unwrap_or_else(|e| panic!("{name}, {strategy:?}: {e}"));
+        compare_outputs(&outputs, &truth).unwrap_or_else(|e| panic!("{name}, {:?}, {strategy:?}: {e}", op.shape()));
+        *ran.entry(format!("{strategy:?}")).or_default() += 1;
+    }
+}
+
+/// Every method that the device has was exercised, and by more than one shape.
+fn assert_all_ran(ran: &BTreeMap<String, usize>, methods: &[Method]) {
+    let subgroups = gpu().planner().caps().subgroup_size.is_some();
+    for method in methods {
+        let needs = matches!(
+            method,
+            Method::Resident(Team::Subgroup | Team::WorkgroupSubgroups)
+                | Method::Split(Team::Subgroup | Team::WorkgroupSubgroups)
+        );
+        let count = ran.get(&format!("{:?}", Strategy::Forced(*method))).copied().unwrap_or(0);
+        assert_eq!(count > 1, subgroups || !needs, "{method} ran {count} times");
+    }
+}
+
+#[test]
+fn layer_norm_by_every_method() {
+    let mut ran = BTreeMap::new();
+    for (i, &(why, rows, len)) in ROWS.iter().enumerate() {
+        let mut random = Random::new(i as u64);
+        let input = random.normal(rows * len, 3.0, 2.0);
+        let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
+        let op = LayerNorm::new(&[rows, len], 1..).save_stats(true);
+        let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
+        by_every_method(why, &op, &tensors, |method| layer_norm_can(method, len), &mut ran);
+    }
+    let rows: Vec<Method> = Method::ALL.into_iter().filter(|m| !STATISTICS_ONLY.contains(m)).collect();
+    assert_all_ran(&ran, &rows);
+}
+
+#[test]
+fn layer_norm_with_every_set_of_optional_tensors() {
+    let (rows, len) = (5, 36);
+    let mut random = Random::new(1);
+    let input = random.normal(rows * len, -1.0, 3.0);
+    let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
+    for (has_weight, has_bias) in [(false, false), (true, false), (false, true), (true, true)] {
+        for stats in [false, true] {
+            for eps in [0.0, 1e-12, 1e-5, 10.0] {
+                let op = LayerNorm::new(&[rows, len], 1..).weight(has_weight).bias(has_bias).save_stats(stats).eps(eps);
+                let mut tensors = Tensors::new(&input);
+                tensors.weight = has_weight.then_some(&weight);
+                tensors.bias = has_bias.then_some(&bias);
+                by_every_method("optional", &op, &tensors, |method| layer_norm_can(method, len), &mut BTreeMap::new());
+            }
+        }
+    }
+}
+
+#[test]
+fn layer_norm_over_several_axes() {
+    let mut random = Random::new(2);
+    for (shape, axis) in [(&[2, 3, 4, 5][..], 0), (&[2, 3, 4, 5], 1), (&[2, 3, 4, 5], 2), (&[2, 3, 4, 5], 3), (&[7], 0)]
+    {
+        let n = shape.iter().product();
+        let len: usize = shape[axis..].iter().product();
+        let input = random.normal(n, 0.0, 1.0);
+        let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
+        let op = LayerNorm::new(shape, axis..).save_stats(true);
+        let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
+        by_every_method("axes", &op, &tensors, |method| layer_norm_can(method, len), &mut BTreeMap::new());
+    }
+}
+
+/// Data that breaks a careless variance. The bound is the same as everywhere.
+fn hard_rows(len: usize) -> Vec<(&'static str, Vec<f32>)> {
+    let mut random = Random::new(3);
+    let mut outlier_first = random.normal(len, 0.0, 1.0);
+    outlier_first[0] = 1e6;
+    let mut outlier_last = random.normal(len, 0.0, 1.0);
+    outlier_last[len - 1] = -1e6;
+    let ulp = |i: usize| if i.is_multiple_of(2) { 1e6 } else { f32::from_bits(1e6_f32.to_bits() + 1) };
+    vec![
+        ("a large offset", random.normal(len, 1e6, 1.0)),
+        ("a larger offset", random.normal(len, 1e7, 10.0)),
+        ("a constant row", vec![1234.0; len]),
+        ("a constant row that f32 sums miss", vec![16_777_215.0; len]),
+        ("tiny spread at a large mean", (0..len).map(ulp).collect()),
+        ("an outlier that is also the shift", outlier_first),
+        ("an outlier at the end", outlier_last),
+        ("a ramp", (0..len).map(|i| i as f32 * 1e6 / len as f32).collect()),
+        ("small numbers", random.normal(len, 0.0, 1e-12)),
+        ("large numbers", random.normal(len, 0.0, 1e15)),
+    ]
+}
+
+#[test]
+fn layer_norm_of_hard_rows() {
+    for len in [33, 768, 1023, 4096] {
+        for (name, row) in hard_rows(len) {
+            let op = LayerNorm::new(&[1, len], 1..).weight(false).bias(false).save_stats(true);
+            let name = format!("{name}, {len}");
+            by_every_method(
+                &name,
+                &op,
+                &Tensors::new(&row),
+                |method| layer_norm_can(method, len),
+                &mut BTreeMap::new(),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_nan_touches_its_own_row_only() {
+    for (rows, len) in [(5, 36), (3, 33), (2, 33000)] {
+        for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let clean = Random::new(4).normal(rows * len, 1.0, 1.0);
+            let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false);
+            for method in Method::ALL.into_iter().filter(|&m| layer_norm_can(m, len)) {
+                let strategy = Strategy::Forced(method);
+                let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output;
+                for at in [len, len + 1, 2 * len - 1] {
+                    let mut input = clean.clone();
+                    input[at] = poison;
+                    let output = run(gpu(), &op, &Tensors::new(&input), strategy).expect("poisoned").output;
+                    for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
+                        let own = i / len == at / len;
+                        assert!(if own { a.is_nan() } else { a == e }, "{method} {poison} at {at}: output[{i}] = {a}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Shapes of batch norm, each with the reason that it is here.
+const IMAGES: &[(&str, &[usize])] = &[
+    ("two values a channel", &[2, 3]),
+    ("[N, C], channels in vec4s", &[33, 64]),
+    ("[N, C], odd channels", &[129, 7]),
+    ("[N, C], one channel", &[1000, 1]),
+    ("[N, C], more rows than one lane should walk", &[5000, 12]),
+    ("[N, C, L], odd length", &[3, 5, 7]),
+    ("[N, C, L], vec4s", &[4, 3, 64]),
+    ("[N, C, L], one sample", &[1, 3, 1000]),
+    ("[N, C, L] with L = 1: columns", &[8, 12, 1]),
+    ("[N, C, H, W], everything odd", &[3, 5, 7, 3]),
+    ("the end of a ResNet: 7 x 7", &[8, 64, 7, 7]),
+    ("its start: few channels, many pixels", &[2, 3, 56, 56]),
+    ("one channel, split", &[3, 1, 100, 100]),
+    ("[N, C, D, H, W]", &[2, 3, 2, 3, 5]),
+    ("more slices than workgroups in a dimension", &[70000, 1, 2]),
+    ("more channels than workgroups in a dimension", &[2, 65536]),
+];
+
+fn batch_norm_can(method: Method, shape: &[usize], training: bool) -> bool {
+    let subgroups = gpu().planner().caps().subgroup_size.is_some();
+    let columns = shape[2..].iter().product::<usize>() == 1;
+    match method {
+        Method::Elementwise => !training,
+        _ if !training => false,
+        Method::Columns => columns,
+        Method::Split(Team::Lane | Team::Workgroup) => true,
+        Method::Split(Team::Subgroup | Team::WorkgroupSubgroups) => subgroups,
+        _ => false,
+    }
+}
+
+#[test]
+fn batch_norm_inference() {
+    let mut ran = BTreeMap::new();
+    for (i, &(why, shape)) in IMAGES.iter().enumerate() {
+        let mut random = Random::new(i as u64);
+        let c = shape[1];
+        let input = random.normal(shape.iter().product(), 3.0, 2.0);
+        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
+        let mean = random.normal(c, 3.0, 1.0);
+        let var: Vec<f32> = (0..c).map(|_| random.uniform() as f32 + 0.5).collect();
+        for (has_weight, has_bias) in [(false, false), (true, false), (false, true), (true, true)] {
+            let op = BatchNorm::inference(shape).weight(has_weight).bias(has_bias);
+            let mut tensors = Tensors::new(&input).running(&mean, &var);
+            tensors.weight = has_weight.then_some(&weight);
+            tensors.bias = has_bias.then_some(&bias);
+            by_every_method(why, &op, &tensors, |method| batch_norm_can(method, shape, false), &mut ran);
+        }
+    }
+    assert_all_ran(&ran, &[Method::Elementwise]);
+}
+
+#[test]
+fn batch_norm_training_by_every_method() {
+    let mut ran = BTreeMap::new();
+    for (i, &(why, shape)) in IMAGES.iter().enumerate() {
+        let mut random = Random::new(i as u64);
+        let c = shape[1];
+        let input = random.normal(shape.iter().product(), 3.0, 2.0);
+        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
+        let (mean, var) = (random.normal(c, 3.0, 1.0), vec![2.0; c]);
+        let op = BatchNorm::training(shape).save_stats(true).running_stats(RunningStats::PYTORCH);
+        let tensors = Tensors::new(&input).weight(&weight).bias(&bias).running(&mean, &var);
+        by_every_method(why, &op, &tensors, |method| batch_norm_can(method, shape, true), &mut ran);
+    }
+    let methods: Vec<Method> =
+        Method::ALL.into_iter().filter(|m| matches!(m, Method::Split(_) | Method::Columns)).collect();
+    assert_all_ran(&ran, &methods);
+}
+
+#[test]
+fn batch_norm_running_statistics_of_every_convention() {
+    let conventions = [
+        None,
+        Some(RunningStats::PYTORCH),
+        Some(RunningStats::CUMULATIVE),
+        Some(RunningStats::ONNX),
+        Some(RunningStats::KERAS),
+        Some(RunningStats::PyTorch { momentum: Some(0.0) }),
+        Some(RunningStats::PyTorch { momentum: Some(1.0) }),
+        Some(RunningStats::PyTorch { momentum: Some(-1.2) }),
+        Some(RunningStats::Onnx { momentum: 0.0 }),
+    ];
+    for shape in [&[9, 12][..], &[3, 5, 7, 3], &[2, 4, 8, 8]] {
+        let mut random = Random::new(5);
+        let c = shape[1];
+        let input = random.normal(shape.iter().product(), 1.0, 2.0);
+        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
+        let (mean, var) = (random.normal(c, 0.0, 1.0), random.normal(c, 2.0, 0.1));
+        for convention in conventions {
+            for (affine, stats) in [(false, false), (true, false), (false, true), (true, true)] {
+                let mut op = BatchNorm::training(shape).weight(affine).bias(affine).save_stats(stats);
+                op.running_stats = convention;
+                let mut tensors = Tensors::new(&input);
+                if affine {
+                    tensors = tensors.weight(&weight).bias(&bias);
+                }
+                if convention.is_some() {
+                    tensors = tensors.running(&mean, &var);
+                }
+                if convention == Some(RunningStats::CUMULATIVE) {
+                    tensors = tensors.num_batches_tracked(3);
+                }
+                let can = |method| batch_norm_can(method, shape, true);
+                by_every_method(&format!("{convention:?}"), &op, &tensors, can, &mut BTreeMap::new());
+            }
+        }
+    }
+}
+
+#[test]
+fn batch_norm_of_hard_channels() {
+    // Three channels of the same hard data, with its order and its neighbours changed: [N, C, L] and [N, C].
+    for (name, column) in hard_rows(1200) {
+        for shape in [&[4, 3, 300][..], &[12, 3, 100], &[4, 3, 299], &[1200, 3]] {
+            let spatial: usize = shape[2..].iter().product();
+            let input: Vec<f32> = (0..shape.iter().product())
+                .map(|i| {
+                    let (sample, channel, position) = (i / spatial / 3, i / spatial % 3, i % spatial);
+                    column[(sample * spatial + position + channel * 17) % column.len()]
+                })
+                .collect();
+            let op = BatchNorm::training(shape).weight(false).bias(false).save_stats(true);
+            let name = format!("{name}, {shape:?}");
+            let can = |method| batch_norm_can(method, shape, true);
+            by_every_method(&name, &op, &Tensors::new(&input), can, &mut BTreeMap::new());
+        }
+    }
+}
+
+#[test]
+fn a_nan_touches_its_own_channel_only() {
+    for shape in [&[6, 3, 10][..], &[6, 4, 16], &[60, 4], &[60, 3]] {
+        let spatial: usize = shape[2..].iter().product();
+        let clean = Random::new(6).normal(shape.iter().product(), 1.0, 1.0);
+        let op = BatchNorm::training(shape).weight(false).bias(false);
+        let inference = BatchNorm::inference(shape).weight(false).bias(false);
+        let (mean, var) = (vec![0.5; shape[1]], vec![2.0; shape[1]]);
+        let at = 3 * spatial * shape[1] + spatial;
+        let mut input = clean.clone();
+        input[at] = f32::NAN;
+        for method in Method::ALL.into_iter().filter(|&m| batch_norm_can(m, shape, true)) {
+            let strategy = Strategy::Forced(method);
+            let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output;
+            let output = run(gpu(), &op, &Tensors::new(&input), strategy).expect("poisoned").output;
+            for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
+                let own = i / spatial % shape[1] == 1;
+                assert!(if own { a.is_nan() } else { a == e }, "{method}: output[{i}] = {a}");
+            }
+        }
+        let tensors = |input| Tensors::new(input).running(&mean, &var);
+        let expected = gpu().run(&inference, &tensors(&clean)).expect("clean").output;
+        let output = gpu().run(&inference, &tensors(&input)).expect("poisoned").output;
+        for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
+            assert!(if i == at { a.is_nan() } else { a == e }, "inference: output[{i}] = {a}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_batch_is_a_no_op() {
+    let op = LayerNorm::new(&[0, 4], 1..).save_stats(true);
+    let outputs = gpu().run(&op, &Tensors::new(&[]).weight(&[1.0; 4]).bias(&[0.0; 4])).expect("layer norm");
+    assert!(outputs.output.is_empty());
+    assert_eq!(outputs.mean, Some(Vec::new()));
+
+    let op = BatchNorm::training(&[0, 2, 5]).running_stats(RunningStats::CUMULATIVE);
+    let tensors =
+        Tensors::new(&[]).weight(&[1.0; 2]).bias(&[0.0; 2]).running(&[0.25, 0.5], &[1.5, 2.5]).num_batches_tracked(7);
+    let outputs = gpu().run(&op, &tensors).expect("batch norm");
+    compare_outputs(&outputs, &op.reference(&tensors).expect("reference")).expect("statistics untouched");
+    assert_eq!(outputs.running_mean, Some(vec![0.25, 0.5]));
+    assert_eq!(outputs.num_batches_tracked, Some(7));
+}
+
+#[test]
+fn the_same_input_gives_the_same_bits() {
+    let (rows, len) = (7, 33000);
+    let input = Random::new(7).normal(rows * len, 5.0, 2.0);
+    let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false).save_stats(true);
+    for method in Method::ALL.into_iter().filter(|&m| layer_norm_can(m, len)) {
+        let once = run(gpu(), &op, &Tensors::new(&input), Strategy::Forced(method)).expect("once");
+        for _ in 0..3 {
+            let again = run(gpu(), &op, &Tensors::new(&input), Strategy::Forced(method)).expect("again");
+            assert_eq!(once, again, "{method}");
+        }
+    }
+}
+
+#[test]
+fn a_bound_plan_is_recorded_again_and_running_statistics_go_on() {
+    use wgpu_norm::{Bindings, wgpu};
+    let shape = [4, 3, 5];
+    let input = Random::new(8).normal(60, 1.0, 2.0);
+    let op = BatchNorm::training(&shape).weight(false).bias(false).running_stats(RunningStats::CUMULATIVE);
+    let buffer = |content: &[u8]| {
+        let buffer = gpu().device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: content.len() as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        gpu().queue().write_buffer(&buffer, 0, content);
+        buffer
+    };
+    let (x, y) = (buffer(bytemuck::cast_slice(&input)), buffer(&[0; 240]));
+    let (mean, var) = (buffer(&[0; 12]), buffer(bytemuck::cast_slice(&[1.0_f32; 3])));
+    let count = buffer(&0_u32.to_ne_bytes());
+    let plan = gpu().planner().plan(&op).expect("plan");
+    let bindings =
+        Bindings::new().input(&x).output(&y).running_mean(&mean).running_var(&var).num_batches_tracked(&count);
+    let bound = plan.bind(&bindings).expect("bind");
+    // Twice in one pass, and once more in a second pass of the same encoder.
+    let mut encoder = gpu().device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    bound.record(&mut pass);
+    bound.record(&mut pass);
+    drop(pass);
+    bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+    gpu().queue().submit([encoder.finish()]);
+
+    // The cumulative average of three equal batches is the batch.
+    let (mut running_mean, mut running_var, mut tracked) = (vec![0.0; 3], vec![1.0; 3], 0);
+    let mut truth = None;
+    for _ in 0..3 {
+        let tensors = Tensors::new(&input).running(&running_mean, &running_var).num_batches_tracked(tracked);
+        let step = op.reference(&tensors).expect("reference");
+        let f32s = |v: &Option<Vec<f64>>| v.iter().flatten().map(|&x| x as f32).collect::<Vec<f32>>();
+        (running_mean, running_var) = (f32s(&step.running_mean), f32s(&step.running_var));
+        tracked = step.num_batches_tracked.expect("tracked");
+        truth = Some(step);
+    }
+    let truth = truth.expect("three steps");
+    let floats = |buffer| bytemuck::pod_collect_to_vec::<u8, f32>(&gpu().download(buffer, 12).expect("download"));
+    compare("running_mean", &floats(&mean), &truth.running_mean.expect("mean")).unwrap();
+    compare("running_var", &floats(&var), &truth.running_var.expect("var")).unwrap();
+    assert_eq!(gpu().download(&count, 4).expect("download"), 3_u32.to_ne_bytes());
+}
