@@ -1,1 +1,269 @@
-fn main() {}
+//! Time of each op beside a copy of as many bytes, on the adapter of this machine, in one run.
+//!
+//! `cargo bench --bench bandwidth [-- --json FILE] [--filter OP] [--rounds N]`
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use clap::Parser;
+use wgpu_norm::{
+    BatchNorm, Bindings, Bound, Error, LayerNorm, Norm, Plan, Slot, Strategy,
+    host::{self, Gpu},
+    wgpu,
+};
+
+/// Time of each op beside a copy of as many bytes.
+#[derive(Parser)]
+struct Args {
+    /// Writes the rows as a JSON list.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only ops whose name contains this.
+    #[arg(long, value_name = "OP", default_value = "")]
+    filter: String,
+    /// Timed rounds; each times the copy and the op once.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// The adapter whose name contains this.
+    #[arg(long, value_name = "NAME-PART")]
+    adapter: Option<String>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Rounds before the timed ones: page faults, clocks and caches.
+const WARM_UP: u32 = 3;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("bandwidth: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    env_logger::init();
+    let gpu = Gpu::with_adapter(&host::adapter(args.adapter.as_deref())?)?;
+    let bench = Bench::new(gpu, args.rounds);
+    println!("{}", bench.gpu.device().adapter_info().name);
+    println!("{:<21} {:<16} {:>9} {:>8} {:>7} {:>6}  strategy", "op", "shape", "ms", "spread", "GB/s", "/copy");
+    let mut rows = Vec::new();
+    for shape in
+        [[1024, 1024], [4096, 256], [4096, 768], [256, 8192], [64, 384], [1024, 1023], [65536, 16], [1, 1 << 20]]
+    {
+        bench.op(&LayerNorm::new(&shape, 1..), args, &mut rows)?;
+    }
+    for shape in [&[8, 64, 56, 56][..], &[32, 256, 14, 14], &[32, 512, 7, 7], &[4096, 256]] {
+        bench.op(&BatchNorm::inference(shape), args, &mut rows)?;
+        bench.op(&BatchNorm::training(shape).running_stats(wgpu_norm::RunningStats::PYTORCH), args, &mut rows)?;
+    }
+    if let Some(path) = &args.json {
+        std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")?;
+    }
+    Ok(())
+}
+
+struct Bench {
+    gpu: Gpu,
+    rounds: u32,
+    copy: wgpu::ComputePipeline,
+    timer: Timer,
+}
+
+/// What is timed.
+enum Work<'a> {
+    Copy(&'a wgpu::BindGroup, u64),
+    Op(&'a Bound),
+}
+
+const COPY: &str = "
+@group(0) @binding(0) var<storage, read> src: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> dst: array<vec4<f32>>;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+    let i = (id.y * n.x + id.x) * 64u + l;
+    if i < arrayLength(&src) {
+        dst[i] = src[i];
+    }
+}";
+
+impl Bench {
+    fn new(gpu: Gpu, rounds: u32) -> Self {
+        let device = gpu.device();
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some("copy"),
+            source: wgpu::ShaderSource::Wgsl(COPY.into()),
+        });
+        let copy = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some("copy"),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        let timer = Timer::new(device);
+        Self { gpu, rounds, copy, timer }
+    }
+
+    /// Times an op and a copy in turns; appends their rows.
+    fn op(&self, op: &impl Norm, args: &Args, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
+        if !op.name().contains(&args.filter) {
+            return Ok(());
+        }
+        let plan = self.gpu.planner().plan_with(op, Strategy::Inferred)?;
+        let buffers: Vec<_> = plan.tensors().iter().map(|spec| (spec.slot, self.buffer(spec.bytes()))).collect();
+        let bindings = buffers.iter().fold(Bindings::new(), |b, (slot, buffer)| b.set(*slot, buffer));
+        let bound = plan.bind(&bindings)?;
+        let bytes = tensor_bytes(&plan, Slot::Input);
+        let moved = bytes + tensor_bytes(&plan, Slot::Output);
+        let (src, dst) = (self.buffer(bytes), self.buffer(bytes));
+        let group = self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &self.copy.get_bind_group_layout(0),
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: src.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 1, resource: dst.as_entire_binding() },
+            ],
+        });
+
+        let (mut copies, mut ops) = (Vec::new(), Vec::new());
+        for round in 0..WARM_UP + self.rounds {
+            let copy = self.time(&Work::Copy(&group, bytes))?;
+            let op = self.time(&Work::Op(&bound))?;
+            if round >= WARM_UP {
+                copies.push(copy);
+                ops.push(op);
+            }
+        }
+        let (copy, _) = median(&mut copies);
+        let strategy = plan.method().map_or_else(String::new, |method| method.to_string());
+        for (engine, name, direction, mut times, strategy) in
+            [("copy", "copy", "", copies, "copy shader".to_owned()), ("wgpu-norm", op.name(), "forward", ops, strategy)]
+        {
+            let (time, spread) = median(&mut times);
+            let shape = op.shape().iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+            let (ms, gbps, ratio) = (time * 1e3, moved as f64 / time * 1e-9, time / copy);
+            println!("{name:<21} {shape:<16} {ms:>9.3} {:>7.0}% {gbps:>7.2} {ratio:>6.2}  {strategy}", spread * 100.0);
+            rows.push(serde_json::json!({
+                "adapter": self.gpu.device().adapter_info().name,
+                "engine": engine,
+                "op": name,
+                "direction": direction,
+                "dtype": "f32",
+                "shape": shape,
+                "ms": ms,
+                "gbps": gbps,
+                "ratio_to_copy": ratio,
+                "strategy": strategy,
+                "timer": self.timer.name(),
+            }));
+        }
+        Ok(())
+    }
+
+    /// A buffer of pseudo-random values in [1, 2): no subnormals, no constant rows, positive variances.
+    fn buffer(&self, bytes: u64) -> wgpu::Buffer {
+        let buffer = self.gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: bytes,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut state = 1_u32;
+        let words: Vec<u32> = (0..bytes / 4)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                0x3f80_0000 | state >> 9
+            })
+            .collect();
+        self.gpu.queue().write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
+        buffer
+    }
+
+    /// Seconds of one piece of work, on the GPU's clock where there is one.
+    fn time(&self, work: &Work<'_>) -> Result<f64, Error> {
+        let device = self.gpu.device();
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: self.timer.writes() });
+        match work {
+            Work::Op(bound) => bound.record(&mut pass),
+            Work::Copy(group, bytes) => {
+                let workgroups = (bytes / 16).div_ceil(64);
+                let y = workgroups.div_ceil(65535);
+                pass.set_pipeline(&self.copy);
+                pass.set_bind_group(0, *group, &[]);
+                pass.dispatch_workgroups(workgroups.div_ceil(y) as u32, y as u32, 1);
+            }
+        }
+        drop(pass);
+        self.timer.resolve(&mut encoder);
+        let commands = encoder.finish();
+        let start = Instant::now();
+        self.gpu.queue().submit([commands]);
+        device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()))?;
+        let wall = start.elapsed().as_secs_f64();
+        Ok(self.timer.read(&self.gpu)?.unwrap_or(wall))
+    }
+}
+
+fn tensor_bytes(plan: &Plan, slot: Slot) -> u64 {
+    plan.tensors().iter().find(|spec| spec.slot == slot).map_or(0, wgpu_norm::TensorSpec::bytes)
+}
+
+/// The median, and the distance between the quartiles in parts of it.
+fn median(times: &mut [f64]) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    let at = |part: f64| times[((times.len() - 1) as f64 * part).round() as usize];
+    (at(0.5), (at(0.75) - at(0.25)) / at(0.5))
+}
+
+/// Timestamps around a pass, where the device has them.
+struct Timer(Option<(wgpu::QuerySet, wgpu::Buffer)>);
+
+impl Timer {
+    fn new(device: &wgpu::Device) -> Self {
+        Self(device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| {
+            let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: None,
+                ty: wgpu::QueryType::Timestamp,
+                count: 2,
+            });
+            let resolved = device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: 16,
+                usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            });
+            (queries, resolved)
+        }))
+    }
+
+    fn name(&self) -> &'static str {
+        if self.0.is_some() { "timestamp" } else { "wall" }
+    }
+
+    fn writes(&self) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
+        self.0.as_ref().map(|(query_set, _)| wgpu::ComputePassTimestampWrites {
+            query_set,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        })
+    }
+
+    fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
+        if let Some((queries, resolved)) = &self.0 {
+            encoder.resolve_query_set(queries, 0..2, resolved, 0);
+        }
+    }
+
+    fn read(&self, gpu: &Gpu) -> Result<Option<f64>, Error> {
+        let Some((_, resolved)) = &self.0 else { return Ok(None) };
+        let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&gpu.download(resolved, 16)?);
+        Ok(Some((ticks[1] - ticks[0]) as f64 * f64::from(gpu.queue().get_timestamp_period()) * 1e-9))
+    }
+}
