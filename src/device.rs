@@ -44,7 +44,7 @@ impl fmt::Display for DeviceReport {
         let mut line = |name: &str, value: &dyn fmt::Display| writeln!(f, "{name:<20} {value}");
         line("adapter", &info.name)?;
         line("backend, type", &format_args!("{}, {:?}", info.backend, info.device_type))?;
-        line("driver", &format_args!("{} {}", info.driver, info.driver_info))?;
+        line("driver", &format!("{} {}", info.driver, info.driver_info).trim())?;
         match caps.subgroup_size {
             Some((min, max)) => line("subgroups", &format_args!("{min} to {max} lanes"))?,
             None => line("subgroups", &"no: the feature SUBGROUP was not requested, or is not there")?,

@@ -9,12 +9,21 @@ use crate::{
     tensor::{Access, Slot, TensorSpec},
 };
 
-/// A range of a buffer: the whole of it from `&Buffer`, a part from a [`wgpu::BufferSlice`].
+/// A range of a buffer: the whole of it from `&Buffer`, a part from a [`wgpu::BufferSlice`] or from [`View::new`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View<'a> {
     buffer: &'a wgpu::Buffer,
     offset: u64,
     size: u64,
+}
+
+impl<'a> View<'a> {
+    /// `size` bytes from `offset` on. A range that is not in the buffer is an error of [`Plan::bind`], where
+    /// [`wgpu::Buffer::slice`] panics.
+    #[must_use]
+    pub fn new(buffer: &'a wgpu::Buffer, offset: u64, size: u64) -> Self {
+        Self { buffer, offset, size }
+    }
 }
 
 impl<'a> From<&'a wgpu::Buffer> for View<'a> {

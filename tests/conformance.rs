@@ -4,10 +4,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Random, gpu, run};
+use common::{Random, golden::Golden, gpu, run};
 use wgpu_norm::{
     BatchNorm, Error, LayerNorm, Method, Norm, RunningStats, Strategy, Team, Tensors,
-    testing::{compare, compare_outputs},
+    testing::{REAL_DATA, compare, compare_outputs, largest, max_error},
 };
 
 /// Shapes of layer norm, each with the reason that it is here.
@@ -147,6 +147,24 @@ fn layer_norm_over_several_axes() {
         let op = LayerNorm::new(shape, axis..).save_stats(true);
         let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
         by_every_method("axes", &op, &tensors, |method| layer_norm_can(method, len), &mut BTreeMap::new());
+    }
+}
+
+#[test]
+fn golden_vectors() {
+    for file in Golden::all("minilm") {
+        file.with_op(|op, tensors| {
+            let expected = file.expected(tensors).output;
+            let error = max_error(&file.name, &op.on_the_gpu(tensors).output, &expected).unwrap();
+            let allowed = REAL_DATA * largest(&expected);
+            assert!(error < allowed, "{}: off by {error:e}, real data must be within {allowed:e}", file.name);
+        });
+    }
+    for file in Golden::all("pytorch") {
+        file.with_op(|op, tensors| {
+            compare_outputs(&op.on_the_gpu(tensors), &file.expected(tensors))
+                .unwrap_or_else(|e| panic!("{}: {e}", file.name));
+        });
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the tests share: the adapter, data, and a run that watches every byte around the tensors.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod golden;
+
 use std::sync::OnceLock;
 
 use wgpu_norm::{Access, Bindings, DType, Norm, Outputs, Result, Slot, Strategy, TensorSpec, Tensors, host::Gpu, wgpu};
@@ -50,8 +52,16 @@ impl Random {
 
 /// Bytes before and after each tensor in its buffer. A multiple of every offset alignment.
 const GUARD: u64 = 256;
+/// The same in words.
+pub const GUARD_WORDS: usize = GUARD as usize / 4;
 /// What guards and unwritten outputs hold: a NaN that no kernel makes.
-const PATTERN: u32 = 0x7fc0_dead;
+pub const PATTERN: u32 = 0x7fc0_dead;
+
+/// Whether the words around a tensor of `len` elements are as they were made.
+pub fn guards_intact(words: &[u32], len: usize) -> bool {
+    let (before, rest) = words.split_at(GUARD_WORDS);
+    before.iter().chain(&rest[len..]).all(|&word| word == PATTERN)
+}
 
 /// Runs an op through the public API with every tensor inside a larger buffer, outputs and scratch filled with NaN, and
 /// panics if a byte outside of a tensor, or of a tensor that is only read, has changed.
@@ -77,10 +87,8 @@ pub fn run(gpu: &Gpu, op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy)
     let mut outputs = Outputs::default();
     for (spec, buffer) in specs.iter().zip(&buffers) {
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&gpu.download(buffer, buffer.size())?);
-        let guard = (GUARD / 4) as usize;
-        let (before, rest) = words.split_at(guard);
-        let (inside, after) = rest.split_at(spec.len());
-        assert!(before.iter().chain(after).all(|&w| w == PATTERN), "{}: written outside of the tensor", spec.slot);
+        assert!(guards_intact(&words, spec.len()), "{}: written outside of the tensor", spec.slot);
+        let inside = &words[GUARD_WORDS..][..spec.len()];
         if spec.access == Access::Read {
             let initial: Vec<u32> = bytemuck::pod_collect_to_vec(&initial(spec, tensors));
             assert_eq!(inside, initial, "{}: an input was changed", spec.slot);

@@ -1,0 +1,136 @@
+//! The files of `tests/golden`: inputs and what PyTorch, in f64, makes of them.
+
+use std::{collections::HashMap, fs, path::PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use wgpu_norm::{BatchNorm, LayerNorm, Norm, Outputs, RunningStats, Tensors};
+
+pub struct Golden {
+    pub name: String,
+    metadata: HashMap<String, String>,
+    shape: Vec<usize>,
+    floats: HashMap<String, Vec<f32>>,
+    pub expected: Outputs<f64>,
+    num_batches_tracked: Option<u32>,
+}
+
+impl Golden {
+    /// Every file of a folder, by name.
+    pub fn all(folder: &str) -> Vec<Self> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
+        let mut paths: Vec<PathBuf> =
+            fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
+        paths.sort();
+        assert!(!paths.is_empty(), "{}: no files", folder.display());
+        paths.into_iter().map(Self::load).collect()
+    }
+
+    fn load(path: PathBuf) -> Self {
+        let bytes = fs::read(&path).expect("the file");
+        let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
+        let file = SafeTensors::deserialize(&bytes).expect("tensors");
+        let mut golden = Self {
+            name: path.file_stem().expect("a name").to_string_lossy().into_owned(),
+            metadata: header.metadata().clone().unwrap_or_default(),
+            shape: file.tensor("input").expect("input").shape().to_vec(),
+            floats: HashMap::new(),
+            expected: Outputs::default(),
+            num_batches_tracked: None,
+        };
+        for (name, view) in file.tensors() {
+            let values: Vec<f64> = match view.dtype() {
+                Dtype::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(view.data()).into_iter().map(f64::from).collect(),
+                Dtype::F64 => bytemuck::pod_collect_to_vec(view.data()),
+                Dtype::I64 => {
+                    bytemuck::pod_collect_to_vec::<u8, i64>(view.data()).into_iter().map(|x| x as f64).collect()
+                }
+                other => panic!("{name}: {other:?}"),
+            };
+            let expected = &mut golden.expected;
+            match name.as_str() {
+                "expected_output" => expected.output = values,
+                "expected_mean" => expected.mean = Some(values),
+                "expected_rstd" => expected.rstd = Some(values),
+                "expected_running_mean" => expected.running_mean = Some(values),
+                "expected_running_var" => expected.running_var = Some(values),
+                "expected_num_batches_tracked" => expected.num_batches_tracked = Some(values[0] as u32),
+                "num_batches_tracked" => golden.num_batches_tracked = Some(values[0] as u32),
+                _ => {
+                    golden.floats.insert(name, values.into_iter().map(|x| x as f32).collect());
+                }
+            }
+        }
+        golden
+    }
+
+    fn number(&self, key: &str) -> f32 {
+        self.metadata[key].parse().expect(key)
+    }
+
+    fn has(&self, tensor: &str) -> bool {
+        self.floats.contains_key(tensor)
+    }
+
+    /// Calls `check` with the op of the file and its tensors.
+    pub fn with_op(&self, check: impl FnOnce(&dyn Case, &Tensors<'_>)) {
+        let mut tensors = Tensors::new(&self.floats["input"]);
+        tensors.weight = self.floats.get("weight").map(Vec::as_slice);
+        tensors.bias = self.floats.get("bias").map(Vec::as_slice);
+        tensors.running_mean = self.floats.get("running_mean").map(Vec::as_slice);
+        tensors.running_var = self.floats.get("running_var").map(Vec::as_slice);
+        // The MiniLM files name no op.
+        if self.metadata.get("op").is_none_or(|op| op == "layer-norm") {
+            let axes = self.metadata.get("normalized_shape").map_or(1, |shape| shape.split(',').count());
+            let op = LayerNorm::new(&self.shape, self.shape.len() - axes..)
+                .eps(self.number("eps"))
+                .weight(self.has("weight"))
+                .bias(self.has("bias"))
+                .save_stats(self.expected.mean.is_some());
+            return check(&op, &tensors);
+        }
+        let training = self.metadata["training"] == "true";
+        let mut op = if training { BatchNorm::training(&self.shape) } else { BatchNorm::inference(&self.shape) }
+            .eps(self.number("eps"))
+            .weight(self.has("weight"))
+            .bias(self.has("bias"))
+            .save_stats(self.expected.mean.is_some());
+        if training && self.has("running_mean") {
+            let momentum = (self.metadata["momentum"] != "none").then(|| self.number("momentum"));
+            op.running_stats = Some(match (self.metadata["running_stats"].as_str(), momentum) {
+                ("pytorch", momentum) => RunningStats::PyTorch { momentum },
+                ("onnx", Some(momentum)) => RunningStats::Onnx { momentum },
+                ("keras", Some(momentum)) => RunningStats::Keras { momentum },
+                other => panic!("{other:?}"),
+            });
+        }
+        if op.running_stats == Some(RunningStats::CUMULATIVE) {
+            tensors.num_batches_tracked = self.num_batches_tracked;
+        }
+        check(&op, &tensors);
+    }
+
+    /// What the op writes: PyTorch counts batches for any momentum, the op only where the count matters.
+    pub fn expected(&self, tensors: &Tensors<'_>) -> Outputs<f64> {
+        let mut expected = self.expected.clone();
+        if tensors.num_batches_tracked.is_none() {
+            expected.num_batches_tracked = None;
+        }
+        expected
+    }
+}
+
+/// An op of either kind.
+pub trait Case {
+    fn reference(&self, tensors: &Tensors<'_>) -> Outputs<f64>;
+    fn on_the_gpu(&self, tensors: &Tensors<'_>) -> Outputs<f32>;
+}
+
+impl<N: Norm> Case for N {
+    fn reference(&self, tensors: &Tensors<'_>) -> Outputs<f64> {
+        Norm::reference(self, tensors).expect("reference")
+    }
+
+    fn on_the_gpu(&self, tensors: &Tensors<'_>) -> Outputs<f32> {
+        super::run(super::gpu(), self, tensors, wgpu_norm::Strategy::Inferred).expect("run")
+    }
+}

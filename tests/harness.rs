@@ -1,0 +1,129 @@
+//! The tests can fail: the comparator rejects what is wrong, and a broken shader does not conform.
+
+mod common;
+
+use common::{Random, gpu, run};
+use wgpu_norm::{
+    BatchNorm, LayerNorm, Norm, Outputs, Planner, RunningStats, Strategy, Tensors,
+    host::Gpu,
+    testing::{PROMISE, bound, compare, compare_outputs, max_error},
+};
+
+#[test]
+fn the_comparator_rejects_what_is_wrong() {
+    let truth = [0.5, -3.0, 2.0];
+    assert_eq!(compare("y", &[0.5, -3.0, 2.0], &truth), Ok(()));
+    let reject = |actual: &[f32]| compare("y", actual, &truth).unwrap_err();
+    assert!(reject(&[0.5, -3.0, 2.001]).contains("off by"));
+    assert!(reject(&[0.5, -3.0]).contains("2 elements, expected 3"));
+    assert!(reject(&[]).contains("0 elements"));
+    assert!(reject(&[f32::NAN, -3.0, 2.0]).contains("y[0]"));
+    assert!(reject(&[0.5, f32::INFINITY, 2.0]).contains("y[1]"));
+    assert!(reject(&[-3.0, 0.5, 2.0]).contains("off by"), "swapped");
+}
+
+#[test]
+fn the_comparator_wants_nan_and_infinity_where_they_belong() {
+    let truth = [f64::NAN, f64::INFINITY, 1e39];
+    assert_eq!(compare("y", &[f32::NAN, f32::INFINITY, f32::INFINITY], &truth), Ok(()));
+    assert!(compare("y", &[0.0, f32::INFINITY, f32::INFINITY], &truth).is_err());
+    assert!(compare("y", &[f32::NAN, f32::NEG_INFINITY, f32::INFINITY], &truth).is_err());
+    assert!(compare("y", &[f32::NAN, f32::MAX, f32::INFINITY], &truth).is_err());
+    assert!(compare("y", &[f32::NAN, f32::INFINITY, f32::NAN], &truth).is_err());
+}
+
+#[test]
+fn the_bound_is_in_parts_of_the_largest_value() {
+    assert_eq!(bound(&[0.1, -0.2]).to_bits(), PROMISE.to_bits(), "never below that of 1");
+    assert_eq!(bound(&[3.0, -50.0, f64::INFINITY]).to_bits(), (PROMISE * 50.0).to_bits());
+    let just_above = 50.0 + 2.0 * PROMISE * 50.0;
+    assert!(compare("y", &[just_above as f32], &[50.0]).is_err());
+    assert_eq!(max_error("y", &[1.5], &[1.0]), Ok(0.5));
+}
+
+#[test]
+fn the_comparator_wants_the_same_tensors_on_both_sides() {
+    let (mut expected, mut actual) = (Outputs::<f64>::default(), Outputs::<f32>::default());
+    (expected.output, expected.mean) = (vec![1.0], Some(vec![2.0]));
+    (actual.output, actual.mean) = (vec![1.0], Some(vec![2.0]));
+    assert_eq!(compare_outputs(&actual, &expected), Ok(()));
+    actual.mean = None;
+    assert!(compare_outputs(&actual, &expected).unwrap_err().contains("mean"));
+    (actual.mean, actual.rstd) = (Some(vec![2.0]), Some(vec![1.0]));
+    assert!(compare_outputs(&actual, &expected).unwrap_err().contains("rstd"));
+    (actual.rstd, actual.num_batches_tracked) = (None, Some(1));
+    assert!(compare_outputs(&actual, &expected).unwrap_err().contains("num_batches_tracked"));
+}
+
+/// Whether an op conforms with a planner whose shaders have `from` replaced by `to`.
+fn conforms(op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy, from: &'static str, to: &'static str) -> bool {
+    let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
+    let edited = Gpu::from_parts(gpu().queue().clone(), planner);
+    let outputs = run(&edited, op, tensors, strategy).expect("the broken shader runs");
+    compare_outputs(&outputs, &op.reference(tensors).expect("reference")).is_ok()
+}
+
+#[test]
+fn a_broken_shader_does_not_conform() {
+    use wgpu_norm::{Method, Team};
+    let mut random = Random::new(1);
+    let rows = random.normal(7 * 257, 1e6, 1.0);
+    let weight = random.normal(257, 1.0, 0.5);
+    let op = LayerNorm::new(&[7, 257], 1..).bias(false).save_stats(true);
+    let tensors = Tensors::new(&rows).weight(&weight);
+    let resident = Strategy::Forced(Method::Resident(Team::Workgroup));
+    let split = Strategy::Forced(Method::Split(Team::Lane));
+    // What each fix is for: without it the result is wrong, and the conformance test says so.
+    let breaks = [
+        (resident, "x_1 - shift", "x_1"),
+        (resident, "(d_0 - correction)", "d_0"),
+        (resident, "return y * weight[i];", "return y;"),
+        (resident, "+ params.eps", ""),
+        (resident, "at_1 < packs)", "true)"),
+        (resident, "rstd[i] = rstd_value", "rstd[i] = mean_value"),
+        (resident, "total += branches[i];", ""),
+        (split, "statistics[params.stats_stride + i]", "0.0"),
+        (split, "count * share", "share"),
+        (split, "live_7);", "true);"),
+        (split, "group += 1u;", ""),
+    ];
+    for (strategy, from, to) in breaks {
+        // eps makes a difference where the variance is small.
+        let (op, small) = (op.clone(), random.normal(7 * 257, 0.0, 1e-4));
+        let mut tensors = tensors;
+        if from.contains("eps") {
+            tensors.input = &small;
+        }
+        assert!(conforms(&op, &tensors, strategy, "no such text", ""), "unbroken");
+        assert!(!conforms(&op, &tensors, strategy, from, to), "{strategy:?} conforms without {from:?}");
+    }
+
+    let (mean, var) = (vec![0.5; 5], vec![2.0; 5]);
+    let input = random.normal(3 * 5 * 7, 1.0, 2.0);
+    let op = BatchNorm::training(&[3, 5, 7]).weight(false).bias(false).running_stats(RunningStats::CUMULATIVE);
+    let tensors = Tensors::new(&input).running(&mean, &var).num_batches_tracked(3);
+    let breaks = [
+        ("params.var_scale", "1.0"),
+        ("num_batches_tracked[0] += 1u", "num_batches_tracked[0] += 2u"),
+        ("slice * slice_stride", "slice"),
+        ("slice += step_slice", "slice += 0u"),
+    ];
+    assert!(conforms(&op, &tensors, Strategy::Inferred, "no such text", ""), "unbroken");
+    for (from, to) in breaks {
+        assert!(!conforms(&op, &tensors, Strategy::Inferred, from, to), "batch norm conforms without {from:?}");
+    }
+}
+
+#[test]
+fn a_write_outside_of_a_tensor_is_seen() {
+    let clean = vec![common::PATTERN; 2 * common::GUARD_WORDS + 5];
+    assert!(common::guards_intact(&clean, 5));
+    for at in [0, common::GUARD_WORDS - 1, common::GUARD_WORDS + 5, clean.len() - 1] {
+        let mut words = clean.clone();
+        words[at] = 0;
+        assert!(!common::guards_intact(&words, 5), "word {at}");
+    }
+    let mut words = clean;
+    words[common::GUARD_WORDS..][..5].fill(0);
+    assert!(common::guards_intact(&words, 5), "the tensor itself is no guard");
+}

@@ -1,0 +1,325 @@
+//! What descriptors, plans and bindings refuse, on a device without hardware. No adapter.
+
+use wgpu_norm::{
+    BatchNorm, BindingProblem, Bindings, Error, LayerNorm, Method, Norm, Plan, Planner, RunningStats, Slot, Strategy,
+    Team, View, wgpu,
+};
+
+/// A device that computes nothing, with these limits and no features. It calls itself a CPU.
+fn device(required_limits: wgpu::Limits) -> wgpu::Device {
+    wgpu::Device::noop(&wgpu::DeviceDescriptor { required_limits, ..Default::default() }).0
+}
+
+fn default_device() -> wgpu::Device {
+    device(wgpu::Limits::default())
+}
+
+fn buffer(device: &wgpu::Device, floats: u64) -> wgpu::Buffer {
+    with_usage(device, floats, wgpu::BufferUsages::STORAGE)
+}
+
+fn with_usage(device: &wgpu::Device, floats: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor { label: None, size: floats * 4, usage, mapped_at_creation: false })
+}
+
+/// The argument that a descriptor is refused for, with the whole message.
+fn refused(op: &impl Norm) -> (&'static str, String) {
+    match op.tensors() {
+        Err(ref e @ Error::InvalidArgument { argument, .. }) => (argument, e.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn layer_norm_refuses_what_is_wrong_on_every_device() {
+    for eps in [-1e-5, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).eps(eps)).0, "eps");
+    }
+    for eps in [0.0, -0.0, 1e-12, 10.0, f32::MAX] {
+        LayerNorm::new(&[2, 3], 1..).eps(eps).tensors().expect("any finite eps that is not negative");
+    }
+    let axes = [
+        LayerNorm::new(&[2, 3], 2..),
+        LayerNorm::new(&[2, 3], 1..3),
+        LayerNorm::new(&[2, 3], 5..9),
+        LayerNorm::new(&[2, 3], 1..1),
+        LayerNorm::new(&[2, 3], ..=usize::MAX),
+        LayerNorm::new(&[], ..),
+        LayerNorm::new(&[2, 0], 1..),
+        LayerNorm::new(&[2, 0, 3], 1..),
+    ];
+    for op in axes {
+        assert_eq!(refused(&op).0, "axes", "{op:?}");
+    }
+    #[expect(clippy::reversed_empty_ranges, reason = "it is what is tested")]
+    let reversed = LayerNorm::new(&[2, 3], 1..0);
+    assert_eq!(refused(&reversed).0, "axes");
+    let (_, message) = refused(&LayerNorm::new(&[2, 3], 1..3));
+    assert_eq!(message, "axes is 1..3, expected one or more of the 2 axes of [2, 3]");
+
+    let op = LayerNorm::new(&[2, 3, 4], 1..2);
+    assert!(matches!(op.tensors(), Err(Error::Unsupported { .. })), "not the trailing axes");
+    let op = LayerNorm::new(&[1 << 16, 1 << 16], 1..);
+    assert_eq!(op.tensors(), Err(Error::Limit { what: "elements of input", needed: 1 << 32, allowed: 1 << 31 }));
+}
+
+#[test]
+fn batch_norm_refuses_what_is_wrong_on_every_device() {
+    for shape in [&[][..], &[4], &[1, 2, 3, 4, 5, 6], &[4, 0], &[4, 3, 0], &[4, 3, 5, 0]] {
+        assert_eq!(refused(&BatchNorm::inference(shape)).0, "shape", "{shape:?}");
+    }
+    for shape in [&[1, 3][..], &[1, 3, 1], &[1, 3, 1, 1]] {
+        let (argument, message) = refused(&BatchNorm::training(shape));
+        assert_eq!(argument, "shape");
+        assert!(message.ends_with("expected more than one value per channel in training"), "{message}");
+        BatchNorm::inference(shape).tensors().expect("inference may have one value per channel");
+    }
+    let training = BatchNorm::training(&[4, 3]);
+    assert_eq!(refused(&training.clone().eps(f32::NAN)).0, "eps");
+    for momentum in [f32::NAN, f32::INFINITY] {
+        for convention in [
+            RunningStats::PyTorch { momentum: Some(momentum) },
+            RunningStats::Onnx { momentum },
+            RunningStats::Keras { momentum },
+        ] {
+            assert_eq!(refused(&training.clone().running_stats(convention)).0, "momentum");
+        }
+    }
+    for momentum in [-1.2, 0.0, 1.0, 7.0] {
+        let op = training.clone().running_stats(RunningStats::PyTorch { momentum: Some(momentum) });
+        op.tensors().expect("momentum is plain arithmetic");
+    }
+    let inference = BatchNorm::inference(&[4, 3]);
+    assert_eq!(refused(&inference.clone().running_stats(RunningStats::PYTORCH)).0, "running_stats");
+    assert_eq!(refused(&inference.save_stats(true)).0, "save_stats");
+    assert!(matches!(BatchNorm::inference(&[1 << 16, 1 << 16]).tensors(), Err(Error::Limit { .. })));
+}
+
+#[test]
+fn a_descriptor_names_its_tensors() {
+    let names = |op: &dyn Fn() -> wgpu_norm::Result<Vec<wgpu_norm::TensorSpec>>| -> Vec<String> {
+        op().expect("valid").iter().map(|t| format!("{} {:?} {:?}", t.slot, t.shape, t.access)).collect()
+    };
+    let op = LayerNorm::new(&[2, 3, 4], 1..).bias(false).save_stats(true);
+    assert_eq!(
+        names(&|| op.tensors()),
+        ["input [2, 3, 4] Read", "weight [3, 4] Read", "output [2, 3, 4] Write", "mean [2] Write", "rstd [2] Write"]
+    );
+    let op = BatchNorm::training(&[2, 3, 4]).weight(false).running_stats(RunningStats::CUMULATIVE);
+    assert_eq!(
+        names(&|| op.tensors()),
+        [
+            "input [2, 3, 4] Read",
+            "bias [3] Read",
+            "running_mean [3] ReadWrite",
+            "running_var [3] ReadWrite",
+            "num_batches_tracked [1] ReadWrite",
+            "output [2, 3, 4] Write",
+        ]
+    );
+}
+
+#[test]
+fn a_plan_names_the_limit_that_is_too_small() {
+    let planner = Planner::new(&default_device());
+    let error = planner.plan(&LayerNorm::new(&[70000, 33000], 1..)).unwrap_err();
+    assert!(matches!(error, Error::Limit { what: "elements of input", .. }), "{error}");
+    let error = planner.plan(&LayerNorm::new(&[70000, 1000], 1..)).unwrap_err();
+    let expected = Error::Limit { what: "max_storage_buffer_binding_size", needed: 280_000_000, allowed: 128 << 20 };
+    assert_eq!(error, expected);
+    assert_eq!(error.to_string(), "max_storage_buffer_binding_size: 280000000 needed, the device allows 134217728");
+
+    let workgroups = Strategy::Forced(Method::Resident(Team::Workgroup));
+    let small = wgpu::Limits {
+        max_compute_invocations_per_workgroup: 128,
+        max_compute_workgroup_size_x: 128,
+        ..wgpu::Limits::default()
+    };
+    let planner = Planner::new(&device(small));
+    let error = planner.plan_with(&LayerNorm::new(&[4, 1024], 1..), workgroups).unwrap_err();
+    let expected = Error::Limit { what: "max_compute_invocations_per_workgroup", needed: 256, allowed: 128 };
+    assert_eq!(error, expected);
+
+    let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..wgpu::Limits::default() };
+    let planner = Planner::new(&device(few));
+    let error = planner.plan_with(&LayerNorm::new(&[4, 1024], 1..).save_stats(true), workgroups).unwrap_err();
+    let expected = Error::Limit { what: "max_storage_buffers_per_shader_stage", needed: 6, allowed: 4 };
+    assert_eq!(error, expected);
+    planner.plan_with(&LayerNorm::new(&[4, 1024], 1..), workgroups).expect("four storage buffers");
+
+    let little = wgpu::Limits { max_compute_workgroup_storage_size: 1024, ..wgpu::Limits::default() };
+    let planner = Planner::new(&device(little));
+    let error = planner.plan_with(&LayerNorm::new(&[4, 1024], 1..), workgroups).unwrap_err();
+    assert!(matches!(error, Error::Limit { what: "max_compute_workgroup_storage_size", .. }), "{error}");
+
+    let narrow = wgpu::Limits { max_compute_workgroups_per_dimension: 4, ..wgpu::Limits::default() };
+    let planner = Planner::new(&device(narrow));
+    planner.plan_with(&LayerNorm::new(&[16, 1024], 1..), workgroups).expect("4 x 4 workgroups");
+    let error = planner.plan_with(&LayerNorm::new(&[17, 1024], 1..), workgroups).unwrap_err();
+    assert_eq!(error, Error::Limit { what: "workgroups of a dispatch", needed: 17, allowed: 16 });
+}
+
+#[test]
+fn a_forced_method_that_cannot_compute_the_op_is_refused() {
+    let planner = Planner::new(&default_device());
+    let refused = |op: &dyn Fn(Strategy) -> wgpu_norm::Result<Plan>, method| match op(Strategy::Forced(method)) {
+        Err(Error::Unsupported { what, why }) => assert!(what.contains(&method.to_string()), "{what}: {why}"),
+        other => panic!("{method}: {other:?}"),
+    };
+    let layer_norm = |strategy| planner.plan_with(&LayerNorm::new(&[4, 4096], 1..), strategy);
+    refused(&layer_norm, Method::Resident(Team::Subgroup));
+    refused(&layer_norm, Method::Split(Team::WorkgroupSubgroups));
+    refused(&layer_norm, Method::Resident(Team::Lane));
+    refused(&layer_norm, Method::Columns);
+    refused(&layer_norm, Method::Elementwise);
+    let training = |strategy| planner.plan_with(&BatchNorm::training(&[4, 3, 5]), strategy);
+    refused(&training, Method::Resident(Team::Workgroup));
+    refused(&training, Method::Columns);
+    refused(&training, Method::Elementwise);
+    let inference = |strategy| planner.plan_with(&BatchNorm::inference(&[4, 3, 5]), strategy);
+    refused(&inference, Method::Split(Team::Lane));
+}
+
+/// A layer norm plan of `[4, 8]` with every tensor, and buffers that fit.
+struct Fixture {
+    device: wgpu::Device,
+    plan: Plan,
+    large: [wgpu::Buffer; 2],
+    small: [wgpu::Buffer; 4],
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let device = default_device();
+        let plan = Planner::new(&device).plan(&LayerNorm::new(&[4, 8], 1..).save_stats(true)).expect("a plan");
+        let large = [(); 2].map(|()| buffer(&device, 32));
+        let small = [(); 4].map(|()| buffer(&device, 8));
+        Self { device, plan, large, small }
+    }
+
+    fn bindings(&self) -> Bindings<'_> {
+        let ([input, output], [weight, bias, mean, rstd]) = (&self.large, &self.small);
+        Bindings::new().input(input).output(output).weight(weight).bias(bias).mean(mean).rstd(rstd)
+    }
+
+    fn problem(&self, bindings: &Bindings<'_>) -> (Slot, BindingProblem) {
+        match self.plan.bind(bindings) {
+            Err(Error::Binding { slot, problem }) => (slot, problem),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_binding_that_does_not_fit_is_named() {
+    let f = Fixture::new();
+    f.plan.bind(&f.bindings()).expect("it fits");
+
+    let [input, output] = &f.large;
+    let missing = Bindings::new().input(input).output(output);
+    assert_eq!(f.problem(&missing), (Slot::Weight, BindingProblem::Missing));
+    let unexpected = f.bindings().running_mean(input);
+    assert_eq!(f.problem(&unexpected), (Slot::RunningMean, BindingProblem::Unexpected));
+
+    let short = buffer(&f.device, 31);
+    let too_small = BindingProblem::TooSmall { needed: 128, actual: 124 };
+    assert_eq!(f.problem(&f.bindings().input(&short)), (Slot::Input, too_small));
+    assert_eq!(f.problem(&f.bindings().output(&short)), (Slot::Output, too_small));
+    let too_small = BindingProblem::TooSmall { needed: 16, actual: 12 };
+    assert_eq!(f.problem(&f.bindings().rstd(f.small[3].slice(..12))), (Slot::Rstd, too_small));
+
+    let long = buffer(&f.device, 128);
+    f.plan.bind(&f.bindings().input(long.slice(256..))).expect("an aligned part of a buffer");
+    let misaligned = BindingProblem::Misaligned { offset: 128, alignment: 256 };
+    assert_eq!(f.problem(&f.bindings().input(long.slice(128..))), (Slot::Input, misaligned));
+    let outside = BindingProblem::OutOfRange { offset: 512, end: 640, size: 512 };
+    assert_eq!(f.problem(&f.bindings().input(View::new(&long, 512, 128))), (Slot::Input, outside));
+    let overflow = View::new(&long, u64::MAX - 255, u64::MAX);
+    assert!(matches!(f.problem(&f.bindings().input(overflow)), (Slot::Input, BindingProblem::OutOfRange { .. })));
+
+    let no_storage = with_usage(&f.device, 32, wgpu::BufferUsages::COPY_DST);
+    let usage = BindingProblem::Usage(wgpu::BufferUsages::STORAGE);
+    assert_eq!(f.problem(&f.bindings().input(&no_storage)), (Slot::Input, usage));
+}
+
+#[test]
+fn a_buffer_that_is_written_is_bound_once() {
+    let f = Fixture::new();
+    let arena = buffer(&f.device, 256);
+    let alias = |bindings: &Bindings<'_>| f.problem(bindings);
+    let in_place = f.bindings().input(&arena).output(&arena);
+    assert_eq!(alias(&in_place), (Slot::Output, BindingProblem::Aliases(Slot::Input)));
+    let apart = f.bindings().input(arena.slice(..128)).output(arena.slice(512..));
+    assert_eq!(alias(&apart), (Slot::Output, BindingProblem::Aliases(Slot::Input)));
+    let statistics = f.bindings().mean(arena.slice(..16)).rstd(arena.slice(256..));
+    assert_eq!(alias(&statistics), (Slot::Rstd, BindingProblem::Aliases(Slot::Mean)));
+    let read = f.bindings().weight(arena.slice(..32)).bias(arena.slice(256..)).input(&arena);
+    f.plan.bind(&read).expect("what is only read may share a buffer");
+    let error = Error::Binding { slot: Slot::Output, problem: BindingProblem::Aliases(Slot::Input) };
+    assert_eq!(error.to_string(), "output: the same buffer as input, and one of them is written");
+}
+
+#[test]
+fn scratch_is_the_callers_or_the_plans() {
+    let device = default_device();
+    let plan = Planner::new(&device).plan(&BatchNorm::training(&[4, 3, 5])).expect("a plan");
+    let (large, small) = ([(); 2].map(|()| buffer(&device, 60)), [(); 2].map(|()| buffer(&device, 3)));
+    let bindings = || Bindings::new().input(&large[0]).output(&large[1]).weight(&small[0]).bias(&small[1]);
+    assert!(plan.scratch_size() > 0);
+    plan.bind(&bindings()).expect("its own scratch");
+    let scratch = buffer(&device, plan.scratch_size() / 4);
+    plan.bind(&bindings().scratch(&scratch)).expect("the caller's scratch");
+    let problem = |bindings: &Bindings<'_>| match plan.bind(bindings) {
+        Err(Error::Binding { slot: Slot::Scratch, problem }) => problem,
+        other => panic!("{other:?}"),
+    };
+    let short = scratch.slice(..plan.scratch_size() - 4);
+    let (needed, actual) = (plan.scratch_size(), plan.scratch_size() - 4);
+    assert_eq!(problem(&bindings().scratch(short)), BindingProblem::TooSmall { needed, actual });
+    assert_eq!(problem(&bindings().scratch(&large[0])), BindingProblem::Aliases(Slot::Input));
+}
+
+#[test]
+fn what_wgpu_refuses_is_an_error_and_no_panic() {
+    let f = Fixture::new();
+    let foreign = buffer(&default_device(), 32);
+    assert!(matches!(f.plan.bind(&f.bindings().input(&foreign)), Err(Error::Device(_))), "another device");
+    let destroyed = buffer(&f.device, 32);
+    destroyed.destroy();
+    assert!(matches!(f.plan.bind(&f.bindings().input(&destroyed)), Err(Error::Device(_))), "a destroyed buffer");
+    let broken = Planner::with_source_edit(&f.device, |source| source.replace("fn main", "fn mian"));
+    assert!(matches!(broken.plan(&LayerNorm::new(&[4, 8], 1..)), Err(Error::Device(_))), "a broken shader");
+}
+
+#[test]
+fn an_empty_batch_binds_nothing_and_records_nothing() {
+    let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+    let planner = Planner::new(&device);
+    for plan in [
+        planner.plan(&LayerNorm::new(&[0, 8], 1..)).expect("layer norm"),
+        planner.plan(&BatchNorm::training(&[0, 3])).expect("batch norm training"),
+        planner.plan(&BatchNorm::inference(&[0, 3, 5])).expect("batch norm inference"),
+    ] {
+        assert_eq!((plan.method(), plan.scratch_size()), (None, 0));
+        let bound = plan.bind(&Bindings::new()).expect("nothing to bind");
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+        let _commands = encoder.finish();
+    }
+}
+
+#[test]
+fn plans_are_shared_between_threads_and_outlive_their_planner() {
+    fn shared<T: Send + Sync + Clone + 'static>() {}
+    fn sync<T: Send + Sync>() {}
+    shared::<Plan>();
+    shared::<wgpu_norm::Bound>();
+    sync::<Planner>();
+    let f = Fixture::new();
+    // The planner of the fixture is gone.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| f.plan.bind(&f.bindings()).expect("bound on another thread"));
+        }
+    });
+}

@@ -1,0 +1,192 @@
+//! Every shader that the crate can make, without an adapter: validated, translated, and compared with the Rust side.
+
+use std::{collections::BTreeMap, sync::Mutex, thread};
+
+use wgpu_norm::{
+    Access,
+    shaders::{self, Backend, Shader, translate},
+    wgpu,
+};
+
+/// Runs a check over all shaders on all cores; panics with every failure.
+fn for_each_shader(check: impl Fn(&Shader) -> Result<(), String> + Sync) {
+    let all = shaders::all();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for part in all.chunks(all.len().div_ceil(threads)) {
+            let (check, failures) = (&check, &failures);
+            scope.spawn(move || {
+                for shader in part {
+                    if let Err(e) = check(shader) {
+                        failures.lock().unwrap().push(format!("{shader}: {e}"));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), all.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_shader_translates_to_every_language_that_has_its_features() {
+    for_each_shader(|shader| {
+        let source = shader.wgsl();
+        let subgroups = shader.features().contains(wgpu::Features::SUBGROUP);
+        for backend in [Backend::SpirV, Backend::Msl, Backend::Hlsl, Backend::Glsl] {
+            if backend == Backend::Glsl && subgroups {
+                // GL never has SUBGROUP.
+                continue;
+            }
+            let text = translate(&source, backend).map_err(|e| format!("{backend:?}: {e}"))?;
+            if text.is_empty() {
+                return Err(format!("{backend:?}: empty"));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn every_shader_declares_the_bindings_that_the_host_makes() {
+    for_each_shader(|shader| {
+        let module = naga::front::wgsl::parse_str(&shader.wgsl()).map_err(|e| e.to_string())?;
+        let mut declared = BTreeMap::new();
+        for (_, global) in module.global_variables.iter() {
+            let Some(binding) = &global.binding else { continue };
+            if binding.group != 0 {
+                return Err(format!("group {}", binding.group));
+            }
+            let access = match global.space {
+                naga::AddressSpace::Uniform => "uniform",
+                naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => "read_write",
+                naga::AddressSpace::Storage { .. } => "read",
+                space => return Err(format!("a binding in {space:?}")),
+            };
+            declared.insert(binding.binding, (global.name.clone().unwrap_or_default(), access));
+        }
+        let mut expected = BTreeMap::new();
+        if !shader.params().is_empty() {
+            expected.insert(0, ("params".to_owned(), "uniform"));
+        }
+        for (slot, access) in shader.storage() {
+            let access = if access == Access::Read { "read" } else { "read_write" };
+            expected.insert(slot.binding(), (slot.name().to_owned(), access));
+        }
+        if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host binds {expected:?}")) }
+    });
+}
+
+#[test]
+fn every_uniform_has_the_fields_types_and_offsets_of_its_rust_struct() {
+    for_each_shader(|shader| {
+        let module = naga::front::wgsl::parse_str(&shader.wgsl()).map_err(|e| e.to_string())?;
+        let uniform = module.global_variables.iter().find(|(_, g)| g.space == naga::AddressSpace::Uniform);
+        let mut declared = Vec::new();
+        if let Some((_, global)) = uniform {
+            let naga::TypeInner::Struct { members, .. } = &module.types[global.ty].inner else {
+                return Err("the uniform is not a struct".into());
+            };
+            for member in members {
+                let ty = match module.types[member.ty].inner {
+                    naga::TypeInner::Scalar(naga::Scalar::U32) => "u32",
+                    naga::TypeInner::Scalar(naga::Scalar::F32) => "f32",
+                    ref other => return Err(format!("{:?}: {other:?}", member.name)),
+                };
+                declared.push((member.name.clone().unwrap_or_default(), ty, member.offset as usize));
+            }
+        }
+        let expected: Vec<_> = shader.params().iter().map(|f| (f.name.to_owned(), f.ty, f.offset)).collect();
+        if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host writes {expected:?}")) }
+    });
+}
+
+#[test]
+fn every_shader_declares_its_workgroup() {
+    for_each_shader(|shader| {
+        let module = naga::front::wgsl::parse_str(&shader.wgsl()).map_err(|e| e.to_string())?;
+        let [entry] = module.entry_points.as_slice() else {
+            return Err(format!("{} entry points", module.entry_points.len()));
+        };
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).map_err(|e| e.to_string())?;
+        let storage: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, global)| global.space == naga::AddressSpace::WorkGroup)
+            .map(|(_, global)| layouter[global.ty].size)
+            .sum();
+        let declared = (entry.name.as_str(), entry.workgroup_size, storage);
+        let expected = ("main", [shader.workgroup_size(), 1, 1], shader.workgroup_storage());
+        if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host says {expected:?}")) }
+    });
+}
+
+#[test]
+fn every_shader_becomes_a_pipeline_on_a_device_without_hardware() {
+    let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor {
+        required_features: wgpu::Features::SUBGROUP,
+        required_limits: wgpu::Limits {
+            max_compute_invocations_per_workgroup: 1024,
+            max_compute_workgroup_size_x: 1024,
+            ..wgpu::Limits::default()
+        },
+        ..Default::default()
+    });
+    // Uncaptured errors panic, which fails the test.
+    for shader in shaders::all() {
+        let label = shader.to_string();
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(shader.wgsl().into()),
+        });
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(&label),
+            entries: &shader.bind_group_layout(),
+        });
+        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(&label),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let _pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+    }
+}
+
+#[test]
+fn translation_reports_what_is_wrong_and_where() {
+    let error = translate("fn main( {", Backend::SpirV).unwrap_err().to_string();
+    assert!(error.contains("wgsl:1"), "{error}");
+    let invalid = "@compute @workgroup_size(1) fn main() { let x: u32 = 1.0f; }";
+    assert!(translate(invalid, Backend::SpirV).is_err());
+}
+
+#[test]
+fn shader_files_are_tidy() {
+    fn visit(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { visit(&path, files) } else { files.push(path) }
+        }
+    }
+    let mut files = Vec::new();
+    visit(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders"), &mut files);
+    let used: String = shaders::all().iter().map(Shader::wgsl).collect();
+    for path in files {
+        let text = std::fs::read_to_string(&path).expect("text");
+        let name = path.display();
+        assert!(text.starts_with("// "), "{name}: the head says what it is for");
+        assert!(text.ends_with("}\n"), "{name}: ends in a newline");
+        assert!(!text.contains('\t') && text.lines().all(|line| line.trim_end() == line), "{name}: tabs or blanks");
+        let head = text.lines().next().expect("a line");
+        assert!(used.contains(head), "{name}: no shader uses it");
+    }
+}
