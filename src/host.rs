@@ -146,7 +146,7 @@ impl Gpu {
         let plan = self.planner.plan_with(op, strategy)?;
         let method = plan.method();
         if method.is_none() {
-            return Ok(Run { outputs: self.untouched(&specs, tensors), method, gpu_time: None });
+            return Ok(Run { outputs: Self::untouched(&specs, tensors), method, gpu_time: None });
         }
 
         let buffers = block_on(caught(&self.device, || self.upload(&specs, tensors)))?;
@@ -192,12 +192,15 @@ impl Gpu {
             .collect()
     }
 
-    /// The outputs of an empty batch: what is updated stays, what is written is empty or, for statistics, zero.
-    fn untouched(&self, specs: &[TensorSpec], tensors: &Tensors<'_>) -> Outputs<f32> {
+    /// The outputs of an empty batch: what is updated stays, and what is written is empty or not there.
+    fn untouched(specs: &[TensorSpec], tensors: &Tensors<'_>) -> Outputs<f32> {
         let mut outputs = Outputs::default();
         for spec in specs.iter().filter(|spec| spec.access != Access::Read) {
-            let bytes = tensors.bytes(spec.slot).map_or_else(|| vec![0; spec.bytes() as usize], <[u8]>::to_vec);
-            store(&mut outputs, spec.slot, &bytes);
+            match tensors.bytes(spec.slot) {
+                Some(bytes) => store(&mut outputs, spec.slot, bytes),
+                None if spec.is_empty() => store(&mut outputs, spec.slot, &[]),
+                None => {}
+            }
         }
         outputs
     }

@@ -355,10 +355,10 @@ fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
             _ => SMALL_WORKGROUP,
         },
         Team::Workgroup | Team::WorkgroupSubgroups => {
-            let allowed = TEAM_WORKGROUPS.iter().filter(|&&size| size <= caps.max_workgroup_size);
-            let enough = allowed.clone().find(|&&size| packs.div_ceil(size) <= GPU_REGISTERS / 2);
+            let allowed = TEAM_WORKGROUPS.into_iter().filter(|&size| size <= caps.max_workgroup_size);
+            let enough = allowed.clone().find(|&size| packs.div_ceil(size) <= GPU_REGISTERS / 2);
             // Where not even the smallest is allowed, KernelCall::new says so.
-            *enough.or(allowed.last()).unwrap_or(&TEAM_WORKGROUPS[0])
+            enough.or(allowed.max()).unwrap_or(TEAM_WORKGROUPS[0])
         }
     }
 }

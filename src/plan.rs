@@ -303,12 +303,11 @@ impl Inner {
         }
         for (slot, _) in key.slots() {
             let region = self.lowered.scratch.iter().position(|region| region.slot == slot);
-            let (view, offset, bytes) = match region {
-                Some(i) => (scratch, self.scratch_offsets[i], self.lowered.scratch[i].bytes),
-                None => {
-                    let bytes = self.lowered.tensors.iter().find(|t| t.slot == slot).map_or(0, TensorSpec::bytes);
-                    (bindings.get(slot), 0, bytes)
-                }
+            let (view, offset, bytes) = if let Some(i) = region {
+                (scratch, self.scratch_offsets[i], self.lowered.scratch[i].bytes)
+            } else {
+                let bytes = self.lowered.tensors.iter().find(|t| t.slot == slot).map_or(0, TensorSpec::bytes);
+                (bindings.get(slot), 0, bytes)
             };
             // `check` saw to it that there is one; without it wgpu would name the missing binding.
             if let Some(view) = view {

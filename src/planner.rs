@@ -175,10 +175,6 @@ pub(crate) async fn caught<T>(device: &wgpu::Device, calls: impl FnOnce() -> T) 
         let internal = internal.pop();
         (value, (validation, internal, out_of_memory.pop()))
     };
-    for error in [errors.0.await, errors.1.await, errors.2.await] {
-        if let Some(error) = error {
-            return Err(Error::Device(error.to_string()));
-        }
-    }
-    Ok(value)
+    let error = errors.0.await.or(errors.1.await).or(errors.2.await);
+    error.map_or(Ok(value), |error| Err(Error::Device(error.to_string())))
 }

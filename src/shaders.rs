@@ -101,26 +101,32 @@ impl From<KernelCall> for Dispatch {
     }
 }
 
-/// The dispatches of an op, in order, each after the one before has finished. None for an empty batch.
-///
-/// Bind [`Slot::Partials`] and [`Slot::Statistics`], where they appear, to scratch of the sizes in the second list.
+/// An op for a device, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// What runs, in order, each after the one before has finished. Nothing for an empty batch.
+    pub dispatches: Vec<Dispatch>,
+    /// Slots that want scratch, and how many bytes.
+    pub scratch: Vec<(Slot, u64)>,
+}
+
+/// Lowers an op to its shaders.
 ///
 /// # Errors
 /// What [`Norm::tensors`] refuses, a forced method that can't compute the op, and limits of the device.
 ///
 /// # Example
 /// ```
-/// use wgpu_norm::{LayerNorm, Caps, Strategy, shaders};
+/// use wgpu_norm::{Caps, LayerNorm, Strategy, shaders};
 ///
-/// let (dispatches, scratch) = shaders::dispatches(&LayerNorm::new(&[64, 384], 1..), &Caps::default(), Strategy::Inferred)?;
-/// assert!(dispatches[0].shader.wgsl().contains("fn main("));
-/// assert!(scratch.is_empty());
+/// let program = shaders::program(&LayerNorm::new(&[64, 384], 1..), &Caps::default(), Strategy::Inferred)?;
+/// assert!(program.dispatches[0].shader.wgsl().contains("fn main("));
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
-pub fn dispatches(op: &impl Norm, caps: &Caps, strategy: Strategy) -> Result<(Vec<Dispatch>, Vec<(Slot, u64)>)> {
+pub fn program(op: &impl Norm, caps: &Caps, strategy: Strategy) -> Result<Program> {
     let lowered = op.lower(caps, strategy)?;
     let scratch = lowered.scratch.iter().map(|s| (s.slot, s.bytes)).collect();
-    Ok((lowered.calls.into_iter().map(Dispatch::from).collect(), scratch))
+    Ok(Program { dispatches: lowered.calls.into_iter().map(Dispatch::from).collect(), scratch })
 }
 
 /// Every shader that this crate can make.
@@ -175,7 +181,7 @@ mod validate {
                 let options = spv::Options { lang_version: (1, 3), ..Default::default() };
                 let pipeline = spv::PipelineOptions { shader_stage: stage, entry_point: "main".into() };
                 spv::write_vec(&module, &info, &options, Some(&pipeline))
-                    .map(|words| words.iter().map(|word| format!("{word:08x}\n")).collect())
+                    .map(|words| words.iter().map(|word| format!("{word:08x}")).collect::<Vec<_>>().join("\n"))
                     .map_err(|e| fail("SPIR-V", e.to_string()))?
             }
             Backend::Msl => {

@@ -61,6 +61,7 @@ use crate::{
 /// `native_batch_norm`. ONNX: `BatchNormalization` (15).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each names a choice of its own, as in PyTorch")]
 pub struct BatchNorm {
     /// The input's shape, channels second.
     pub shape: Vec<usize>,
@@ -215,9 +216,10 @@ impl BatchNorm {
 
     fn validate(&self) -> Result<()> {
         check_eps(self.eps)?;
-        let shape = |expected: &str| {
-            Err(Error::InvalidArgument { argument: "shape", value: show(&self.shape), expected: expected.into() })
+        let argument = |argument, value: String, expected: &str| {
+            Err(Error::InvalidArgument { argument, value, expected: expected.into() })
         };
+        let shape = |expected| argument("shape", show(&self.shape), expected);
         if !(2..=5).contains(&self.shape.len()) {
             return shape("[N, C], [N, C, L], [N, C, H, W] or [N, C, D, H, W]");
         }
@@ -225,9 +227,6 @@ impl BatchNorm {
             return shape("no empty axis but the batch");
         }
         element_count(&self.shape)?;
-        let argument = |argument, value: String, expected: &str| {
-            Err(Error::InvalidArgument { argument, value, expected: expected.into() })
-        };
         if !self.training {
             if let Some(convention) = self.running_stats {
                 return argument("running_stats", format!("{convention:?}"), "None: inference updates nothing");
@@ -236,7 +235,7 @@ impl BatchNorm {
                 return argument("save_stats", "true".into(), "false: inference has no batch statistics");
             }
         }
-        if self.training && self.count() == 1.0 {
+        if self.training && self.shape[0] == 1 && self.spatial() == 1 {
             return shape("more than one value per channel in training");
         }
         match self.running_stats.and_then(RunningStats::momentum) {
