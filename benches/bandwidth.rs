@@ -1,12 +1,12 @@
 //! Time of each op beside a copy of as many bytes, on the adapter of this machine, in one run.
 //!
-//! `cargo bench --bench bandwidth [-- --json FILE] [--filter OP] [--rounds N]`
+//! `cargo bench --bench bandwidth [-- --json FILE] [--filter OP] [--rounds N] [--all-methods]`
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Parser;
 use wgpu_norm::{
-    BatchNorm, Bindings, Bound, Error, LayerNorm, Norm, Plan, Slot, Strategy,
+    BatchNorm, Bindings, Bound, Error, LayerNorm, Method, Norm, Plan, Slot, Strategy,
     host::{self, Gpu},
     wgpu,
 };
@@ -20,6 +20,9 @@ struct Args {
     /// Only ops whose name contains this.
     #[arg(long, value_name = "OP", default_value = "")]
     filter: String,
+    /// Times every method that can compute an op, not only the one that is chosen.
+    #[arg(long)]
+    all_methods: bool,
     /// Timed rounds; each times the copy and the op once.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -109,17 +112,30 @@ impl Bench {
         Self { gpu, rounds, copy, timer }
     }
 
-    /// Times an op and a copy in turns; appends their rows.
     fn op(&self, op: &impl Norm, args: &Args, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
         if !op.name().contains(&args.filter) {
             return Ok(());
         }
-        let plan = self.gpu.planner().plan_with(op, Strategy::Inferred)?;
+        let chosen = self.gpu.planner().plan(op)?;
+        if args.all_methods {
+            for method in Method::ALL.into_iter().filter(|&method| Some(method) != chosen.method()) {
+                match self.gpu.planner().plan_with(op, Strategy::Forced(method)) {
+                    Ok(plan) => self.plan(op, &plan, rows)?,
+                    Err(Error::Unsupported { .. }) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        self.plan(op, &chosen, rows)
+    }
+
+    /// Times a plan and a copy in turns; appends their rows.
+    fn plan(&self, op: &impl Norm, plan: &Plan, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
         let buffers: Vec<_> = plan.tensors().iter().map(|spec| (spec.slot, self.buffer(spec.bytes()))).collect();
         let bindings = buffers.iter().fold(Bindings::new(), |b, (slot, buffer)| b.set(*slot, buffer));
         let bound = plan.bind(&bindings)?;
-        let bytes = tensor_bytes(&plan, Slot::Input);
-        let moved = bytes + tensor_bytes(&plan, Slot::Output);
+        let bytes = tensor_bytes(plan, Slot::Input);
+        let moved = bytes + tensor_bytes(plan, Slot::Output);
         let (src, dst) = (self.buffer(bytes), self.buffer(bytes));
         let group = self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,

@@ -13,8 +13,8 @@ use crate::{
     kernel::{
         grid,
         key::{
-            APPLY_BLOCK, Affine, By, CPU_REGISTERS, GPU_REGISTERS, KernelKey, LANE_REGISTERS, MOMENTS_BLOCK,
-            SMALL_WORKGROUP, Source, TEAM_WORKGROUPS, Tracking, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
+            APPLY_BLOCK, Affine, By, GPU_REGISTERS, KernelKey, MOMENTS_BLOCK, SMALL_WORKGROUP, Source, TEAM_WORKGROUPS,
+            Tracking, WIDE_SUBGROUP_WORKGROUP, Width, cpu_registers, registers_for,
         },
         params,
     },
@@ -272,7 +272,7 @@ impl Lowered {
 const FEW_ROWS: u32 = 64;
 /// From this many elements on, few rows are split on a GPU.
 const LONG_ROW: u32 = 32 * 1024;
-/// Rows of at most this many packs are owned by a lane on a GPU.
+/// Rows of at most this many packs are owned by a lane.
 const LANE_PACKS: u32 = 4;
 
 /// The method table.
@@ -280,9 +280,9 @@ const LANE_PACKS: u32 = 4;
 /// | statistics | adapter | row | method |
 /// |---|---|---|---|
 /// | given | any | any | elementwise |
-/// | of rows | CPU, subgroups | up to 32 packs a lane | resident/subgroup |
+/// | of rows | any | up to 4 packs | resident/lane |
+/// | of rows | CPU, subgroups | up to 32 vec4s, or 64 elements, a lane | resident/subgroup |
 /// | of rows | CPU, none | up to 8 packs | resident/lane |
-/// | of rows | GPU | up to 4 packs | resident/lane |
 /// | of rows | GPU, subgroups | up to 8 packs a lane of a subgroup | resident/subgroup |
 /// | of rows | GPU | up to 8 packs a lane of a workgroup, unless few and long | resident/workgroup |
 /// | of rows, of channels | any | all others | split, by the widest team without a barrier on a CPU, by workgroups on a GPU |
@@ -303,10 +303,10 @@ fn infer(problem: &Problem, caps: &Caps) -> Method {
     }
     let few_and_long = !caps.cpu && problem.groups < FEW_ROWS && problem.len >= LONG_ROW;
     let candidates: &[Team] = match (caps.cpu, subgroups) {
+        _ if packs(problem) <= LANE_PACKS => &[Team::Lane],
         (true, true) => &[Team::Subgroup],
         (true, false) => &[Team::Lane],
         (false, _) if few_and_long => &[],
-        (false, _) if packs(problem) <= LANE_PACKS => &[Team::Lane],
         (false, true) => &[Team::Subgroup, Team::WorkgroupSubgroups],
         (false, false) => &[Team::Workgroup],
     };
@@ -328,10 +328,8 @@ fn check_method(method: Method, problem: &Problem, caps: &Caps) -> Result<()> {
             let untracked = matches!(problem.statistics, Statistics::Taken { running: Running::None, .. });
             if problem.slices > 1 || problem.params != By::Position || !untracked {
                 refuse("its statistics are not those of rows")
-            } else if registers(problem, team, caps).is_none() {
-                refuse("a team's registers can't hold a row")
             } else {
-                Ok(())
+                registers(problem, team, caps).map(|_| ())
             }
         }
         Method::Columns if problem.len != 1 || problem.params != By::Group => {
@@ -381,15 +379,18 @@ fn teams(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     }
 }
 
-/// The register count of the row kernel, if it can hold a row.
-fn registers(problem: &Problem, team: Team, caps: &Caps) -> Option<u32> {
+/// The register count of the row kernel.
+fn registers(problem: &Problem, team: Team, caps: &Caps) -> Result<u32> {
     let packs = packs(problem);
     let max = match team {
-        Team::Lane => LANE_REGISTERS,
-        Team::Subgroup if caps.cpu => CPU_REGISTERS,
+        Team::Subgroup if caps.cpu => cpu_registers(Width::of(problem.len)),
         _ => GPU_REGISTERS,
     };
-    registers_for(packs.div_ceil(lanes(team, workgroup_size(team, packs, caps), caps)), max)
+    let needed = packs.div_ceil(lanes(team, workgroup_size(team, packs, caps), caps));
+    registers_for(needed, max).ok_or_else(|| Error::Unsupported {
+        what: format!("the method {}", Method::Resident(team)),
+        why: format!("a lane holds {max} packs, the row needs {needed}"),
+    })
 }
 
 fn resident(problem: &Problem, team: Team, caps: &Caps) -> Result<KernelCall> {
@@ -398,7 +399,7 @@ fn resident(problem: &Problem, team: Team, caps: &Caps) -> Result<KernelCall> {
     let key = KernelKey::Row {
         team,
         workgroup_size,
-        registers: registers(problem, team, caps).unwrap_or(CPU_REGISTERS),
+        registers: registers(problem, team, caps)?,
         width: Width::of(problem.len),
         affine: problem.affine,
         saved: matches!(problem.statistics, Statistics::Taken { saved: true, .. }),
@@ -540,7 +541,7 @@ mod tests {
     #[test]
     fn rows_go_to_the_smallest_team_that_holds_them() {
         let cases = [
-            ([4096, 16], ["resident/lane", "resident/lane", "resident/subgroup", "resident/lane"]),
+            ([4096, 16], ["resident/lane", "resident/lane", "resident/lane", "resident/lane"]),
             ([4096, 768], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "split/lane"]),
             ([4096, 1023], ["resident/workgroup+subgroups", "resident/workgroup", "split/subgroup", "split/lane"]),
             ([4096, 1024], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "split/lane"]),

@@ -26,7 +26,8 @@ const ROWS: &[(&str, usize, usize)] = &[
     ("one more than a workgroup", 7, 257),
     ("MiniLM's width", 64, 384),
     ("BERT's width", 33, 768),
-    ("one less than 1024: scalar loads, many registers", 7, 1023),
+    ("scalar loads, 64 registers for 8 lanes", 7, 511),
+    ("one less than 1024: scalar loads", 7, 1023),
     ("exactly 1024: 32 vec4s for 8 lanes", 7, 1024),
     ("one more than 1024", 7, 1025),
     ("the longest that 8 lanes of 32 vec4s hold is passed", 3, 1028),
@@ -41,18 +42,22 @@ const ROWS: &[(&str, usize, usize)] = &[
 
 const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 
-/// What DESIGN says of the row kernels: a lane holds 8 packs, a subgroup 8 a lane on a GPU and 32 on a CPU, a workgroup 8 a
-/// lane of the largest workgroup.
+/// The longest rows that are held in registers: 8 packs a lane, and on a CPU 32 vec4s or 64 elements a lane of a subgroup.
 fn layer_norm_can(method: Method, len: usize) -> bool {
     let caps = gpu().planner().caps();
     let packs = if len.is_multiple_of(4) { len / 4 } else { len };
     let largest =
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
     let subgroups = caps.subgroup_size.is_some();
-    let (_, min) = (0, caps.subgroup_size.map_or(1, |(min, _)| min as usize));
+    let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
+    let a_lane = match (caps.cpu, len.is_multiple_of(4)) {
+        (false, _) => 8,
+        (true, true) => 32,
+        (true, false) => 64,
+    };
     match method {
         Method::Resident(Team::Lane) => packs <= 8,
-        Method::Resident(Team::Subgroup) => subgroups && packs <= min * if caps.cpu { 32 } else { 8 },
+        Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,
         Method::Resident(Team::Workgroup) => packs <= largest * 8,
         Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * 8,
         Method::Split(Team::Lane | Team::Workgroup) => true,

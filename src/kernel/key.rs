@@ -97,15 +97,20 @@ pub(crate) const TEAM_WORKGROUPS: [u32; 3] = [256, 512, 1024];
 pub(crate) const MOMENTS_BLOCK: u32 = 8;
 /// Packs that a lane of `apply` loads before it stores.
 pub(crate) const APPLY_BLOCK: u32 = 4;
-/// Packs that a lane of a subgroup or a workgroup may hold on a GPU, where more would spill.
+/// Packs that a lane may hold on a GPU, where more would spill.
 pub(crate) const GPU_REGISTERS: u32 = 8;
-/// The same on a CPU adapter, where the stack is as near as the registers.
-pub(crate) const CPU_REGISTERS: u32 = 32;
-/// Packs that a lane which owns a row may hold.
-pub(crate) const LANE_REGISTERS: u32 = 8;
+
+/// Packs that a lane of a subgroup may hold on a CPU adapter, where the stack is as near as the registers. More would be faster
+/// still on some, but compilers take time that grows with the square of it: see `docs/performance.md`.
+pub(crate) const fn cpu_registers(width: Width) -> u32 {
+    match width {
+        Width::X1 => 64,
+        Width::X4 => 32,
+    }
+}
 
 /// The register counts that are compiled.
-const REGISTER_STEPS: [u32; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32];
+const REGISTER_STEPS: [u32; 15] = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64];
 
 /// The smallest compiled register count that holds `packs`, at most `max`.
 pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {
@@ -116,11 +121,11 @@ impl KernelKey {
     /// Every key that `lower` can make.
     pub fn all() -> Vec<Self> {
         let mut keys = Vec::new();
-        let teams = || {
+        let teams = |width| {
             let small = [
-                (Team::Lane, SMALL_WORKGROUP, LANE_REGISTERS),
-                (Team::Subgroup, SMALL_WORKGROUP, CPU_REGISTERS),
-                (Team::Subgroup, WIDE_SUBGROUP_WORKGROUP, CPU_REGISTERS),
+                (Team::Lane, SMALL_WORKGROUP, GPU_REGISTERS),
+                (Team::Subgroup, SMALL_WORKGROUP, cpu_registers(width)),
+                (Team::Subgroup, WIDE_SUBGROUP_WORKGROUP, cpu_registers(width)),
             ];
             let large = TEAM_WORKGROUPS
                 .into_iter()
@@ -128,7 +133,7 @@ impl KernelKey {
             small.into_iter().chain(large)
         };
         for width in Width::ALL {
-            for (team, workgroup_size, max) in teams() {
+            for (team, workgroup_size, max) in teams(width) {
                 keys.push(Self::Moments { team, workgroup_size, width });
                 for registers in REGISTER_STEPS.into_iter().filter(|&r| r <= max) {
                     for affine in Affine::ALL {
