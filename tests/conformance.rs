@@ -413,6 +413,18 @@ fn an_empty_batch_is_a_no_op() {
 }
 
 #[test]
+fn a_lost_device_is_an_error() {
+    let gpu = wgpu_norm::host::Gpu::new().expect("a device of its own");
+    let op = LayerNorm::new(&[2, 4], 1..).weight(false).bias(false);
+    gpu.run(&op, &Tensors::new(&[1.0; 8])).expect("not lost yet");
+    gpu.device().destroy();
+    // Of a known kernel and of one that has to be compiled.
+    for op in [op.clone(), op.save_stats(true)] {
+        assert!(matches!(gpu.run(&op, &Tensors::new(&[1.0; 8])), Err(Error::Device(_))), "{op:?}");
+    }
+}
+
+#[test]
 fn the_same_input_gives_the_same_bits() {
     let (rows, len) = (7, 33000);
     let input = Random::new(7).normal(rows * len, 5.0, 2.0);
