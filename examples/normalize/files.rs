@@ -1,0 +1,321 @@
+//! Tensors from .safetensors and .npy files, and back.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use ndarray::{ArrayView, IxDyn, ShapeBuilder};
+use ndarray_npy::{
+    WriteNpyExt,
+    npy::header::{Header, ReadHeaderError},
+};
+use safetensors::{Dtype, SafeTensors, View};
+use wgpu_norm::{Access, Slot, TensorSpec, Tensors};
+
+use crate::{cli::Common, failure::Failure};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Safetensors,
+    Npy,
+}
+
+impl Format {
+    /// The format that the extension of an option's path names.
+    pub fn of(option: &str, path: &Path) -> Result<Self, Failure> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("safetensors") => Ok(Self::Safetensors),
+            Some("npy") => Ok(Self::Npy),
+            _ => Err(Failure::usage(format!("{option}: {}, expected a .safetensors or .npy file", path.display()))),
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Inputs {
+    path: PathBuf,
+    tensors: BTreeMap<Slot, Tensor>,
+    count: Option<Count>,
+}
+
+#[derive(Debug)]
+struct Tensor {
+    path: PathBuf,
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+/// `num_batches_tracked`: a scalar in the shape that its file has for it.
+#[derive(Clone, Debug, Default)]
+pub struct Count {
+    pub value: u32,
+    pub shape: Vec<usize>,
+}
+
+impl Inputs {
+    /// Reads those of the wanted tensors that are there. `input` must be.
+    pub fn read(common: &Common, wanted: &[Slot]) -> Result<Self, Failure> {
+        let path = common.input.clone();
+        let mut inputs = Self { path, tensors: BTreeMap::new(), count: None };
+        match Format::of("--input", &inputs.path)? {
+            Format::Safetensors => inputs.read_safetensors(wanted)?,
+            Format::Npy => {
+                let files = [
+                    (Slot::Input, Some(&common.input)),
+                    (Slot::Weight, common.weight.as_ref()),
+                    (Slot::Bias, common.bias.as_ref()),
+                ];
+                for (slot, path) in files {
+                    if let Some(path) = path {
+                        inputs.tensors.insert(slot, read_npy(path, slot)?);
+                    }
+                }
+            }
+        }
+        if inputs.has(Slot::Input) { Ok(inputs) } else { Err(inputs.wrong(Slot::Input, "missing")) }
+    }
+
+    fn read_safetensors(&mut self, wanted: &[Slot]) -> Result<(), Failure> {
+        let bytes = read_file(&self.path)?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|e| Failure::usage(format!("{}: not a complete .safetensors file: {e}", self.path.display())))?;
+        for &slot in wanted {
+            let Ok(tensor) = file.tensor(slot.name()) else { continue };
+            let expected = if slot == Slot::NumBatchesTracked { Dtype::I64 } else { Dtype::F32 };
+            if tensor.dtype() != expected {
+                return Err(self.wrong(slot, format!("dtype {}, expected {expected}", tensor.dtype())));
+            }
+            let shape = tensor.shape().to_vec();
+            if slot == Slot::NumBatchesTracked {
+                let count = read_count(&shape, tensor.data()).map_err(|problem| self.wrong(slot, problem))?;
+                self.count = Some(Count { value: count, shape });
+            } else {
+                element_count(&shape).map_err(|problem| self.wrong(slot, problem))?;
+                let path = self.path.clone();
+                self.tensors.insert(slot, Tensor { path, shape, values: floats(tensor.data()) });
+            }
+        }
+        Ok(())
+    }
+
+    pub fn has(&self, slot: Slot) -> bool {
+        self.tensors.contains_key(&slot)
+    }
+
+    /// The input's shape.
+    pub fn shape(&self) -> &[usize] {
+        self.tensors.get(&Slot::Input).map_or(&[], |tensor| &tensor.shape)
+    }
+
+    pub fn count(&self) -> Option<&Count> {
+        self.count.as_ref()
+    }
+
+    /// Counts from zero where the file has no count.
+    pub fn count_from_zero(&mut self) {
+        self.count.get_or_insert_default();
+    }
+
+    /// The slices that an op reads. All but the count were read because the op wants them.
+    pub fn tensors(&self, specs: &[TensorSpec]) -> Tensors<'_> {
+        let counts = specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked);
+        let values = |slot| self.tensors.get(&slot).map(|tensor| tensor.values.as_slice());
+        let mut tensors = Tensors::new(values(Slot::Input).unwrap_or_default());
+        tensors.weight = values(Slot::Weight);
+        tensors.bias = values(Slot::Bias);
+        tensors.running_mean = values(Slot::RunningMean);
+        tensors.running_var = values(Slot::RunningVar);
+        tensors.num_batches_tracked = self.count.as_ref().filter(|_| counts).map(|count| count.value);
+        tensors
+    }
+
+    /// Checks the shapes against what the op reads.
+    pub fn check(&self, specs: &[TensorSpec]) -> Result<(), Failure> {
+        for spec in specs.iter().filter(|spec| spec.access != Access::Write) {
+            if let Some(tensor) = self.tensors.get(&spec.slot) {
+                if tensor.shape != spec.shape {
+                    let problem = format!("shape {:?}, expected {:?}", tensor.shape, spec.shape);
+                    return Err(self.wrong(spec.slot, problem));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a tensor, with the file that it is from.
+    pub fn wrong(&self, slot: Slot, problem: impl fmt::Display) -> Failure {
+        let path = self.tensors.get(&slot).map_or(&self.path, |tensor| &tensor.path);
+        wrong(path, slot, problem)
+    }
+}
+
+fn wrong(path: &Path, slot: Slot, problem: impl fmt::Display) -> Failure {
+    Failure::usage(format!("{}: {slot}: {problem}", path.display()))
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
+}
+
+/// The elements of a shape, if memory could hold them. Empty axes do not count for that, so that no product of a part of
+/// the axes overflows either.
+fn element_count(shape: &[usize]) -> Result<usize, String> {
+    let product = shape.iter().filter(|&&n| n != 0).try_fold(4, |product: usize, &n| product.checked_mul(n));
+    match product {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(if shape.contains(&0) { 0 } else { bytes / 4 }),
+        _ => Err(format!("shape {shape:?}, more than memory can hold")),
+    }
+}
+
+/// Little-endian, and from any offset.
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+fn read_count(shape: &[usize], bytes: &[u8]) -> Result<u32, String> {
+    let (true, Ok(bytes)) = (shape.len() <= 1, bytes.try_into()) else {
+        return Err(format!("shape {shape:?}, expected [] or [1]"));
+    };
+    let count = i64::from_le_bytes(bytes);
+    // Room for one more batch.
+    match u32::try_from(count) {
+        Ok(n) if n < u32::MAX => Ok(n),
+        _ => Err(format!("{count}, expected 0 to {}", u32::MAX - 1)),
+    }
+}
+
+fn read_npy(path: &Path, slot: Slot) -> Result<Tensor, Failure> {
+    let bytes = read_file(path)?;
+    let (header, data) =
+        npy_header(&bytes).map_err(|e| Failure::usage(format!("{}: not a .npy file: {e}", path.display())))?;
+    let wrong = |problem: String| wrong(path, slot, problem);
+    if header.type_descriptor.as_string().is_none_or(|dtype| dtype != "<f4") {
+        return Err(wrong(format!("dtype {}, expected '<f4'", header.type_descriptor)));
+    }
+    let shape = header.shape;
+    let expected = 4 * element_count(&shape).map_err(wrong)?;
+    if data.len() != expected {
+        return Err(wrong(format!("{} bytes of data, expected {expected} for shape {shape:?}", data.len())));
+    }
+    let mut values = floats(data);
+    if header.layout.is_fortran() {
+        let array = ArrayView::from_shape(IxDyn(&shape).f(), &values).map_err(|e| wrong(e.to_string()))?;
+        values = array.iter().copied().collect();
+    }
+    Ok(Tensor { path: path.to_owned(), shape, values })
+}
+
+/// The header and what follows it.
+fn npy_header(bytes: &[u8]) -> Result<(Header, &[u8]), String> {
+    let length = match *bytes {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => 10 + usize::from(u16::from_le_bytes([a, b])),
+        [_, _, _, _, _, _, _, _, a, b, c, d, ..] => 12_usize.saturating_add(u32::from_le_bytes([a, b, c, d]) as usize),
+        _ => bytes.len(),
+    };
+    let Some((mut header, data)) = bytes.split_at_checked(length) else {
+        return Err(format!("{} bytes, shorter than its header", bytes.len()));
+    };
+    // The time and the stack that its parser takes grow with the nesting. A plain array has a tuple in a dictionary.
+    if header.iter().skip(10).filter(|byte| b"([{".contains(byte)).count() > 8 {
+        return Err("a header with more than an array's type and shape".into());
+    }
+    // The lines after the first show the header.
+    let first_line = |e: ReadHeaderError| e.to_string().lines().next().unwrap_or_default().to_owned();
+    Header::from_reader(&mut header).map(|header| (header, data)).map_err(first_line)
+}
+
+/// A tensor to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    pub slot: Slot,
+    pub shape: &'a [usize],
+    pub values: Values<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    F32(&'a [f32]),
+    I64(i64),
+}
+
+impl View for Named<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.values {
+            Values::F32(_) => Dtype::F32,
+            Values::I64(_) => Dtype::I64,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self.values {
+            Values::F32(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Values::I64(value) => value.to_le_bytes().to_vec().into(),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        match self.values {
+            Values::F32(values) => size_of_val(values),
+            Values::I64(_) => size_of::<i64>(),
+        }
+    }
+}
+
+/// Writes all tensors to a .safetensors file, `output` to a .npy file. The file is there when it is complete, or as before.
+pub fn write(path: &Path, tensors: &[Named<'_>]) -> Result<(), Failure> {
+    let failed = |e: &dyn fmt::Display| Failure::failed(format!("{}: {e}", path.display()));
+    let bytes = match Format::of("--output", path)? {
+        Format::Safetensors => safetensors::serialize(tensors.iter().map(|tensor| (tensor.slot.name(), *tensor)), None)
+            .map_err(|e| failed(&e))?,
+        Format::Npy => {
+            let mut bytes = Vec::new();
+            for tensor in tensors {
+                if let (Slot::Output, Values::F32(values)) = (tensor.slot, tensor.values) {
+                    let array = ArrayView::from_shape(tensor.shape, values).map_err(|e| failed(&e))?;
+                    array.write_npy(&mut bytes).map_err(|e| failed(&e))?;
+                }
+            }
+            bytes
+        }
+    };
+    replace(path, &bytes).map_err(|e| failed(&e))
+}
+
+/// The folder that a file is in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Fails before the work where the output could not be written after it.
+pub fn check_folder(path: &Path) -> Result<(), Failure> {
+    let folder = folder(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("{}: there is no folder {}", path.display(), folder.display())))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".normalize-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file; the process's umask takes its part away.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder(path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
