@@ -21,7 +21,7 @@ use crate::{
     ops::Norm,
     plan::Bindings,
     planner::{Planner, caught},
-    tensor::{Access, Outputs, Slot, TensorSpec, Tensors},
+    tensor::{Access, Outputs, TensorSpec, Tensors},
 };
 
 fn instance() -> wgpu::Instance {
@@ -167,7 +167,7 @@ impl Gpu {
 
         let mut outputs = Outputs::default();
         for (spec, buffer) in specs.iter().zip(&buffers).filter(|(spec, _)| spec.access != Access::Read) {
-            store(&mut outputs, spec.slot, &self.download(buffer, spec.bytes())?);
+            outputs.set_bytes(spec.slot, &self.download(buffer, spec.bytes())?);
         }
         let gpu_time = timer.map(|timer| timer.read(self)).transpose()?;
         Ok(Run { outputs, method, gpu_time })
@@ -197,8 +197,8 @@ impl Gpu {
         let mut outputs = Outputs::default();
         for spec in specs.iter().filter(|spec| spec.access != Access::Read) {
             match tensors.bytes(spec.slot) {
-                Some(bytes) => store(&mut outputs, spec.slot, bytes),
-                None if spec.is_empty() => store(&mut outputs, spec.slot, &[]),
+                Some(bytes) => outputs.set_bytes(spec.slot, bytes),
+                None if spec.is_empty() => outputs.set_bytes(spec.slot, &[]),
                 None => {}
             }
         }
@@ -232,22 +232,6 @@ impl Gpu {
         receiver.recv().map_err(|e| device_error(&e))?.map_err(|e| device_error(&e))?;
         let view = staging.get_mapped_range(..).map_err(|e| device_error(&e))?;
         Ok(view.to_vec())
-    }
-}
-
-/// Puts the bytes of a slot where they belong.
-fn store(outputs: &mut Outputs<f32>, slot: Slot, bytes: &[u8]) {
-    let values = || bytemuck::pod_collect_to_vec::<u8, f32>(bytes);
-    match slot {
-        Slot::Output => outputs.output = values(),
-        Slot::Mean => outputs.mean = Some(values()),
-        Slot::Rstd => outputs.rstd = Some(values()),
-        Slot::RunningMean => outputs.running_mean = Some(values()),
-        Slot::RunningVar => outputs.running_var = Some(values()),
-        Slot::NumBatchesTracked => {
-            outputs.num_batches_tracked = bytemuck::pod_collect_to_vec::<u8, u32>(bytes).first().copied();
-        }
-        _ => {}
     }
 }
 

@@ -161,11 +161,11 @@ pub(crate) const MAX_ELEMENTS: u64 = 1 << 31;
 
 /// The number of elements, if it is one that a kernel can index.
 pub(crate) fn element_count(shape: &[usize]) -> Result<u32> {
-    // A zero anywhere makes the tensor empty, however large the other axes are.
-    let count =
-        if shape.contains(&0) { 0 } else { shape.iter().fold(1u64, |product, &n| product.saturating_mul(n as u64)) };
+    // The other axes of an empty tensor count too, so that no product of some of them overflows.
+    let axes = shape.iter().filter(|&&n| n != 0);
+    let count = axes.fold(1u64, |product, &n| product.saturating_mul(n as u64));
     match u32::try_from(count) {
-        Ok(n) if count <= MAX_ELEMENTS => Ok(n),
+        Ok(n) if count <= MAX_ELEMENTS => Ok(if shape.contains(&0) { 0 } else { n }),
         _ => Err(Error::Limit { what: "elements of input", needed: count, allowed: MAX_ELEMENTS }),
     }
 }
@@ -230,16 +230,25 @@ impl<'a> Tensors<'a> {
         self
     }
 
-    /// The elements of a slot's tensor as bytes.
-    pub(crate) fn bytes(&self, slot: Slot) -> Option<&[u8]> {
+    /// The elements of a slot's tensor, if it is there and of floats.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&'a [f32]> {
         match slot {
-            Slot::Input => Some(bytemuck::cast_slice(self.input)),
-            Slot::Weight => self.weight.map(bytemuck::cast_slice),
-            Slot::Bias => self.bias.map(bytemuck::cast_slice),
-            Slot::RunningMean => self.running_mean.map(bytemuck::cast_slice),
-            Slot::RunningVar => self.running_var.map(bytemuck::cast_slice),
-            Slot::NumBatchesTracked => self.num_batches_tracked.as_ref().map(bytemuck::bytes_of),
+            Slot::Input => Some(self.input),
+            Slot::Weight => self.weight,
+            Slot::Bias => self.bias,
+            Slot::RunningMean => self.running_mean,
+            Slot::RunningVar => self.running_var,
             _ => None,
+        }
+    }
+
+    /// The elements of a slot's tensor as bytes, if it is there.
+    #[must_use]
+    pub fn bytes(&self, slot: Slot) -> Option<&[u8]> {
+        match slot {
+            Slot::NumBatchesTracked => self.num_batches_tracked.as_ref().map(bytemuck::bytes_of),
+            _ => self.get(slot).map(bytemuck::cast_slice),
         }
     }
 
@@ -283,6 +292,55 @@ pub struct Outputs<T> {
     pub num_batches_tracked: Option<u32>,
 }
 
+impl<T> Outputs<T> {
+    /// The elements of a slot's tensor, if it is there and of floats.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&[T]> {
+        match slot {
+            Slot::Output => Some(&self.output),
+            Slot::Mean => self.mean.as_deref(),
+            Slot::Rstd => self.rstd.as_deref(),
+            Slot::RunningMean => self.running_mean.as_deref(),
+            Slot::RunningVar => self.running_var.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl Outputs<f64> {
+    /// Each value rounded to f32.
+    #[must_use]
+    pub fn to_f32(&self) -> Outputs<f32> {
+        let round = |values: &Vec<f64>| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        Outputs {
+            output: round(&self.output),
+            mean: self.mean.as_ref().map(round),
+            rstd: self.rstd.as_ref().map(round),
+            running_mean: self.running_mean.as_ref().map(round),
+            running_var: self.running_var.as_ref().map(round),
+            num_batches_tracked: self.num_batches_tracked,
+        }
+    }
+}
+
+impl Outputs<f32> {
+    /// Puts the bytes of a slot's tensor, as a GPU wrote them, where they belong. Slots that no op writes are ignored.
+    pub fn set_bytes(&mut self, slot: Slot, bytes: &[u8]) {
+        let values = || bytemuck::pod_collect_to_vec::<u8, f32>(bytes);
+        match slot {
+            Slot::Output => self.output = values(),
+            Slot::Mean => self.mean = Some(values()),
+            Slot::Rstd => self.rstd = Some(values()),
+            Slot::RunningMean => self.running_mean = Some(values()),
+            Slot::RunningVar => self.running_var = Some(values()),
+            Slot::NumBatchesTracked => {
+                self.num_batches_tracked = bytemuck::pod_collect_to_vec::<u8, u32>(bytes).first().copied();
+            }
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,9 +350,9 @@ mod tests {
         assert_eq!(element_count(&[]), Ok(1));
         assert_eq!(element_count(&[2, 3]), Ok(6));
         assert_eq!(element_count(&[1 << 31]), Ok(1 << 31));
-        assert_eq!(element_count(&[usize::MAX, 0, usize::MAX]), Ok(0));
+        assert_eq!(element_count(&[1 << 31, 0]), Ok(0));
         let allowed = MAX_ELEMENTS;
-        for shape in [&[(1 << 31) + 1][..], &[1 << 16, 1 << 16], &[usize::MAX, usize::MAX, 2]] {
+        for shape in [&[(1 << 31) + 1][..], &[1 << 16, 1 << 16], &[usize::MAX, usize::MAX, 2], &[usize::MAX, 0, 2]] {
             assert!(
                 matches!(element_count(shape), Err(Error::Limit { needed, allowed: a, .. }) if needed > allowed && a == allowed)
             );

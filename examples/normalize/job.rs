@@ -88,7 +88,7 @@ impl<'a> Job<'a> {
                 let start = Instant::now();
                 let truth = op.reference(&tensors).map_err(|e| explain(e, inputs))?;
                 let timing = Timing::new(op, start.elapsed(), "wall").to_string();
-                (rounded(&truth), "the CPU reference".to_owned(), timing)
+                (truth.to_f32(), "the CPU reference".to_owned(), timing)
             }
         };
         Ok((outputs, format!("{} {:?} on {device}: {timing}", op.name(), op.shape())))
@@ -111,7 +111,7 @@ impl<'a> Job<'a> {
         let written = specs.iter().filter(|spec| spec.access != Access::Read);
         let mut tensors: Vec<Named<'_>> = written
             .filter_map(|spec| {
-                let values = Values::F32(tensor(outputs, spec.slot)?);
+                let values = Values::F32(outputs.get(spec.slot)?);
                 Some(Named { slot: spec.slot, shape: &spec.shape, values })
             })
             .collect();
@@ -175,7 +175,7 @@ impl Check {
         let mut parts = Vec::new();
         let slots = [Slot::Output, Slot::Mean, Slot::Rstd, Slot::RunningMean, Slot::RunningVar];
         for slot in slots {
-            let (actual, expected) = match (tensor(outputs, slot), tensor(truth, slot)) {
+            let (actual, expected) = match (outputs.get(slot), truth.get(slot)) {
                 (None, None) => continue,
                 (actual, expected) => (actual.unwrap_or_default(), expected.unwrap_or_default()),
             };
@@ -207,29 +207,4 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "check: {}: {}", self.line, if self.passed { "ok" } else { "FAILED" })
     }
-}
-
-/// The values of a slot.
-fn tensor<T>(outputs: &Outputs<T>, slot: Slot) -> Option<&[T]> {
-    match slot {
-        Slot::Output => Some(&outputs.output),
-        Slot::Mean => outputs.mean.as_deref(),
-        Slot::Rstd => outputs.rstd.as_deref(),
-        Slot::RunningMean => outputs.running_mean.as_deref(),
-        Slot::RunningVar => outputs.running_var.as_deref(),
-        _ => None,
-    }
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "f32 is what a file holds")]
-fn rounded(truth: &Outputs<f64>) -> Outputs<f32> {
-    let round = |values: &Vec<f64>| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
-    let mut outputs = Outputs::default();
-    outputs.output = round(&truth.output);
-    outputs.mean = truth.mean.as_ref().map(round);
-    outputs.rstd = truth.rstd.as_ref().map(round);
-    outputs.running_mean = truth.running_mean.as_ref().map(round);
-    outputs.running_var = truth.running_var.as_ref().map(round);
-    outputs.num_batches_tracked = truth.num_batches_tracked;
-    outputs
 }

@@ -10,7 +10,7 @@
 //!
 //! Exit codes: 0; 1 when a check or the work itself fails; 2 when the command line or a file is wrong, or there is no adapter.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(clippy::pedantic)]
 
 mod cli;
@@ -35,6 +35,7 @@ use wgpu_norm::{
 };
 
 fn main() -> ExitCode {
+    quiet_mesa();
     // Nothing but the one line of a failure, unless RUST_LOG asks for more.
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
     match Cli::read().and_then(|cli| run(&cli)) {
@@ -44,6 +45,16 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "{failure}");
             ExitCode::from(failure.code)
         }
+    }
+}
+
+/// Mesa's choice among several GPUs asks Wayland, which says on stderr that it is not there. Where it can't be there, Mesa is
+/// told not to ask, so that stderr has one line when something is wrong.
+#[allow(unsafe_code, reason = "the environment is the only way to tell Mesa")]
+fn quiet_mesa() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: this is the first thing that the only thread does, so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
 

@@ -5,7 +5,7 @@ pub mod golden;
 
 use std::sync::OnceLock;
 
-use wgpu_norm::{Access, Bindings, DType, Norm, Outputs, Result, Slot, Strategy, TensorSpec, Tensors, host::Gpu, wgpu};
+use wgpu_norm::{Access, Bindings, Norm, Outputs, Result, Strategy, Tensors, host::Gpu, wgpu};
 
 /// The adapter of this machine. No adapter is a failure, not a skip: `cargo xtask test` installs one.
 pub fn gpu() -> &'static Gpu {
@@ -69,8 +69,8 @@ pub fn run(gpu: &Gpu, op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy)
     let plan = gpu.planner().plan_with(op, strategy)?;
     let specs = plan.tensors();
     let buffers: Vec<wgpu::Buffer> =
-        specs.iter().map(|spec| guarded(gpu, spec.bytes(), initial(spec, tensors))).collect();
-    let scratch = guarded(gpu, plan.scratch_size(), Vec::new());
+        specs.iter().map(|spec| guarded(gpu, spec.bytes(), tensors.bytes(spec.slot))).collect();
+    let scratch = guarded(gpu, plan.scratch_size(), None);
     let inside = |buffer: &wgpu::Buffer, bytes: u64| GUARD..GUARD + bytes.min(buffer.size() - 2 * GUARD);
     let mut bindings = Bindings::new();
     for (spec, buffer) in specs.iter().zip(&buffers) {
@@ -90,42 +90,17 @@ pub fn run(gpu: &Gpu, op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy)
         assert!(guards_intact(&words, spec.len()), "{}: written outside of the tensor", spec.slot);
         let inside = &words[GUARD_WORDS..][..spec.len()];
         if spec.access == Access::Read {
-            let initial: Vec<u32> = bytemuck::pod_collect_to_vec(&initial(spec, tensors));
-            assert_eq!(inside, initial, "{}: an input was changed", spec.slot);
+            assert_eq!(Some(bytemuck::cast_slice(inside)), tensors.bytes(spec.slot), "{}: was changed", spec.slot);
         }
-        let values = || inside.iter().map(|&w| f32::from_bits(w)).collect::<Vec<f32>>();
-        match spec.slot {
-            Slot::Output => outputs.output = values(),
-            Slot::Mean => outputs.mean = Some(values()),
-            Slot::Rstd => outputs.rstd = Some(values()),
-            Slot::RunningMean if spec.access != Access::Read => outputs.running_mean = Some(values()),
-            Slot::RunningVar if spec.access != Access::Read => outputs.running_var = Some(values()),
-            Slot::NumBatchesTracked => outputs.num_batches_tracked = Some(inside[0]),
-            _ => {}
+        if spec.access != Access::Read {
+            outputs.set_bytes(spec.slot, bytemuck::cast_slice(inside));
         }
     }
     Ok(outputs)
 }
 
-/// The bytes of a tensor that the caller gives; none for what the op writes.
-fn initial(spec: &TensorSpec, tensors: &Tensors<'_>) -> Vec<u8> {
-    assert!(matches!(spec.dtype, DType::F32 | DType::U32));
-    let values = match spec.slot {
-        Slot::Input => Some(tensors.input),
-        Slot::Weight => tensors.weight,
-        Slot::Bias => tensors.bias,
-        Slot::RunningMean => tensors.running_mean,
-        Slot::RunningVar => tensors.running_var,
-        Slot::NumBatchesTracked => {
-            return tensors.num_batches_tracked.map_or(Vec::new(), |n| n.to_ne_bytes().to_vec());
-        }
-        _ => None,
-    };
-    values.map_or(Vec::new(), |v| bytemuck::cast_slice(v).to_vec())
-}
-
-/// A buffer with guards around `bytes` bytes that start with `content`; the rest is [`PATTERN`].
-fn guarded(gpu: &Gpu, bytes: u64, content: Vec<u8>) -> wgpu::Buffer {
+/// A buffer with guards around `bytes` bytes of `content`, or of [`PATTERN`] as the guards.
+fn guarded(gpu: &Gpu, bytes: u64, content: Option<&[u8]>) -> wgpu::Buffer {
     let size = bytes + 2 * GUARD;
     let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
         label: None,
@@ -134,7 +109,9 @@ fn guarded(gpu: &Gpu, bytes: u64, content: Vec<u8>) -> wgpu::Buffer {
         mapped_at_creation: true,
     });
     let mut words = vec![PATTERN; (size / 4) as usize];
-    bytemuck::cast_slice_mut(&mut words)[GUARD as usize..][..content.len()].copy_from_slice(&content);
+    if let Some(content) = content {
+        bytemuck::cast_slice_mut(&mut words)[GUARD as usize..][..bytes as usize].copy_from_slice(content);
+    }
     buffer.get_mapped_range_mut(..).expect("mapped at creation").copy_from_slice(bytemuck::cast_slice(&words));
     buffer.unmap();
     buffer
