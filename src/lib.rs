@@ -34,7 +34,8 @@
 //!
 //! # Conventions
 //! Tensors are dense and row-major. Names, and semantics where frameworks differ, are PyTorch's. Arithmetic and statistics are
-//! f32 and stable; every result is within 2e-5 of `max(1, largest)` of the f64 result of the same input.
+//! f32 and stable; every result is within 2e-5 of `max(1, largest)` of the f64 result of the same input, as long as squares of
+//! deviations fit f32 (`docs/numerics.md`).
 //!
 //! # Features
 //! `vulkan`, `metal`, `dx12`, `gles`, `webgpu` pass through to wgpu, all on by default. `validate` adds
