@@ -6,7 +6,8 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Parser;
 use wgpu_norm::{
-    BatchNorm, Bindings, Bound, Error, LayerNorm, Method, Norm, Plan, Slot, Strategy,
+    BatchNorm, Bindings, Bound, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, Plan, RmsNorm, RunningStats,
+    Slot, Strategy,
     host::{self, Gpu},
     wgpu,
 };
@@ -58,10 +59,15 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         [[1024, 1024], [4096, 256], [4096, 768], [256, 8192], [64, 384], [1024, 1023], [65536, 16], [1, 1 << 20]]
     {
         bench.op(&LayerNorm::new(&shape, 1..), args, &mut rows)?;
+        bench.op(&RmsNorm::new(&shape, 1..), args, &mut rows)?;
     }
     for shape in [&[8, 64, 56, 56][..], &[32, 256, 14, 14], &[32, 512, 7, 7], &[4096, 256]] {
         bench.op(&BatchNorm::inference(shape), args, &mut rows)?;
-        bench.op(&BatchNorm::training(shape).running_stats(wgpu_norm::RunningStats::PYTORCH), args, &mut rows)?;
+        bench.op(&BatchNorm::training(shape).running_stats(RunningStats::PYTORCH), args, &mut rows)?;
+    }
+    for (shape, groups) in [([1, 320, 64, 64], 32), ([8, 64, 56, 56], 8), ([8, 512, 7, 7], 32)] {
+        bench.op(&GroupNorm::new(&shape, groups), args, &mut rows)?;
+        bench.op(&InstanceNorm::new(&shape), args, &mut rows)?;
     }
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")?;

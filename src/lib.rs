@@ -23,7 +23,7 @@
 //! ```
 //!
 //! # Map
-//! - [`LayerNorm`], [`BatchNorm`]: descriptors, plain data that says what is computed.
+//! - [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`GroupNorm`], [`InstanceNorm`]: descriptors, plain data that says what is computed.
 //! - [`Planner`] compiles a descriptor to a [`Plan`]; [`Plan::bind`] takes [`Bindings`] and gives a [`Bound`], which is
 //!   [recorded](Bound::record) as often as wanted.
 //! - [`host`]: slices in, vectors out, for scripts and tests.
@@ -69,7 +69,7 @@ pub mod testing;
 pub use device::{DeviceReport, recommended};
 pub use error::{BindingProblem, Error, Result};
 pub use lower::{Caps, Method, Strategy, Team};
-pub use ops::{BatchNorm, LayerNorm, Norm, RunningStats};
+pub use ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Norm, RmsNorm, RunningStats};
 pub use plan::{Bindings, Bound, Plan, View};
 pub use planner::Planner;
 pub use tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors};

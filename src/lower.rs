@@ -13,8 +13,8 @@ use crate::{
     kernel::{
         grid,
         key::{
-            APPLY_BLOCK, Affine, By, GPU_REGISTERS, KernelKey, MOMENTS_BLOCK, SMALL_WORKGROUP, Source, TEAM_WORKGROUPS,
-            Tracking, WIDE_SUBGROUP_WORKGROUP, Width, cpu_registers, registers_for,
+            APPLY_BLOCK, Affine, GPU_REGISTERS, KernelKey, MOMENTS_BLOCK, ParamsBy, SMALL_WORKGROUP, Saved, Source,
+            StatsBy, TEAM_WORKGROUPS, Tracking, WIDE_SUBGROUP_WORKGROUP, Width, cpu_registers, registers_for,
         },
         params,
     },
@@ -172,10 +172,29 @@ pub(crate) struct Problem {
     /// Elements of a group in a slice.
     pub len: u32,
     pub eps: f32,
+    /// Whether the mean is subtracted: not in RMS norm.
+    pub centered: bool,
     pub affine: Affine,
-    /// What weight and bias are looked up by.
-    pub params: By,
+    pub params: Params,
     pub statistics: Statistics,
+}
+
+/// How weight and bias belong to the elements.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Params {
+    /// `[tables, len]`: one for each position; group g of the problem has table g % tables.
+    Positions { tables: u32 },
+    /// `[tables, channels]`: one for each channel; a group of the problem has `channels` of `spatial` elements in a slice.
+    Channels { tables: u32, channels: u32, spatial: u32 },
+}
+
+impl Params {
+    fn by(self) -> ParamsBy {
+        match self {
+            Self::Positions { .. } => ParamsBy::Position,
+            Self::Channels { .. } => ParamsBy::Channel,
+        }
+    }
 }
 
 /// Where the statistics of a problem come from and where they go.
@@ -184,7 +203,7 @@ pub(crate) enum Statistics {
     /// Running statistics are read.
     Given,
     /// Taken from the input; `saved` writes mean and rstd, `running` says how running statistics are updated.
-    Taken { saved: bool, running: Running },
+    Taken { saved: Saved, running: Running },
 }
 
 /// The update of running statistics: `running = old_weight * running + new_weight * batch`.
@@ -267,8 +286,7 @@ impl Lowered {
     }
 }
 
-/// Rows that a row kernel can hold are at least this many, or there are enough of them to fill a GPU: below that a row
-/// is better shared by several workgroups.
+/// Fewer rows than this don't fill a GPU with a workgroup each: long ones are shared by several.
 const FEW_ROWS: u32 = 64;
 /// From this many elements on, few rows are split on a GPU.
 const LONG_ROW: u32 = 32 * 1024;
@@ -303,7 +321,7 @@ fn infer(problem: &Problem, caps: &Caps) -> Method {
     }
     let few_and_long = !caps.cpu && problem.groups < FEW_ROWS && problem.len >= LONG_ROW;
     let candidates: &[Team] = match (caps.cpu, subgroups) {
-        _ if packs(problem) <= LANE_PACKS => &[Team::Lane],
+        _ if row_packs(problem) <= LANE_PACKS => &[Team::Lane],
         (true, true) => &[Team::Subgroup],
         (true, false) => &[Team::Lane],
         (false, _) if few_and_long => &[],
@@ -326,22 +344,33 @@ fn check_method(method: Method, problem: &Problem, caps: &Caps) -> Result<()> {
         }
         Method::Resident(team) => {
             let untracked = matches!(problem.statistics, Statistics::Taken { running: Running::None, .. });
-            if problem.slices > 1 || problem.params != By::Position || !untracked {
+            if problem.slices > 1 || !untracked {
                 refuse("its statistics are not those of rows")
             } else {
                 registers(problem, team, caps).map(|_| ())
             }
         }
-        Method::Columns if problem.len != 1 || problem.params != By::Group => {
-            refuse("its statistics are not those of columns")
-        }
+        Method::Columns if !is_columns(problem) => refuse("its statistics are not those of columns"),
         Method::Split(_) | Method::Columns | Method::Elementwise => Ok(()),
     }
 }
 
-/// Packs of a group in a slice.
-fn packs(problem: &Problem) -> u32 {
-    problem.len / Width::of(problem.len).elements()
+/// Whether the groups are the columns of a matrix: batch norm of `[N, C]`.
+fn is_columns(problem: &Problem) -> bool {
+    matches!(problem.params, Params::Channels { channels: 1, spatial: 1, .. })
+}
+
+/// The widest pack that neither a row nor, where it has a weight, a channel in it ends in the middle of.
+fn row_width(problem: &Problem) -> Width {
+    match problem.params {
+        Params::Channels { spatial, .. } => Width::of(spatial),
+        Params::Positions { .. } => Width::of(problem.len),
+    }
+}
+
+/// Packs of a row for the row kernel.
+fn row_packs(problem: &Problem) -> u32 {
+    problem.len / row_width(problem).elements()
 }
 
 /// The workgroup size for a team whose work is `packs` long.
@@ -381,9 +410,9 @@ fn teams(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
 
 /// The register count of the row kernel.
 fn registers(problem: &Problem, team: Team, caps: &Caps) -> Result<u32> {
-    let packs = packs(problem);
+    let packs = row_packs(problem);
     let max = match team {
-        Team::Subgroup if caps.cpu => cpu_registers(Width::of(problem.len)),
+        Team::Subgroup if caps.cpu => cpu_registers(row_width(problem)),
         _ => GPU_REGISTERS,
     };
     let needed = packs.div_ceil(lanes(team, workgroup_size(team, packs, caps), caps));
@@ -394,17 +423,35 @@ fn registers(problem: &Problem, team: Team, caps: &Caps) -> Result<u32> {
 }
 
 fn resident(problem: &Problem, team: Team, caps: &Caps) -> Result<KernelCall> {
-    let packs = packs(problem);
+    let width = row_width(problem);
+    let packs = row_packs(problem);
     let workgroup_size = workgroup_size(team, packs, caps);
     let key = KernelKey::Row {
         team,
         workgroup_size,
         registers: registers(problem, team, caps)?,
-        width: Width::of(problem.len),
+        width,
+        centered: problem.centered,
+        params: problem.params.by(),
         affine: problem.affine,
-        saved: matches!(problem.statistics, Statistics::Taken { saved: true, .. }),
+        saved: match problem.statistics {
+            Statistics::Taken { saved, .. } => saved,
+            Statistics::Given => Saved::None,
+        },
     };
-    let params = params::Row { rows: problem.groups, packs, inv_len: 1.0 / problem.len as f32, eps: problem.eps };
+    let (groups, channels, spatial) = match problem.params {
+        Params::Positions { tables } => (tables, 1, problem.len),
+        Params::Channels { tables, channels, spatial } => (tables, channels, spatial),
+    };
+    let params = params::Row {
+        rows: problem.groups,
+        packs,
+        inv_len: 1.0 / problem.len as f32,
+        eps: problem.eps,
+        groups,
+        channels,
+        channel_packs: spatial / width.elements(),
+    };
     let workgroups = u64::from(problem.groups).div_ceil(teams(team, workgroup_size, caps).into());
     KernelCall::new(key, &params, workgroups, caps)
 }
@@ -430,7 +477,7 @@ fn splits(groups: u32, packs: u64, width: Width, team: Team, lanes: u32, caps: &
 
 fn split(problem: &Problem, team: Team, caps: &Caps) -> Result<(Vec<KernelCall>, Vec<Scratch>)> {
     let width = Width::of(problem.len);
-    let packs = packs(problem);
+    let packs = problem.len / width.elements();
     let total = u64::from(problem.slices) * u64::from(packs);
     let workgroup_size = workgroup_size(team, u32::try_from(total).unwrap_or(u32::MAX), caps);
     let splits = splits(problem.groups, total, width, team, lanes(team, workgroup_size, caps), caps);
@@ -459,7 +506,7 @@ fn with_finalize(
 ) -> Result<(Vec<KernelCall>, Vec<Scratch>)> {
     let (saved, running) = match problem.statistics {
         Statistics::Taken { saved, running } => (saved, running),
-        Statistics::Given => (false, Running::None),
+        Statistics::Given => (Saved::None, Running::None),
     };
     let (tracking, old_weight, new_weight, var_scale) = match running {
         Running::None => (Tracking::None, 0.0, 0.0, 0.0),
@@ -481,7 +528,12 @@ fn with_finalize(
         calls.push(KernelCall::new(KernelKey::Count, &[0u8; 0], 1, caps)?);
     }
     let workgroups = problem.groups.div_ceil(SMALL_WORKGROUP);
-    calls.push(KernelCall::new(KernelKey::Finalize { saved, tracking }, &finalize, workgroups.into(), caps)?);
+    calls.push(KernelCall::new(
+        KernelKey::Finalize { centered: problem.centered, saved, tracking },
+        &finalize,
+        workgroups.into(),
+        caps,
+    )?);
     calls.push(apply(problem, Source::Batch, caps)?);
     let groups = u64::from(problem.groups);
     let scratch = vec![
@@ -492,21 +544,25 @@ fn with_finalize(
 }
 
 fn apply(problem: &Problem, source: Source, caps: &Caps) -> Result<KernelCall> {
-    // With one element a group in a slice, a slice is the row, and a group is a position in it.
-    let columns = problem.len == 1 && problem.params == By::Group;
-    let (rows, len, groups, stats, params) = if columns {
-        (problem.slices, problem.groups, 1, By::Position, By::Position)
-    } else {
-        (problem.slices * problem.groups, problem.len, problem.groups, By::Group, problem.params)
+    let (rows, len, groups, stats, rows_per_stat) = match problem.params {
+        _ if is_columns(problem) => (problem.slices, problem.groups, 1, StatsBy::Position, 1),
+        Params::Positions { tables } => (problem.groups, problem.len, tables, StatsBy::Block, 1),
+        Params::Channels { tables, channels, spatial } => {
+            // A row is a channel of a sample. One slice: its statistics are those of the row or of some neighbouring rows.
+            let stats = if problem.slices == 1 { StatsBy::Block } else { StatsBy::Group };
+            (problem.slices * problem.groups * channels, spatial, tables * channels, stats, channels)
+        }
     };
     let width = Width::of(len);
-    let packs = len / width.elements();
     let stats_stride = match stats {
-        By::Position => problem.groups / width.elements(),
-        By::Group => problem.groups,
+        StatsBy::Position => problem.groups / width.elements(),
+        StatsBy::Block | StatsBy::Group => problem.groups,
     };
+    // A column's weight is at its position.
+    let params = if is_columns(problem) { ParamsBy::Position } else { problem.params.by() };
     let key = KernelKey::Apply { width, source, stats, params, affine: problem.affine };
-    let call = params::Apply { rows, packs, groups, stats_stride, eps: problem.eps, zero: 0 };
+    let packs = len / width.elements();
+    let call = params::Apply { rows, packs, groups, rows_per_stat, stats_stride, eps: problem.eps, zero: 0 };
     let tile = u64::from(SMALL_WORKGROUP * APPLY_BLOCK);
     KernelCall::new(key, &call, (u64::from(rows) * u64::from(packs)).div_ceil(tile), caps)
 }
@@ -514,7 +570,7 @@ fn apply(problem: &Problem, source: Source, caps: &Caps) -> Result<KernelCall> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{BatchNorm, LayerNorm, sealed::Op};
+    use crate::ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm, sealed::Op};
 
     const SUBGROUPS: Caps = Caps {
         cpu: false,
@@ -586,7 +642,12 @@ mod tests {
         for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE, &wide, &minimum] {
             for strategy in Method::ALL.map(Strategy::Forced).into_iter().chain([Strategy::Inferred]) {
                 for len in [1, 2, 3, 4, 31, 36, 255, 768, 1023, 1024, 4096, 4097, 8192, 33000, 1 << 20] {
-                    let ops: [&dyn Op; 4] = [
+                    let ops: [&dyn Op; 9] = [
+                        &RmsNorm::new(&[7, len], 1..).save_stats(true),
+                        &RmsNorm::new(&[1, len], 1..).weight(false),
+                        &GroupNorm::new(&[2, 6, len], 3).save_stats(true),
+                        &GroupNorm::new(&[2, 4 * len], 2).bias(false),
+                        &InstanceNorm::new(&[2, 6, len]).weight(true),
                         &LayerNorm::new(&[7, len], 1..),
                         &LayerNorm::new(&[1, len], 1..).save_stats(true).bias(false),
                         &BatchNorm::training(&[3, 5, len]),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use common::{Random, golden::Golden, gpu, run};
 use wgpu_norm::{
-    BatchNorm, Error, LayerNorm, Method, Norm, RunningStats, Strategy, Team, Tensors,
+    BatchNorm, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Strategy, Team, Tensors,
     testing::{REAL_DATA, compare, compare_outputs, largest, max_error},
 };
 
@@ -42,15 +42,17 @@ const ROWS: &[(&str, usize, usize)] = &[
 
 const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 
-/// The longest rows that are held in registers: 8 packs a lane, and on a CPU 32 vec4s or 64 elements a lane of a subgroup.
-fn layer_norm_can(method: Method, len: usize) -> bool {
+/// Whether a method can compute the norm of rows, whose packs end where `unit` elements end: the row, or a channel in it.
+/// The longest rows that are held in registers have 8 packs a lane, and on a CPU 32 vec4s or 64 elements a lane of a
+/// subgroup.
+fn rows_can(method: Method, len: usize, unit: usize) -> bool {
     let caps = gpu().planner().caps();
-    let packs = if len.is_multiple_of(4) { len / 4 } else { len };
+    let packs = if unit.is_multiple_of(4) { len / 4 } else { len };
     let largest =
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
     let subgroups = caps.subgroup_size.is_some();
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
-    let a_lane = match (caps.cpu, len.is_multiple_of(4)) {
+    let a_lane = match (caps.cpu, unit.is_multiple_of(4)) {
         (false, _) => 8,
         (true, true) => 32,
         (true, false) => 64,
@@ -64,6 +66,10 @@ fn layer_norm_can(method: Method, len: usize) -> bool {
         Method::Split(Team::Subgroup | Team::WorkgroupSubgroups) => subgroups,
         _ => false,
     }
+}
+
+fn layer_norm_can(method: Method, len: usize) -> bool {
+    rows_can(method, len, len)
 }
 
 /// Runs an op by the inferred method and by every forced one; returns how often each ran.
@@ -119,6 +125,106 @@ fn layer_norm_by_every_method() {
     }
     let rows: Vec<Method> = Method::ALL.into_iter().filter(|m| !STATISTICS_ONLY.contains(m)).collect();
     assert_all_ran(&ran, &rows);
+}
+
+#[test]
+fn rms_norm_by_every_method() {
+    let mut ran = BTreeMap::new();
+    for (i, &(why, rows, len)) in ROWS.iter().enumerate() {
+        let mut random = Random::new(i as u64);
+        let input = random.normal(rows * len, 3.0, 2.0);
+        let weight = random.normal(len, 1.0, 0.5);
+        for (has_weight, stats) in [(true, true), (false, false)] {
+            let op = RmsNorm::new(&[rows, len], 1..).weight(has_weight).save_stats(stats);
+            let mut tensors = Tensors::new(&input);
+            tensors.weight = has_weight.then_some(&weight);
+            by_every_method(why, &op, &tensors, |method| layer_norm_can(method, len), &mut ran);
+        }
+    }
+    let rows: Vec<Method> = Method::ALL.into_iter().filter(|m| !STATISTICS_ONLY.contains(m)).collect();
+    assert_all_ran(&ran, &rows);
+}
+
+#[test]
+fn rms_norm_of_hard_rows() {
+    for len in [33, 768, 1023, 4096] {
+        for (name, row) in hard_rows(len) {
+            let op = RmsNorm::new(&[1, len], 1..).weight(false).save_stats(true);
+            let name = format!("{name}, {len}");
+            by_every_method(
+                &name,
+                &op,
+                &Tensors::new(&row),
+                |method| layer_norm_can(method, len),
+                &mut BTreeMap::new(),
+            );
+        }
+    }
+}
+
+/// Shapes and groups of group norm, each with the reason that it is here.
+const GROUPS: &[(&str, &[usize], usize)] = &[
+    ("[N, C]: weights by position", &[33, 24], 3),
+    ("[N, C], odd groups", &[7, 15], 5),
+    ("[N, C], one element a group: the output is the bias", &[5, 6], 6),
+    ("[N, C, L], vec4s", &[3, 6, 8], 2),
+    ("[N, C, L], odd channels in a group of even length", &[3, 8, 7], 2),
+    ("[N, C, H, W], everything odd", &[2, 9, 7, 3], 3),
+    ("[N, C, D, H, W]", &[2, 4, 2, 3, 5], 2),
+    ("one group: layer norm with channel weights", &[3, 6, 4, 4], 1),
+    ("a group for each channel", &[3, 6, 5, 5], 6),
+    ("a diffusion model's first block", &[1, 64, 16, 16], 32),
+    ("beyond the registers of a workgroup: split", &[1, 4, 130, 128], 2),
+    ("beyond, and odd", &[1, 2, 181, 183], 1),
+    ("more groups than workgroups in a dimension", &[33000, 4, 2], 2),
+];
+
+#[test]
+fn group_norm_by_every_method() {
+    let mut ran = BTreeMap::new();
+    for (i, &(why, shape, groups)) in GROUPS.iter().enumerate() {
+        let mut random = Random::new(i as u64);
+        let c = shape[1];
+        let spatial: usize = shape[2..].iter().product();
+        let len = c / groups * spatial;
+        let input = random.normal(shape.iter().product(), 3.0, 2.0);
+        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
+        for (has_weight, has_bias) in [(true, true), (false, false), (true, false), (false, true)] {
+            let op = GroupNorm::new(shape, groups).weight(has_weight).bias(has_bias).save_stats(has_weight);
+            let mut tensors = Tensors::new(&input);
+            tensors.weight = has_weight.then_some(&weight);
+            tensors.bias = has_bias.then_some(&bias);
+            let unit = if spatial == 1 { len } else { spatial };
+            by_every_method(why, &op, &tensors, |method| rows_can(method, len, unit), &mut ran);
+        }
+    }
+    let rows: Vec<Method> = Method::ALL.into_iter().filter(|m| !STATISTICS_ONLY.contains(m)).collect();
+    assert_all_ran(&ran, &rows);
+}
+
+#[test]
+fn instance_norm_by_every_method() {
+    for shape in [&[3, 5, 7][..], &[2, 3, 8, 8], &[2, 3, 2, 3, 4], &[1, 2, 40000]] {
+        let mut random = Random::new(9);
+        let c = shape[1];
+        let spatial: usize = shape[2..].iter().product();
+        let input = random.normal(shape.iter().product(), 1e6, 1.0);
+        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
+        for affine in [false, true] {
+            let op = InstanceNorm::new(shape).weight(affine).bias(affine).save_stats(true);
+            let mut tensors = Tensors::new(&input);
+            if affine {
+                tensors = tensors.weight(&weight).bias(&bias);
+            }
+            by_every_method(
+                "instance",
+                &op,
+                &tensors,
+                |method| rows_can(method, spatial, spatial),
+                &mut BTreeMap::new(),
+            );
+        }
+    }
 }
 
 #[test]

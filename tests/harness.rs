@@ -85,7 +85,7 @@ fn a_broken_shader_does_not_conform() {
         (split, "statistics[params.stats_stride + i]", "0.0"),
         (split, "count * share", "share"),
         (split, "live_7);", "true);"),
-        (split, "group += 1u;", ""),
+        (split, "row += 1u;", ""),
     ];
     for (strategy, from, to) in breaks {
         // eps makes a difference where the variance is small.
@@ -107,6 +107,7 @@ fn a_broken_shader_does_not_conform() {
         ("num_batches_tracked[0] += 1u", "num_batches_tracked[0] += 2u"),
         ("slice * slice_stride", "slice"),
         ("slice += 1u", ""),
+        ("group += 1u;", ""),
     ];
     assert!(conforms(&op, &tensors, split, "no such text", ""), "unbroken");
     for (from, to) in breaks {

@@ -1,8 +1,8 @@
 //! What descriptors, plans and bindings refuse, on a device without hardware. No adapter.
 
 use wgpu_norm::{
-    BatchNorm, BindingProblem, Bindings, Error, LayerNorm, Method, Norm, Plan, Planner, RunningStats, Slot, Strategy,
-    Team, View, wgpu,
+    BatchNorm, BindingProblem, Bindings, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, Plan, Planner,
+    RmsNorm, RunningStats, Slot, Strategy, Team, View, wgpu,
 };
 
 /// A device that computes nothing, with these limits and no features. It calls itself a CPU.
@@ -96,6 +96,32 @@ fn batch_norm_refuses_what_is_wrong_on_every_device() {
 }
 
 #[test]
+fn rms_group_and_instance_norm_refuse_what_is_wrong_on_every_device() {
+    assert_eq!(refused(&RmsNorm::new(&[2, 3], 1..).eps(-1.0)).0, "eps");
+    assert_eq!(refused(&RmsNorm::new(&[2, 3], 2..)).0, "axes");
+    assert_eq!(refused(&RmsNorm::new(&[2, 0], 1..)).0, "axes");
+    assert!(matches!(RmsNorm::new(&[2, 3, 4], 1..2).tensors(), Err(Error::Unsupported { .. })));
+
+    assert_eq!(refused(&GroupNorm::new(&[2, 6, 5], 2).eps(f32::NAN)).0, "eps");
+    for shape in [&[][..], &[6], &[2, 0], &[2, 6, 0]] {
+        assert_eq!(refused(&GroupNorm::new(shape, 2)).0, "shape", "{shape:?}");
+    }
+    for groups in [0, 4, 7, usize::MAX] {
+        let (argument, message) = refused(&GroupNorm::new(&[2, 6, 5], groups));
+        assert_eq!(
+            (argument, message),
+            ("groups", format!("groups is {groups}, expected a divisor of the 6 channels"))
+        );
+    }
+    assert!(matches!(GroupNorm::new(&[1 << 16, 1 << 16], 1).tensors(), Err(Error::Limit { .. })));
+
+    assert_eq!(refused(&InstanceNorm::new(&[2, 6, 5]).eps(f32::NAN)).0, "eps");
+    for shape in [&[][..], &[6], &[2, 6], &[2, 6, 1], &[2, 6, 1, 1], &[2, 0, 5], &[2, 6, 0]] {
+        assert_eq!(refused(&InstanceNorm::new(shape)).0, "shape", "{shape:?}");
+    }
+}
+
+#[test]
 fn a_descriptor_names_its_tensors() {
     let names = |op: &dyn Fn() -> wgpu_norm::Result<Vec<wgpu_norm::TensorSpec>>| -> Vec<String> {
         op().expect("valid").iter().map(|t| format!("{} {:?} {:?}", t.slot, t.shape, t.access)).collect()
@@ -104,6 +130,21 @@ fn a_descriptor_names_its_tensors() {
     assert_eq!(
         names(&|| op.tensors()),
         ["input [2, 3, 4] Read", "weight [3, 4] Read", "output [2, 3, 4] Write", "mean [2] Write", "rstd [2] Write"]
+    );
+    let op = RmsNorm::new(&[2, 3, 4], 1..).save_stats(true);
+    assert_eq!(
+        names(&|| op.tensors()),
+        ["input [2, 3, 4] Read", "weight [3, 4] Read", "output [2, 3, 4] Write", "rstd [2] Write"]
+    );
+    let op = GroupNorm::new(&[2, 6, 4], 3).bias(false).save_stats(true);
+    assert_eq!(
+        names(&|| op.tensors()),
+        ["input [2, 6, 4] Read", "weight [6] Read", "output [2, 6, 4] Write", "mean [2, 3] Write", "rstd [2, 3] Write"]
+    );
+    let op = InstanceNorm::new(&[2, 6, 4]).save_stats(true);
+    assert_eq!(
+        names(&|| op.tensors()),
+        ["input [2, 6, 4] Read", "output [2, 6, 4] Write", "mean [2, 6] Write", "rstd [2, 6] Write"]
     );
     let op = BatchNorm::training(&[2, 3, 4]).weight(false).running_stats(RunningStats::CUMULATIVE);
     assert_eq!(
@@ -299,6 +340,9 @@ fn an_empty_batch_binds_nothing_and_records_nothing() {
         planner.plan(&LayerNorm::new(&[0, 8], 1..)).expect("layer norm"),
         planner.plan(&BatchNorm::training(&[0, 3])).expect("batch norm training"),
         planner.plan(&BatchNorm::inference(&[0, 3, 5])).expect("batch norm inference"),
+        planner.plan(&RmsNorm::new(&[0, 8], 1..)).expect("RMS norm"),
+        planner.plan(&GroupNorm::new(&[0, 6, 5], 2)).expect("group norm"),
+        planner.plan(&InstanceNorm::new(&[0, 3, 5])).expect("instance norm"),
     ] {
         assert_eq!((plan.method(), plan.scratch_size()), (None, 0));
         let bound = plan.bind(&Bindings::new()).expect("nothing to bind");

@@ -4,7 +4,10 @@ mod common;
 
 use common::{Random, gpu, run};
 use proptest::{prelude::*, strategy::Strategy as Generator};
-use wgpu_norm::{BatchNorm, Caps, LayerNorm, Method, Norm, RunningStats, Strategy, Tensors, shaders, testing};
+use wgpu_norm::{
+    BatchNorm, Caps, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Strategy, Tensors,
+    shaders, testing,
+};
 
 fn strategies() -> impl Generator<Value = Strategy> {
     prop_oneof![Just(Strategy::Inferred), proptest::sample::select(Method::ALL.to_vec()).prop_map(Strategy::Forced)]
@@ -32,7 +35,16 @@ proptest! {
         let mut batch_norm = BatchNorm::training(&shape).eps(eps).weight(weight).bias(bias).save_stats(save);
         batch_norm.training = training;
         batch_norm.running_stats = save.then_some(RunningStats::Onnx { momentum });
-        let programs = [shaders::program(&layer_norm, &caps, strategy), shaders::program(&batch_norm, &caps, strategy)];
+        let rms_norm = RmsNorm::new(&shape, start..end).eps(eps).weight(weight).save_stats(save);
+        let group_norm = GroupNorm::new(&shape, start).eps(eps).weight(weight).bias(bias).save_stats(save);
+        let instance_norm = InstanceNorm::new(&shape).eps(eps).weight(weight).bias(bias).save_stats(save);
+        let programs = [
+            shaders::program(&layer_norm, &caps, strategy),
+            shaders::program(&rms_norm, &caps, strategy),
+            shaders::program(&batch_norm, &caps, strategy),
+            shaders::program(&group_norm, &caps, strategy),
+            shaders::program(&instance_norm, &caps, strategy),
+        ];
         for dispatch in programs.into_iter().flatten().flat_map(|program| program.dispatches) {
             prop_assert!(dispatch.workgroups.iter().all(|&n| (1..=caps.max_workgroups_per_dimension).contains(&n)));
         }
@@ -48,6 +60,19 @@ proptest! {
         let input = random.normal(rows * len, offset, 1.0);
         let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
         let op = LayerNorm::new(&[rows, len], 1..).save_stats(true);
+        check(&op, &Tensors::new(&input).weight(&weight).bias(&bias))?;
+    }
+
+    #[test]
+    fn group_norm_of_any_shape(
+        (n, groups, channels, spatial) in (1..10_usize, 1..8_usize, 1..8_usize, 1..100_usize),
+        (seed, offset) in (any::<u64>(), -1e6..1e6),
+    ) {
+        let mut random = Random::new(seed);
+        let c = groups * channels;
+        let input = random.normal(n * c * spatial, offset, 1.0);
+        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
+        let op = GroupNorm::new(&[n, c, spatial], groups).save_stats(true);
         check(&op, &Tensors::new(&input).weight(&weight).bias(&bias))?;
     }
 

@@ -1,13 +1,14 @@
 // Normalizes each element with statistics that are already there: batch norm inference, and the second pass of what is
-// reduced by several workgroups. The tensor is [rows, packs]; a row belongs to group row % groups.
+// reduced by several workgroups. The tensor is [rows, packs].
 //
-// Requires pack, input, output, statistics, weight, bias. STATS_BY_POSITION and PARAMS_BY_POSITION say whether statistics, and weight
-// and bias, are looked up by the position in the row or by the row's group.
+// Requires pack, real as wide as pack, input, output, statistics, weight, bias, and the lookups STATS_BY_POSITION (of a
+// column), STATS_BY_BLOCK (of rows_per_stat rows; else of a group of rows r % groups), PARAMS_BY_CHANNEL.
 
 struct Params {
     rows: u32,
     packs: u32, // in a row
-    groups: u32,
+    groups: u32, // rows with weights of their own; row r has those of r % groups
+    rows_per_stat: u32,
     stats_stride: u32, // from one region of `statistics` to the next, in Stats
     eps: f32,
     zero: u32, // always 0
@@ -25,22 +26,26 @@ fn main(
     var at = workgroup * WORKGROUP_SIZE * BLOCK + local_index;
     let end = params.rows * params.packs;
 
-    // A lane's next pack is WORKGROUP_SIZE further; stepping (group, pack) along saves a division for each.
+    // A lane's next pack is WORKGROUP_SIZE further; stepping (row, group, pack) along saves divisions for each.
     let step_pack = WORKGROUP_SIZE % params.packs;
-    let step_group = (WORKGROUP_SIZE / params.packs) % params.groups;
+    let step_row = WORKGROUP_SIZE / params.packs;
+    let step_group = step_row % params.groups;
     var pack = at % params.packs;
-    var group = (at / params.packs) % params.groups;
+    var row = at / params.packs;
+    var group = row % params.groups;
 
     // unroll K < BLOCK
     let at_K = at;
-    let stats_K = select(group, pack, STATS_BY_POSITION);
-    let param_K = select(group, pack, PARAMS_BY_POSITION);
+    let stats_K = select(select(group, row / params.rows_per_stat, STATS_BY_BLOCK), pack, STATS_BY_POSITION);
+    let param_K = select(group * params.packs + pack, group, PARAMS_BY_CHANNEL);
     let x_K = load_input(min(at, end - 1u));
     at += WORKGROUP_SIZE;
     pack += step_pack;
+    row += step_row;
     group += step_group;
     if pack >= params.packs {
         pack -= params.packs;
+        row += 1u;
         group += 1u;
     }
     if group >= params.groups {

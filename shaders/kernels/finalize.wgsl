@@ -50,7 +50,14 @@ fn main(
     }
     let variance = m2 / count;
     // A NaN stays a NaN: max() might drop it.
-    let rstd_value = inverseSqrt(select(variance, 0.0, variance < 0.0) + params.eps);
+    var second_moment = select(variance, 0.0, variance < 0.0);
+    if !CENTERED {
+        // RMS norm: about zero, and not about the mean.
+        let whole = mean.hi + mean.lo;
+        second_moment += whole * whole;
+        mean = Pair();
+    }
+    let rstd_value = inverseSqrt(second_moment + params.eps);
     statistics[group] = mean.hi;
     statistics[params.stats_stride + group] = mean.lo;
     statistics[2u * params.stats_stride + group] = rstd_value;

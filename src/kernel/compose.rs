@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    kernel::key::{By, KernelKey, Source, Tracking, Width},
+    kernel::key::{KernelKey, ParamsBy, Saved, Source, StatsBy, Tracking, Width},
     lower::Team,
 };
 
@@ -31,19 +31,24 @@ pub(crate) fn compose(key: &KernelKey) -> String {
 
 /// What differs between kernels made of the same parts.
 fn prelude(key: &KernelKey) -> Vec<String> {
-    let per = |by| if by == By::Position { "Pack" } else { "f32" };
     let block = format!("const BLOCK: u32 = {}u;", key.unroll());
+    let centered = |on: bool| format!("const CENTERED: bool = {on};");
+    let params_by = |by: ParamsBy| {
+        let param = if by == ParamsBy::Channel { "f32" } else { "Pack" };
+        format!("alias Param = {param};\nconst PARAMS_BY_CHANNEL: bool = {};", by == ParamsBy::Channel)
+    };
     match *key {
-        KernelKey::Row { .. } => vec!["alias Param = Pack;".into()],
+        KernelKey::Row { centered: on, params, .. } => vec![centered(on), params_by(params)],
         KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => vec![block],
+        KernelKey::Finalize { centered: on, .. } => vec![centered(on)],
         KernelKey::Apply { stats, params, .. } => vec![
             block,
-            format!("alias Stat = {};", per(stats)),
-            format!("alias Param = {};", per(params)),
-            format!("const STATS_BY_POSITION: bool = {};", stats == By::Position),
-            format!("const PARAMS_BY_POSITION: bool = {};", params == By::Position),
+            format!("alias Stat = {};", if stats == StatsBy::Position { "Pack" } else { "f32" }),
+            format!("const STATS_BY_POSITION: bool = {};", stats == StatsBy::Position),
+            format!("const STATS_BY_BLOCK: bool = {};", stats == StatsBy::Block),
+            params_by(params),
         ],
-        KernelKey::Finalize { .. } | KernelKey::Count => Vec::new(),
+        KernelKey::Count => Vec::new(),
     }
 }
 
@@ -66,7 +71,11 @@ fn parts(key: &KernelKey) -> Vec<Part> {
     };
     let weight = |on| if on { shader!("parts/weight/f32") } else { shader!("parts/weight/none") };
     let bias = |on| if on { shader!("parts/bias/f32") } else { shader!("parts/bias/none") };
-    let saved = |on| if on { shader!("parts/saved/f32") } else { shader!("parts/saved/none") };
+    let saved = |saved| match saved {
+        Saved::None => shader!("parts/saved/none"),
+        Saved::Rstd => shader!("parts/saved/rstd"),
+        Saved::MeanRstd => shader!("parts/saved/mean_rstd"),
+    };
     let input = shader!("parts/input/f32");
     let output = shader!("parts/output/f32");
     match *key {
@@ -86,7 +95,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         KernelKey::MomentsColumns { width } => {
             vec![pack(width), real(width), two_sum, input, shader!("kernels/moments_columns")]
         }
-        KernelKey::Finalize { saved: s, tracking } => vec![
+        KernelKey::Finalize { saved: s, tracking, .. } => vec![
             real(Width::X1),
             two_sum,
             saved(s),

@@ -32,17 +32,32 @@ impl Width {
     }
 }
 
-/// What a statistic, or weight and bias, is looked up by.
+/// What a statistic is looked up by in `apply`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum By {
-    /// The element's position in its row.
+pub(crate) enum StatsBy {
+    /// The position in the row: a column.
     Position,
-    /// The row's group: a channel, or the row itself.
+    /// The row, or several neighbouring ones.
+    Block,
+    /// The row's group: a channel.
     Group,
 }
 
-impl By {
-    pub const ALL: [Self; 2] = [Self::Position, Self::Group];
+/// What weight and bias are looked up by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ParamsBy {
+    /// The position in the row, in the table of the row's group.
+    Position,
+    /// The channel.
+    Channel,
+}
+
+/// Which statistics are written for a backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Saved {
+    None,
+    Rstd,
+    MeanRstd,
 }
 
 /// Which of weight and bias there are.
@@ -59,6 +74,16 @@ impl Affine {
         Self { weight: false, bias: true },
         Self { weight: true, bias: true },
     ];
+}
+
+impl Saved {
+    fn slots(self) -> &'static [Slot] {
+        match self {
+            Self::None => &[],
+            Self::Rstd => &[Slot::Rstd],
+            Self::MeanRstd => &[Slot::Mean, Slot::Rstd],
+        }
+    }
 }
 
 /// How running statistics are updated.
@@ -79,11 +104,36 @@ pub(crate) enum Source {
 /// One compiled kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum KernelKey {
-    Row { team: Team, workgroup_size: u32, registers: u32, width: Width, affine: Affine, saved: bool },
-    Moments { team: Team, workgroup_size: u32, width: Width },
-    MomentsColumns { width: Width },
-    Finalize { saved: bool, tracking: Tracking },
-    Apply { width: Width, source: Source, stats: By, params: By, affine: Affine },
+    Row {
+        team: Team,
+        workgroup_size: u32,
+        registers: u32,
+        width: Width,
+        centered: bool,
+        params: ParamsBy,
+        affine: Affine,
+        saved: Saved,
+    },
+    Moments {
+        team: Team,
+        workgroup_size: u32,
+        width: Width,
+    },
+    MomentsColumns {
+        width: Width,
+    },
+    Finalize {
+        centered: bool,
+        saved: Saved,
+        tracking: Tracking,
+    },
+    Apply {
+        width: Width,
+        source: Source,
+        stats: StatsBy,
+        params: ParamsBy,
+        affine: Affine,
+    },
     Count,
 }
 
@@ -110,7 +160,7 @@ pub(crate) const fn cpu_registers(width: Width) -> u32 {
 }
 
 /// The register counts that are compiled.
-const REGISTER_STEPS: [u32; 15] = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64];
+const REGISTER_STEPS: [u32; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
 
 /// The smallest compiled register count that holds `packs`, at most `max`.
 pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {
@@ -136,31 +186,62 @@ impl KernelKey {
             for (team, workgroup_size, max) in teams(width) {
                 keys.push(Self::Moments { team, workgroup_size, width });
                 for registers in REGISTER_STEPS.into_iter().filter(|&r| r <= max) {
-                    for affine in Affine::ALL {
-                        for saved in [false, true] {
-                            keys.push(Self::Row { team, workgroup_size, registers, width, affine, saved });
-                        }
+                    for (centered, params, affine, saved) in Self::row_flags() {
+                        keys.push(Self::Row {
+                            team,
+                            workgroup_size,
+                            registers,
+                            width,
+                            centered,
+                            params,
+                            affine,
+                            saved,
+                        });
                     }
                 }
             }
             keys.push(Self::MomentsColumns { width });
             for affine in Affine::ALL {
-                for source in [Source::Batch, Source::Running] {
-                    for stats in By::ALL {
-                        // Batch norm looks both up by the same; a long row has one mean, and a weight for each position.
-                        keys.push(Self::Apply { width, source, stats, params: stats, affine });
-                    }
+                // Columns; rows and blocks of rows, with either kind of weight; channels, from the batch or running.
+                for (source, stats, params) in [
+                    (Source::Batch, StatsBy::Position, ParamsBy::Position),
+                    (Source::Running, StatsBy::Position, ParamsBy::Position),
+                    (Source::Batch, StatsBy::Block, ParamsBy::Position),
+                    (Source::Batch, StatsBy::Block, ParamsBy::Channel),
+                    (Source::Batch, StatsBy::Group, ParamsBy::Channel),
+                    (Source::Running, StatsBy::Group, ParamsBy::Channel),
+                ] {
+                    keys.push(Self::Apply { width, source, stats, params, affine });
                 }
-                keys.push(Self::Apply { width, source: Source::Batch, stats: By::Group, params: By::Position, affine });
             }
         }
-        for saved in [false, true] {
-            for tracking in [Tracking::None, Tracking::Fixed, Tracking::Cumulative] {
-                keys.push(Self::Finalize { saved, tracking });
+        for (centered, saved) in
+            [(true, Saved::None), (true, Saved::MeanRstd), (false, Saved::None), (false, Saved::Rstd)]
+        {
+            keys.push(Self::Finalize { centered, saved, tracking: Tracking::None });
+        }
+        for saved in [Saved::None, Saved::MeanRstd] {
+            for tracking in [Tracking::Fixed, Tracking::Cumulative] {
+                keys.push(Self::Finalize { centered: true, saved, tracking });
             }
         }
         keys.push(Self::Count);
         keys
+    }
+
+    /// The options of the row kernel that ops ask for together.
+    fn row_flags() -> Vec<(bool, ParamsBy, Affine, Saved)> {
+        let mut flags = Vec::new();
+        for affine in Affine::ALL {
+            for params in [ParamsBy::Position, ParamsBy::Channel] {
+                flags.extend([Saved::None, Saved::MeanRstd].map(|saved| (true, params, affine, saved)));
+            }
+            // RMS norm has no bias.
+            if !affine.bias {
+                flags.extend([Saved::None, Saved::Rstd].map(|saved| (false, ParamsBy::Position, affine, saved)));
+            }
+        }
+        flags
     }
 
     pub fn workgroup_size(&self) -> u32 {
@@ -214,17 +295,13 @@ impl KernelKey {
                 slots.push((Slot::Input, Read));
                 affine(&mut slots, a);
                 slots.push((Slot::Output, Write));
-                if saved {
-                    slots.extend([(Slot::Mean, Write), (Slot::Rstd, Write)]);
-                }
+                slots.extend(saved.slots().iter().map(|&slot| (slot, Write)));
             }
             Self::Moments { .. } | Self::MomentsColumns { .. } => {
                 slots.extend([(Slot::Input, Read), (Slot::Partials, Write)]);
             }
-            Self::Finalize { saved, tracking } => {
-                if saved {
-                    slots.extend([(Slot::Mean, Write), (Slot::Rstd, Write)]);
-                }
+            Self::Finalize { saved, tracking, .. } => {
+                slots.extend(saved.slots().iter().map(|&slot| (slot, Write)));
                 if tracking != Tracking::None {
                     slots.extend([(Slot::RunningMean, ReadWrite), (Slot::RunningVar, ReadWrite)]);
                 }

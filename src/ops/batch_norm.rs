@@ -1,8 +1,8 @@
 use super::{Norm, check_eps, sealed};
 use crate::{
     error::{Error, Result},
-    kernel::key::{Affine, By},
-    lower::{Caps, Lowered, Problem, Running, Statistics, Strategy},
+    kernel::key::{Affine, Saved},
+    lower::{Caps, Lowered, Params, Problem, Running, Statistics, Strategy},
     reference,
     tensor::{Access, Outputs, Slot, TensorSpec, Tensors, element_count, show},
 };
@@ -301,15 +301,17 @@ impl sealed::Op for BatchNorm {
                 var_scale,
             })
         });
-        let statistics =
-            if self.training { Statistics::Taken { saved: self.save_stats, running } } else { Statistics::Given };
+        let saved = if self.save_stats { Saved::MeanRstd } else { Saved::None };
+        let statistics = if self.training { Statistics::Taken { saved, running } } else { Statistics::Given };
+        let (groups, len) = (element_count(&self.shape[1..2])?, element_count(&self.shape[2..])?);
         let problem = Problem {
             slices: element_count(&self.shape[..1])?,
-            groups: element_count(&self.shape[1..2])?,
-            len: element_count(&self.shape[2..])?,
+            groups,
+            len,
             eps: self.eps,
+            centered: true,
             affine: Affine { weight: self.weight, bias: self.bias },
-            params: By::Group,
+            params: Params::Channels { tables: groups, channels: 1, spatial: len },
             statistics,
         };
         Lowered::new(&problem, tensors, caps, strategy)

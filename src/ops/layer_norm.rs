@@ -1,12 +1,12 @@
-use std::ops::{Bound, Range, RangeBounds};
+use std::ops::{Range, RangeBounds};
 
-use super::{Norm, check_eps, sealed};
+use super::{Norm, check_eps, check_trailing_axes, resolve, sealed};
 use crate::{
-    error::{Error, Result},
-    kernel::key::{Affine, By},
-    lower::{Caps, Lowered, Problem, Running, Statistics, Strategy},
+    error::Result,
+    kernel::key::{Affine, Saved},
+    lower::{Caps, Lowered, Params, Problem, Running, Statistics, Strategy},
     reference,
-    tensor::{Access, Outputs, Slot, TensorSpec, Tensors, element_count, show},
+    tensor::{Access, Outputs, Slot, TensorSpec, Tensors, element_count},
 };
 
 /// Layer normalization over the trailing axes of a tensor.
@@ -37,9 +37,9 @@ use crate::{
 /// No: input and output are different buffers.
 ///
 /// # Errors
-/// - [`Error::InvalidArgument`]: `axes` is empty, out of range or has an empty axis; `eps` is negative or not finite.
-/// - [`Error::Unsupported`]: `axes` does not end at the last axis.
-/// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
+/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` is empty, out of range or has an empty axis; `eps` is negative or not finite.
+/// - [`Error::Unsupported`](crate::Error::Unsupported): `axes` does not end at the last axis.
+/// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
 /// ```
@@ -77,17 +77,14 @@ impl LayerNorm {
     /// Layer norm of a tensor of this shape over these axes: `LayerNorm::new(&[64, 384], 1..)`.
     #[must_use]
     pub fn new(shape: &[usize], axes: impl RangeBounds<usize>) -> Self {
-        let start = match axes.start_bound() {
-            Bound::Included(&n) => n,
-            Bound::Excluded(&n) => n.saturating_add(1),
-            Bound::Unbounded => 0,
-        };
-        let end = match axes.end_bound() {
-            Bound::Included(&n) => n.saturating_add(1),
-            Bound::Excluded(&n) => n,
-            Bound::Unbounded => shape.len(),
-        };
-        Self { shape: shape.to_vec(), axes: start..end, eps: 1e-5, weight: true, bias: true, save_stats: false }
+        Self {
+            shape: shape.to_vec(),
+            axes: resolve(axes, shape.len()),
+            eps: 1e-5,
+            weight: true,
+            bias: true,
+            save_stats: false,
+        }
     }
 
     /// Sets [`eps`](Self::eps).
@@ -130,23 +127,7 @@ impl LayerNorm {
 
     fn validate(&self) -> Result<()> {
         check_eps(self.eps)?;
-        let rank = self.shape.len();
-        let axes = |expected: String| {
-            Err(Error::InvalidArgument { argument: "axes", value: format!("{:?}", self.axes), expected })
-        };
-        if self.axes.is_empty() || self.axes.end > rank {
-            return axes(format!("one or more of the {rank} axes of {}", show(&self.shape)));
-        }
-        if self.normalized().contains(&0) {
-            return axes(format!("axes of {} that are not empty", show(&self.shape)));
-        }
-        if self.axes.end != rank {
-            return Err(Error::Unsupported {
-                what: format!("layer norm over axes {:?} of {}", self.axes, show(&self.shape)),
-                why: "the normalized axes must end at the last one".into(),
-            });
-        }
-        element_count(&self.shape).map(|_| ())
+        check_trailing_axes("layer norm", &self.shape, &self.axes)
     }
 }
 
@@ -188,14 +169,16 @@ impl sealed::Op for LayerNorm {
         if self.leading().contains(&0) {
             return Ok(Lowered::nothing(tensors));
         }
+        let saved = if self.save_stats { Saved::MeanRstd } else { Saved::None };
         let problem = Problem {
             slices: 1,
             groups: element_count(self.leading())?,
             len: element_count(self.normalized())?,
             eps: self.eps,
+            centered: true,
             affine: Affine { weight: self.weight, bias: self.bias },
-            params: By::Position,
-            statistics: Statistics::Taken { saved: self.save_stats, running: Running::None },
+            params: Params::Positions { tables: 1 },
+            statistics: Statistics::Taken { saved, running: Running::None },
         };
         Lowered::new(&problem, tensors, caps, strategy)
     }

@@ -4,14 +4,22 @@
 //! [`Planner`](crate::Planner).
 
 mod batch_norm;
+mod group_norm;
+mod instance_norm;
 mod layer_norm;
+mod rms_norm;
 
 pub use batch_norm::{BatchNorm, RunningStats};
+pub use group_norm::GroupNorm;
+pub use instance_norm::InstanceNorm;
 pub use layer_norm::LayerNorm;
+pub use rms_norm::RmsNorm;
+
+use std::ops::{Bound, Range, RangeBounds};
 
 use crate::{
     error::{Error, Result},
-    tensor::{Outputs, TensorSpec, Tensors},
+    tensor::{Outputs, TensorSpec, Tensors, element_count, show},
 };
 
 /// A normalization: what the descriptors have in common. Implemented by this crate's ops only.
@@ -57,4 +65,39 @@ fn check_eps(eps: f32) -> Result<()> {
         value: eps.to_string(),
         expected: "a finite number that is not negative".into(),
     })
+}
+
+/// A range of axes with its open ends filled in.
+fn resolve(axes: impl RangeBounds<usize>, rank: usize) -> Range<usize> {
+    let start = match axes.start_bound() {
+        Bound::Included(&n) => n,
+        Bound::Excluded(&n) => n.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match axes.end_bound() {
+        Bound::Included(&n) => n.saturating_add(1),
+        Bound::Excluded(&n) => n,
+        Bound::Unbounded => rank,
+    };
+    start..end
+}
+
+/// The axes of a row: some, not empty, and the last ones.
+fn check_trailing_axes(op: &str, shape: &[usize], axes: &Range<usize>) -> Result<()> {
+    let rank = shape.len();
+    let refuse =
+        |expected: String| Err(Error::InvalidArgument { argument: "axes", value: format!("{axes:?}"), expected });
+    if axes.is_empty() || axes.end > rank {
+        return refuse(format!("one or more of the {rank} axes of {}", show(shape)));
+    }
+    if shape[axes.clone()].contains(&0) {
+        return refuse(format!("axes of {} that are not empty", show(shape)));
+    }
+    if axes.end != rank {
+        return Err(Error::Unsupported {
+            what: format!("{op} over axes {axes:?} of {}", show(shape)),
+            why: "the normalized axes must end at the last one".into(),
+        });
+    }
+    element_count(shape).map(|_| ())
 }

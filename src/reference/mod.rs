@@ -3,10 +3,14 @@
 //! Call it through [`Norm::reference`](crate::Norm::reference).
 
 mod batch_norm;
+mod group_norm;
 mod layer_norm;
+mod rms_norm;
 
 pub(crate) use batch_norm::batch_norm;
+pub(crate) use group_norm::group_norm;
 pub(crate) use layer_norm::layer_norm;
+pub(crate) use rms_norm::rms_norm;
 
 /// Mean and biased variance, in two passes.
 fn moments(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {

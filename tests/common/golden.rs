@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, path::PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
-use wgpu_norm::{BatchNorm, LayerNorm, Norm, Outputs, RunningStats, Tensors};
+use wgpu_norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Norm, Outputs, RmsNorm, RunningStats, Tensors};
 
 pub struct Golden {
     pub name: String,
@@ -78,22 +78,32 @@ impl Golden {
         tensors.bias = self.floats.get("bias").map(Vec::as_slice);
         tensors.running_mean = self.floats.get("running_mean").map(Vec::as_slice);
         tensors.running_var = self.floats.get("running_var").map(Vec::as_slice);
+        let (eps, weight, bias) = (self.number("eps"), self.has("weight"), self.has("bias"));
+        let stats = self.expected.mean.is_some();
+        let axes = self.metadata.get("normalized_shape").map_or(1, |shape| shape.split(',').count());
+        let first = self.shape.len() - axes;
         // The MiniLM files name no op.
-        if self.metadata.get("op").is_none_or(|op| op == "layer-norm") {
-            let axes = self.metadata.get("normalized_shape").map_or(1, |shape| shape.split(',').count());
-            let op = LayerNorm::new(&self.shape, self.shape.len() - axes..)
-                .eps(self.number("eps"))
-                .weight(self.has("weight"))
-                .bias(self.has("bias"))
-                .save_stats(self.expected.mean.is_some());
-            return check(&op, &tensors);
+        match self.metadata.get("op").map_or("layer-norm", String::as_str) {
+            "layer-norm" => {
+                let op = LayerNorm::new(&self.shape, first..).eps(eps).weight(weight).bias(bias).save_stats(stats);
+                return check(&op, &tensors);
+            }
+            "rms-norm" => return check(&RmsNorm::new(&self.shape, first..).eps(eps).weight(weight), &tensors),
+            "group-norm" => {
+                let op = GroupNorm::new(&self.shape, self.metadata["groups"].parse().expect("groups"));
+                return check(&op.eps(eps).weight(weight).bias(bias).save_stats(stats), &tensors);
+            }
+            "instance-norm" => {
+                return check(&InstanceNorm::new(&self.shape).eps(eps).weight(weight).bias(bias), &tensors);
+            }
+            op => assert_eq!(op, "batch-norm", "{}", self.name),
         }
         let training = self.metadata["training"] == "true";
         let mut op = if training { BatchNorm::training(&self.shape) } else { BatchNorm::inference(&self.shape) }
-            .eps(self.number("eps"))
-            .weight(self.has("weight"))
-            .bias(self.has("bias"))
-            .save_stats(self.expected.mean.is_some());
+            .eps(eps)
+            .weight(weight)
+            .bias(bias)
+            .save_stats(stats);
         if training && self.has("running_mean") {
             let momentum = (self.metadata["momentum"] != "none").then(|| self.number("momentum"));
             op.running_stats = Some(match (self.metadata["running_stats"].as_str(), momentum) {

@@ -132,6 +132,97 @@ def layer_norm_hard():
     layer_norm("outlier-1e6", (3, 100), change=outlier)
 
 
+# RMS norm
+
+
+def rms_norm(name, shape, axes=1, eps=1e-5, affine="weight", change=lambda x: x):
+    """Normalizes the last `axes` axes. PyTorch has no bias here and does not tell rstd."""
+    name = f"rms-{name}"
+    rng = generator(name)
+    x = np.asarray(change(rng.standard_normal(shape))).astype(np.float32)
+    norm = shape[-axes:]
+    weight, _ = affine_params(rng, norm, affine)
+    y = torch.nn.functional.rms_norm(f64(x), norm, f64(weight), eps)
+    save(
+        name,
+        dict(input=x, weight=weight, expected_output=y),
+        op="rms-norm",
+        eps=eps,
+        normalized_shape=",".join(map(str, norm)),
+    )
+
+
+def rms_norms():
+    for n in (1, 3, 31, 256):
+        rms_norm(f"len-{n}", (3, n))
+    rms_norm("two-axes", (3, 4, 5), axes=2)
+    rms_norm("affine-none", (3, 31), affine="none")
+    rms_norm("eps-1e-12", (3, 31), eps=1e-12, change=lambda x: 1e-6 * x)
+    rms_norm("offset-1e6", (3, 257), change=lambda x: 1e6 + x)
+
+
+# Group and instance norm
+
+
+def group_norm(name, shape, groups, eps=1e-5, affine="both", change=lambda x: x):
+    name = f"gn-{name}"
+    rng = generator(name)
+    x = np.asarray(change(rng.standard_normal(shape))).astype(np.float32)
+    n, c = shape[:2]
+    weight, bias = affine_params(rng, c, affine)
+    size = x.size // (n * c)
+    y, mean, rstd = torch.native_group_norm(f64(x), f64(weight), f64(bias), n, c, size, groups, eps)
+    save(
+        name,
+        dict(
+            input=x,
+            weight=weight,
+            bias=bias,
+            expected_output=y,
+            expected_mean=mean,
+            expected_rstd=rstd,
+        ),
+        op="group-norm",
+        eps=eps,
+        groups=groups,
+    )
+
+
+def group_norms():
+    group_norm("nc", (3, 6), 2)
+    group_norm("ncl", (3, 6, 7), 3)
+    group_norm("nchw", (2, 8, 4, 6), 2)
+    group_norm("nchw-odd", (2, 6, 3, 5), 2)
+    group_norm("ncdhw", (2, 4, 2, 3, 5), 2)
+    group_norm("one-group", (2, 6, 3, 5), 1)
+    group_norm("groups-are-channels", (2, 6, 3, 5), 6)
+    for affine in ("none", "weight", "bias"):
+        group_norm(f"affine-{affine}", (2, 6, 7), 3, affine=affine)
+    group_norm("offset-1e6", (2, 4, 9, 11), 2, change=lambda x: 1e6 + x)
+
+
+def instance_norm(name, shape, eps=1e-5, affine="none", change=lambda x: x):
+    """PyTorch does not tell mean and rstd here."""
+    name = f"in-{name}"
+    rng = generator(name)
+    x = np.asarray(change(rng.standard_normal(shape))).astype(np.float32)
+    weight, bias = affine_params(rng, shape[1], affine)
+    y = torch.nn.functional.instance_norm(f64(x), weight=f64(weight), bias=f64(bias), eps=eps)
+    save(
+        name,
+        dict(input=x, weight=weight, bias=bias, expected_output=y),
+        op="instance-norm",
+        eps=eps,
+    )
+
+
+def instance_norms():
+    for layout in ("ncl", "nchw", "ncdhw"):
+        instance_norm(layout, SHAPES[layout])
+        instance_norm(f"{layout}-affine", SHAPES[layout], affine="both")
+    instance_norm("offset-1e6", (2, 3, 9, 11), change=lambda x: 1e6 + x)
+
+
 # Batch norm
 
 SHAPES = {"nc": (8, 5), "ncl": (3, 5, 7), "nchw": (3, 5, 7, 3), "ncdhw": (2, 3, 2, 3, 5)}
@@ -280,16 +371,25 @@ def batch_norm_conventions():
 def recompute(t, m):
     """The expected tensors of one file, by the plain formulas."""
     x, eps = t["input"].astype(np.float64), float(m["eps"])
-    if m["op"] == "layer-norm":
+    if "normalized_shape" in m:
         axes = tuple(range(-len(m["normalized_shape"].split(",")), 0))
         param_shape = x.shape[axes[0] :]
     else:
         axes = (0, *range(2, x.ndim))
         param_shape = (-1, *[1] * (x.ndim - 2))
-    mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
-    found = {"mean": np.squeeze(mean, axes), "rstd": 1 / np.sqrt(np.squeeze(var, axes) + eps)}
+    if m["op"] in ("group-norm", "instance-norm"):
+        groups = int(m.get("groups", x.shape[1]))
+        axes = 2
+        rows = x.reshape(x.shape[0], groups, -1)
+    else:
+        rows = x
+    mean, var = rows.mean(axes, keepdims=True), rows.var(axes, keepdims=True)
+    if m["op"] == "rms-norm":
+        mean, var = 0, (x**2).mean(axes, keepdims=True)
+    found = {}
+    if "expected_mean" in t:
+        found = {"mean": np.squeeze(mean, axes), "rstd": 1 / np.sqrt(np.squeeze(var, axes) + eps)}
     if m.get("training") == "false":
-        found = {}
         mean, var = (t[k].astype(np.float64).reshape(param_shape) for k in RUNNING)
     elif "running_mean" in t:
         if m["running_stats"] == "pytorch":
@@ -304,7 +404,7 @@ def recompute(t, m):
         batch = np.squeeze(mean, axes), np.squeeze(var, axes) * correction
         for k, b in zip(RUNNING, batch):
             found[k] = keep * t[k].astype(np.float64) + new * b
-    y = (x - mean) / np.sqrt(var + eps)
+    y = ((rows - mean) / np.sqrt(var + eps)).reshape(x.shape)
     if "weight" in t:
         y = y * t["weight"].astype(np.float64).reshape(param_shape)
     if "bias" in t:
@@ -344,6 +444,9 @@ def main():
     layer_norm_affine()
     layer_norm_eps()
     layer_norm_hard()
+    rms_norms()
+    group_norms()
+    instance_norms()
     batch_norm_shapes()
     batch_norm_momentum()
     batch_norm_untracked()

@@ -1,0 +1,169 @@
+use std::ops::{Range, RangeBounds};
+
+use super::{Norm, check_eps, check_trailing_axes, resolve, sealed};
+use crate::{
+    error::Result,
+    kernel::key::{Affine, Saved},
+    lower::{Caps, Lowered, Params, Problem, Running, Statistics, Strategy},
+    reference,
+    tensor::{Access, Outputs, Slot, TensorSpec, Tensors, element_count},
+};
+
+/// Root-mean-square normalization over the trailing axes of a tensor: layer norm without the mean and the bias.
+///
+/// ```text
+/// output = input / sqrt(mean(input^2) + eps) * weight
+/// ```
+///
+/// with the mean square of each row: the elements that share an index in the leading axes.
+///
+/// # Shapes
+/// `shape` is the input's and the output's, of any rank. `axes` are the axes that are normalized over: one or more, the last
+/// among them. None of them may be empty; an empty leading axis makes an empty batch, and the op does nothing.
+///
+/// # Tensors
+/// | slot | shape | |
+/// |---|---|---|
+/// | `input` | `shape` | read |
+/// | `weight` | `shape[axes]` | read, if [`weight`](Self::weight) |
+/// | `output` | `shape` | written |
+/// | `rstd` | the leading axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
+///
+/// # Types
+/// f32 storage, f32 arithmetic, see `docs/numerics.md`.
+///
+/// # In place
+/// No: input and output are different buffers.
+///
+/// # Errors
+/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` is empty, out of range or has an empty axis; `eps` is negative or not finite.
+/// - [`Error::Unsupported`](crate::Error::Unsupported): `axes` does not end at the last axis.
+/// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
+///
+/// # Example
+/// ```
+/// use wgpu_norm::{Norm, RmsNorm, Tensors};
+///
+/// // 1 row of 2: normalize over axis 1. The mean square is 12.5.
+/// let op = RmsNorm::new(&[1, 2], 1..).weight(false);
+/// let truth = op.reference(&Tensors::new(&[3., 4.]))?;
+/// assert!((truth.output[0] - 3. / 12.5_f64.sqrt()).abs() < 1e-6);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// # Source
+/// Zhang, Sennrich, Root Mean Square Layer Normalization, 2019 (arXiv 1910.07467). PyTorch: `torch.nn.RMSNorm`.
+/// ONNX: `RMSNormalization` (23).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RmsNorm {
+    /// The input's shape.
+    pub shape: Vec<usize>,
+    /// The axes that are normalized over.
+    pub axes: Range<usize>,
+    /// Added to the mean square, inside the root. Any finite value that is not negative; `f32::EPSILON` by default, as in PyTorch.
+    pub eps: f32,
+    /// Whether there is a weight; true by default.
+    pub weight: bool,
+    /// Whether rstd is written; false by default.
+    pub save_stats: bool,
+}
+
+impl RmsNorm {
+    /// RMS norm of a tensor of this shape over these axes: `RmsNorm::new(&[64, 384], 1..)`.
+    #[must_use]
+    pub fn new(shape: &[usize], axes: impl RangeBounds<usize>) -> Self {
+        Self {
+            shape: shape.to_vec(),
+            axes: resolve(axes, shape.len()),
+            eps: f32::EPSILON,
+            weight: true,
+            save_stats: false,
+        }
+    }
+
+    /// Sets [`eps`](Self::eps).
+    #[must_use]
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Sets whether there is a weight.
+    #[must_use]
+    pub fn weight(mut self, weight: bool) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Sets whether rstd is written.
+    #[must_use]
+    pub fn save_stats(mut self, save_stats: bool) -> Self {
+        self.save_stats = save_stats;
+        self
+    }
+
+    /// The axes before the normalized ones: a row for each of their indices.
+    pub(crate) fn leading(&self) -> &[usize] {
+        &self.shape[..self.axes.start]
+    }
+
+    /// The normalized axes.
+    pub(crate) fn normalized(&self) -> &[usize] {
+        &self.shape[self.axes.clone()]
+    }
+
+    fn validate(&self) -> Result<()> {
+        check_eps(self.eps)?;
+        check_trailing_axes("RMS norm", &self.shape, &self.axes)
+    }
+}
+
+impl Norm for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms_norm"
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn tensors(&self) -> Result<Vec<TensorSpec>> {
+        self.validate()?;
+        let mut tensors = vec![TensorSpec::new(Slot::Input, &self.shape, Access::Read)];
+        if self.weight {
+            tensors.push(TensorSpec::new(Slot::Weight, self.normalized(), Access::Read));
+        }
+        tensors.push(TensorSpec::new(Slot::Output, &self.shape, Access::Write));
+        if self.save_stats {
+            tensors.push(TensorSpec::new(Slot::Rstd, self.leading(), Access::Write));
+        }
+        Ok(tensors)
+    }
+
+    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
+        tensors.check(&self.tensors()?)?;
+        Ok(reference::rms_norm(self, tensors))
+    }
+}
+
+impl sealed::Op for RmsNorm {
+    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+        let tensors = self.tensors()?;
+        if self.leading().contains(&0) {
+            return Ok(Lowered::nothing(tensors));
+        }
+        let saved = if self.save_stats { Saved::Rstd } else { Saved::None };
+        let problem = Problem {
+            slices: 1,
+            groups: element_count(self.leading())?,
+            len: element_count(self.normalized())?,
+            eps: self.eps,
+            centered: false,
+            affine: Affine { weight: self.weight, bias: false },
+            params: Params::Positions { tables: 1 },
+            statistics: Statistics::Taken { saved, running: Running::None },
+        };
+        Lowered::new(&problem, tensors, caps, strategy)
+    }
+}
