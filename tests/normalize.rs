@@ -248,8 +248,10 @@ fn golden_files_come_out_as_pytorch_computes_them() {
             "--input",
             path.to_str().expect("UTF-8"),
         ];
-        if key("op") == "layer-norm" {
-            arguments.extend(["--normalized-shape", key("normalized_shape")]);
+        for (option, name) in [("--normalized-shape", "normalized_shape"), ("--groups", "groups")] {
+            if keys.contains_key(name) {
+                arguments.extend([option, key(name)]);
+            }
         }
         let tracked = tensors.contains_key("expected_running_mean");
         let momentum = format!("--momentum={}", key("momentum"));
@@ -272,7 +274,13 @@ fn golden_files_come_out_as_pytorch_computes_them() {
             }
         }
         let expected = tensors.keys().filter(|name| name.starts_with("expected_")).count();
-        assert_eq!(outputs.len(), expected, "{name}: {:?}", names(&outputs));
+        // PyTorch does not tell these statistics.
+        let untold = match key("op") {
+            "rms-norm" => 1,
+            "instance-norm" => 2,
+            _ => 0,
+        };
+        assert_eq!(outputs.len(), expected + untold, "{name}: {:?}", names(&outputs));
         if tracked {
             *conventions.entry(format!("{} {}", key("running_stats"), key("momentum") == "none")).or_default() += 1;
         }
@@ -502,8 +510,8 @@ fn a_wrong_command_line_is_refused_in_one_line() {
     );
     fs::copy(folder.path("x.safetensors"), folder.path("x.txt")).expect("a copy");
     write_npy(folder.path("x.npy"), &ArrayD::<f32>::zeros(vec![4, 6])).expect("x.npy");
-    folder.fails(2, "", &["layer-norm", "batch-norm"]);
-    folder.fails(2, "group-norm", &["group-norm"]);
+    folder.fails(2, "", &["layer-norm"]);
+    folder.fails(2, "weight-norm", &["weight-norm"]);
     folder.fails(2, "layer-norm", &["--input", "--output"]);
     folder.fails(2, "layer-norm --input x.txt --output out.npy", &["--input", "x.txt", ".safetensors"]);
     folder.fails(2, "layer-norm --input x.safetensors --output out.bin", &["--output", "out.bin", ".npy"]);
@@ -541,6 +549,19 @@ fn a_wrong_command_line_is_refused_in_one_line() {
     ] {
         folder.fails(2, &format!("batch-norm --input x.safetensors --output out.safetensors {options}"), words);
     }
+    let groups = "group-norm --input x.safetensors --output out.safetensors";
+    folder.fails(2, groups, &["--groups"]);
+    for wrong in ["0", "4", "-1", "two"] {
+        folder.fails(2, &format!("{groups} --groups={wrong}"), &["--groups", wrong]);
+    }
+    folder.fails(
+        2,
+        "instance-norm --input x.safetensors --output out.safetensors",
+        &["x.safetensors", "input", "[4, 6]"],
+    );
+    folder.fails(2, "instance-norm --input x.safetensors --output out.safetensors --groups 2", &["--groups"]);
+    folder.fails(2, "rms-norm --input x.safetensors --output out.safetensors --groups 2", &["--groups"]);
+    folder.fails(2, "rms-norm --input x.npy --output out.npy --bias x.npy", &["--bias"]);
     folder.fails(2, "layer-norm --input x.npy --output out.npy --weight x.safetensors", &["--weight", "x.safetensors"]);
     folder.fails(2, "layer-norm --input x.npy --output out.npy --bias none.npy", &["none.npy"]);
     folder.fails(2, "layer-norm --input none.safetensors --output out.npy", &["none.safetensors"]);

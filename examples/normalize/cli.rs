@@ -27,13 +27,39 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Op {
     /// Layer normalization over the trailing axes.
-    LayerNorm(LayerNormArgs),
+    LayerNorm(RowArgs),
+    /// Root-mean-square normalization over the trailing axes; there is no bias.
+    RmsNorm(RowArgs),
+    /// Group normalization, channels second.
+    GroupNorm(GroupArgs),
+    /// Instance normalization, channels second.
+    InstanceNorm(Common),
     /// Batch normalization, channels second.
     BatchNorm(BatchNormArgs),
 }
 
+impl Op {
+    fn common(&self) -> &Common {
+        match self {
+            Self::LayerNorm(args) | Self::RmsNorm(args) => &args.common,
+            Self::GroupNorm(args) => &args.common,
+            Self::InstanceNorm(common) => common,
+            Self::BatchNorm(args) => &args.common,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
-pub struct LayerNormArgs {
+pub struct GroupArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Into how many groups the channels are divided.
+    #[arg(long, value_name = "G")]
+    pub groups: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct RowArgs {
     #[command(flatten)]
     pub common: Common,
     /// The trailing axes that are normalized over [default: the last one]
@@ -122,14 +148,18 @@ impl Cli {
             }
         })?;
         match &cli.op {
-            Some(Op::LayerNorm(LayerNormArgs { common, .. }) | Op::BatchNorm(BatchNormArgs { common, .. })) => {
+            Some(op) => {
+                let common = op.common();
                 common.check()?;
+                if matches!(op, Op::RmsNorm(_)) && common.bias.is_some() {
+                    return Err(Failure::usage("--bias: RMS norm has none"));
+                }
                 if cli.adapter.is_some() && common.device == Device::Reference {
                     return Err(Failure::usage("--adapter: only with --device gpu"));
                 }
             }
             None if cli.list_adapters || cli.report => {}
-            None => return Err(Failure::usage("expected layer-norm or batch-norm (see --help)")),
+            None => return Err(Failure::usage("expected an op, such as layer-norm (see --help)")),
         }
         Ok(cli)
     }

@@ -129,7 +129,7 @@ impl<'a> Job<'a> {
 /// A library error in the words of the command line.
 fn explain(error: Error, inputs: &Inputs) -> Failure {
     match error {
-        Error::InvalidArgument { argument: argument @ ("eps" | "momentum"), value, expected } => {
+        Error::InvalidArgument { argument: argument @ ("eps" | "momentum" | "groups"), value, expected } => {
             Failure::usage(format!("--{argument}: {value}, expected {expected}"))
         }
         Error::InvalidArgument { argument: "shape", value, expected } => {

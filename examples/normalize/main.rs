@@ -1,7 +1,9 @@
 //! Normalizes the tensors of a `.safetensors` or `.npy` file on the GPU, and checks the result if asked to.
 //!
 //! ```text
-//! normalize layer-norm --input IN --output OUT [--eps F] [--normalized-shape A,B,..] [--check]
+//! normalize layer-norm|rms-norm --input IN --output OUT [--eps F] [--normalized-shape A,B,..] [--check]
+//! normalize group-norm --groups G --input IN --output OUT
+//! normalize instance-norm --input IN --output OUT
 //! normalize batch-norm --input IN --output OUT [--training [--momentum F|none] [--running-stats pytorch|onnx|keras]]
 //! normalize --list-adapters
 //! ```
@@ -25,12 +27,12 @@ use std::{
     slice,
 };
 
-use cli::{BatchNormArgs, Cli, LayerNormArgs, Op};
+use cli::{BatchNormArgs, Cli, Common, GroupArgs, Op, RowArgs};
 use failure::Failure;
-use files::Count;
+use files::{Count, Inputs};
 use job::Job;
 use wgpu_norm::{
-    BatchNorm, DeviceReport, Error, LayerNorm, RunningStats, Slot,
+    BatchNorm, DeviceReport, Error, GroupNorm, InstanceNorm, LayerNorm, RmsNorm, RunningStats, Slot,
     host::{self, Gpu},
 };
 
@@ -62,6 +64,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let adapter = cli.adapter.as_deref();
     match &cli.op {
         Some(Op::LayerNorm(args)) => layer_norm(args, adapter),
+        Some(Op::RmsNorm(args)) => rms_norm(args, adapter),
+        Some(Op::GroupNorm(args)) => group_norm(args, adapter),
+        Some(Op::InstanceNorm(common)) => instance_norm(common, adapter),
         Some(Op::BatchNorm(args)) => batch_norm(args, adapter),
         None if cli.list_adapters => list_adapters(),
         None => say(DeviceReport::new(open(adapter)?.device()).to_string().trim_end()),
@@ -95,9 +100,8 @@ fn open(adapter: Option<&str>) -> Result<Gpu, Failure> {
     })
 }
 
-fn layer_norm(args: &LayerNormArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let job = Job::new(&args.common, adapter)?;
-    let inputs = job.read(&[Slot::Input, Slot::Weight, Slot::Bias])?;
+/// The first of the axes that are normalized over.
+fn first_axis(args: &RowArgs, inputs: &Inputs) -> Result<usize, Failure> {
     let shape = inputs.shape();
     let Some((last, _)) = shape.split_last() else {
         return Err(inputs.wrong(Slot::Input, "shape [], expected one axis or more"));
@@ -107,8 +111,46 @@ fn layer_norm(args: &LayerNormArgs, adapter: Option<&str>) -> Result<(), Failure
         let expected = format!("expected the trailing axes of {shape:?}");
         return Err(Failure::usage(format!("--normalized-shape: {normalized:?}, {expected}")));
     }
-    let op = LayerNorm::new(shape, shape.len() - normalized.len()..)
+    Ok(shape.len() - normalized.len())
+}
+
+fn layer_norm(args: &RowArgs, adapter: Option<&str>) -> Result<(), Failure> {
+    let job = Job::new(&args.common, adapter)?;
+    let inputs = job.read(&[Slot::Input, Slot::Weight, Slot::Bias])?;
+    let op = LayerNorm::new(inputs.shape(), first_axis(args, &inputs)?..)
         .eps(args.common.eps)
+        .weight(inputs.has(Slot::Weight))
+        .bias(inputs.has(Slot::Bias))
+        .save_stats(job.writes_all());
+    job.run(&op, &inputs, None)
+}
+
+fn rms_norm(args: &RowArgs, adapter: Option<&str>) -> Result<(), Failure> {
+    let job = Job::new(&args.common, adapter)?;
+    let inputs = job.read(&[Slot::Input, Slot::Weight])?;
+    let op = RmsNorm::new(inputs.shape(), first_axis(args, &inputs)?..)
+        .eps(args.common.eps)
+        .weight(inputs.has(Slot::Weight))
+        .save_stats(job.writes_all());
+    job.run(&op, &inputs, None)
+}
+
+fn group_norm(args: &GroupArgs, adapter: Option<&str>) -> Result<(), Failure> {
+    let job = Job::new(&args.common, adapter)?;
+    let inputs = job.read(&[Slot::Input, Slot::Weight, Slot::Bias])?;
+    let op = GroupNorm::new(inputs.shape(), args.groups)
+        .eps(args.common.eps)
+        .weight(inputs.has(Slot::Weight))
+        .bias(inputs.has(Slot::Bias))
+        .save_stats(job.writes_all());
+    job.run(&op, &inputs, None)
+}
+
+fn instance_norm(common: &Common, adapter: Option<&str>) -> Result<(), Failure> {
+    let job = Job::new(common, adapter)?;
+    let inputs = job.read(&[Slot::Input, Slot::Weight, Slot::Bias])?;
+    let op = InstanceNorm::new(inputs.shape())
+        .eps(common.eps)
         .weight(inputs.has(Slot::Weight))
         .bias(inputs.has(Slot::Bias))
         .save_stats(job.writes_all());
