@@ -43,6 +43,10 @@
 
 #![warn(missing_docs, unsafe_op_in_unsafe_fn, clippy::pedantic)]
 #![allow(
+    clippy::struct_excessive_bools,
+    reason = "a descriptor's options are independent of each other and have names, as in PyTorch"
+)]
+#![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     reason = "sizes are checked against u32 once, in tensor::element_count, and counts fit f32 where it matters"

@@ -175,8 +175,16 @@ pub(crate) struct Problem {
     /// Whether the mean is subtracted: not in RMS norm.
     pub centered: bool,
     pub affine: Affine,
+    /// Whether the gain is 1 + weight.
+    pub zero_centered: bool,
     pub params: Params,
     pub statistics: Statistics,
+}
+
+impl Problem {
+    fn weight_offset(&self) -> f32 {
+        if self.zero_centered { 1.0 } else { 0.0 }
+    }
 }
 
 /// How weight and bias belong to the elements.
@@ -451,6 +459,7 @@ fn resident(problem: &Problem, team: Team, caps: &Caps) -> Result<KernelCall> {
         groups,
         channels,
         channel_packs: spatial / width.elements(),
+        weight_offset: problem.weight_offset(),
     };
     let workgroups = u64::from(problem.groups).div_ceil(teams(team, workgroup_size, caps).into());
     KernelCall::new(key, &params, workgroups, caps)
@@ -562,7 +571,16 @@ fn apply(problem: &Problem, source: Source, caps: &Caps) -> Result<KernelCall> {
     let params = if is_columns(problem) { ParamsBy::Position } else { problem.params.by() };
     let key = KernelKey::Apply { width, source, stats, params, affine: problem.affine };
     let packs = len / width.elements();
-    let call = params::Apply { rows, packs, groups, rows_per_stat, stats_stride, eps: problem.eps, zero: 0 };
+    let call = params::Apply {
+        rows,
+        packs,
+        groups,
+        rows_per_stat,
+        stats_stride,
+        eps: problem.eps,
+        weight_offset: problem.weight_offset(),
+        zero: 0,
+    };
     let tile = u64::from(SMALL_WORKGROUP * APPLY_BLOCK);
     KernelCall::new(key, &call, (u64::from(rows) * u64::from(packs)).div_ceil(tile), caps)
 }

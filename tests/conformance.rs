@@ -228,6 +228,28 @@ fn instance_norm_by_every_method() {
 }
 
 #[test]
+fn a_zero_centered_weight_is_a_gain_of_one_more() {
+    let mut random = Random::new(10);
+    let input = random.normal(6 * 8 * 12, 1.0, 2.0);
+    let (weight, bias) = (random.normal(96, 0.0, 0.5), random.normal(96, 0.0, 1.0));
+    let ran = &mut BTreeMap::new();
+    let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
+    let op = LayerNorm::new(&[6, 96], 1..).zero_centered(true);
+    by_every_method("layer norm", &op, &tensors, |method| layer_norm_can(method, 96), ran);
+    let op = RmsNorm::new(&[6, 96], 1..).zero_centered(true);
+    let tensors = Tensors::new(&input).weight(&weight);
+    by_every_method("RMS norm", &op, &tensors, |method| layer_norm_can(method, 96), ran);
+    let tensors = Tensors::new(&input).weight(&weight[..8]).bias(&bias[..8]);
+    let op = GroupNorm::new(&[6, 8, 12], 2).zero_centered(true);
+    by_every_method("group norm", &op, &tensors, |method| rows_can(method, 48, 12), ran);
+    let op = InstanceNorm::new(&[6, 8, 12]).weight(true).bias(true).zero_centered(true);
+    by_every_method("instance norm", &op, &tensors, |method| rows_can(method, 12, 12), ran);
+    let shape = [6, 8, 12];
+    let op = BatchNorm::training(&shape).zero_centered(true);
+    by_every_method("batch norm", &op, &tensors, |method| batch_norm_can(method, &shape, true), ran);
+}
+
+#[test]
 fn layer_norm_with_every_set_of_optional_tensors() {
     let (rows, len) = (5, 36);
     let mut random = Random::new(1);

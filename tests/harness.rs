@@ -77,7 +77,8 @@ fn a_broken_shader_does_not_conform() {
     let breaks = [
         (resident, "x_1 - shift", "x_1"),
         (resident, "(d_0 - correction)", "d_0"),
-        (resident, "return y * weight[i];", "return y;"),
+        (resident, "y * (weight[i] + params.weight_offset)", "y"),
+        (resident, "+ params.weight_offset", "+ 1.0"),
         (resident, "+ params.eps", ""),
         (resident, "at_1 < packs)", "true)"),
         (resident, "rstd[i] = rstd_value", "rstd[i] = mean_value"),

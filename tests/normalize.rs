@@ -549,6 +549,11 @@ fn a_wrong_command_line_is_refused_in_one_line() {
     ] {
         folder.fails(2, &format!("batch-norm --input x.safetensors --output out.safetensors {options}"), words);
     }
+    folder.fails(
+        2,
+        "layer-norm --input x.npy --output out.npy --zero-centered",
+        &["--zero-centered", "x.npy", "weight"],
+    );
     let groups = "group-norm --input x.safetensors --output out.safetensors";
     folder.fails(2, groups, &["--groups"]);
     for wrong in ["0", "4", "-1", "two"] {

@@ -122,6 +122,16 @@ fn rms_group_and_instance_norm_refuse_what_is_wrong_on_every_device() {
 }
 
 #[test]
+fn a_zero_centered_weight_must_be_there() {
+    assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).weight(false).zero_centered(true)).0, "zero_centered");
+    assert_eq!(refused(&RmsNorm::new(&[2, 3], 1..).weight(false).zero_centered(true)).0, "zero_centered");
+    assert_eq!(refused(&GroupNorm::new(&[2, 6, 5], 2).weight(false).zero_centered(true)).0, "zero_centered");
+    assert_eq!(refused(&InstanceNorm::new(&[2, 6, 5]).zero_centered(true)).0, "zero_centered");
+    assert_eq!(refused(&BatchNorm::training(&[2, 6, 5]).weight(false).zero_centered(true)).0, "zero_centered");
+    LayerNorm::new(&[2, 3], 1..).zero_centered(true).tensors().expect("with a weight");
+}
+
+#[test]
 fn a_descriptor_names_its_tensors() {
     let names = |op: &dyn Fn() -> wgpu_norm::Result<Vec<wgpu_norm::TensorSpec>>| -> Vec<String> {
         op().expect("valid").iter().map(|t| format!("{} {:?} {:?}", t.slot, t.shape, t.access)).collect()

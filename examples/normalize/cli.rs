@@ -25,6 +25,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::enum_variant_names, reason = "the commands are the names of the ops")]
 pub enum Op {
     /// Layer normalization over the trailing axes.
     LayerNorm(RowArgs),
@@ -98,6 +99,9 @@ pub struct Common {
     /// The bias beside a .npy input.
     #[arg(long, value_name = "B.npy")]
     pub bias: Option<PathBuf>,
+    /// The gain is 1 + weight, as some models store it.
+    #[arg(long)]
+    pub zero_centered: bool,
     /// Added to the variance, inside the root.
     #[arg(long, value_name = "F", default_value = "1e-5", allow_hyphen_values = true)]
     pub eps: f32,

@@ -103,6 +103,10 @@ impl Inputs {
         Ok(())
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn has(&self, slot: Slot) -> bool {
         self.tensors.contains_key(&slot)
     }

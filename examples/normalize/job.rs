@@ -132,6 +132,9 @@ fn explain(error: Error, inputs: &Inputs) -> Failure {
         Error::InvalidArgument { argument: argument @ ("eps" | "momentum" | "groups"), value, expected } => {
             Failure::usage(format!("--{argument}: {value}, expected {expected}"))
         }
+        Error::InvalidArgument { argument: "zero_centered", .. } => {
+            Failure::usage(format!("--zero-centered: {}: no weight", inputs.path().display()))
+        }
         Error::InvalidArgument { argument: "shape", value, expected } => {
             inputs.wrong(Slot::Input, format!("shape {value}, expected {expected}"))
         }

@@ -120,6 +120,7 @@ fn layer_norm(args: &RowArgs, adapter: Option<&str>) -> Result<(), Failure> {
     let op = LayerNorm::new(inputs.shape(), first_axis(args, &inputs)?..)
         .eps(args.common.eps)
         .weight(inputs.has(Slot::Weight))
+        .zero_centered(args.common.zero_centered)
         .bias(inputs.has(Slot::Bias))
         .save_stats(job.writes_all());
     job.run(&op, &inputs, None)
@@ -131,6 +132,7 @@ fn rms_norm(args: &RowArgs, adapter: Option<&str>) -> Result<(), Failure> {
     let op = RmsNorm::new(inputs.shape(), first_axis(args, &inputs)?..)
         .eps(args.common.eps)
         .weight(inputs.has(Slot::Weight))
+        .zero_centered(args.common.zero_centered)
         .save_stats(job.writes_all());
     job.run(&op, &inputs, None)
 }
@@ -141,6 +143,7 @@ fn group_norm(args: &GroupArgs, adapter: Option<&str>) -> Result<(), Failure> {
     let op = GroupNorm::new(inputs.shape(), args.groups)
         .eps(args.common.eps)
         .weight(inputs.has(Slot::Weight))
+        .zero_centered(args.common.zero_centered)
         .bias(inputs.has(Slot::Bias))
         .save_stats(job.writes_all());
     job.run(&op, &inputs, None)
@@ -152,6 +155,7 @@ fn instance_norm(common: &Common, adapter: Option<&str>) -> Result<(), Failure> 
     let op = InstanceNorm::new(inputs.shape())
         .eps(common.eps)
         .weight(inputs.has(Slot::Weight))
+        .zero_centered(common.zero_centered)
         .bias(inputs.has(Slot::Bias))
         .save_stats(job.writes_all());
     job.run(&op, &inputs, None)
@@ -180,6 +184,7 @@ fn batch_norm(args: &BatchNormArgs, adapter: Option<&str>) -> Result<(), Failure
     let mut op = if args.training { BatchNorm::training(shape) } else { BatchNorm::inference(shape) }
         .eps(args.common.eps)
         .weight(inputs.has(Slot::Weight))
+        .zero_centered(args.common.zero_centered)
         .bias(inputs.has(Slot::Bias))
         .save_stats(args.training && job.writes_all());
     op.running_stats = tracked.then_some(convention);

@@ -11,6 +11,7 @@ struct Params {
     rows_per_stat: u32,
     stats_stride: u32, // from one region of `statistics` to the next, in Stats
     eps: f32,
+    weight_offset: f32, // added to the weight
     zero: u32, // always 0
 }
 

@@ -16,6 +16,7 @@ struct Params {
     groups: u32, // rows with weights of their own; row r has those of r % groups
     channels: u32, // of a group
     channel_packs: u32, // of a channel in a row
+    weight_offset: f32, // added to the weight
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -33,7 +33,7 @@ macro_rules! params {
 
 params! {
     /// `kernels/row.wgsl`
-    Row { rows: u32, packs: u32, inv_len: f32, eps: f32, groups: u32, channels: u32, channel_packs: u32, }
+    Row { rows: u32, packs: u32, inv_len: f32, eps: f32, groups: u32, channels: u32, channel_packs: u32, weight_offset: f32, }
 }
 params! {
     /// `kernels/moments.wgsl`
@@ -58,5 +58,5 @@ params! {
 }
 params! {
     /// `kernels/apply.wgsl`
-    Apply { rows: u32, packs: u32, groups: u32, rows_per_stat: u32, stats_stride: u32, eps: f32, zero: u32, }
+    Apply { rows: u32, packs: u32, groups: u32, rows_per_stat: u32, stats_stride: u32, eps: f32, weight_offset: f32, zero: u32, }
 }

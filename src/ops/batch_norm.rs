@@ -1,4 +1,4 @@
-use super::{Norm, check_eps, sealed};
+use super::{Norm, check_eps, check_zero_centered, sealed};
 use crate::{
     error::{Error, Result},
     kernel::key::{Affine, Saved},
@@ -61,7 +61,6 @@ use crate::{
 /// `native_batch_norm`. ONNX: `BatchNormalization` (15).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "each names a choice of its own, as in PyTorch")]
 pub struct BatchNorm {
     /// The input's shape, channels second.
     pub shape: Vec<usize>,
@@ -69,6 +68,8 @@ pub struct BatchNorm {
     pub eps: f32,
     /// Whether there is a weight; true by default.
     pub weight: bool,
+    /// Whether the gain is `1 + weight`, as some models store it; false by default.
+    pub zero_centered: bool,
     /// Whether there is a bias; true by default.
     pub bias: bool,
     /// Statistics of the batch, and not the running ones.
@@ -152,6 +153,7 @@ impl BatchNorm {
             shape: shape.to_vec(),
             eps: 1e-5,
             weight: true,
+            zero_centered: false,
             bias: true,
             training: false,
             running_stats: None,
@@ -176,6 +178,13 @@ impl BatchNorm {
     #[must_use]
     pub fn weight(mut self, weight: bool) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// Sets whether the gain is `1 + weight`.
+    #[must_use]
+    pub fn zero_centered(mut self, zero_centered: bool) -> Self {
+        self.zero_centered = zero_centered;
         self
     }
 
@@ -216,6 +225,7 @@ impl BatchNorm {
 
     fn validate(&self) -> Result<()> {
         check_eps(self.eps)?;
+        check_zero_centered(self.zero_centered, self.weight)?;
         let argument = |argument, value: String, expected: &str| {
             Err(Error::InvalidArgument { argument, value, expected: expected.into() })
         };
@@ -311,6 +321,7 @@ impl sealed::Op for BatchNorm {
             eps: self.eps,
             centered: true,
             affine: Affine { weight: self.weight, bias: self.bias },
+            zero_centered: self.zero_centered,
             params: Params::Channels { tables: groups, channels: 1, spatial: len },
             statistics,
         };

@@ -1,4 +1,4 @@
-use super::{Norm, check_eps, sealed};
+use super::{Norm, check_eps, check_zero_centered, sealed};
 use crate::{
     error::{Error, Result},
     kernel::key::{Affine, Saved},
@@ -64,6 +64,8 @@ pub struct GroupNorm {
     pub eps: f32,
     /// Whether there is a weight; true by default.
     pub weight: bool,
+    /// Whether the gain is `1 + weight`, as some models store it; false by default.
+    pub zero_centered: bool,
     /// Whether there is a bias; true by default.
     pub bias: bool,
     /// Whether mean and rstd are written; false by default.
@@ -74,7 +76,15 @@ impl GroupNorm {
     /// Group norm of a tensor of this shape in this many groups.
     #[must_use]
     pub fn new(shape: &[usize], groups: usize) -> Self {
-        Self { shape: shape.to_vec(), groups, eps: 1e-5, weight: true, bias: true, save_stats: false }
+        Self {
+            shape: shape.to_vec(),
+            groups,
+            eps: 1e-5,
+            weight: true,
+            zero_centered: false,
+            bias: true,
+            save_stats: false,
+        }
     }
 
     /// Sets [`eps`](Self::eps).
@@ -88,6 +98,13 @@ impl GroupNorm {
     #[must_use]
     pub fn weight(mut self, weight: bool) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// Sets whether the gain is `1 + weight`.
+    #[must_use]
+    pub fn zero_centered(mut self, zero_centered: bool) -> Self {
+        self.zero_centered = zero_centered;
         self
     }
 
@@ -116,6 +133,7 @@ impl GroupNorm {
 
     fn validate(&self) -> Result<()> {
         check_eps(self.eps)?;
+        check_zero_centered(self.zero_centered, self.weight)?;
         let argument =
             |argument, value: String, expected: String| Err(Error::InvalidArgument { argument, value, expected });
         if self.shape.len() < 2 {
@@ -180,6 +198,7 @@ impl sealed::Op for GroupNorm {
             eps: self.eps,
             centered: true,
             affine: Affine { weight: self.weight, bias: self.bias },
+            zero_centered: self.zero_centered,
             params: if spatial == 1 {
                 Params::Positions { tables }
             } else {

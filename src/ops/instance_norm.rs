@@ -59,6 +59,8 @@ pub struct InstanceNorm {
     pub eps: f32,
     /// Whether there is a weight; false by default, as in PyTorch.
     pub weight: bool,
+    /// Whether the gain is `1 + weight`, as some models store it; false by default.
+    pub zero_centered: bool,
     /// Whether there is a bias; false by default, as in PyTorch.
     pub bias: bool,
     /// Whether mean and rstd are written; false by default.
@@ -69,7 +71,7 @@ impl InstanceNorm {
     /// Instance norm of a tensor of this shape.
     #[must_use]
     pub fn new(shape: &[usize]) -> Self {
-        Self { shape: shape.to_vec(), eps: 1e-5, weight: false, bias: false, save_stats: false }
+        Self { shape: shape.to_vec(), eps: 1e-5, weight: false, zero_centered: false, bias: false, save_stats: false }
     }
 
     /// Sets [`eps`](Self::eps).
@@ -83,6 +85,13 @@ impl InstanceNorm {
     #[must_use]
     pub fn weight(mut self, weight: bool) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// Sets whether the gain is `1 + weight`.
+    #[must_use]
+    pub fn zero_centered(mut self, zero_centered: bool) -> Self {
+        self.zero_centered = zero_centered;
         self
     }
 
@@ -118,7 +127,12 @@ impl InstanceNorm {
         }
         // Without channels, group norm says that an axis is empty.
         let op = GroupNorm::new(&self.shape, (*channels).max(1));
-        Ok(op.eps(self.eps).weight(self.weight).bias(self.bias).save_stats(self.save_stats))
+        Ok(op
+            .eps(self.eps)
+            .weight(self.weight)
+            .zero_centered(self.zero_centered)
+            .bias(self.bias)
+            .save_stats(self.save_stats))
     }
 }
 

@@ -1,6 +1,6 @@
 use std::ops::{Range, RangeBounds};
 
-use super::{Norm, check_eps, check_trailing_axes, resolve, sealed};
+use super::{Norm, check_eps, check_trailing_axes, check_zero_centered, resolve, sealed};
 use crate::{
     error::Result,
     kernel::key::{Affine, Saved},
@@ -67,6 +67,8 @@ pub struct LayerNorm {
     pub eps: f32,
     /// Whether there is a weight; true by default.
     pub weight: bool,
+    /// Whether the gain is `1 + weight`, as some models store it; false by default.
+    pub zero_centered: bool,
     /// Whether there is a bias; true by default.
     pub bias: bool,
     /// Whether mean and rstd are written; false by default.
@@ -82,6 +84,7 @@ impl LayerNorm {
             axes: resolve(axes, shape.len()),
             eps: 1e-5,
             weight: true,
+            zero_centered: false,
             bias: true,
             save_stats: false,
         }
@@ -98,6 +101,13 @@ impl LayerNorm {
     #[must_use]
     pub fn weight(mut self, weight: bool) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// Sets whether the gain is `1 + weight`.
+    #[must_use]
+    pub fn zero_centered(mut self, zero_centered: bool) -> Self {
+        self.zero_centered = zero_centered;
         self
     }
 
@@ -127,6 +137,7 @@ impl LayerNorm {
 
     fn validate(&self) -> Result<()> {
         check_eps(self.eps)?;
+        check_zero_centered(self.zero_centered, self.weight)?;
         check_trailing_axes("layer norm", &self.shape, &self.axes)
     }
 }
@@ -177,6 +188,7 @@ impl sealed::Op for LayerNorm {
             eps: self.eps,
             centered: true,
             affine: Affine { weight: self.weight, bias: self.bias },
+            zero_centered: self.zero_centered,
             params: Params::Positions { tables: 1 },
             statistics: Statistics::Taken { saved, running: Running::None },
         };

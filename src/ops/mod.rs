@@ -67,6 +67,18 @@ fn check_eps(eps: f32) -> Result<()> {
     })
 }
 
+/// A weight that is not there is not zero-centred either.
+fn check_zero_centered(zero_centered: bool, weight: bool) -> Result<()> {
+    if weight || !zero_centered {
+        return Ok(());
+    }
+    Err(Error::InvalidArgument {
+        argument: "zero_centered",
+        value: "true".into(),
+        expected: "false where there is no weight".into(),
+    })
+}
+
 /// A range of axes with its open ends filled in.
 fn resolve(axes: impl RangeBounds<usize>, rank: usize) -> Range<usize> {
     let start = match axes.start_bound() {

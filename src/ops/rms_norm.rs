@@ -1,6 +1,6 @@
 use std::ops::{Range, RangeBounds};
 
-use super::{Norm, check_eps, check_trailing_axes, resolve, sealed};
+use super::{Norm, check_eps, check_trailing_axes, check_zero_centered, resolve, sealed};
 use crate::{
     error::Result,
     kernel::key::{Affine, Saved},
@@ -65,6 +65,8 @@ pub struct RmsNorm {
     pub eps: f32,
     /// Whether there is a weight; true by default.
     pub weight: bool,
+    /// Whether the gain is `1 + weight`, as some models store it; false by default.
+    pub zero_centered: bool,
     /// Whether rstd is written; false by default.
     pub save_stats: bool,
 }
@@ -78,6 +80,7 @@ impl RmsNorm {
             axes: resolve(axes, shape.len()),
             eps: f32::EPSILON,
             weight: true,
+            zero_centered: false,
             save_stats: false,
         }
     }
@@ -93,6 +96,13 @@ impl RmsNorm {
     #[must_use]
     pub fn weight(mut self, weight: bool) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// Sets whether the gain is `1 + weight`.
+    #[must_use]
+    pub fn zero_centered(mut self, zero_centered: bool) -> Self {
+        self.zero_centered = zero_centered;
         self
     }
 
@@ -115,6 +125,7 @@ impl RmsNorm {
 
     fn validate(&self) -> Result<()> {
         check_eps(self.eps)?;
+        check_zero_centered(self.zero_centered, self.weight)?;
         check_trailing_axes("RMS norm", &self.shape, &self.axes)
     }
 }
@@ -161,6 +172,7 @@ impl sealed::Op for RmsNorm {
             eps: self.eps,
             centered: false,
             affine: Affine { weight: self.weight, bias: false },
+            zero_centered: self.zero_centered,
             params: Params::Positions { tables: 1 },
             statistics: Statistics::Taken { saved, running: Running::None },
         };

@@ -1,4 +1,4 @@
-use super::{affine, moments};
+use super::{Affine, moments};
 use crate::{
     ops::{BatchNorm, RunningStats},
     tensor::{Outputs, Tensors},
@@ -43,12 +43,12 @@ fn planes<'a>(op: &BatchNorm, input: &'a [f32], channel: usize) -> impl Iterator
 }
 
 fn normalize(op: &BatchNorm, tensors: &Tensors<'_>, mean: &[f64], var: &[f64]) -> Vec<f64> {
+    let affine = &Affine::new(tensors, op.zero_centered);
     let rows = tensors.input.chunks_exact(op.spatial());
     rows.zip((0..op.channels()).cycle())
         .flat_map(|(row, channel)| {
             let rstd = 1.0 / (var[channel] + f64::from(op.eps)).sqrt();
-            row.iter()
-                .map(move |&x| affine((f64::from(x) - mean[channel]) * rstd, tensors.weight, tensors.bias, channel))
+            row.iter().map(move |&x| affine.apply((f64::from(x) - mean[channel]) * rstd, channel))
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-use super::{affine, moments};
+use super::{Affine, moments};
 use crate::{
     ops::GroupNorm,
     tensor::{Outputs, Tensors},
@@ -7,6 +7,7 @@ use crate::{
 /// The tensors were checked against the descriptor.
 pub(crate) fn group_norm(op: &GroupNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
     let (per_group, spatial) = (op.channels_per_group(), op.spatial());
+    let affine = Affine::new(tensors, op.zero_centered);
     let mut output = Vec::with_capacity(tensors.input.len());
     let (mut means, mut rstds) = (Vec::new(), Vec::new());
     let groups = tensors.input.chunks_exact(per_group * spatial);
@@ -15,7 +16,7 @@ pub(crate) fn group_norm(op: &GroupNorm, tensors: &Tensors<'_>) -> Outputs<f64> 
         let rstd = 1.0 / (var + f64::from(op.eps)).sqrt();
         output.extend(values.iter().enumerate().map(|(i, &x)| {
             let channel = group * per_group + i / spatial;
-            affine((f64::from(x) - mean) * rstd, tensors.weight, tensors.bias, channel)
+            affine.apply((f64::from(x) - mean) * rstd, channel)
         }));
         means.push(mean);
         rstds.push(rstd);

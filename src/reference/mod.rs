@@ -2,6 +2,8 @@
 //!
 //! Call it through [`Norm::reference`](crate::Norm::reference).
 
+use crate::tensor::Tensors;
+
 mod batch_norm;
 mod group_norm;
 mod layer_norm;
@@ -20,8 +22,23 @@ fn moments(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
     (mean, var)
 }
 
-/// `y * weight + bias`, each if it is there, at index `i`.
-fn affine(y: f64, weight: Option<&[f32]>, bias: Option<&[f32]>, i: usize) -> f64 {
-    let y = weight.map_or(y, |weight| y * f64::from(weight[i]));
-    bias.map_or(y, |bias| y + f64::from(bias[i]))
+/// Gain and offset, each if it is there.
+struct Affine<'a> {
+    weight: Option<&'a [f32]>,
+    /// 1 for a zero-centred weight, else 0.
+    weight_offset: f64,
+    bias: Option<&'a [f32]>,
+}
+
+impl<'a> Affine<'a> {
+    fn new(tensors: &Tensors<'a>, zero_centered: bool) -> Self {
+        let weight_offset = if zero_centered { 1.0 } else { 0.0 };
+        Self { weight: tensors.weight, weight_offset, bias: tensors.bias }
+    }
+
+    /// `y * weight + bias` at index `i`.
+    fn apply(&self, y: f64, i: usize) -> f64 {
+        let y = self.weight.map_or(y, |weight| y * (f64::from(weight[i]) + self.weight_offset));
+        self.bias.map_or(y, |bias| y + f64::from(bias[i]))
+    }
 }
