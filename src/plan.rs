@@ -101,7 +101,7 @@ impl<'a> Bindings<'a> {
     }
 
     fn bound(&self) -> impl Iterator<Item = (Slot, View<'a>)> + '_ {
-        Slot::BOUND.into_iter().filter_map(|slot| Some((slot, self.get(slot)?)))
+        Slot::ALL.into_iter().filter_map(|slot| Some((slot, self.get(slot)?)))
     }
 }
 
@@ -120,7 +120,7 @@ struct Inner {
     /// The uniforms of all calls, one after the other; `None` without calls.
     params: Option<wgpu::Buffer>,
     params_stride: u64,
-    /// Where each scratch region begins, and the end of the last.
+    /// Where each scratch region begins.
     scratch_offsets: Vec<u64>,
     scratch_size: u64,
 }

@@ -60,8 +60,8 @@ pub enum Slot {
 impl Slot {
     pub(crate) const COUNT: usize = 13;
 
-    /// What a caller binds.
-    pub(crate) const BOUND: [Self; 10] = [
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Params,
         Self::Input,
         Self::Weight,
         Self::Bias,
@@ -71,6 +71,8 @@ impl Slot {
         Self::RunningMean,
         Self::RunningVar,
         Self::NumBatchesTracked,
+        Self::Partials,
+        Self::Statistics,
         Self::Scratch,
     ];
 
@@ -254,7 +256,7 @@ impl<'a> Tensors<'a> {
 
     /// Checks the slices against what the op reads.
     pub(crate) fn check(&self, specs: &[TensorSpec]) -> Result<()> {
-        for slot in Slot::BOUND {
+        for slot in Slot::ALL {
             let spec = specs.iter().find(|s| s.slot == slot && s.access != Access::Write);
             let problem = match (spec, self.bytes(slot)) {
                 (None, None) => continue,
@@ -344,6 +346,11 @@ impl Outputs<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slots_are_listed_in_the_order_of_their_numbers() {
+        assert!(Slot::ALL.iter().enumerate().all(|(i, &slot)| slot as usize == i));
+    }
 
     #[test]
     fn element_count_stops_where_u32_indices_do() {

@@ -271,6 +271,10 @@ fn a_binding_that_does_not_fit_is_named() {
     assert_eq!(f.problem(&missing), (Slot::Weight, BindingProblem::Missing));
     let unexpected = f.bindings().running_mean(input);
     assert_eq!(f.problem(&unexpected), (Slot::RunningMean, BindingProblem::Unexpected));
+    for slot in [Slot::Params, Slot::Partials, Slot::Statistics] {
+        // They are the plan's own.
+        assert_eq!(f.problem(&f.bindings().set(slot, input)), (slot, BindingProblem::Unexpected));
+    }
 
     let short = buffer(&f.device, 31);
     let too_small = BindingProblem::TooSmall { needed: 128, actual: 124 };
