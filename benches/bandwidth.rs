@@ -124,7 +124,7 @@ impl Bench {
         }
         let chosen = self.gpu.planner().plan(op)?;
         if args.all_methods {
-            for method in Method::ALL.into_iter().filter(|&method| Some(method) != chosen.method()) {
+            for method in Method::ALL.iter().copied().filter(|&method| Some(method) != chosen.method()) {
                 match self.gpu.planner().plan_with(op, Strategy::Forced(method)) {
                     Ok(plan) => self.plan(op, &plan, rows)?,
                     Err(Error::Unsupported { .. }) => {}

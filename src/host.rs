@@ -132,7 +132,7 @@ impl Gpu {
     /// # Errors
     /// Those of [`Planner::plan`]; [`Error::Binding`] for a slice that is missing, not asked for, or of another length;
     /// [`Error::Device`].
-    pub fn run(&self, op: &impl Norm, tensors: &Tensors<'_>) -> Result<Outputs<f32>> {
+    pub fn run(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>) -> Result<Outputs<f32>> {
         self.run_with(op, tensors, Strategy::Inferred).map(|run| run.outputs)
     }
 
@@ -140,7 +140,7 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`run`](Self::run), and [`Error::Unsupported`] for a forced method that can't compute the op.
-    pub fn run_with(&self, op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy) -> Result<Run> {
+    pub fn run_with(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, strategy: Strategy) -> Result<Run> {
         let specs = op.tensors()?;
         tensors.check(&specs)?;
         let plan = self.planner.plan_with(op, strategy)?;
@@ -152,8 +152,8 @@ impl Gpu {
         let buffers = block_on(caught(&self.device, || self.upload(&specs, tensors)))?;
         let bindings = specs.iter().zip(&buffers).fold(Bindings::new(), |b, (spec, buffer)| b.set(spec.slot, buffer));
         let bound = plan.bind(&bindings)?;
-        let timer = self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Timer::new(self));
-        block_on(caught(&self.device, || {
+        let timer = block_on(caught(&self.device, || {
+            let timer = self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Timer::new(self));
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: Some(op.name()),
@@ -163,6 +163,7 @@ impl Gpu {
                 timer.resolve(&mut encoder);
             }
             self.queue.submit([encoder.finish()]);
+            timer
         }))?;
 
         let mut outputs = Outputs::default();

@@ -120,7 +120,7 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::Resident(Team::Lane),
         Self::Resident(Team::Subgroup),
         Self::Resident(Team::Workgroup),
@@ -402,7 +402,7 @@ fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
 fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane => 1,
-        Team::Subgroup => caps.subgroup_size.map_or(1, |(min, _)| min),
+        Team::Subgroup => caps.subgroup_size.map_or(1, |(min, _)| min.max(1)),
         Team::Workgroup | Team::WorkgroupSubgroups => workgroup_size,
     }
 }
@@ -411,7 +411,7 @@ fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
 fn teams(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane => workgroup_size,
-        Team::Subgroup => caps.subgroup_size.map_or(1, |(_, max)| workgroup_size / max.min(workgroup_size)),
+        Team::Subgroup => caps.subgroup_size.map_or(1, |(_, max)| workgroup_size / max.clamp(1, workgroup_size)),
         Team::Workgroup | Team::WorkgroupSubgroups => 1,
     }
 }
@@ -558,7 +558,8 @@ fn apply(problem: &Problem, source: Source, caps: &Caps) -> Result<KernelCall> {
         Params::Positions { tables } => (problem.groups, problem.len, tables, StatsBy::Block, 1),
         Params::Channels { tables, channels, spatial } => {
             // A row is a channel of a sample. One slice: its statistics are those of the row or of some neighbouring rows.
-            let stats = if problem.slices == 1 { StatsBy::Block } else { StatsBy::Group };
+            let own = problem.slices == 1 && source == Source::Batch;
+            let stats = if own { StatsBy::Block } else { StatsBy::Group };
             (problem.slices * problem.groups * channels, spatial, tables * channels, stats, channels)
         }
     };
@@ -588,7 +589,7 @@ fn apply(problem: &Problem, source: Source, caps: &Caps) -> Result<KernelCall> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm, sealed::Op};
+    use crate::ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm, RunningStats, sealed::Op};
 
     const SUBGROUPS: Caps = Caps {
         cpu: false,
@@ -658,9 +659,12 @@ mod tests {
         let wide = Caps { subgroup_size: Some((4, 128)), ..SUBGROUPS };
         let minimum = Caps::default();
         for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE, &wide, &minimum] {
-            for strategy in Method::ALL.map(Strategy::Forced).into_iter().chain([Strategy::Inferred]) {
+            for strategy in Method::ALL.iter().map(|&method| Strategy::Forced(method)).chain([Strategy::Inferred]) {
                 for len in [1, 2, 3, 4, 31, 36, 255, 768, 1023, 1024, 4096, 4097, 8192, 33000, 1 << 20] {
-                    let ops: [&dyn Op; 9] = [
+                    let ops: [&dyn Op; 12] = [
+                        &BatchNorm::inference(&[1, 5, len]),
+                        &BatchNorm::inference(&[len, 12]),
+                        &BatchNorm::training(&[2, 5, len]).running_stats(RunningStats::CUMULATIVE).save_stats(true),
                         &RmsNorm::new(&[7, len], 1..).save_stats(true),
                         &RmsNorm::new(&[1, len], 1..).weight(false),
                         &GroupNorm::new(&[2, 6, len], 3).save_stats(true),

@@ -80,7 +80,7 @@ impl Planner {
     /// What [`Norm::tensors`] refuses; [`Error::Limit`] where the device is too small; [`Error::Device`] where wgpu or the
     /// driver refuses the shader.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn plan(&self, op: &impl Norm) -> Result<Plan> {
+    pub fn plan(&self, op: &(impl Norm + ?Sized)) -> Result<Plan> {
         pollster::block_on(self.plan_async(op, Strategy::Inferred))
     }
 
@@ -89,7 +89,7 @@ impl Planner {
     /// # Errors
     /// As [`plan`](Self::plan), and [`Error::Unsupported`] for a method that can't compute the op here.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn plan_with(&self, op: &impl Norm, strategy: Strategy) -> Result<Plan> {
+    pub fn plan_with(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
         pollster::block_on(self.plan_async(op, strategy))
     }
 
@@ -97,7 +97,7 @@ impl Planner {
     ///
     /// # Errors
     /// As [`plan_with`](Self::plan_with).
-    pub async fn plan_async(&self, op: &impl Norm, strategy: Strategy) -> Result<Plan> {
+    pub async fn plan_async(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
         let lowered = op.lower(&self.caps, strategy)?;
         let mut pipelines = Vec::with_capacity(lowered.calls.len());
         for call in &lowered.calls {

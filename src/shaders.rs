@@ -123,7 +123,7 @@ pub struct Program {
 /// assert!(program.dispatches[0].shader.wgsl().contains("fn main("));
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
-pub fn program(op: &impl Norm, caps: &Caps, strategy: Strategy) -> Result<Program> {
+pub fn program(op: &(impl Norm + ?Sized), caps: &Caps, strategy: Strategy) -> Result<Program> {
     let lowered = op.lower(caps, strategy)?;
     let scratch = lowered.scratch.iter().map(|s| (s.slot, s.bytes)).collect();
     Ok(Program { dispatches: lowered.calls.into_iter().map(Dispatch::from).collect(), scratch })

@@ -719,12 +719,15 @@ fn a_failed_check_writes_nothing() {
 }
 
 #[test]
-fn a_missing_folder_is_a_failure_to_write() {
+fn an_output_that_can_not_be_a_file_is_refused() {
     let folder = Folder::new();
     folder.save("in.safetensors", &[("input", f32s(&[4, 6], &some(24)))]);
-    folder.fails(1, "layer-norm --input in.safetensors --output none/out.safetensors", &["none/out.safetensors"]);
+    let missing = ["--output", "none/out.safetensors", "no folder"];
+    folder.fails(2, "layer-norm --input in.safetensors --output none/out.safetensors", &missing);
     fs::create_dir(folder.path("out.npy")).expect("a folder in the way");
-    folder.fails(1, "layer-norm --input in.safetensors --output out.npy --device reference", &[]);
+    folder.fails(2, "layer-norm --input in.safetensors --output out.npy", &["--output", "out.npy", "folder"]);
+    folder.fails(2, "--list-adapters --report", &["--list-adapters", "--report"]);
+    folder.fails(2, "--list-adapters --adapter x", &["--list-adapters", "--adapter"]);
 }
 
 /// The file size limit stands for a full disk: the write itself fails.

@@ -2,15 +2,23 @@
 
 mod common;
 
+use std::{collections::HashSet, sync::OnceLock};
+
 use common::{Random, gpu, run};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 use wgpu_norm::{
     BatchNorm, Caps, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Strategy, Tensors,
-    shaders, testing,
+    shaders, shaders::Shader, testing,
 };
 
 fn strategies() -> impl Generator<Value = Strategy> {
     prop_oneof![Just(Strategy::Inferred), proptest::sample::select(Method::ALL.to_vec()).prop_map(Strategy::Forced)]
+}
+
+/// What the tests without an adapter look at.
+fn every_shader() -> &'static HashSet<Shader> {
+    static ALL: OnceLock<HashSet<Shader>> = OnceLock::new();
+    ALL.get_or_init(|| shaders::all().into_iter().collect())
 }
 
 fn axis() -> impl Generator<Value = usize> {
@@ -46,6 +54,7 @@ proptest! {
             shaders::program(&instance_norm, &caps, strategy),
         ];
         for dispatch in programs.into_iter().flatten().flat_map(|program| program.dispatches) {
+            prop_assert!(every_shader().contains(&dispatch.shader), "{} is not in shaders::all()", dispatch.shader);
             prop_assert!(dispatch.workgroups.iter().all(|&n| (1..=caps.max_workgroups_per_dimension).contains(&n)));
         }
     }
@@ -93,5 +102,6 @@ proptest! {
 fn check(op: &impl Norm, tensors: &Tensors<'_>) -> Result<(), TestCaseError> {
     let outputs = run(gpu(), op, tensors, Strategy::Inferred).expect("run");
     let truth = op.reference(tensors).expect("reference");
-    testing::compare_outputs(&outputs, &truth).map_err(|e| TestCaseError::fail(format!("{:?}: {e}", op.shape())))
+    testing::compare_outputs(&outputs, &truth, tensors.input)
+        .map_err(|e| TestCaseError::fail(format!("{:?}: {e}", op.shape())))
 }

@@ -12,7 +12,7 @@ use crate::{failure::Failure, files::Format};
 #[command(name = "normalize", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// Print the adapters of this machine, one a line.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["report", "adapter"])]
     pub list_adapters: bool,
     /// Print what the adapter can do, and the methods that follow.
     #[arg(long)]

@@ -302,10 +302,13 @@ fn folder(path: &Path) -> &Path {
 /// Fails before the work where the output could not be written after it.
 pub fn check_folder(path: &Path) -> Result<(), Failure> {
     let folder = folder(path);
-    if folder.is_dir() {
-        return Ok(());
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("--output: {}: there is no folder {}", path.display(), folder.display())));
     }
-    Err(Failure::failed(format!("{}: there is no folder {}", path.display(), folder.display())))
+    if path.is_dir() {
+        return Err(Failure::usage(format!("--output: {}: is a folder, expected a file", path.display())));
+    }
+    Ok(())
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

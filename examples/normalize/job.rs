@@ -106,7 +106,7 @@ impl<'a> Job<'a> {
     ) -> Result<Check, Failure> {
         self.progress.set_message("checking");
         let truth = op.reference(&inputs.tensors(specs)).map_err(|e| explain(e, inputs))?;
-        Ok(Check::new(outputs, &truth))
+        Ok(Check::new(outputs, &truth, inputs.tensors(specs).input))
     }
 
     fn write(&self, specs: &[TensorSpec], outputs: &Outputs<f32>, count: Option<&Count>) -> Result<(), Failure> {
@@ -135,6 +135,8 @@ fn explain(error: Error, inputs: &Inputs) -> Failure {
         Error::InvalidArgument { argument: "zero_centered", .. } => {
             Failure::usage(format!("--zero-centered: {}: no weight", inputs.path().display()))
         }
+        Error::InvalidArgument { argument: "axes", .. } => inputs
+            .wrong(Slot::Input, format!("shape {:?}, expected normalized axes that are not empty", inputs.shape())),
         Error::InvalidArgument { argument: "shape", value, expected } => {
             inputs.wrong(Slot::Input, format!("shape {value}, expected {expected}"))
         }
@@ -176,7 +178,7 @@ struct Check {
 }
 
 impl Check {
-    fn new(outputs: &Outputs<f32>, truth: &Outputs<f64>) -> Self {
+    fn new(outputs: &Outputs<f32>, truth: &Outputs<f64>, input: &[f32]) -> Self {
         let mut passed = true;
         let mut parts = Vec::new();
         let slots = [Slot::Output, Slot::Mean, Slot::Rstd, Slot::RunningMean, Slot::RunningVar];
@@ -185,7 +187,7 @@ impl Check {
                 (None, None) => continue,
                 (actual, expected) => (actual.unwrap_or_default(), expected.unwrap_or_default()),
             };
-            let bound = testing::bound(expected);
+            let bound = testing::slot_bound(slot, expected, input);
             parts.push(match testing::max_error(slot.name(), actual, expected) {
                 Ok(error) => {
                     passed &= error <= bound;

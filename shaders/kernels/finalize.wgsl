@@ -43,9 +43,9 @@ fn main(
         }
         let both = count + partial_count;
         let share = partial_count / max(both, 1.0);
-        let delta = (partial_mean.hi - mean.hi) + (partial_mean.lo - mean.lo);
+        let delta = opaque(partial_mean.hi - mean.hi) + (partial_mean.lo - mean.lo);
         mean = two_sum(mean.hi, mean.lo + delta * share);
-        m2 += bitcast<f32>(partial.z) + delta * delta * count * share;
+        m2 += bitcast<f32>(partial.z) + delta * (delta * (count * share));
         count = both;
     }
     let variance = m2 / count;

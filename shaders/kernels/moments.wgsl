@@ -77,17 +77,17 @@ fn main(builtins: Builtins) {
         }
         let both = count + block_count;
         let share = block_count / max(both, 1.0);
-        let delta = (block_mean - mean.hi) + (correction - mean.lo);
+        let delta = opaque(block_mean - mean.hi) + (correction - mean.lo);
         mean = two_sum(mean.hi, mean.lo + delta * share);
-        m2 += block_m2 + delta * delta * count * share;
+        m2 += block_m2 + delta * (delta * (count * share));
         count = both;
     }
 
-    // The same over the lanes of the team: a mean that is good enough to subtract, then what it lacks.
-    let sums = team_sum2(vec2<f32>(count, count * mean.hi), team);
+    // The same over the lanes of the team: a first mean, shifted as that of a block, then what it lacks.
+    let sums = team_sum2(vec2<f32>(count, count * (mean.hi - shift)), team);
     let inv_count = 1.0 / max(sums.x, 1.0);
-    let team_mean = sums.y * inv_count;
-    let e = (mean.hi - team_mean) + mean.lo;
+    let team_mean = shift + sums.y * inv_count;
+    let e = opaque(mean.hi - team_mean) + mean.lo;
     let moments = team_sum2(vec2<f32>(count * e, m2 + count * e * e), team);
     let correction = moments.x * inv_count;
     if has_group && team.lane == 0u {

@@ -61,9 +61,9 @@ fn main(
         }
         let both = count + block_count;
         let share = block_count / both;
-        let delta = (block_mean - mean.hi) + (correction - mean.lo);
+        let delta = opaque(block_mean - mean.hi) + (correction - mean.lo);
         mean = two_sum(mean.hi, mean.lo + delta * share);
-        m2 += block_m2 + delta * delta * (count * share);
+        m2 += block_m2 + delta * (delta * (count * share));
         count = both;
     }
     for (var i = 0u; i < PACK; i += 1u) {

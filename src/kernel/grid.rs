@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 /// Folds a number of workgroups into x and y, each within the device's limit, with x * y at least `workgroups` and as few
 /// idle workgroups as there can be. Kernels read their index as `y * num_workgroups.x + x`.
 pub(crate) fn fold(workgroups: u64, limit: u32) -> Result<[u32; 3]> {
-    let y = workgroups.div_ceil(u64::from(limit));
+    let y = workgroups.div_ceil(u64::from(limit.max(1)));
     let x = if y == 0 { 0 } else { workgroups.div_ceil(y) };
     match (u32::try_from(x), u32::try_from(y)) {
         (Ok(x), Ok(y)) if y <= limit => Ok([x, y, 1]),

@@ -1,5 +1,6 @@
 // A team is one subgroup, of whatever size the driver chose: no barrier.
 // Provides Builtins, Team, team_of, team_sum, team_sum2. Needs the SUBGROUP feature.
+// Relies on subgroups that are full: a workgroup is a multiple of the largest one.
 // Uniformity: team_sum and team_sum2 are called by every lane of the subgroup.
 
 struct Builtins {

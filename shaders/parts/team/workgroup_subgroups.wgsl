@@ -5,6 +5,7 @@
 struct Builtins {
     @builtin(workgroup_id) workgroup_id: vec3<u32>,
     @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
     @builtin(subgroup_id) subgroup_id: u32,
     @builtin(num_subgroups) num_subgroups: u32,
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
@@ -26,8 +27,7 @@ var<workgroup> subgroup_sums: array<vec2<f32>, WORKGROUP_SIZE / 4u>;
 
 fn team_of(b: Builtins) -> Team {
     let workgroup = b.workgroup_id.y * b.num_workgroups.x + b.workgroup_id.x;
-    let lane = b.subgroup_id * b.subgroup_size + b.subgroup_lane;
-    return Team(workgroup, lane, WORKGROUP_SIZE, b.subgroup_id, b.num_subgroups, b.subgroup_lane, b.subgroup_size);
+    return Team(workgroup, b.local_index, WORKGROUP_SIZE, b.subgroup_id, b.num_subgroups, b.subgroup_lane, b.subgroup_size);
 }
 
 fn team_sum(v: f32, team: Team) -> f32 {
