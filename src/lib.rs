@@ -34,7 +34,7 @@
 //!
 //! # Conventions
 //! Tensors are dense and row-major. Names, and semantics where frameworks differ, are PyTorch's. Arithmetic and statistics are
-//! f32 and stable; every result is within 2e-5 of `max(1, largest)` of the f64 result of the same input, as long as squares of
+//! f32 and stable; every result is within 2e-5 of `max(1, its largest value)` of the f64 result of the same input, as long as squares of
 //! deviations fit f32 (`docs/numerics.md`).
 //!
 //! # Features

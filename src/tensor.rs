@@ -25,7 +25,7 @@ impl DType {
     }
 }
 
-/// The name of a tensor of an op, in PyTorch's words. It is also its binding number in every shader of this crate.
+/// The name of a tensor of an op, in PyTorch's words. All but `Scratch` are also binding numbers, the same in every shader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Slot {
