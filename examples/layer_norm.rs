@@ -1,6 +1,6 @@
 //! Layer norm of 64 rows of 384 values on the GPU, beside the reference in f64.
 
-use wgpu_norm::{LayerNorm, Norm, Tensors, host::Gpu, testing};
+use wgpu_norm::{DType, LayerNorm, Norm, Tensors, host::Gpu, testing};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input: Vec<f32> = (0..64 * 384).map(|i| (i as f32 * 0.37).sin()).collect();
@@ -9,11 +9,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
 
     let gpu = Gpu::new()?;
-    let output = gpu.run(&op, &tensors)?.output;
+    let outputs = gpu.run(&op, &tensors)?;
 
-    let truth = op.reference(&tensors)?.output;
-    testing::compare("output", &output, &truth)?;
-    let error = testing::max_error("output", &output, &truth)?;
-    println!("{} values on {}, off by {error:.1e} at most", output.len(), gpu.device().adapter_info().name);
+    let truth = op.reference(&tensors)?;
+    testing::compare_outputs(&op, &tensors, &outputs, &truth)?;
+    let error = testing::max_error("output", DType::F32, outputs.output(), truth.output())?;
+    println!("{} values on {}, off by {error:.1e} at most", truth.output().len(), gpu.device().adapter_info().name);
     Ok(())
 }

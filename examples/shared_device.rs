@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use wgpu_norm::{Bindings, DeviceReport, LayerNorm, Norm, Planner, Tensors, host, testing, wgpu};
+use wgpu_norm::{Bindings, DType, DeviceReport, LayerNorm, Norm, Planner, Tensors, host, testing, wgpu};
 
 const ROWS: usize = 256;
 const LEN: usize = 768;
@@ -69,10 +69,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // For the check alone: back to the host, beside the f64 reference.
     let bytes = host::Gpu::from_parts(queue, planner).download(&normalized, normalized.size())?;
     let actual: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-    let mut expected = op.reference(&Tensors::new(&produced()))?.output;
+    let mut expected = op.reference(&Tensors::new(&produced()))?.output().to_vec();
     expected.iter_mut().for_each(|x| *x = x.max(0.0));
     testing::compare("output", &actual, &expected)?;
-    let error = testing::max_error("output", &actual, &expected)?;
+    let error = testing::max_error("output", DType::F32, &actual, &expected)?;
     println!("\n{ELEMENTS} values through produce, layer norm and relu, off by {error:.1e} at most");
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! let gpu = Gpu::new()?;
 //! let input: Vec<f32> = (0..64 * 384).map(|i| (i as f32).sin()).collect();
 //! let op = LayerNorm::new(&[64, 384], 1..).weight(false).bias(false);
-//! let output = gpu.run(&op, &Tensors::new(&input))?.output;
+//! let output = gpu.run(&op, &Tensors::new(&input))?.output().to_vec();
 //! # Ok::<(), wgpu_norm::Error>(())
 //! ```
 
@@ -150,7 +150,8 @@ impl Gpu {
         }
 
         let buffers = block_on(caught(&self.device, || self.upload(&specs, tensors)))?;
-        let bindings = specs.iter().zip(&buffers).fold(Bindings::new(), |b, (spec, buffer)| b.set(spec.slot, buffer));
+        let full = specs.iter().zip(&buffers).filter(|(spec, _)| !spec.is_empty());
+        let bindings = full.fold(Bindings::new(), |b, (spec, buffer)| b.set(spec.slot, buffer));
         let bound = plan.bind(&bindings)?;
         let timer = block_on(caught(&self.device, || {
             let timer = self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Timer::new(self));
@@ -168,7 +169,7 @@ impl Gpu {
 
         let mut outputs = Outputs::default();
         for (spec, buffer) in specs.iter().zip(&buffers).filter(|(spec, _)| spec.access != Access::Read) {
-            outputs.set_bytes(spec.slot, &self.download(buffer, spec.bytes())?);
+            outputs.set_bytes(spec, &self.download(buffer, spec.bytes())?);
         }
         let gpu_time = timer.map(|timer| timer.read(self)).transpose()?;
         Ok(Run { outputs, method, gpu_time })
@@ -185,8 +186,8 @@ impl Gpu {
                     usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
                     mapped_at_creation: false,
                 });
-                if let Some(bytes) = tensors.bytes(spec.slot) {
-                    self.queue.write_buffer(&buffer, 0, bytes);
+                if let Some(bytes) = tensors.bytes(spec) {
+                    self.queue.write_buffer(&buffer, 0, &bytes);
                 }
                 buffer
             })
@@ -197,9 +198,9 @@ impl Gpu {
     fn untouched(specs: &[TensorSpec], tensors: &Tensors<'_>) -> Outputs<f32> {
         let mut outputs = Outputs::default();
         for spec in specs.iter().filter(|spec| spec.access != Access::Read) {
-            match tensors.bytes(spec.slot) {
-                Some(bytes) => outputs.set_bytes(spec.slot, bytes),
-                None if spec.is_empty() => outputs.set_bytes(spec.slot, &[]),
+            match tensors.bytes(spec) {
+                Some(bytes) => outputs.set_bytes(spec, &bytes),
+                None if spec.is_empty() => outputs.set_bytes(spec, &[]),
                 None => {}
             }
         }

@@ -56,6 +56,7 @@ pub use wgpu;
 
 mod device;
 mod error;
+mod geometry;
 mod kernel;
 mod lower;
 mod ops;
@@ -73,7 +74,10 @@ pub mod testing;
 pub use device::{DeviceReport, recommended};
 pub use error::{BindingProblem, Error, Result};
 pub use lower::{Caps, Method, Strategy, Team};
-pub use ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Norm, RmsNorm, RunningStats};
+pub use ops::{
+    Activation, Backward, BatchMoments, BatchNorm, Gradients, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize,
+    Norm, Options, Order, RmsNorm, RunningStats, Types,
+};
 pub use plan::{Bindings, Bound, Plan, View};
 pub use planner::Planner;
 pub use tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors};

@@ -77,6 +77,24 @@ bindings! {
     running_var: RunningVar,
     /// The batch count of a cumulative average: one u32.
     num_batches_tracked: NumBatchesTracked,
+    /// What is added: to the input, or to what batch norm has normalized.
+    residual: Residual,
+    /// The sum of input and residual: where it goes, or, in a backward pass, what the forward pass wrote.
+    residual_output: ResidualOutput,
+    /// The gradient of the output.
+    grad_output: GradOutput,
+    /// The gradient of `residual_output` from where else it is used.
+    grad_residual_output: GradResidualOutput,
+    /// Where the gradient of the input goes.
+    grad_input: GradInput,
+    /// Where the gradient of batch norm's residual goes.
+    grad_residual: GradResidual,
+    /// Where the gradient of the gain goes.
+    grad_weight: GradWeight,
+    /// Where the gradient of the offset goes.
+    grad_bias: GradBias,
+    /// The statistics of parts of a batch, given or taken.
+    moments: Moments,
     /// Scratch of the caller's, of [`Plan::scratch_size`] bytes. Without it, [`Plan::bind`] allocates where there is need. What
     /// it holds before does not matter; plans that are recorded one after the other may share it.
     scratch: Scratch,
@@ -101,7 +119,7 @@ impl<'a> Bindings<'a> {
     }
 
     fn bound(&self) -> impl Iterator<Item = (Slot, View<'a>)> + '_ {
-        Slot::ALL.into_iter().filter_map(|slot| Some((slot, self.get(slot)?)))
+        Slot::ALL.iter().filter_map(|&slot| Some((slot, self.get(slot)?)))
     }
 }
 
@@ -133,7 +151,9 @@ impl Plan {
         pipelines: Vec<Arc<Pipeline>>,
     ) -> Result<Self> {
         let alignment = u64::from(caps.storage_offset_alignment);
-        let params_stride = u64::from(device.limits().min_uniform_buffer_offset_alignment);
+        let uniform_alignment = u64::from(device.limits().min_uniform_buffer_offset_alignment);
+        let largest = lowered.calls.iter().map(|call| call.params.len() as u64).max().unwrap_or(0);
+        let params_stride = largest.next_multiple_of(uniform_alignment);
         let params = if lowered.calls.is_empty() { None } else { Some(upload(device, &lowered, params_stride).await?) };
         let mut scratch_size = 0_u64;
         let mut scratch_offsets = Vec::with_capacity(lowered.scratch.len());
@@ -230,7 +250,8 @@ impl Plan {
         if inner.lowered.calls.is_empty() {
             return Ok(());
         }
-        for tensor in tensors {
+        // wgpu has no empty bindings.
+        for tensor in tensors.iter().filter(|tensor| !tensor.is_empty()) {
             match bindings.get(tensor.slot) {
                 Some(view) => fits(tensor.slot, &view, tensor.bytes())?,
                 None => return fail(tensor.slot, BindingProblem::Missing),
@@ -301,7 +322,7 @@ impl Inner {
         if !key.param_fields().is_empty() {
             entries.push(entry(Slot::Params, params, call as u64 * self.params_stride, uniform.len() as u64));
         }
-        for (slot, _) in key.slots() {
+        for slot in key.storage().into_iter().map(|storage| storage.slot) {
             let region = self.lowered.scratch.iter().position(|region| region.slot == slot);
             let (view, offset, bytes) = if let Some(i) = region {
                 (scratch, self.scratch_offsets[i], self.lowered.scratch[i].bytes)

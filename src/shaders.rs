@@ -1,13 +1,16 @@
 //! The shaders themselves, for those who have a pipeline manager of their own: WGSL, its bindings, its uniform and its grid.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use crate::{
     error::Result,
     kernel::{compose::compose, key::KernelKey},
-    lower::{Caps, KernelCall, Strategy},
-    ops::Norm,
-    tensor::{Access, Slot},
+    lower::{Caps, KernelCall, Method, Strategy},
+    ops::{
+        Activation, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Norm, Order,
+        RmsNorm, RunningStats,
+    },
+    tensor::{Access, DType, Slot},
 };
 
 pub use crate::kernel::params::ParamField;
@@ -26,7 +29,7 @@ impl Shader {
     /// The storage buffers, in the order of their binding numbers ([`Slot::binding`]). All are arrays that fill the binding.
     #[must_use]
     pub fn storage(&self) -> Vec<(Slot, Access)> {
-        self.0.slots()
+        self.0.storage().into_iter().map(|storage| (storage.slot, storage.access)).collect()
     }
 
     /// The fields of the uniform at binding 0, in order, all of four bytes; empty where there is no uniform.
@@ -129,10 +132,152 @@ pub fn program(op: &(impl Norm + ?Sized), caps: &Caps, strategy: Strategy) -> Re
     Ok(Program { dispatches: lowered.calls.into_iter().map(Dispatch::from).collect(), scratch })
 }
 
-/// Every shader that this crate can make.
+/// Shaders to look at: each kernel by every team and register count, and with every part and storage type that it can be made of, as
+/// lowering makes them. The product of all options would be too many.
 #[must_use]
 pub fn all() -> Vec<Shader> {
-    KernelKey::all().into_iter().map(Shader).collect()
+    let mut seen = HashSet::new();
+    let mut shaders = Vec::new();
+    let mut add = |op: &dyn Norm, caps: &Caps, strategy| {
+        let calls = op.lower(caps, strategy).map_or(Vec::new(), |lowered| lowered.calls);
+        shaders.extend(calls.into_iter().filter(|call| seen.insert(call.key)).map(|call| Shader(call.key)));
+    };
+    let devices = devices();
+    let forced = || Method::ALL.iter().map(|&method| Strategy::Forced(method));
+    // Every team with every number of registers, which follows from the length.
+    for caps in &devices {
+        for len in [
+            1, 2, 3, 4, 7, 8, 20, 31, 36, 60, 64, 96, 127, 128, 192, 255, 256, 511, 768, 1023, 1024, 2048, 4096, 8192,
+            32768,
+        ] {
+            for strategy in forced() {
+                add(&LayerNorm::new(&[7, len], 1..).save_stats(true), caps, strategy);
+                add(&LayerNorm::new(&[7, len], 1..).backward(), caps, strategy);
+            }
+        }
+    }
+    // Every option, by every method.
+    for caps in &devices[..2] {
+        for strategy in forced() {
+            for len in [12, 13] {
+                for op in options(len) {
+                    add(&*op, caps, strategy);
+                }
+            }
+        }
+    }
+    shaders
+}
+
+/// Devices that differ in which kernels they get.
+fn devices() -> Vec<Caps> {
+    let gpu = |subgroup_size, max_workgroup_size| Caps {
+        subgroup_size,
+        max_workgroup_size,
+        max_workgroup_storage: 32768,
+        ..Caps::default()
+    };
+    let cpu = Caps { cpu: true, ..gpu(Some((8, 8)), 1024) };
+    vec![cpu, gpu(Some((4, 128)), 1024), gpu(Some((32, 32)), 512), gpu(None, 256)]
+}
+
+/// Ops with each of their options.
+fn options(len: usize) -> Vec<Box<dyn Norm>> {
+    let mut ops: Vec<Box<dyn Norm>> = Vec::new();
+    macro_rules! both {
+        ($($op:expr),* $(,)?) => { $(
+            ops.push(Box::new($op.in_place(true)));
+            ops.push(Box::new($op.backward()));
+            ops.push(Box::new($op.backward().accumulate(true)));
+            ops.push(Box::new($op.backward().grad_weight(false)));
+            ops.push(Box::new($op.backward().grad_bias(false)));
+            ops.push(Box::new($op.backward().grad_weight(false).grad_bias(false)));
+            ops.push(Box::new($op.backward().grad_input(false)));
+            ops.push(Box::new($op.backward().grad_input(false).grad_weight(false)));
+            ops.push(Box::new($op));
+        )* };
+    }
+    let rows = &[7, len][..];
+    let image = &[3, 8, len][..];
+    for dtype in DType::FLOATS {
+        let layer = LayerNorm::new(rows, 1..).dtype(dtype);
+        let batch = BatchNorm::training(image).dtype(dtype);
+        both!(
+            layer.clone(),
+            layer.clone().param_dtype(DType::F32),
+            layer.clone().dtype(DType::F32).param_dtype(dtype),
+            layer.clone().residual(true),
+            layer.clone().residual(true).residual_output(true),
+            layer.clone().dtype(DType::F32).residual(true).residual_dtype(dtype),
+            layer.clone().dtype(DType::F32).residual(true).residual_output(true).residual_output_dtype(dtype),
+            GroupNorm::new(image, 2).dtype(dtype),
+            GroupNorm::new(image, 2).dtype(dtype).layout(Layout::ChannelsLast),
+            batch.clone(),
+            batch.clone().residual(true).activation(Activation::Relu),
+            BatchNorm::training(rows).dtype(dtype),
+            BatchNorm::inference(image).dtype(dtype),
+            BatchNorm::inference(rows).dtype(dtype),
+        );
+        ops.push(Box::new(layer.clone().dtype(DType::F32).output_dtype(dtype)));
+        ops.push(Box::new(layer.clone().output_dtype(DType::F32)));
+        ops.push(Box::new(layer.output_dtype(DType::F32).backward()));
+        ops.push(Box::new(BatchMoments::new(image).dtype(dtype)));
+        ops.push(Box::new(BatchMoments::new(rows).dtype(dtype)));
+    }
+    for activation in Activation::ALL {
+        both!(
+            LayerNorm::new(rows, 1..).activation(activation),
+            RmsNorm::new(rows, 1..).activation(activation),
+            BatchNorm::training(image).residual(true).activation(activation),
+            BatchNorm::inference(rows).residual(true).activation(activation),
+        );
+    }
+    for (weight, bias, stats) in [(true, true, true), (false, true, true), (true, false, false), (false, false, true)] {
+        for activation in [Activation::None, Activation::Gelu] {
+            both!(
+                LayerNorm::new(rows, 1..).weight(weight).bias(bias).save_stats(stats).activation(activation),
+                LayerNorm::new(image, 1..2).weight(weight).bias(bias).save_stats(stats).activation(activation),
+                RmsNorm::new(rows, 1..).weight(weight).bias(bias).save_stats(stats).activation(activation),
+                RmsNorm::new(image, 1..2).weight(weight).bias(bias).save_stats(stats).activation(activation),
+                GroupNorm::new(image, 2).weight(weight).bias(bias).save_stats(stats).activation(activation),
+                GroupNorm::new(&image[..2], 2).weight(weight).bias(bias).save_stats(stats).activation(activation),
+                BatchNorm::training(image).weight(weight).bias(bias).save_stats(stats).activation(activation),
+                BatchNorm::training(rows).weight(weight).bias(bias).save_stats(stats).activation(activation),
+                BatchNorm::inference(image).weight(weight).bias(bias).activation(activation),
+            );
+        }
+    }
+    for order in [Order::L1, Order::L2] {
+        for stats in [false, true] {
+            both!(
+                LpNormalize::new(rows, 1..).order(order).save_stats(stats),
+                LpNormalize::new(image, 1..2).order(order).save_stats(stats),
+            );
+        }
+    }
+    for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
+        for convention in [RunningStats::PYTORCH, RunningStats::CUMULATIVE] {
+            for stats in [false, true] {
+                both!(
+                    InstanceNorm::new(image).layout(layout).running_stats(convention).save_stats(stats),
+                    BatchNorm::training(image).layout(layout).running_stats(convention).save_stats(stats),
+                );
+                let merged = BatchNorm::training(image).layout(layout).running_stats(convention).save_stats(stats);
+                ops.push(Box::new(merged.merge(3)));
+            }
+        }
+        both!(
+            GroupNorm::new(image, 2).layout(layout).per_sample(true),
+            InstanceNorm::new(image).layout(layout).weight(true).bias(true),
+        );
+    }
+    both!(
+        LayerNorm::new(image, 2..).per_sample(true),
+        LayerNorm::new(image, 1..2).per_sample(true),
+        LayerNorm::new(rows, 1..).input_row_stride(len + 4),
+        RmsNorm::new(rows, 1..).residual(true).residual_output(true),
+    );
+    ops
 }
 
 #[cfg(feature = "validate")]

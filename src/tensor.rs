@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use half::{bf16, f16};
+
 use crate::error::{BindingProblem, Error, Result};
 
 /// How an element is stored. Arithmetic is f32 whatever the storage.
@@ -11,91 +13,162 @@ pub enum DType {
     /// IEEE 754 single precision.
     #[default]
     F32,
+    /// IEEE 754 half precision. Needs no feature of the device: two share a 32-bit word.
+    F16,
+    /// The upper half of an f32. Needs no feature of the device: two share a 32-bit word.
+    BF16,
     /// Unsigned 32-bit integer: `num_batches_tracked` only.
     U32,
 }
 
 impl DType {
+    /// The types of floats.
+    pub const FLOATS: [Self; 3] = [Self::F32, Self::F16, Self::BF16];
+
     /// Bytes of an element.
     #[must_use]
     pub const fn size(self) -> u64 {
         match self {
             Self::F32 | Self::U32 => 4,
+            Self::F16 | Self::BF16 => 2,
+        }
+    }
+
+    /// The nearest value that this type holds, ties to even.
+    #[must_use]
+    pub fn round(self, value: f32) -> f32 {
+        match self {
+            Self::F32 | Self::U32 => value,
+            Self::F16 => f16::from_f32(value).to_f32(),
+            Self::BF16 => bf16::from_f32(value).to_f32(),
+        }
+    }
+
+    /// The same for what was computed in f64: rounded once.
+    #[must_use]
+    pub fn round_f64(self, value: f64) -> f64 {
+        match self {
+            Self::F32 | Self::U32 => f64::from(value as f32),
+            Self::F16 => f16::from_f64(value).to_f64(),
+            Self::BF16 => bf16::from_f64(value).to_f64(),
+        }
+    }
+
+    /// Half the distance from 1 to the next value: the error of rounding to this type, in units of the result.
+    #[must_use]
+    pub const fn half_ulp(self) -> f64 {
+        match self {
+            Self::F32 | Self::U32 => 1.0 / (1 << 24) as f64,
+            Self::F16 => 1.0 / (1 << 11) as f64,
+            Self::BF16 => 1.0 / (1 << 8) as f64,
+        }
+    }
+
+    /// The values as they are stored, without padding.
+    #[must_use]
+    pub fn encode(self, values: &[f32]) -> Vec<u8> {
+        match self {
+            Self::F32 | Self::U32 => bytemuck::cast_slice(values).to_vec(),
+            Self::F16 => values.iter().flat_map(|&x| f16::from_f32(x).to_bits().to_ne_bytes()).collect(),
+            Self::BF16 => values.iter().flat_map(|&x| bf16::from_f32(x).to_bits().to_ne_bytes()).collect(),
+        }
+    }
+
+    /// The values that these bytes store.
+    #[must_use]
+    pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
+        let halves = || bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
+        match self {
+            Self::F32 | Self::U32 => bytemuck::pod_collect_to_vec(bytes),
+            Self::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
+            Self::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
         }
     }
 }
 
-/// The name of a tensor of an op, in PyTorch's words. All but `Scratch` are also binding numbers, the same in every shader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Slot {
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::BF16 => "bf16",
+            Self::U32 => "u32",
+        })
+    }
+}
+
+macro_rules! slots {
+    ($($(#[$doc:meta])* $slot:ident = $name:literal,)*) => {
+        /// The name of a tensor of an op, in PyTorch's words. All but `Scratch` are also binding numbers, the same in every shader.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Slot { $($(#[$doc])* $slot,)* }
+
+        impl Slot {
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$slot,)*];
+            pub(crate) const COUNT: usize = Self::ALL.len();
+
+            /// The name of the tensor, and of the variable in the shaders.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$slot => $name,)* }
+            }
+        }
+    };
+}
+
+slots! {
     /// The run-time parameters, a uniform that the plan owns.
-    Params = 0,
+    Params = "params",
     /// What is normalized.
-    Input = 1,
+    Input = "input",
     /// The gain.
-    Weight = 2,
+    Weight = "weight",
     /// The offset.
-    Bias = 3,
+    Bias = "bias",
     /// The normalized tensor.
-    Output = 4,
+    Output = "output",
     /// The saved mean.
-    Mean = 5,
+    Mean = "mean",
     /// The saved reciprocal standard deviation, `1 / sqrt(var + eps)`.
-    Rstd = 6,
+    Rstd = "rstd",
     /// The running mean of batch norm.
-    RunningMean = 7,
+    RunningMean = "running_mean",
     /// The running variance of batch norm.
-    RunningVar = 8,
+    RunningVar = "running_var",
     /// How many batches the cumulative average has seen.
-    NumBatchesTracked = 9,
+    NumBatchesTracked = "num_batches_tracked",
+    /// What is added: to the input before it is normalized, or, in batch norm, to the normalized tensor.
+    Residual = "residual",
+    /// The sum of input and residual, for the next layer.
+    ResidualOutput = "residual_output",
+    /// The gradient of the output.
+    GradOutput = "grad_output",
+    /// The gradient of `residual_output` from where else it is used.
+    GradResidualOutput = "grad_residual_output",
+    /// The gradient of the input; where a residual is added to it, of the residual too.
+    GradInput = "grad_input",
+    /// The gradient of batch norm's residual.
+    GradResidual = "grad_residual",
+    /// The gradient of the gain.
+    GradWeight = "grad_weight",
+    /// The gradient of the offset.
+    GradBias = "grad_bias",
+    /// The statistics of a part of a batch: mean, what it lacks, M2 and count of each channel.
+    Moments = "moments",
     /// Scratch: partial statistics, one for each workgroup that shares a row or channel.
-    Partials = 10,
+    Partials = "partials",
     /// Scratch: merged statistics, read by the pass that applies them.
-    Statistics = 11,
-    /// The caller's scratch, which `partials` and `statistics` are cut from. No shader has a variable of this name.
-    Scratch = 12,
+    Statistics = "statistics",
+    /// Scratch: partial sums of gradients.
+    PartialSums = "partial_sums",
+    /// Scratch: merged sums of gradients, read by the pass that applies them.
+    Coefficients = "coefficients",
+    /// The caller's scratch, which the other scratch slots are cut from. No shader has a variable of this name.
+    Scratch = "scratch",
 }
 
 impl Slot {
-    pub(crate) const COUNT: usize = 13;
-
-    pub(crate) const ALL: [Self; Self::COUNT] = [
-        Self::Params,
-        Self::Input,
-        Self::Weight,
-        Self::Bias,
-        Self::Output,
-        Self::Mean,
-        Self::Rstd,
-        Self::RunningMean,
-        Self::RunningVar,
-        Self::NumBatchesTracked,
-        Self::Partials,
-        Self::Statistics,
-        Self::Scratch,
-    ];
-
-    /// The name of the tensor, and of the variable in the shaders.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Params => "params",
-            Self::Input => "input",
-            Self::Weight => "weight",
-            Self::Bias => "bias",
-            Self::Output => "output",
-            Self::Mean => "mean",
-            Self::Rstd => "rstd",
-            Self::RunningMean => "running_mean",
-            Self::RunningVar => "running_var",
-            Self::NumBatchesTracked => "num_batches_tracked",
-            Self::Partials => "partials",
-            Self::Statistics => "statistics",
-            Self::Scratch => "scratch",
-        }
-    }
-
     /// The binding number in the shaders, in group 0.
     #[must_use]
     pub const fn binding(self) -> u32 {
@@ -122,6 +195,7 @@ pub enum Access {
 
 /// A tensor that an op needs, as its descriptor says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TensorSpec {
     /// Its name.
     pub slot: Slot,
@@ -131,18 +205,25 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// What the op does with it.
     pub access: Access,
+    /// Elements from its first to its last: more than the shape's where rows are apart.
+    span: usize,
 }
 
 impl TensorSpec {
-    pub(crate) fn new(slot: Slot, shape: &[usize], access: Access) -> Self {
-        let dtype = if slot == Slot::NumBatchesTracked { DType::U32 } else { DType::F32 };
-        Self { slot, shape: shape.to_vec(), dtype, access }
+    pub(crate) fn new(slot: Slot, shape: &[usize], dtype: DType, access: Access) -> Self {
+        Self { slot, shape: shape.to_vec(), dtype, access, span: shape.iter().product() }
     }
 
-    /// Elements of the tensor. The descriptor was validated, so this does not overflow.
+    /// Of rows of `len` elements that begin `stride` elements apart.
+    pub(crate) fn row_stride(mut self, len: usize, stride: usize) -> Self {
+        self.span = if self.span == 0 { 0 } else { (self.span / len - 1) * stride + len };
+        self
+    }
+
+    /// Elements of the tensor, with what lies between its rows. The descriptor was validated, so this does not overflow.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.span
     }
 
     /// True for a tensor without elements.
@@ -151,10 +232,25 @@ impl TensorSpec {
         self.len() == 0
     }
 
-    /// Bytes of the tensor.
+    /// Bytes of the tensor, rounded up to a whole number of 32-bit words, which is what shaders read and write. What
+    /// follows the last element of an odd number of halves is not changed.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.len() as u64 * self.dtype.size()
+        (self.len() as u64 * self.dtype.size()).next_multiple_of(4)
+    }
+
+    /// The values as they are stored, padded to [`bytes`](Self::bytes).
+    #[must_use]
+    pub fn encode(&self, values: &[f32]) -> Vec<u8> {
+        let mut bytes = self.dtype.encode(values);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    /// The values that the tensor's bytes store.
+    #[must_use]
+    pub fn decode(&self, bytes: &[u8]) -> Vec<f32> {
+        self.dtype.decode(&bytes[..self.len() * self.dtype.size() as usize])
     }
 }
 
@@ -177,52 +273,58 @@ pub(crate) fn show(shape: &[usize]) -> String {
     format!("{shape:?}")
 }
 
-/// The input tensors of an op as slices on the host, for [`host`](crate::host) and [`reference`](mod@crate::reference).
-/// What the descriptor does not ask for stays `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
+/// The tensors that an op reads, as slices on the host, for [`host`](crate::host) and [`reference`](mod@crate::reference).
+/// What the descriptor does not ask for stays unset. Values are rounded to the type that the descriptor says they are stored in.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensors<'a> {
-    /// What is normalized, in the descriptor's shape.
-    pub input: &'a [f32],
+    floats: [Option<&'a [f32]>; Slot::COUNT],
+    num_batches_tracked: Option<u32>,
+}
+
+macro_rules! tensors {
+    ($($(#[$doc:meta])* $method:ident: $slot:ident,)*) => {
+        impl<'a> Tensors<'a> {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $method(self, values: &'a [f32]) -> Self {
+                self.set(Slot::$slot, values)
+            })*
+        }
+    };
+}
+
+tensors! {
     /// The gain.
-    pub weight: Option<&'a [f32]>,
+    weight: Weight,
     /// The offset.
-    pub bias: Option<&'a [f32]>,
-    /// The running mean of batch norm.
-    pub running_mean: Option<&'a [f32]>,
-    /// The running variance of batch norm.
-    pub running_var: Option<&'a [f32]>,
-    /// How many batches the cumulative average has seen.
-    pub num_batches_tracked: Option<u32>,
+    bias: Bias,
+    /// What is added.
+    residual: Residual,
+    /// The sum of input and residual, in a backward pass.
+    residual_output: ResidualOutput,
+    /// The gradient of the output.
+    grad_output: GradOutput,
+    /// The gradient of `residual_output`.
+    grad_residual_output: GradResidualOutput,
+    /// The gradient of the gain so far, where gradients are accumulated.
+    grad_weight: GradWeight,
+    /// The gradient of the offset so far, where gradients are accumulated.
+    grad_bias: GradBias,
+    /// The statistics of the parts of a batch.
+    moments: Moments,
 }
 
 impl<'a> Tensors<'a> {
     /// The input alone.
     #[must_use]
     pub fn new(input: &'a [f32]) -> Self {
-        Self { input, ..Self::default() }
-    }
-
-    /// With a gain.
-    #[must_use]
-    pub fn weight(mut self, weight: &'a [f32]) -> Self {
-        self.weight = Some(weight);
-        self
-    }
-
-    /// With an offset.
-    #[must_use]
-    pub fn bias(mut self, bias: &'a [f32]) -> Self {
-        self.bias = Some(bias);
-        self
+        Self::default().set(Slot::Input, input)
     }
 
     /// With running statistics.
     #[must_use]
-    pub fn running(mut self, mean: &'a [f32], var: &'a [f32]) -> Self {
-        self.running_mean = Some(mean);
-        self.running_var = Some(var);
-        self
+    pub fn running(self, mean: &'a [f32], var: &'a [f32]) -> Self {
+        self.set(Slot::RunningMean, mean).set(Slot::RunningVar, var)
     }
 
     /// With the number of batches that the running statistics have seen.
@@ -232,43 +334,48 @@ impl<'a> Tensors<'a> {
         self
     }
 
+    /// Sets a slot's tensor, for code that treats all ops alike.
+    #[must_use]
+    pub fn set(mut self, slot: Slot, values: &'a [f32]) -> Self {
+        self.floats[slot as usize] = Some(values);
+        self
+    }
+
     /// The elements of a slot's tensor, if it is there and of floats.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<&'a [f32]> {
-        match slot {
-            Slot::Input => Some(self.input),
-            Slot::Weight => self.weight,
-            Slot::Bias => self.bias,
-            Slot::RunningMean => self.running_mean,
-            Slot::RunningVar => self.running_var,
-            _ => None,
-        }
+        self.floats[slot as usize]
     }
 
-    /// The elements of a slot's tensor as bytes, if it is there.
+    /// How many batches the running statistics have seen.
     #[must_use]
-    pub fn bytes(&self, slot: Slot) -> Option<&[u8]> {
-        match slot {
-            Slot::NumBatchesTracked => self.num_batches_tracked.as_ref().map(bytemuck::bytes_of),
-            _ => self.get(slot).map(bytemuck::cast_slice),
+    pub fn batches(&self) -> Option<u32> {
+        self.num_batches_tracked
+    }
+
+    /// The elements of a tensor as they are stored, if it is there.
+    #[must_use]
+    pub fn bytes(&self, spec: &TensorSpec) -> Option<Vec<u8>> {
+        match spec.slot {
+            Slot::NumBatchesTracked => self.num_batches_tracked.map(|count| count.to_ne_bytes().to_vec()),
+            slot => self.get(slot).map(|values| spec.encode(values)),
         }
     }
 
     /// Checks the slices against what the op reads.
     pub(crate) fn check(&self, specs: &[TensorSpec]) -> Result<()> {
-        for slot in Slot::ALL {
+        for &slot in Slot::ALL {
             let spec = specs.iter().find(|s| s.slot == slot && s.access != Access::Write);
-            let problem = match (spec, self.bytes(slot)) {
+            let actual = match slot {
+                Slot::NumBatchesTracked => self.num_batches_tracked.map(|_| 1),
+                _ => self.get(slot).map(<[f32]>::len),
+            };
+            let problem = match (spec, actual) {
                 (None, None) => continue,
                 (None, Some(_)) => BindingProblem::Unexpected,
                 (Some(_), None) => BindingProblem::Missing,
-                (Some(spec), Some(bytes)) => {
-                    let actual = bytes.len() / spec.dtype.size() as usize;
-                    if actual == spec.len() {
-                        continue;
-                    }
-                    BindingProblem::Length { expected: spec.len(), actual }
-                }
+                (Some(spec), Some(actual)) if actual == spec.len() => continue,
+                (Some(spec), Some(actual)) => BindingProblem::Length { expected: spec.len(), actual },
             };
             return Err(Error::Binding { slot, problem });
         }
@@ -277,35 +384,83 @@ impl<'a> Tensors<'a> {
 }
 
 /// The tensors that an op wrote, on the host: f32 from a GPU, f64 from the reference.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outputs<T> {
-    /// The normalized tensor, in the input's shape.
-    pub output: Vec<T>,
+    tensors: [Option<Vec<T>>; Slot::COUNT],
+    num_batches_tracked: Option<u32>,
+}
+
+impl<T> Default for Outputs<T> {
+    fn default() -> Self {
+        Self { tensors: [const { None }; Slot::COUNT], num_batches_tracked: None }
+    }
+}
+
+macro_rules! outputs {
+    ($($(#[$doc:meta])* $method:ident: $slot:ident,)*) => {
+        impl<T> Outputs<T> {
+            $($(#[$doc])*
+            ///
+            /// Empty if the op does not write it.
+            #[must_use]
+            pub fn $method(&self) -> &[T] {
+                self.get(Slot::$slot).unwrap_or_default()
+            })*
+        }
+    };
+}
+
+outputs! {
+    /// The normalized tensor.
+    output: Output,
     /// The saved mean.
-    pub mean: Option<Vec<T>>,
+    mean: Mean,
     /// The saved reciprocal standard deviation.
-    pub rstd: Option<Vec<T>>,
+    rstd: Rstd,
     /// The running mean after this batch.
-    pub running_mean: Option<Vec<T>>,
+    running_mean: RunningMean,
     /// The running variance after this batch.
-    pub running_var: Option<Vec<T>>,
-    /// How many batches the cumulative average has seen, with this one.
-    pub num_batches_tracked: Option<u32>,
+    running_var: RunningVar,
+    /// The sum of input and residual.
+    residual_output: ResidualOutput,
+    /// The gradient of the input.
+    grad_input: GradInput,
+    /// The gradient of batch norm's residual.
+    grad_residual: GradResidual,
+    /// The gradient of the gain.
+    grad_weight: GradWeight,
+    /// The gradient of the offset.
+    grad_bias: GradBias,
+    /// The statistics of a part of a batch.
+    moments: Moments,
 }
 
 impl<T> Outputs<T> {
     /// The elements of a slot's tensor, if it is there and of floats.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<&[T]> {
-        match slot {
-            Slot::Output => Some(&self.output),
-            Slot::Mean => self.mean.as_deref(),
-            Slot::Rstd => self.rstd.as_deref(),
-            Slot::RunningMean => self.running_mean.as_deref(),
-            Slot::RunningVar => self.running_var.as_deref(),
-            _ => None,
-        }
+        self.tensors[slot as usize].as_deref()
+    }
+
+    /// Puts a slot's tensor where it belongs.
+    pub fn set(&mut self, slot: Slot, values: Vec<T>) {
+        self.tensors[slot as usize] = Some(values);
+    }
+
+    /// How many batches the cumulative average has seen, with this one.
+    #[must_use]
+    pub fn num_batches_tracked(&self) -> Option<u32> {
+        self.num_batches_tracked
+    }
+
+    /// Sets the number of batches.
+    pub fn set_num_batches_tracked(&mut self, count: u32) {
+        self.num_batches_tracked = Some(count);
+    }
+
+    /// The slots that have a tensor.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        Slot::ALL.iter().copied().filter(|&slot| self.get(slot).is_some())
     }
 }
 
@@ -313,32 +468,22 @@ impl Outputs<f64> {
     /// Each value rounded to f32.
     #[must_use]
     pub fn to_f32(&self) -> Outputs<f32> {
-        let round = |values: &Vec<f64>| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        let round = |values: &Option<Vec<f64>>| values.as_ref().map(|v| v.iter().map(|&x| x as f32).collect());
         Outputs {
-            output: round(&self.output),
-            mean: self.mean.as_ref().map(round),
-            rstd: self.rstd.as_ref().map(round),
-            running_mean: self.running_mean.as_ref().map(round),
-            running_var: self.running_var.as_ref().map(round),
+            tensors: std::array::from_fn(|slot| round(&self.tensors[slot])),
             num_batches_tracked: self.num_batches_tracked,
         }
     }
 }
 
 impl Outputs<f32> {
-    /// Puts the bytes of a slot's tensor, as a GPU wrote them, where they belong. Slots that no op writes are ignored.
-    pub fn set_bytes(&mut self, slot: Slot, bytes: &[u8]) {
-        let values = || bytemuck::pod_collect_to_vec::<u8, f32>(bytes);
-        match slot {
-            Slot::Output => self.output = values(),
-            Slot::Mean => self.mean = Some(values()),
-            Slot::Rstd => self.rstd = Some(values()),
-            Slot::RunningMean => self.running_mean = Some(values()),
-            Slot::RunningVar => self.running_var = Some(values()),
+    /// Puts the bytes of a tensor, as a GPU wrote them, where they belong.
+    pub fn set_bytes(&mut self, spec: &TensorSpec, bytes: &[u8]) {
+        match spec.slot {
             Slot::NumBatchesTracked => {
                 self.num_batches_tracked = bytemuck::pod_collect_to_vec::<u8, u32>(bytes).first().copied();
             }
-            _ => {}
+            slot => self.set(slot, spec.decode(bytes)),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Comparing a GPU's results with the reference: the one bound that every test of this crate holds, and a comparator that
 //! does not let anything through.
 
-use crate::tensor::{Outputs, Slot};
+use crate::{
+    ops::Norm,
+    tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors},
+};
 
 /// What this crate promises of every result: at most this far from the f64 result of the same f32 input, in units of
 /// `max(1, largest)`. `largest` is that of the expected tensor; for means, saved and running, it is that of the input or
@@ -23,37 +26,43 @@ pub fn bound(expected: &[f64]) -> f64 {
     PROMISE * largest(expected).max(1.0)
 }
 
-/// The largest absolute error of a tensor, if all of it can be compared: the lengths agree, a NaN is exactly where one is
-/// expected, and an infinity where that infinity is expected.
+/// The largest absolute error of a tensor, beyond half an ulp of the type that it is stored in, if all of it can be compared: the
+/// lengths agree, a NaN is exactly where one is expected, and an infinity where that infinity is expected.
 ///
 /// # Errors
 /// What can't be compared, with the tensor's name and the index.
-pub fn max_error(name: &str, actual: &[f32], expected: &[f64]) -> Result<f64, String> {
+pub fn max_error(name: &str, dtype: DType, actual: &[f32], expected: &[f64]) -> Result<f64, String> {
     if actual.len() != expected.len() {
         return Err(format!("{name}: {} elements, expected {}", actual.len(), expected.len()));
     }
+    // Half the distance between neighbours: of those near 1 scaled by the value, of the smallest ones as it is.
+    let (half_ulp, smallest) = match dtype {
+        DType::F16 => (dtype.half_ulp(), 2.0_f64.powi(-25)),
+        DType::BF16 => (dtype.half_ulp(), f64::from(f32::MIN_POSITIVE)),
+        DType::F32 | DType::U32 => (0.0, 0.0),
+    };
     let mut largest = 0.0_f64;
     for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
         let a = f64::from(a);
-        // What f64 can hold and f32 can't is an infinity here too.
-        let overflows = e.abs() > f64::from(f32::MAX);
+        // What f64 can hold and the type can't is an infinity here too.
+        let overflows = dtype.round_f64(e).is_infinite();
         let special = a.is_nan() || e.is_nan() || a.is_infinite() || overflows;
         let same = (a.is_nan() && e.is_nan()) || (a.is_infinite() && overflows && a.signum() == e.signum());
         if special && !same {
             return Err(format!("{name}[{i}]: {a}, expected {e}"));
         }
         if !special {
-            largest = largest.max((a - e).abs());
+            largest = largest.max((a - e).abs() - (half_ulp * e.abs()).max(smallest));
         }
     }
     Ok(largest)
 }
 
-/// The absolute error that [`PROMISE`] allows in a slot's tensor of an op with this input.
+/// The absolute error that [`PROMISE`] allows in a slot's tensor of an op with this input, beyond half an ulp of its type.
 #[must_use]
 pub fn slot_bound(slot: Slot, expected: &[f64], input: &[f32]) -> f64 {
     let of_input = match slot {
-        Slot::Mean | Slot::RunningMean => {
+        Slot::Mean | Slot::RunningMean | Slot::Moments => {
             let finite = input.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite());
             PROMISE * finite.fold(0.0, f64::max)
         }
@@ -62,38 +71,44 @@ pub fn slot_bound(slot: Slot, expected: &[f64], input: &[f32]) -> f64 {
     bound(expected).max(of_input)
 }
 
-/// Compares a tensor within [`bound`].
+/// Compares an f32 tensor within [`bound`].
 ///
 /// # Errors
 /// The tensor's name, and the error with its bound or what can't be compared.
 pub fn compare(name: &str, actual: &[f32], expected: &[f64]) -> Result<(), String> {
-    within(name, actual, expected, bound(expected))
+    within(name, DType::F32, actual, expected, bound(expected))
 }
 
-fn within(name: &str, actual: &[f32], expected: &[f64], bound: f64) -> Result<(), String> {
-    let error = max_error(name, actual, expected)?;
+fn within(name: &str, dtype: DType, actual: &[f32], expected: &[f64], bound: f64) -> Result<(), String> {
+    let error = max_error(name, dtype, actual, expected)?;
     if error <= bound { Ok(()) } else { Err(format!("{name}: off by {error:e}, the bound is {bound:e}")) }
 }
 
-/// Compares all that an op wrote from this input within [`slot_bound`]; what one side has, the other must have.
+/// Compares all that an op wrote with what the reference says, within [`slot_bound`]; what one side has, the other must have.
 ///
 /// # Errors
 /// Those of [`compare`], and a tensor that only one side has.
-pub fn compare_outputs(actual: &Outputs<f32>, expected: &Outputs<f64>, input: &[f32]) -> Result<(), String> {
-    for slot in [Slot::Output, Slot::Mean, Slot::Rstd, Slot::RunningMean, Slot::RunningVar] {
+pub fn compare_outputs(
+    op: &(impl Norm + ?Sized),
+    tensors: &Tensors<'_>,
+    actual: &Outputs<f32>,
+    expected: &Outputs<f64>,
+) -> Result<(), String> {
+    let input = tensors.get(Slot::Input).unwrap_or_default();
+    for spec in op.tensors().map_err(|e| e.to_string())? {
+        let TensorSpec { slot, dtype, access, .. } = spec;
         match (actual.get(slot), expected.get(slot)) {
+            _ if access == Access::Read || dtype == DType::U32 => {}
             (Some(actual), Some(expected)) => {
-                within(slot.name(), actual, expected, slot_bound(slot, expected, input))?;
+                within(slot.name(), dtype, actual, expected, slot_bound(slot, expected, input))?;
             }
             (None, None) => {}
             _ => return Err(format!("{slot}: only one side has it")),
         }
     }
-    if actual.num_batches_tracked != expected.num_batches_tracked {
-        return Err(format!(
-            "num_batches_tracked: {:?}, expected {:?}",
-            actual.num_batches_tracked, expected.num_batches_tracked
-        ));
+    if let Some(slot) = expected.slots().find(|&slot| actual.get(slot).is_none()) {
+        return Err(format!("{slot}: only the reference has it"));
     }
-    Ok(())
+    let (actual, expected) = (actual.num_batches_tracked(), expected.num_batches_tracked());
+    if actual == expected { Ok(()) } else { Err(format!("num_batches_tracked: {actual:?}, expected {expected:?}")) }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use common::{Random, golden::Golden, gpu, run};
 use wgpu_norm::{
-    BatchNorm, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Strategy, Team, Tensors,
+    BatchNorm, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
+    Team, Tensors,
     testing::{REAL_DATA, compare, compare_outputs, largest, max_error},
 };
 
@@ -93,10 +94,16 @@ fn by_every_method(
             continue;
         }
         let outputs = result.unwrap_or_else(|e| panic!("{name}, {strategy:?}: {e}"));
-        compare_outputs(&outputs, &truth, tensors.input)
+        compare_outputs(op, tensors, &outputs, &truth)
             .unwrap_or_else(|e| panic!("{name}, {:?}, {strategy:?}: {e}", op.shape()));
         *ran.entry(format!("{strategy:?}")).or_default() += 1;
     }
+}
+
+/// With a weight and a bias, each if there is one.
+fn optional<'a>(tensors: Tensors<'a>, weight: Option<&'a Vec<f32>>, bias: Option<&'a Vec<f32>>) -> Tensors<'a> {
+    let tensors = weight.map_or(tensors.clone(), |weight| tensors.weight(weight));
+    bias.map_or(tensors.clone(), |bias| tensors.bias(bias))
 }
 
 /// Every method that the device has was exercised, and by more than one shape.
@@ -137,8 +144,7 @@ fn rms_norm_by_every_method() {
         let weight = random.normal(len, 1.0, 0.5);
         for (has_weight, stats) in [(true, true), (false, false)] {
             let op = RmsNorm::new(&[rows, len], 1..).weight(has_weight).save_stats(stats);
-            let mut tensors = Tensors::new(&input);
-            tensors.weight = has_weight.then_some(&weight);
+            let tensors = optional(Tensors::new(&input), has_weight.then_some(&weight), None);
             by_every_method(why, &op, &tensors, |method| layer_norm_can(method, len), &mut ran);
         }
     }
@@ -196,9 +202,7 @@ fn group_norm_by_every_method() {
         let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
         for (has_weight, has_bias) in [(true, true), (false, false), (true, false), (false, true)] {
             let op = GroupNorm::new(shape, groups).weight(has_weight).bias(has_bias).save_stats(has_weight);
-            let mut tensors = Tensors::new(&input);
-            tensors.weight = has_weight.then_some(&weight);
-            tensors.bias = has_bias.then_some(&bias);
+            let tensors = optional(Tensors::new(&input), has_weight.then_some(&weight), has_bias.then_some(&bias));
             let unit = if spatial == 1 { len } else { spatial };
             by_every_method(why, &op, &tensors, |method| rows_can(method, len, unit), &mut ran);
         }
@@ -264,9 +268,7 @@ fn layer_norm_with_every_set_of_optional_tensors() {
         for stats in [false, true] {
             for eps in [0.0, 1e-12, 1e-5, 10.0] {
                 let op = LayerNorm::new(&[rows, len], 1..).weight(has_weight).bias(has_bias).save_stats(stats).eps(eps);
-                let mut tensors = Tensors::new(&input);
-                tensors.weight = has_weight.then_some(&weight);
-                tensors.bias = has_bias.then_some(&bias);
+                let tensors = optional(Tensors::new(&input), has_weight.then_some(&weight), has_bias.then_some(&bias));
                 by_every_method("optional", &op, &tensors, |method| layer_norm_can(method, len), &mut BTreeMap::new());
             }
         }
@@ -292,15 +294,18 @@ fn layer_norm_over_several_axes() {
 fn golden_vectors() {
     for file in Golden::all("minilm") {
         file.with_op(|op, tensors| {
-            let expected = file.expected(tensors).output;
-            let error = max_error(&file.name, &op.on_the_gpu(tensors).output, &expected).unwrap();
-            let allowed = REAL_DATA * largest(&expected);
+            let expected = file.expected(tensors);
+            let expected = expected.output();
+            let actual = run(gpu(), op, tensors, Strategy::Inferred).expect("run");
+            let error = max_error(&file.name, DType::F32, actual.output(), expected).unwrap();
+            let allowed = REAL_DATA * largest(expected);
             assert!(error < allowed, "{}: off by {error:e}, real data must be within {allowed:e}", file.name);
         });
     }
     for file in Golden::all("pytorch") {
         file.with_op(|op, tensors| {
-            compare_outputs(&op.on_the_gpu(tensors), &file.expected(tensors), tensors.input)
+            let actual = run(gpu(), op, tensors, Strategy::Inferred).expect("run");
+            compare_outputs(op, tensors, &actual, &file.expected(tensors))
                 .unwrap_or_else(|e| panic!("{}: {e}", file.name));
         });
     }
@@ -363,11 +368,11 @@ fn a_nan_touches_its_own_row_only() {
             let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false);
             for method in Method::ALL.iter().copied().filter(|&m| layer_norm_can(m, len)) {
                 let strategy = Strategy::Forced(method);
-                let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output;
+                let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output().to_vec();
                 for at in [len, len + 1, 2 * len - 1] {
                     let mut input = clean.clone();
                     input[at] = poison;
-                    let output = run(gpu(), &op, &Tensors::new(&input), strategy).expect("poisoned").output;
+                    let output = run(gpu(), &op, &Tensors::new(&input), strategy).expect("poisoned").output().to_vec();
                     for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
                         let own = i / len == at / len;
                         assert!(if own { a.is_nan() } else { a == e }, "{method} {poison} at {at}: output[{i}] = {a}");
@@ -424,9 +429,11 @@ fn batch_norm_inference() {
         let var: Vec<f32> = (0..c).map(|_| random.uniform() as f32 + 0.5).collect();
         for (has_weight, has_bias) in [(false, false), (true, false), (false, true), (true, true)] {
             let op = BatchNorm::inference(shape).weight(has_weight).bias(has_bias);
-            let mut tensors = Tensors::new(&input).running(&mean, &var);
-            tensors.weight = has_weight.then_some(&weight);
-            tensors.bias = has_bias.then_some(&bias);
+            let tensors = optional(
+                Tensors::new(&input).running(&mean, &var),
+                has_weight.then_some(&weight),
+                has_bias.then_some(&bias),
+            );
             by_every_method(why, &op, &tensors, |method| batch_norm_can(method, shape, false), &mut ran);
         }
     }
@@ -524,16 +531,16 @@ fn a_nan_touches_its_own_channel_only() {
         input[at] = f32::NAN;
         for method in Method::ALL.iter().copied().filter(|&m| batch_norm_can(m, shape, true)) {
             let strategy = Strategy::Forced(method);
-            let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output;
-            let output = run(gpu(), &op, &Tensors::new(&input), strategy).expect("poisoned").output;
+            let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output().to_vec();
+            let output = run(gpu(), &op, &Tensors::new(&input), strategy).expect("poisoned").output().to_vec();
             for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
                 let own = i / spatial % shape[1] == 1;
                 assert!(if own { a.is_nan() } else { a == e }, "{method}: output[{i}] = {a}");
             }
         }
         let tensors = |input| Tensors::new(input).running(&mean, &var);
-        let expected = gpu().run(&inference, &tensors(&clean)).expect("clean").output;
-        let output = gpu().run(&inference, &tensors(&input)).expect("poisoned").output;
+        let expected = gpu().run(&inference, &tensors(&clean)).expect("clean").output().to_vec();
+        let output = gpu().run(&inference, &tensors(&input)).expect("poisoned").output().to_vec();
         for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
             assert!(if i == at { a.is_nan() } else { a == e }, "inference: output[{i}] = {a}");
         }
@@ -544,16 +551,17 @@ fn a_nan_touches_its_own_channel_only() {
 fn an_empty_batch_is_a_no_op() {
     let op = LayerNorm::new(&[0, 4], 1..).save_stats(true);
     let outputs = gpu().run(&op, &Tensors::new(&[]).weight(&[1.0; 4]).bias(&[0.0; 4])).expect("layer norm");
-    assert!(outputs.output.is_empty());
-    assert_eq!(outputs.mean, Some(Vec::new()));
+    assert!(outputs.output().is_empty());
+    assert_eq!(outputs.get(Slot::Mean), Some(&[][..]));
 
     let op = BatchNorm::training(&[0, 2, 5]).running_stats(RunningStats::CUMULATIVE);
     let tensors =
         Tensors::new(&[]).weight(&[1.0; 2]).bias(&[0.0; 2]).running(&[0.25, 0.5], &[1.5, 2.5]).num_batches_tracked(7);
     let outputs = gpu().run(&op, &tensors).expect("batch norm");
-    compare_outputs(&outputs, &op.reference(&tensors).expect("reference"), &[]).expect("statistics untouched");
-    assert_eq!(outputs.running_mean, Some(vec![0.25, 0.5]));
-    assert_eq!(outputs.num_batches_tracked, Some(7));
+    compare_outputs(&op, &tensors, &outputs, &op.reference(&tensors).expect("reference"))
+        .expect("statistics untouched");
+    assert_eq!(outputs.running_mean(), [0.25, 0.5]);
+    assert_eq!(outputs.num_batches_tracked(), Some(7));
 }
 
 #[test]
@@ -620,14 +628,14 @@ fn a_bound_plan_is_recorded_again_and_running_statistics_go_on() {
     for _ in 0..3 {
         let tensors = Tensors::new(&input).running(&running_mean, &running_var).num_batches_tracked(tracked);
         let step = op.reference(&tensors).expect("reference");
-        let f32s = |v: &Option<Vec<f64>>| v.iter().flatten().map(|&x| x as f32).collect::<Vec<f32>>();
-        (running_mean, running_var) = (f32s(&step.running_mean), f32s(&step.running_var));
-        tracked = step.num_batches_tracked.expect("tracked");
+        let rounded = step.to_f32();
+        (running_mean, running_var) = (rounded.running_mean().to_vec(), rounded.running_var().to_vec());
+        tracked = step.num_batches_tracked().expect("tracked");
         truth = Some(step);
     }
     let truth = truth.expect("three steps");
     let floats = |buffer| bytemuck::pod_collect_to_vec::<u8, f32>(&gpu().download(buffer, 12).expect("download"));
-    compare("running_mean", &floats(&mean), &truth.running_mean.expect("mean")).unwrap();
-    compare("running_var", &floats(&var), &truth.running_var.expect("var")).unwrap();
+    compare("running_mean", &floats(&mean), truth.running_mean()).unwrap();
+    compare("running_var", &floats(&var), truth.running_var()).unwrap();
     assert_eq!(gpu().download(&count, 4).expect("download"), 3_u32.to_ne_bytes());
 }

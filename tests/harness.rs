@@ -4,7 +4,7 @@ mod common;
 
 use common::{Random, gpu, run};
 use wgpu_norm::{
-    BatchNorm, LayerNorm, Norm, Outputs, Planner, RunningStats, Strategy, Tensors,
+    BatchNorm, DType, LayerNorm, Norm, Outputs, Planner, RunningStats, Slot, Strategy, Tensors,
     host::Gpu,
     testing::{PROMISE, bound, compare, compare_outputs, max_error},
 };
@@ -38,21 +38,36 @@ fn the_bound_is_in_parts_of_the_largest_value() {
     assert_eq!(bound(&[3.0, -50.0, f64::INFINITY]).to_bits(), (PROMISE * 50.0).to_bits());
     let just_above = 50.0 + 2.0 * PROMISE * 50.0;
     assert!(compare("y", &[just_above as f32], &[50.0]).is_err());
-    assert_eq!(max_error("y", &[1.5], &[1.0]), Ok(0.5));
+    assert_eq!(max_error("y", DType::F32, &[1.5], &[1.0]), Ok(0.5));
 }
 
 #[test]
 fn the_comparator_wants_the_same_tensors_on_both_sides() {
-    let (mut expected, mut actual) = (Outputs::<f64>::default(), Outputs::<f32>::default());
-    (expected.output, expected.mean) = (vec![1.0], Some(vec![2.0]));
-    (actual.output, actual.mean) = (vec![1.0], Some(vec![2.0]));
-    assert_eq!(compare_outputs(&actual, &expected, &[]), Ok(()));
-    actual.mean = None;
-    assert!(compare_outputs(&actual, &expected, &[]).unwrap_err().contains("mean"));
-    (actual.mean, actual.rstd) = (Some(vec![2.0]), Some(vec![1.0]));
-    assert!(compare_outputs(&actual, &expected, &[]).unwrap_err().contains("rstd"));
-    (actual.rstd, actual.num_batches_tracked) = (None, Some(1));
-    assert!(compare_outputs(&actual, &expected, &[]).unwrap_err().contains("num_batches_tracked"));
+    let op = LayerNorm::new(&[1, 1], 1..).weight(false).bias(false).save_stats(true);
+    let tensors = Tensors::new(&[2.0]);
+    let expected = op.reference(&tensors).expect("reference");
+    let compare = |actual: &Outputs<f32>| compare_outputs(&op, &tensors, actual, &expected);
+    assert_eq!(compare(&expected.to_f32()), Ok(()));
+    let mut without = Outputs::default();
+    without.set(Slot::Output, vec![0.0]);
+    without.set(Slot::Mean, vec![2.0]);
+    assert!(compare(&without).unwrap_err().contains("rstd"));
+    let mut counted = expected.to_f32();
+    counted.set_num_batches_tracked(1);
+    assert!(compare(&counted).unwrap_err().contains("num_batches_tracked"));
+    let mut off = expected.to_f32();
+    off.set(Slot::Mean, vec![2.1]);
+    assert!(compare(&off).unwrap_err().contains("mean"));
+}
+
+#[test]
+fn the_comparator_allows_half_an_ulp_of_a_half_precision_output_and_no_more() {
+    let error = |dtype, actual| max_error("y", dtype, &[actual], &[100.0]).expect("comparable");
+    assert!(error(DType::F16, 100.03) < 1e-4 && error(DType::F16, 100.07) > 1e-2);
+    assert!(error(DType::BF16, 100.3) < 1e-4 && error(DType::BF16, 100.5) > 1e-2);
+    assert!(error(DType::F32, 100.03) > 1e-2);
+    assert!(max_error("y", DType::F16, &[f32::INFINITY], &[65520.0]).is_ok(), "overflow is an infinity");
+    assert!(max_error("y", DType::F16, &[65504.0], &[65520.0]).is_err());
 }
 
 /// Whether an op conforms with a planner whose shaders have `from` replaced by `to`.
@@ -60,7 +75,7 @@ fn conforms(op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy, from: &'s
     let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
     let edited = Gpu::from_parts(gpu().queue().clone(), planner);
     let outputs = run(&edited, op, tensors, strategy).expect("the broken shader runs");
-    compare_outputs(&outputs, &op.reference(tensors).expect("reference"), tensors.input).is_ok()
+    compare_outputs(op, tensors, &outputs, &op.reference(tensors).expect("reference")).is_ok()
 }
 
 #[test]
@@ -77,27 +92,27 @@ fn a_broken_shader_does_not_conform() {
     let breaks = [
         (resident, "x_1 - shift", "x_1"),
         (resident, "(d_0 - correction)", "d_0"),
-        (resident, "y * (weight[i] + params.weight_offset)", "y"),
+        (resident, "y * (load_weight(i) + params.weight_offset)", "y"),
         (resident, "+ params.weight_offset", "+ 1.0"),
         (resident, "+ params.eps", ""),
         (resident, "at_1 < packs)", "true)"),
-        (resident, "rstd[i] = rstd_value", "rstd[i] = mean_value"),
+        (resident, "store_rstd(i, rstd_value)", "store_rstd(i, mean_value)"),
         (resident, "total += branches[i];", ""),
-        (split, "statistics[params.stats_stride + i]", "0.0"),
+        (split, "(d - load_statistics(params.stats_stride + i))", "d"),
         (split, "count * share", "share"),
-        (split, "live_7);", "true);"),
-        (split, "row += 1u;", ""),
+        (split, "x_7 - block_mean, live_7)", "x_7 - block_mean, true)"),
+        (split, "stat_place = advance(stat_place, stat_row, params.stat_rows);", ""),
         // An offset of 1e6 needs both halves of the mean, from the lanes to the output.
         (split, "Pair(hi, (a - a_part) + (b - b_part))", "Pair(hi, 0.0)"),
-        (split, "(partial_mean.lo - mean.lo)", "0.0"),
+        (split, "(partial.y - mean.lo)", "0.0"),
         (split, "(correction - mean.lo)", "0.0"),
     ];
     for (strategy, from, to) in breaks {
         // eps makes a difference where the variance is small.
         let (op, small) = (op.clone(), random.normal(7 * 257, 0.0, 1e-4));
-        let mut tensors = tensors;
+        let mut tensors = tensors.clone();
         if from.contains("eps") {
-            tensors.input = &small;
+            tensors = tensors.set(Slot::Input, &small);
         }
         assert!(conforms(&op, &tensors, strategy, "no such text", ""), "unbroken");
         assert!(!conforms(&op, &tensors, strategy, from, to), "{strategy:?} conforms without {from:?}");
@@ -108,11 +123,11 @@ fn a_broken_shader_does_not_conform() {
     let op = BatchNorm::training(&[3, 5, 7]).weight(false).bias(false).running_stats(RunningStats::CUMULATIVE);
     let tensors = Tensors::new(&input).running(&mean, &var).num_batches_tracked(3);
     let breaks = [
-        ("params.var_scale", "1.0"),
+        ("(count - params.correction)", "count"),
         ("num_batches_tracked[0] += 1u", "num_batches_tracked[0] += 2u"),
-        ("slice * slice_stride", "slice"),
+        ("slice * params.kept", "slice"),
         ("slice += 1u", ""),
-        ("group += 1u;", ""),
+        ("stat_place = advance(stat_place, stat_row, params.stat_rows);", ""),
     ];
     assert!(conforms(&op, &tensors, split, "no such text", ""), "unbroken");
     for (from, to) in breaks {

@@ -128,14 +128,11 @@ impl Inputs {
     /// The slices that an op reads. All but the count were read because the op wants them.
     pub fn tensors(&self, specs: &[TensorSpec]) -> Tensors<'_> {
         let counts = specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked);
-        let values = |slot| self.tensors.get(&slot).map(|tensor| tensor.values.as_slice());
-        let mut tensors = Tensors::new(values(Slot::Input).unwrap_or_default());
-        tensors.weight = values(Slot::Weight);
-        tensors.bias = values(Slot::Bias);
-        tensors.running_mean = values(Slot::RunningMean);
-        tensors.running_var = values(Slot::RunningVar);
-        tensors.num_batches_tracked = self.count.as_ref().filter(|_| counts).map(|count| count.value);
-        tensors
+        let tensors = self.tensors.iter().fold(Tensors::default(), |t, (&slot, tensor)| t.set(slot, &tensor.values));
+        match self.count.as_ref().filter(|_| counts) {
+            Some(count) => tensors.num_batches_tracked(count.value),
+            None => tensors,
+        }
     }
 
     /// Checks the shapes against what the op reads.

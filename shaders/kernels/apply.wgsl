@@ -1,17 +1,23 @@
 // Normalizes each element with statistics that are already there: batch norm inference, and the second pass of what is
 // reduced by several workgroups. The tensor is [rows, packs].
 //
-// Requires pack, real as wide as pack, input, output, statistics, weight, bias, and the lookups STATS_BY_POSITION (of a
-// column), STATS_BY_BLOCK (of rows_per_stat rows; else of a group of rows r % groups), PARAMS_BY_CHANNEL.
+// Requires pack, real as wide as pack, place, x, statistics, sum, weight, bias, after, activation, result.
 
 struct Params {
     rows: u32,
     packs: u32, // in a row
-    groups: u32, // rows with weights of their own; row r has those of r % groups
-    rows_per_stat: u32,
-    stats_stride: u32, // from one region of `statistics` to the next, in Stats
+    input_packs: u32, // from one row of the input to the next
     eps: f32,
     weight_offset: f32, // added to the weight
+    stats_stride: u32, // from one region of `statistics` to the next
+    stat_rows: u32, // see place
+    stat_quotient: u32,
+    stat_remainder: u32,
+    stat_run: u32, // packs that share a statistic
+    param_rows: u32,
+    param_quotient: u32,
+    param_remainder: u32,
+    param_run: u32, // packs that share a weight
     zero: u32, // always 0
 }
 
@@ -27,35 +33,42 @@ fn main(
     var at = workgroup * WORKGROUP_SIZE * BLOCK + local_index;
     let end = params.rows * params.packs;
 
-    // A lane's next pack is WORKGROUP_SIZE further; stepping (row, group, pack) along saves divisions for each.
+    // A lane's next pack is WORKGROUP_SIZE further; stepping along saves divisions for each.
     let step_pack = WORKGROUP_SIZE % params.packs;
     let step_row = WORKGROUP_SIZE / params.packs;
-    let step_group = step_row % params.groups;
+    let stat_step = place_of(step_row, params.stat_rows);
+    let stat_row = place_of(1u, params.stat_rows);
+    let param_step = place_of(step_row, params.param_rows);
+    let param_row = place_of(1u, params.param_rows);
     var pack = at % params.packs;
     var row = at / params.packs;
-    var group = row % params.groups;
+    var stat_place = place_of(row, params.stat_rows);
+    var param_place = place_of(row, params.param_rows);
 
     // unroll K < BLOCK
     let at_K = at;
-    let stats_K = select(select(group, row / params.rows_per_stat, STATS_BY_BLOCK), pack, STATS_BY_POSITION);
-    let param_K = select(group * params.packs + pack, group, PARAMS_BY_CHANNEL);
-    let x_K = load_input(min(at, end - 1u));
+    let live_K = at < end;
+    let stat_K = select(0u, stat_index(stat_place, pack), live_K);
+    let param_K = param_index(param_place, pack);
+    let x_K = load_x(select(0u, row * params.input_packs + pack, live_K), select(0u, at, live_K));
+    let y_K = normalize(x_K, stat_K);
     at += WORKGROUP_SIZE;
     pack += step_pack;
     row += step_row;
-    group += step_group;
+    stat_place = advance(stat_place, stat_step, params.stat_rows);
+    param_place = advance(param_place, param_step, params.param_rows);
     if pack >= params.packs {
         pack -= params.packs;
         row += 1u;
-        group += 1u;
-    }
-    if group >= params.groups {
-        group -= params.groups;
+        stat_place = advance(stat_place, stat_row, params.stat_rows);
+        param_place = advance(param_place, param_row, params.param_rows);
     }
     // end
     // unroll K < BLOCK
-    if at_K < end {
-        store_output(at_K, apply_bias(apply_weight(normalize(x_K, stats_K), param_K), param_K));
+    if live_K {
+        store_sum(at_K, x_K);
+        let u_K = add_after(apply_bias(apply_weight(y_K, param_K), param_K), at_K);
+        store_result(at_K, activate(u_K));
     }
     // end
 }

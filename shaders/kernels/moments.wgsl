@@ -1,23 +1,23 @@
-// Partial statistics of each group of [slices, groups, packs]: a group is a channel of batch norm (slices = batch, packs =
-// its spatial axes) or one long row (slices = 1). `splits` teams share a group; each writes one partial.
+// Partial statistics over `reduced` and `inner` of [outer, reduced, kept, inner], once for each (outer, kept): a channel of
+// batch norm, or one long row. `splits` teams share a group; each writes one partial.
 //
 // Numerics: a block of BLOCK packs a lane is held in registers and reduced by corrected two-pass, its first mean taken of
 // x - x[0]; blocks, then lanes, are merged by Chan's formula in a fixed order, the mean as hi + lo. One read of the input.
 //
-// Requires pack, real/x1, two_sum, input, team.
+// Requires pack, real/x1, two_sum, x, measure, team.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
-    slices: u32,
-    groups: u32,
-    packs: u32, // of one group in one slice
+    groups: u32, // outer * kept
+    reduced: u32,
+    kept: u32,
+    packs: u32, // of inner
+    input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
     zero: u32, // always 0
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// [splits, groups]: bits of the mean's hi and lo, bits of M2 (the sum of squared deviations), count
-@group(0) @binding(10) var<storage, read_write> partials: array<vec4<u32>>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(builtins: Builtins) {
@@ -25,11 +25,10 @@ fn main(builtins: Builtins) {
     let has_group = team.index < params.groups * params.splits;
     let group = min(team.index / params.splits, params.groups - 1u);
     let split = team.index % params.splits;
-    let total = params.slices * params.packs;
+    let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
-    let slice_stride = params.groups * params.packs;
-    let first = group * params.packs;
-    let shift = pack_first(load_input(first));
+    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+    let shift = pack_first(measured(load_x(first * params.input_packs, first * params.packs)));
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
     let stride = params.splits * team.lanes;
@@ -48,7 +47,9 @@ fn main(builtins: Builtins) {
         var shifted_sum = Pack();
         // unroll K < BLOCK
         let live_K = at < end;
-        let x_K = load_input(select(first, first + slice * slice_stride + pack, live_K));
+        let run_K = select(first, first + slice * params.kept, live_K);
+        let pack_K = select(0u, pack, live_K);
+        let x_K = measured(load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K));
         shifted_sum += select(Pack(), x_K - shift, live_K);
         block_packs += select(0.0, 1.0, live_K);
         at += stride;
@@ -91,11 +92,8 @@ fn main(builtins: Builtins) {
     let moments = team_sum2(vec2<f32>(count * e, m2 + count * e * e), team);
     let correction = moments.x * inv_count;
     if has_group && team.lane == 0u {
-        partials[split * params.groups + group] = vec4<u32>(
-            bitcast<u32>(team_mean),
-            bitcast<u32>(correction),
-            bitcast<u32>(moments.y - correction * moments.x),
-            u32(sums.x),
-        );
+        // [splits, groups]: the mean's hi and lo, the sum of squared deviations, the count.
+        let m2 = moments.y - correction * moments.x;
+        partials[split * params.groups + group] = vec4<f32>(team_mean, correction, m2, sums.x);
     }
 }

@@ -1,11 +1,13 @@
-// Partial statistics of each column of [rows, columns]: batch norm of [N, C]. A lane walks down a pack of neighbouring
-// columns, so that neighbouring lanes read neighbouring memory; `splits` lanes share a column, and no lane waits for another.
+// Partial statistics of each column of [outer, rows, columns]: batch norm of channels-last tensors, layer norm over axes in the
+// middle. A lane walks down a pack of neighbouring columns, so that neighbouring lanes read neighbouring memory; `splits`
+// lanes share a column, and no lane waits for another.
 //
 // Numerics: as in moments.wgsl, for each column on its own.
 //
-// Requires pack, real as wide as pack, two_sum, input.
+// Requires pack, real as wide as pack, two_sum, x, measure.
 
 struct Params {
+    outer: u32,
     rows: u32,
     columns: u32,
     splits: u32,
@@ -13,8 +15,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// [splits, columns]: bits of the mean's hi and lo, bits of M2 (the sum of squared deviations), count
-@group(0) @binding(10) var<storage, read_write> partials: array<vec4<u32>>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -24,12 +24,15 @@ fn main(
 ) {
     let column_packs = params.columns / PACK;
     let index = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
-    if index >= column_packs * params.splits {
+    if index >= params.outer * column_packs * params.splits {
         return;
     }
+    // Neighbouring lanes have neighbouring columns.
     let column = index % column_packs;
-    let split = index / column_packs;
-    let shift = load_input(column);
+    let outer = index / column_packs % params.outer;
+    let split = index / column_packs / params.outer;
+    let first = outer * params.rows * column_packs + column;
+    let shift = measured(load_x(first, first));
 
     var count = 0.0;
     var mean = Pair();
@@ -40,7 +43,8 @@ fn main(
         // unroll K < BLOCK
         let row_K = row + K * params.splits;
         let live_K = row_K < params.rows;
-        let x_K = load_input(select(0u, row_K, live_K) * column_packs + column);
+        let at_K = first + select(0u, row_K, live_K) * column_packs;
+        let x_K = measured(load_x(at_K, at_K));
         shifted_sum += select(Pack(), x_K - shift, live_K);
         block_count += select(0.0, 1.0, live_K);
         // end
@@ -66,12 +70,10 @@ fn main(
         m2 += block_m2 + delta * (delta * (count * share));
         count = both;
     }
+    // [splits, outer, columns]: the mean's hi and lo, the sum of squared deviations, the count.
+    let to = (split * params.outer + outer) * params.columns + column * PACK;
     for (var i = 0u; i < PACK; i += 1u) {
-        partials[split * params.columns + column * PACK + i] = vec4<u32>(
-            bitcast<u32>(pack_component(mean.hi, i)),
-            bitcast<u32>(pack_component(mean.lo, i)),
-            bitcast<u32>(pack_component(m2, i)),
-            u32(count),
-        );
+        let hi = pack_component(mean.hi, i);
+        partials[to + i] = vec4<f32>(hi, pack_component(mean.lo, i), pack_component(m2, i), count);
     }
 }

@@ -1,30 +1,32 @@
-// Normalizes rows that lie one after the other in memory: layer and RMS norm over trailing axes, group and instance norm of
-// channels-first tensors. A team reads its row once, holds it in registers, and writes it once.
+// Normalizes rows that lie one after the other in memory: layer, RMS and Lp norm over the last axes, group and instance norm
+// of channels-first tensors. A team reads its row once, holds it in registers, and writes it once.
 //
 // Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
-// correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. RMS norm
-// (not CENTERED) takes both as zero.
+// correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. Norms that are not
+// CENTERED take both as zero.
 //
-// Requires pack, input, output, team, weight, bias, saved. REGISTERS packs a lane must cover a row.
+// Requires pack, team, x, scale, measure, sum, weight, bias, after, activation, result, saved. REGISTERS packs a lane must
+// cover a row.
 // Uniformity: no return and no branch around team_sum; a team past the last row computes on nothing.
 
 struct Params {
     rows: u32,
     packs: u32, // in a row
-    inv_len: f32, // 1 / elements in a row
+    input_packs: u32, // from one row of the input to the next
+    len: f32, // elements in a row
     eps: f32,
-    groups: u32, // rows with weights of their own; row r has those of r % groups
-    channels: u32, // of a group
-    channel_packs: u32, // of a channel in a row
     weight_offset: f32, // added to the weight
+    param_rows: u32, // see param_index
+    param_quotient: u32,
+    param_remainder: u32,
+    param_run: u32, // packs that share a weight
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-// Where the weight of a pack is: in [groups, packs], or that of its channel in [groups, channels].
-fn param_index(row: u32, at: u32) -> u32 {
-    let group = row % params.groups;
-    return select(group * params.packs + at, group * params.channels + at / params.channel_packs, PARAMS_BY_CHANNEL);
+fn param_index(row: u32, column: u32) -> u32 {
+    let first = row / params.param_rows * params.param_quotient + row % params.param_rows * params.param_remainder;
+    return first + param_column(column);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -33,37 +35,40 @@ fn main(builtins: Builtins) {
     let has_row = team.index < params.rows;
     let row = min(team.index, params.rows - 1u);
     let first = row * params.packs;
+    let first_input = row * params.input_packs;
     let packs = select(0u, params.packs, has_row);
-    let shift = pack_first(load_input(first));
+    let shift = pack_first(load_x(first_input, first));
 
     var shifted_sum = Pack();
-    // unroll K < REGISTERS
+    // unroll K < BLOCK
     let at_K = team.lane + K * team.lanes;
-    let x_K = load_input(first + min(at_K, params.packs - 1u));
+    let in_row_K = min(at_K, params.packs - 1u);
+    let x_K = load_x(first_input + in_row_K, first + in_row_K);
     shifted_sum += select(Pack(), x_K - shift, at_K < packs);
     // end
     var mean = 0.0;
     if CENTERED {
-        mean = shift + team_sum(pack_sum(shifted_sum), team) * params.inv_len;
+        mean = shift + team_sum(pack_sum(shifted_sum), team) / params.len;
     }
 
     var d_sum = Pack();
-    var d2_sum = Pack();
-    // unroll K < REGISTERS
+    var measure_sum = Pack();
+    // unroll K < BLOCK
     let d_K = select(Pack(), x_K - mean, at_K < packs);
     d_sum += d_K;
-    d2_sum += d_K * d_K;
+    measure_sum += measure(d_K);
     // end
-    let moments = team_sum2(vec2<f32>(pack_sum(d_sum), pack_sum(d2_sum)), team) * params.inv_len;
+    let moments = team_sum2(vec2<f32>(pack_sum(d_sum), pack_sum(measure_sum)), team) / params.len;
     let correction = select(0.0, moments.x, CENTERED);
-    let variance = moments.y - correction * correction;
-    // A NaN stays a NaN: max() might drop it.
-    let rstd = inverseSqrt(select(variance, 0.0, variance < 0.0) + params.eps);
+    let rstd = rstd_of(moments.y - correction * correction, params.len);
 
-    // unroll K < REGISTERS
+    // unroll K < BLOCK
     if at_K < packs {
         let i_K = param_index(row, at_K);
-        store_output(first + at_K, apply_bias(apply_weight((d_K - correction) * rstd, i_K), i_K));
+        let y_K = (d_K - correction) * rstd;
+        store_sum(first + at_K, x_K);
+        let u_K = add_after(apply_bias(apply_weight(y_K, i_K), i_K), first + at_K);
+        store_result(first + at_K, activate(u_K));
     }
     // end
     if has_row && team.lane == 0u {

@@ -1,10 +1,16 @@
-//! From a key to WGSL: a prelude of constants, one part for each role, and the kernel with its unrolled blocks expanded.
+//! From a key to WGSL: the storage buffers, a prelude of constants, one part for each role, and the kernel with its unrolled
+//! blocks expanded.
 
 use std::fmt::Write as _;
 
 use crate::{
-    kernel::key::{KernelKey, ParamsBy, Saved, Source, StatsBy, Tracking, Width},
+    kernel::key::{
+        Affine, By, Element, Forward, Given, Gradient, KernelKey, Lookups, Merged, Partials, Saved, Scale, Storage,
+        Tracking, Width, X,
+    },
     lower::Team,
+    ops::Activation,
+    tensor::{Access, DType},
 };
 
 macro_rules! shader {
@@ -22,6 +28,9 @@ pub(crate) fn compose(key: &KernelKey) -> String {
         source.push_str(&line);
         source.push('\n');
     }
+    for storage in key.storage() {
+        source.push_str(&declare(&storage));
+    }
     for (name, text) in parts(key) {
         // Writing to a String does not fail.
         let _ = write!(source, "\n// ==== {name}.wgsl\n{}", unroll(text, key.unroll()));
@@ -29,31 +38,84 @@ pub(crate) fn compose(key: &KernelKey) -> String {
     source
 }
 
+/// A storage buffer, and for floats the functions that load and store them, whatever their type.
+fn declare(storage: &Storage) -> String {
+    let Storage { slot, access, element } = *storage;
+    let (name, binding) = (slot.name(), slot.binding());
+    let reads = access != Access::Write;
+    let writes = access != Access::Read;
+    let mode = if writes { "read_write" } else { "read" };
+    let (dtype, width) = match element {
+        Element::Raw(ty) => {
+            return format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{ty}>;\n");
+        }
+        Element::Floats(dtype, width) => (dtype, width),
+    };
+    let (value, word, load, store) = match (dtype, width) {
+        (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
+        (DType::F32 | DType::U32, Width::X4) => {
+            ("vec4<f32>", "vec4<f32>", format!("return {name}[i];"), format!("{name}[i] = v;"))
+        }
+        (half, Width::X4) => (
+            "vec4<f32>",
+            "vec2<u32>",
+            format!("return decode4_{half}({name}[i]);"),
+            format!("{name}[i] = encode4_{half}(v);"),
+        ),
+        (half, Width::X1) if writes => (
+            "f32",
+            "atomic<u32>",
+            format!("return decode1_{half}(atomicLoad(&{name}[i / 2u]), i);"),
+            // The neighbour in the word may belong to another invocation.
+            format!(
+                "let shift = 16u * (i & 1u); atomicAnd(&{name}[i / 2u], ~(0xffffu << shift)); \
+                 atomicOr(&{name}[i / 2u], encode1_{half}(v) << shift);"
+            ),
+        ),
+        (half, Width::X1) => ("f32", "u32", format!("return decode1_{half}({name}[i / 2u], i);"), String::new()),
+    };
+    let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
+    if reads {
+        let _ = writeln!(text, "fn load_{name}(i: u32) -> {value} {{ {load} }}");
+    }
+    if writes {
+        let _ = writeln!(text, "fn store_{name}(i: u32, v: {value}) {{ {store} }}");
+    }
+    text
+}
+
 /// What differs between kernels made of the same parts.
 fn prelude(key: &KernelKey) -> Vec<String> {
-    let block = format!("const BLOCK: u32 = {}u;", key.unroll());
-    let centered = |on: bool| format!("const CENTERED: bool = {on};");
-    let params_by = |by: ParamsBy| {
-        let param = if by == ParamsBy::Channel { "f32" } else { "Pack" };
-        format!("alias Param = {param};\nconst PARAMS_BY_CHANNEL: bool = {};", by == ParamsBy::Channel)
+    let column = |name: &str, by: By| {
+        let index = match by {
+            By::Row => "0u".into(),
+            By::Position => "column".into(),
+            By::Run => format!("column / params.{name}_run"),
+        };
+        format!("fn {name}_column(column: u32) -> u32 {{ return {index}; }}")
     };
-    match *key {
-        KernelKey::Row { centered: on, params, .. } => vec![centered(on), params_by(params)],
-        KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => vec![block],
-        KernelKey::Finalize { centered: on, .. } => vec![centered(on)],
-        KernelKey::Apply { stats, params, .. } => vec![
-            block,
-            format!("alias Stat = {};", if stats == StatsBy::Position { "Pack" } else { "f32" }),
-            format!("const STATS_BY_POSITION: bool = {};", stats == StatsBy::Position),
-            format!("const STATS_BY_BLOCK: bool = {};", stats == StatsBy::Block),
-            params_by(params),
-        ],
-        KernelKey::Count => Vec::new(),
-    }
+    let block = format!("const BLOCK: u32 = {}u;", key.unroll());
+    let stat = |by: By| format!("alias Stat = {};", if by == By::Position { "Pack" } else { "f32" });
+    let lookups =
+        |lookups: Lookups| vec![stat(lookups.stats), column("stat", lookups.stats), column("param", lookups.params)];
+    let mut lines = match *key {
+        KernelKey::Row { params, .. } | KernelKey::RowBackward { params, .. } => vec![column("param", params)],
+        KernelKey::Apply { lookups: l, .. } | KernelKey::ApplyBackward { lookups: l, .. } => lookups(l),
+        KernelKey::Sums { lookups: l, weighted, .. } | KernelKey::SumsColumns { lookups: l, weighted, .. } => {
+            let mut lines = lookups(l);
+            lines.push(format!("const WEIGHTED: bool = {weighted};"));
+            lines
+        }
+        KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => Vec::new(),
+        KernelKey::Finalize { .. } | KernelKey::MergeSums { .. } | KernelKey::Count => return Vec::new(),
+    };
+    lines.push(block);
+    lines
 }
 
 /// One part for each role that the kernel has, and the kernel.
 fn parts(key: &KernelKey) -> Vec<Part> {
+    let mut parts = storage_parts(key);
     let pack = |width| match width {
         Width::X1 => shader!("parts/pack/x1"),
         Width::X4 => shader!("parts/pack/x4"),
@@ -63,64 +125,201 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         Width::X4 => shader!("parts/real/x4"),
     };
     let two_sum = shader!("parts/real/two_sum");
-    let team = |team| match team {
+    let place = shader!("parts/place");
+    match *key {
+        KernelKey::Row { team: t, width, scale: s, forward, saved: save, .. } => {
+            parts.extend([pack(width), team(t), scale(s), measure(s == Scale::L1)]);
+            parts.extend(forward_parts(forward));
+            parts.extend([saved(save), shader!("kernels/row")]);
+        }
+        KernelKey::RowBackward { team: t, width, scale: s, gradient, grad_input, keep, .. } => {
+            parts.extend([pack(width), team(t), scale(s), measure(s == Scale::L1)]);
+            parts.extend(gradient_parts(gradient));
+            parts.push(put_grad_input(true, grad_input.grad_sum.is_some()));
+            parts.push(if keep { shader!("parts/keep/statistics") } else { shader!("parts/keep/none") });
+            parts.push(shader!("kernels/row_backward"));
+        }
+        KernelKey::Moments { team: t, width, x: from, magnitudes, .. } => {
+            parts.extend([pack(width), real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
+            parts.push(shader!("kernels/moments"));
+        }
+        KernelKey::MomentsColumns { width, x: from, magnitudes } => {
+            parts.extend([pack(width), real(width), two_sum, x(from), measure(magnitudes)]);
+            parts.push(shader!("kernels/moments_columns"));
+        }
+        KernelKey::Finalize { partials, merged, tracking } => {
+            parts.extend([real(Width::X1), two_sum]);
+            parts.push(match partials {
+                Partials::Scratch => shader!("parts/partials/scratch"),
+                Partials::Moments => shader!("parts/partials/moments"),
+            });
+            match merged {
+                Merged::Statistics(s, save) => {
+                    parts.extend([scale(s), saved(save), shader!("parts/merged/statistics")]);
+                }
+                Merged::Moments => parts.push(shader!("parts/merged/moments")),
+            }
+            parts.push(match tracking {
+                Tracking::None => shader!("parts/running/none"),
+                Tracking::Fixed => shader!("parts/running/fixed"),
+                Tracking::Cumulative => shader!("parts/running/cumulative"),
+            });
+            parts.push(shader!("kernels/finalize"));
+        }
+        KernelKey::Count => parts.push(shader!("kernels/count")),
+        KernelKey::Apply { width, lookups, forward } => {
+            parts.extend([pack(width), real(width), place, statistics(lookups.given)]);
+            parts.extend(forward_parts(forward));
+            parts.push(shader!("kernels/apply"));
+        }
+        KernelKey::Sums { team: t, width, lookups, gradient, .. } => {
+            parts.extend([pack(width), real(width), two_sum, place, team(t), statistics(lookups.given)]);
+            parts.extend(gradient_parts(gradient));
+            parts.push(shader!("kernels/sums"));
+        }
+        KernelKey::SumsColumns { width, lookups, gradient, .. } => {
+            parts.extend([pack(width), real(width), two_sum, place, statistics(lookups.given)]);
+            parts.extend(gradient_parts(gradient));
+            parts.push(shader!("kernels/sums_columns"));
+        }
+        KernelKey::MergeSums { coefficients, gradients } => {
+            parts.extend([pack(Width::X1), real(Width::X1), two_sum]);
+            match coefficients {
+                Some((s, w)) => {
+                    parts.extend([scale(s), weight(w.is_some()), shader!("parts/coefficients/statistics")]);
+                }
+                None => parts.push(shader!("parts/coefficients/none")),
+            }
+            parts.push(match (gradients.weight, gradients.accumulate) {
+                (false, _) => shader!("parts/grad_weight/none"),
+                (true, false) => shader!("parts/grad_weight/write"),
+                (true, true) => shader!("parts/grad_weight/add"),
+            });
+            parts.push(match (gradients.bias, gradients.accumulate) {
+                (false, _) => shader!("parts/grad_bias/none"),
+                (true, false) => shader!("parts/grad_bias/write"),
+                (true, true) => shader!("parts/grad_bias/add"),
+            });
+            parts.push(shader!("kernels/merge_sums"));
+        }
+        KernelKey::ApplyBackward { width, lookups, gradient, through, grad_input, grad_residual } => {
+            parts.extend([pack(width), real(width), place, statistics(lookups.given)]);
+            parts.extend(gradient_parts(gradient));
+            match through {
+                Some(s) => parts.extend([measure(s == Scale::L1), shader!("parts/through/coefficients")]),
+                None => parts.push(shader!("parts/through/none")),
+            }
+            let summed = grad_input.is_some_and(|grad| grad.grad_sum.is_some());
+            parts.push(put_grad_input(grad_input.is_some(), summed));
+            parts.push(match grad_residual {
+                None => shader!("parts/grad_residual/none"),
+                Some(_) => shader!("parts/grad_residual/write"),
+            });
+            parts.push(shader!("kernels/apply_backward"));
+        }
+    }
+    parts
+}
+
+/// How the half-precision types that the kernel meets are stored.
+fn storage_parts(key: &KernelKey) -> Vec<Part> {
+    let storage = key.storage();
+    let uses = |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) if d == dtype));
+    let parts = [(DType::F16, shader!("parts/storage/f16")), (DType::BF16, shader!("parts/storage/bf16"))];
+    parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part).collect()
+}
+
+fn team(team: Team) -> Part {
+    match team {
         Team::Lane => shader!("parts/team/lane"),
         Team::Subgroup => shader!("parts/team/subgroup"),
         Team::Workgroup => shader!("parts/team/workgroup"),
         Team::WorkgroupSubgroups => shader!("parts/team/workgroup_subgroups"),
-    };
-    let weight = |on| if on { shader!("parts/weight/f32") } else { shader!("parts/weight/none") };
-    let bias = |on| if on { shader!("parts/bias/f32") } else { shader!("parts/bias/none") };
-    let saved = |saved| match saved {
+    }
+}
+
+fn scale(scale: Scale) -> Part {
+    match scale {
+        Scale::Variance => shader!("parts/scale/variance"),
+        Scale::MeanSquare => shader!("parts/scale/mean_square"),
+        Scale::L2 => shader!("parts/scale/l2"),
+        Scale::L1 => shader!("parts/scale/l1"),
+    }
+}
+
+fn measure(magnitudes: bool) -> Part {
+    if magnitudes { shader!("parts/measure/magnitude") } else { shader!("parts/measure/square") }
+}
+
+fn statistics(given: Given) -> Part {
+    match given {
+        Given::None => shader!("parts/statistics/none"),
+        Given::Batch => shader!("parts/statistics/batch"),
+        Given::Running => shader!("parts/statistics/running"),
+    }
+}
+
+fn x(x: X) -> Part {
+    match x {
+        X::None => shader!("parts/x/none"),
+        X::Input(_) => shader!("parts/x/input"),
+        X::Residual(..) => shader!("parts/x/residual"),
+        X::Sum(_) => shader!("parts/x/sum"),
+    }
+}
+
+fn weight(on: bool) -> Part {
+    if on { shader!("parts/weight/table") } else { shader!("parts/weight/none") }
+}
+
+fn saved(saved: Saved) -> Part {
+    match saved {
         Saved::None => shader!("parts/saved/none"),
         Saved::Rstd => shader!("parts/saved/rstd"),
         Saved::MeanRstd => shader!("parts/saved/mean_rstd"),
-    };
-    let input = shader!("parts/input/f32");
-    let output = shader!("parts/output/f32");
-    match *key {
-        KernelKey::Row { team: t, width, affine, saved: s, .. } => vec![
-            pack(width),
-            input,
-            output,
-            team(t),
-            weight(affine.weight),
-            bias(affine.bias),
-            saved(s),
-            shader!("kernels/row"),
-        ],
-        KernelKey::Moments { team: t, width, .. } => {
-            vec![pack(width), real(Width::X1), two_sum, input, team(t), shader!("kernels/moments")]
-        }
-        KernelKey::MomentsColumns { width } => {
-            vec![pack(width), real(width), two_sum, input, shader!("kernels/moments_columns")]
-        }
-        KernelKey::Finalize { saved: s, tracking, .. } => vec![
-            real(Width::X1),
-            two_sum,
-            saved(s),
-            match tracking {
-                Tracking::None => shader!("parts/running/none"),
-                Tracking::Fixed => shader!("parts/running/fixed"),
-                Tracking::Cumulative => shader!("parts/running/cumulative"),
-            },
-            shader!("kernels/finalize"),
-        ],
-        KernelKey::Apply { width, source, affine, .. } => vec![
-            pack(width),
-            real(width),
-            input,
-            output,
-            match source {
-                Source::Batch => shader!("parts/statistics/batch"),
-                Source::Running => shader!("parts/statistics/running"),
-            },
-            weight(affine.weight),
-            bias(affine.bias),
-            shader!("kernels/apply"),
-        ],
-        KernelKey::Count => vec![shader!("kernels/count")],
     }
+}
+
+fn put_grad_input(on: bool, summed: bool) -> Part {
+    match (on, summed) {
+        (false, _) => shader!("parts/grad_input/none"),
+        (true, false) => shader!("parts/grad_input/write"),
+        (true, true) => shader!("parts/grad_input/sum"),
+    }
+}
+
+fn affine_parts(affine: Affine) -> [Part; 4] {
+    [
+        weight(affine.weight.is_some()),
+        if affine.bias.is_some() { shader!("parts/bias/table") } else { shader!("parts/bias/none") },
+        if affine.after.is_some() { shader!("parts/after/residual") } else { shader!("parts/after/none") },
+        match affine.activation {
+            Activation::None => shader!("parts/activation/none"),
+            Activation::Relu => shader!("parts/activation/relu"),
+            Activation::Gelu => shader!("parts/activation/gelu"),
+            Activation::GeluTanh => shader!("parts/activation/gelu_tanh"),
+            Activation::Silu => shader!("parts/activation/silu"),
+            Activation::Sigmoid => shader!("parts/activation/sigmoid"),
+            Activation::Tanh => shader!("parts/activation/tanh"),
+        },
+    ]
+}
+
+fn forward_parts(forward: Forward) -> Vec<Part> {
+    let mut parts = vec![x(forward.x)];
+    parts.extend(affine_parts(forward.affine));
+    parts.push(if forward.sum.is_some() { shader!("parts/sum/residual_output") } else { shader!("parts/sum/none") });
+    let output = forward.output.is_some();
+    parts.push(if output { shader!("parts/result/output") } else { shader!("parts/result/in_place") });
+    parts
+}
+
+fn gradient_parts(gradient: Gradient) -> Vec<Part> {
+    let mut parts = vec![x(gradient.x)];
+    parts.extend(affine_parts(gradient.affine));
+    let plain = gradient.affine.activation == Activation::None;
+    parts.push(if plain { shader!("parts/gradient/plain") } else { shader!("parts/gradient/activated") });
+    parts
 }
 
 /// Repeats each block between `// unroll K < COUNT` and `// end`, with `x_K` as `x_0`, `x_1`, .. and `K` as `0u`, `1u`, ..
@@ -168,10 +367,11 @@ fn expand(out: &mut String, line: &str, k: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::Slot;
 
     #[test]
     fn unroll_names_registers_and_leaves_other_words_alone() {
-        let text = "a;\n  // unroll K < REGISTERS\n  let x_K = f(K, BLOCK_K, K2, x_KK) + K;\n  // end\nb;\n";
+        let text = "a;\n  // unroll K < BLOCK\n  let x_K = f(K, BLOCK_K, K2, x_KK) + K;\n  // end\nb;\n";
         assert_eq!(
             unroll(text, 2),
             "a;\n  let x_0 = f(0u, BLOCK_0, K2, x_KK) + 0u;\n  let x_1 = f(1u, BLOCK_1, K2, x_KK) + 1u;\nb;\n"
@@ -179,9 +379,11 @@ mod tests {
     }
 
     #[test]
-    fn the_key_decides_the_source() {
-        let all = KernelKey::all();
-        let sources: std::collections::HashSet<String> = all.iter().map(compose).collect();
-        assert_eq!(sources.len(), all.len(), "two keys with one source: the key is not minimal");
+    fn a_tensor_of_halves_that_is_written_one_by_one_is_atomic() {
+        let output =
+            |width| Storage { slot: Slot::Output, access: Access::Write, element: Element::Floats(DType::F16, width) };
+        assert!(declare(&output(Width::X1)).contains("array<atomic<u32>>"));
+        assert!(declare(&output(Width::X4)).contains("array<vec2<u32>>"));
+        assert!(!declare(&output(Width::X4)).contains("load_output"));
     }
 }

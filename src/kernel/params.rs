@@ -32,31 +32,118 @@ macro_rules! params {
 }
 
 params! {
-    /// `kernels/row.wgsl`
-    Row { rows: u32, packs: u32, inv_len: f32, eps: f32, groups: u32, channels: u32, channel_packs: u32, weight_offset: f32, }
+    /// `kernels/row.wgsl`, `kernels/row_backward.wgsl`
+    Row {
+        rows: u32,
+        packs: u32,
+        input_packs: u32,
+        len: f32,
+        eps: f32,
+        weight_offset: f32,
+        param_rows: u32,
+        param_quotient: u32,
+        param_remainder: u32,
+        param_run: u32,
+    }
 }
 params! {
     /// `kernels/moments.wgsl`
-    Moments { slices: u32, groups: u32, packs: u32, splits: u32, zero: u32, }
+    Moments { groups: u32, reduced: u32, kept: u32, packs: u32, input_packs: u32, splits: u32, zero: u32, }
 }
 params! {
     /// `kernels/moments_columns.wgsl`
-    MomentsColumns { rows: u32, columns: u32, splits: u32, zero: u32, }
+    MomentsColumns { outer: u32, rows: u32, columns: u32, splits: u32, zero: u32, }
 }
 params! {
     /// `kernels/finalize.wgsl`
     Finalize {
+        outer: u32,
         groups: u32,
+        members: u32,
         splits: u32,
         stats_stride: u32,
         eps: f32,
         old_weight: f32,
         new_weight: f32,
-        var_scale: f32,
+        correction: f32,
         zero: u32,
     }
 }
 params! {
-    /// `kernels/apply.wgsl`
-    Apply { rows: u32, packs: u32, groups: u32, rows_per_stat: u32, stats_stride: u32, eps: f32, weight_offset: f32, zero: u32, }
+    /// `kernels/apply.wgsl`, `kernels/apply_backward.wgsl`
+    Apply {
+        rows: u32,
+        packs: u32,
+        input_packs: u32,
+        eps: f32,
+        weight_offset: f32,
+        stats_stride: u32,
+        stat_rows: u32,
+        stat_quotient: u32,
+        stat_remainder: u32,
+        stat_run: u32,
+        param_rows: u32,
+        param_quotient: u32,
+        param_remainder: u32,
+        param_run: u32,
+        zero: u32,
+    }
+}
+params! {
+    /// `kernels/sums.wgsl`
+    Sums {
+        groups: u32,
+        reduced: u32,
+        kept: u32,
+        packs: u32,
+        input_packs: u32,
+        splits: u32,
+        eps: f32,
+        weight_offset: f32,
+        stats_stride: u32,
+        stat_rows: u32,
+        stat_quotient: u32,
+        stat_remainder: u32,
+        stat_run: u32,
+        param_rows: u32,
+        param_quotient: u32,
+        param_remainder: u32,
+        param_run: u32,
+        zero: u32,
+    }
+}
+params! {
+    /// `kernels/sums_columns.wgsl`
+    SumsColumns {
+        outer: u32,
+        rows: u32,
+        columns: u32,
+        input_packs: u32,
+        splits: u32,
+        eps: f32,
+        weight_offset: f32,
+        stats_stride: u32,
+        stat_rows: u32,
+        stat_quotient: u32,
+        stat_remainder: u32,
+        stat_run: u32,
+        param_rows: u32,
+        param_quotient: u32,
+        param_remainder: u32,
+        param_run: u32,
+        zero: u32,
+    }
+}
+params! {
+    /// `kernels/merge_sums.wgsl`
+    MergeSums {
+        groups: u32,
+        members: u32,
+        splits: u32,
+        stats_stride: u32,
+        count: f32,
+        eps: f32,
+        weight_offset: f32,
+        zero: u32,
+    }
 }

@@ -1,47 +1,64 @@
-use super::{Norm, check_eps, check_zero_centered, sealed};
+use super::{
+    Channels, Layout, Options,
+    definition::{Definition, Source},
+    options::setters,
+    sealed::Geometric,
+};
 use crate::{
     error::{Error, Result},
-    kernel::key::{Affine, Saved},
-    lower::{Caps, Lowered, Params, Problem, Running, Statistics, Strategy},
-    reference,
-    tensor::{Access, Outputs, Slot, TensorSpec, Tensors, element_count, show},
+    kernel::key::Scale,
 };
 
 /// Batch normalization of `[N, C]`, `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`.
 ///
 /// ```text
-/// output = (input - mean) / sqrt(var + eps) * weight + bias
+/// output = f((input - mean) / sqrt(var + eps) * weight + bias + residual)
 /// ```
 ///
 /// Inference takes mean and var of each channel from the running statistics. Training takes the mean and the biased
 /// variance of the batch, over all axes but the channels, and may update the running statistics, on the GPU.
 ///
 /// # Shapes
-/// `shape` is the input's and the output's. An empty batch (N = 0) is a no-op: nothing is read or written.
+/// `shape` is the input's and the output's; the channels are the second axis or, with [`layout`](Self::layout), the last. An
+/// empty batch (N = 0) is a no-op: nothing is read or written.
 ///
 /// # Tensors
 /// | slot | shape | inference | training |
 /// |---|---|---|---|
 /// | `input` | `shape` | read | read |
-/// | `weight` | `[C]` | read, if [`weight`](Self::weight) | the same |
-/// | `bias` | `[C]` | read, if [`bias`](Self::bias) | the same |
+/// | `weight` | `[C]` | read, if [`weight`](Self::weight); true by default | the same |
+/// | `bias` | `[C]` | read, if [`bias`](Self::bias); true by default | the same |
+/// | `residual` | `shape` | read and added before the activation, if [`residual`](Self::residual) | the same |
 /// | `output` | `shape` | written | written |
 /// | `mean`, `rstd` | `[C]` | | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `running_mean`, `running_var` | `[C]` | read | updated, if there are [`running_stats`](Self::running_stats) |
 /// | `num_batches_tracked` | `[1]`, u32 | | incremented, for a cumulative average |
+/// | `moments` | `[parts, C, 4]` | | read, with [`merge`](Self::merge) |
+///
+/// `eps` is 1e-5 by default; f is the [`activation`](Self::activation), nothing by default.
 ///
 /// # Running statistics
 /// See [`RunningStats`]. Without them training uses the statistics of the batch and tracks nothing.
 ///
+/// # A batch on several devices
+/// Each device takes the [`BatchMoments`](crate::BatchMoments) of its part. They are exchanged as the caller likes, and with
+/// [`merge`](Self::merge) each device normalizes its part with the statistics of the whole.
+///
 /// # Types
-/// f32 storage, f32 arithmetic: corrected two-pass on shifted data, merged by Chan's formula, see `docs/numerics.md`.
+/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); statistics are f32, and so is all
+/// arithmetic: corrected two-pass on shifted data, merged by Chan's formula, see `docs/numerics.md`.
 ///
 /// # In place
-/// No: input and output are different buffers.
+/// With [`in_place`](Self::in_place) the result is written over `input`. Otherwise input and output are different buffers.
+///
+/// # Backward
+/// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`]: a rank other than 2 to 5; an empty axis after N; `eps` negative or not finite; a momentum
-///   that is not finite; `running_stats` or `save_stats` in inference; training with one value per channel, whose variance says nothing.
+///   that is not finite; `running_stats`, `save_stats` or `merge` in inference; training with one value per channel, whose variance says
+///   nothing; an option without what it needs.
+/// - [`Error::Unsupported`]: the backward pass of merged statistics.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -50,34 +67,29 @@ use crate::{
 ///
 /// let op = BatchNorm::training(&[2, 1]).weight(false).bias(false).running_stats(RunningStats::PYTORCH);
 /// let truth = op.reference(&Tensors::new(&[1., 3.]).running(&[0.], &[1.]))?;
-/// assert!((truth.output[0] + 1.).abs() < 1e-5);
-/// let running_mean = truth.running_mean.ok_or("tracked")?;
-/// assert!((running_mean[0] - 0.2).abs() < 1e-6); // 0.9 * 0 + 0.1 * 2
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// assert!((truth.output()[0] + 1.).abs() < 1e-5);
+/// assert!((truth.running_mean()[0] - 0.2).abs() < 1e-6); // 0.9 * 0 + 0.1 * 2
+/// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
 /// # Source
 /// Ioffe, Szegedy, Batch Normalization, 2015 (arXiv 1502.03167). PyTorch: `torch.nn.BatchNorm1d`, `2d`, `3d`,
-/// `native_batch_norm`. ONNX: `BatchNormalization` (15).
+/// `native_batch_norm`, `batch_norm_gather_stats_with_counts`. ONNX: `BatchNormalization` (15).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BatchNorm {
-    /// The input's shape, channels second.
+    /// The input's shape.
     pub shape: Vec<usize>,
-    /// Added to the variance, inside the root. Any finite value that is not negative; 1e-5 by default.
-    pub eps: f32,
-    /// Whether there is a weight; true by default.
-    pub weight: bool,
-    /// Whether the gain is `1 + weight`, as some models store it; false by default.
-    pub zero_centered: bool,
-    /// Whether there is a bias; true by default.
-    pub bias: bool,
     /// Statistics of the batch, and not the running ones.
     pub training: bool,
-    /// How training updates the running statistics; `None`, the default, tracks nothing.
+    /// How training updates the running statistics.
     pub running_stats: Option<RunningStats>,
-    /// Whether training writes mean and rstd, for a backward pass; false by default.
-    pub save_stats: bool,
+    /// Of how many parts of the batch the moments are given.
+    pub parts: Option<usize>,
+    /// Where the channels are.
+    pub layout: Layout,
+    /// What all ops share.
+    pub options: Options,
 }
 
 /// How training updates the running statistics. The momentum means different things in different frameworks, and so does
@@ -129,11 +141,23 @@ impl RunningStats {
         }
     }
 
-    /// What the biased variance of `count` values is multiplied by to get the one that is kept.
-    pub(crate) fn var_scale(self, count: f64) -> f64 {
+    /// What is subtracted from the count that the sum of squared deviations is divided by, to get the variance that is kept.
+    pub(crate) fn correction(self) -> f32 {
         match self {
-            Self::PyTorch { .. } => count / (count - 1.0),
-            Self::Onnx { .. } | Self::Keras { .. } => 1.0,
+            Self::PyTorch { .. } => 1.0,
+            Self::Onnx { .. } | Self::Keras { .. } => 0.0,
+        }
+    }
+
+    /// Checks the momentum.
+    pub(super) fn validate(convention: Option<Self>) -> Result<()> {
+        match convention.and_then(Self::momentum) {
+            Some(momentum) if !momentum.is_finite() => Err(Error::InvalidArgument {
+                argument: "momentum",
+                value: momentum.to_string(),
+                expected: "a finite number".into(),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -151,13 +175,11 @@ impl BatchNorm {
     pub fn inference(shape: &[usize]) -> Self {
         Self {
             shape: shape.to_vec(),
-            eps: 1e-5,
-            weight: true,
-            zero_centered: false,
-            bias: true,
             training: false,
             running_stats: None,
-            save_stats: false,
+            parts: None,
+            layout: Layout::ChannelsFirst,
+            options: Options::new(1e-5, true, true),
         }
     }
 
@@ -167,164 +189,95 @@ impl BatchNorm {
         Self { training: true, ..Self::inference(shape) }
     }
 
-    /// Sets [`eps`](Self::eps).
-    #[must_use]
-    pub fn eps(mut self, eps: f32) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// Sets whether there is a weight.
-    #[must_use]
-    pub fn weight(mut self, weight: bool) -> Self {
-        self.weight = weight;
-        self
-    }
-
-    /// Sets whether the gain is `1 + weight`.
-    #[must_use]
-    pub fn zero_centered(mut self, zero_centered: bool) -> Self {
-        self.zero_centered = zero_centered;
-        self
-    }
-
-    /// Sets whether there is a bias.
-    #[must_use]
-    pub fn bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
-    }
-
-    /// Sets how training updates the running statistics.
+    /// Sets how training updates the running statistics; by default it tracks nothing.
     #[must_use]
     pub fn running_stats(mut self, convention: RunningStats) -> Self {
         self.running_stats = Some(convention);
         self
     }
 
-    /// Sets whether training writes mean and rstd.
+    /// Takes the statistics of the batch not from the input but from the moments of this many parts of the batch.
     #[must_use]
-    pub fn save_stats(mut self, save_stats: bool) -> Self {
-        self.save_stats = save_stats;
+    pub fn merge(mut self, parts: usize) -> Self {
+        self.parts = Some(parts);
         self
     }
 
-    pub(crate) fn channels(&self) -> usize {
-        self.shape[1]
-    }
-
-    /// Elements of a channel in one sample.
-    pub(crate) fn spatial(&self) -> usize {
-        self.shape[2..].iter().product()
-    }
-
-    /// Values per channel.
-    pub(crate) fn count(&self) -> f64 {
-        self.shape[0] as f64 * self.spatial() as f64
-    }
-
-    fn validate(&self) -> Result<()> {
-        check_eps(self.eps)?;
-        check_zero_centered(self.zero_centered, self.weight)?;
-        let argument = |argument, value: String, expected: &str| {
-            Err(Error::InvalidArgument { argument, value, expected: expected.into() })
-        };
-        let shape = |expected| argument("shape", show(&self.shape), expected);
-        if !(2..=5).contains(&self.shape.len()) {
-            return shape("[N, C], [N, C, L], [N, C, H, W] or [N, C, D, H, W]");
-        }
-        if self.shape[1..].contains(&0) {
-            return shape("no empty axis but the batch");
-        }
-        element_count(&self.shape)?;
-        if !self.training {
-            if let Some(convention) = self.running_stats {
-                return argument("running_stats", format!("{convention:?}"), "None: inference updates nothing");
-            }
-            if self.save_stats {
-                return argument("save_stats", "true".into(), "false: inference has no batch statistics");
-            }
-        }
-        if self.training && self.shape[0] == 1 && self.spatial() == 1 {
-            return shape("more than one value per channel in training");
-        }
-        match self.running_stats.and_then(RunningStats::momentum) {
-            Some(momentum) if !momentum.is_finite() => argument("momentum", momentum.to_string(), "a finite number"),
-            _ => Ok(()),
-        }
+    pub(super) fn channels(&self) -> Result<Channels> {
+        let expected = "[N, C], [N, C, L], [N, C, H, W] or [N, C, D, H, W]";
+        Channels::new(&self.shape, self.layout, 2..=5, expected)
     }
 }
 
-impl Norm for BatchNorm {
+setters!(BatchNorm:
+    eps weight zero_centered bias save_stats residual_after activation in_place dtype param_dtype layout);
+
+impl Geometric for BatchNorm {
     fn name(&self) -> &'static str {
         if self.training { "batch_norm_training" } else { "batch_norm_inference" }
+    }
+
+    fn backward_name(&self) -> &'static str {
+        if self.training { "batch_norm_training_backward" } else { "batch_norm_inference_backward" }
     }
 
     fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    fn tensors(&self) -> Result<Vec<TensorSpec>> {
-        self.validate()?;
-        let channels = [self.channels()];
-        let mut tensors = vec![TensorSpec::new(Slot::Input, &self.shape, Access::Read)];
-        let mut add = |slot, access| tensors.push(TensorSpec::new(slot, &channels, access));
-        if self.weight {
-            add(Slot::Weight, Access::Read);
-        }
-        if self.bias {
-            add(Slot::Bias, Access::Read);
-        }
-        if self.save_stats {
-            add(Slot::Mean, Access::Write);
-            add(Slot::Rstd, Access::Write);
-        }
-        if self.running_stats.is_some() || !self.training {
-            let access = if self.training { Access::ReadWrite } else { Access::Read };
-            add(Slot::RunningMean, access);
-            add(Slot::RunningVar, access);
-        }
-        if self.running_stats == Some(RunningStats::CUMULATIVE) {
-            tensors.push(TensorSpec::new(Slot::NumBatchesTracked, &[1], Access::ReadWrite));
-        }
-        tensors.push(TensorSpec::new(Slot::Output, &self.shape, Access::Write));
-        Ok(tensors)
+    fn options(&self) -> &Options {
+        &self.options
     }
 
-    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
-        tensors.check(&self.tensors()?)?;
-        Ok(reference::batch_norm(self, tensors))
+    fn residual_after(&self) -> bool {
+        true
     }
-}
 
-impl sealed::Op for BatchNorm {
-    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        let tensors = self.tensors()?;
-        if self.shape[0] == 0 {
-            return Ok(Lowered::nothing(tensors));
-        }
-        let running = self.running_stats.map_or(Running::None, |convention| {
-            let var_scale = convention.var_scale(self.count()) as f32;
-            convention.weights().map_or(Running::Cumulative { var_scale }, |(old, new)| Running::Fixed {
-                old_weight: old as f32,
-                new_weight: new as f32,
-                var_scale,
-            })
-        });
-        let saved = if self.save_stats { Saved::MeanRstd } else { Saved::None };
-        let statistics = if self.training { Statistics::Taken { saved, running } } else { Statistics::Given };
-        let (groups, len) = (element_count(&self.shape[1..2])?, element_count(&self.shape[2..])?);
-        let problem = Problem {
-            slices: element_count(&self.shape[..1])?,
-            groups,
-            len,
-            eps: self.eps,
-            centered: true,
-            affine: Affine { weight: self.weight, bias: self.bias },
-            zero_centered: self.zero_centered,
-            params: Params::Channels { tables: groups, channels: 1, spatial: len },
-            statistics,
+    fn definition(&self) -> Result<Definition> {
+        self.options.validate()?;
+        let channels = self.channels()?;
+        let refuse = |argument, value: String, expected: &str| {
+            Err(Error::InvalidArgument { argument, value, expected: expected.into() })
         };
-        Lowered::new(&problem, tensors, caps, strategy)
+        if !self.training {
+            if let Some(convention) = self.running_stats {
+                return refuse("running_stats", format!("{convention:?}"), "None: inference updates nothing");
+            }
+            if self.options.save_stats {
+                return refuse("save_stats", "true".into(), "false: inference has no batch statistics");
+            }
+            if let Some(parts) = self.parts {
+                return refuse("merge", parts.to_string(), "no parts: inference has no batch statistics");
+            }
+        }
+        if self.parts == Some(0) {
+            return refuse("merge", "0".into(), "one part or more");
+        }
+        if self.training && self.parts.is_none() && channels.samples == 1 && channels.spatial == 1 {
+            let shape = crate::tensor::show(&self.shape);
+            return refuse("shape", shape, "more than one value per channel in training");
+        }
+        RunningStats::validate(self.running_stats)?;
+        let fold = channels.params(false);
+        Ok(Definition {
+            shape: self.shape.clone(),
+            stats_shape: vec![channels.channels],
+            params_shape: vec![channels.channels],
+            stats: fold,
+            params: fold,
+            scale: Scale::Variance,
+            source: if self.training {
+                Source::Batch { parts: self.parts, tracked: self.running_stats }
+            } else {
+                Source::Running
+            },
+            residual_after: true,
+            row_stride: None,
+        })
+    }
+
+    fn place(&self, index: &[usize]) -> (usize, usize) {
+        let (_, channel) = Channels::of(&self.shape, self.layout).place(index);
+        (channel, channel)
     }
 }

@@ -1,10 +1,12 @@
-use super::{Norm, check_eps, check_zero_centered, sealed};
+use super::{
+    Channels, Layout, Options,
+    definition::{Definition, Source},
+    options::setters,
+    sealed::Geometric,
+};
 use crate::{
     error::{Error, Result},
-    kernel::key::{Affine, Saved},
-    lower::{Caps, Lowered, Params, Problem, Running, Statistics, Strategy},
-    reference,
-    tensor::{Access, Outputs, Slot, TensorSpec, Tensors, element_count, show},
+    kernel::key::Scale,
 };
 
 /// Group normalization of `[N, C]` or `[N, C, ..]`: each sample's channels, in groups of neighbours.
@@ -17,26 +19,35 @@ use crate::{
 /// layer norm over all but the batch, with a weight for each channel; `C` groups are [`InstanceNorm`](crate::InstanceNorm).
 ///
 /// # Shapes
-/// `shape` is the input's and the output's, of two axes or more. An empty batch (N = 0) is a no-op: nothing is read or written.
+/// `shape` is the input's and the output's, of two axes or more; the channels are the second or, with
+/// [`layout`](Self::layout), the last. An empty batch (N = 0) is a no-op: nothing is read or written.
 ///
 /// # Tensors
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
-/// | `weight` | `[C]` | read, if [`weight`](Self::weight) |
-/// | `bias` | `[C]` | read, if [`bias`](Self::bias) |
+/// | `weight` | `[C]`; `[N, C]` with [`per_sample`](Self::per_sample) | read, if [`weight`](Self::weight); true by default |
+/// | `bias` | as `weight` | read, if [`bias`](Self::bias); true by default |
+/// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
+/// | `residual_output` | `shape` | the sum, written, if [`residual_output`](Self::residual_output) |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | `[N, groups]` | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 ///
+/// `eps` is 1e-5 by default.
+///
 /// # Types
-/// f32 storage, f32 arithmetic: corrected two-pass on shifted data, see `docs/numerics.md`.
+/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); statistics are f32, and so is all
+/// arithmetic: corrected two-pass on shifted data, see `docs/numerics.md`.
 ///
 /// # In place
-/// No: input and output are different buffers.
+/// With [`in_place`](Self::in_place) the result is written over `input`. Otherwise input and output are different buffers.
+///
+/// # Backward
+/// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `groups` is zero or does not divide the channels; `eps`
-///   is negative or not finite.
+///   is negative or not finite; an option without what it needs.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -46,7 +57,7 @@ use crate::{
 /// // One sample of 4 channels in 2 groups: 1, 3 and 10, 30.
 /// let op = GroupNorm::new(&[1, 4], 2).weight(false).bias(false);
 /// let truth = op.reference(&Tensors::new(&[1., 3., 10., 30.]))?;
-/// assert!((truth.output[0] + 1.).abs() < 1e-4 && (truth.output[3] - 1.).abs() < 1e-4);
+/// assert!((truth.output()[0] + 1.).abs() < 1e-4 && (truth.output()[3] - 1.).abs() < 1e-4);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
@@ -56,159 +67,79 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GroupNorm {
-    /// The input's shape, channels second.
+    /// The input's shape.
     pub shape: Vec<usize>,
     /// Into how many groups the channels are divided.
     pub groups: usize,
-    /// Added to the variance, inside the root. Any finite value that is not negative; 1e-5 by default.
-    pub eps: f32,
-    /// Whether there is a weight; true by default.
-    pub weight: bool,
-    /// Whether the gain is `1 + weight`, as some models store it; false by default.
-    pub zero_centered: bool,
-    /// Whether there is a bias; true by default.
-    pub bias: bool,
-    /// Whether mean and rstd are written; false by default.
-    pub save_stats: bool,
+    /// Where the channels are.
+    pub layout: Layout,
+    /// What all ops share.
+    pub options: Options,
 }
 
 impl GroupNorm {
     /// Group norm of a tensor of this shape in this many groups.
     #[must_use]
     pub fn new(shape: &[usize], groups: usize) -> Self {
-        Self {
-            shape: shape.to_vec(),
-            groups,
-            eps: 1e-5,
-            weight: true,
-            zero_centered: false,
-            bias: true,
-            save_stats: false,
-        }
-    }
-
-    /// Sets [`eps`](Self::eps).
-    #[must_use]
-    pub fn eps(mut self, eps: f32) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// Sets whether there is a weight.
-    #[must_use]
-    pub fn weight(mut self, weight: bool) -> Self {
-        self.weight = weight;
-        self
-    }
-
-    /// Sets whether the gain is `1 + weight`.
-    #[must_use]
-    pub fn zero_centered(mut self, zero_centered: bool) -> Self {
-        self.zero_centered = zero_centered;
-        self
-    }
-
-    /// Sets whether there is a bias.
-    #[must_use]
-    pub fn bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
-    }
-
-    /// Sets whether mean and rstd are written.
-    #[must_use]
-    pub fn save_stats(mut self, save_stats: bool) -> Self {
-        self.save_stats = save_stats;
-        self
-    }
-
-    pub(crate) fn channels_per_group(&self) -> usize {
-        self.shape[1] / self.groups
-    }
-
-    /// Elements of a channel in one sample.
-    pub(crate) fn spatial(&self) -> usize {
-        self.shape[2..].iter().product()
-    }
-
-    fn validate(&self) -> Result<()> {
-        check_eps(self.eps)?;
-        check_zero_centered(self.zero_centered, self.weight)?;
-        let argument =
-            |argument, value: String, expected: String| Err(Error::InvalidArgument { argument, value, expected });
-        if self.shape.len() < 2 {
-            return argument("shape", show(&self.shape), "[N, C] or [N, C, ..]".into());
-        }
-        if self.shape[1..].contains(&0) {
-            return argument("shape", show(&self.shape), "no empty axis but the batch".into());
-        }
-        if self.groups == 0 || !self.shape[1].is_multiple_of(self.groups) {
-            return argument("groups", self.groups.to_string(), format!("a divisor of the {} channels", self.shape[1]));
-        }
-        element_count(&self.shape).map(|_| ())
+        let (shape, layout) = (shape.to_vec(), Layout::ChannelsFirst);
+        Self { shape, groups, layout, options: Options::new(1e-5, true, true) }
     }
 }
 
-impl Norm for GroupNorm {
+setters!(GroupNorm:
+    eps weight zero_centered bias per_sample save_stats residual activation in_place dtype param_dtype layout);
+
+impl Geometric for GroupNorm {
     fn name(&self) -> &'static str {
         "group_norm"
+    }
+
+    fn backward_name(&self) -> &'static str {
+        "group_norm_backward"
     }
 
     fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    fn tensors(&self) -> Result<Vec<TensorSpec>> {
-        self.validate()?;
-        let channels = &self.shape[1..2];
-        let mut tensors = vec![TensorSpec::new(Slot::Input, &self.shape, Access::Read)];
-        if self.weight {
-            tensors.push(TensorSpec::new(Slot::Weight, channels, Access::Read));
-        }
-        if self.bias {
-            tensors.push(TensorSpec::new(Slot::Bias, channels, Access::Read));
-        }
-        tensors.push(TensorSpec::new(Slot::Output, &self.shape, Access::Write));
-        if self.save_stats {
-            let statistics = [self.shape[0], self.groups];
-            tensors.push(TensorSpec::new(Slot::Mean, &statistics, Access::Write));
-            tensors.push(TensorSpec::new(Slot::Rstd, &statistics, Access::Write));
-        }
-        Ok(tensors)
+    fn options(&self) -> &Options {
+        &self.options
     }
 
-    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
-        tensors.check(&self.tensors()?)?;
-        Ok(reference::group_norm(self, tensors))
-    }
-}
-
-impl sealed::Op for GroupNorm {
-    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        let tensors = self.tensors()?;
-        if self.shape[0] == 0 {
-            return Ok(Lowered::nothing(tensors));
+    fn definition(&self) -> Result<Definition> {
+        self.options.validate()?;
+        let all = Channels::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
+        let Channels { samples, channels, spatial, .. } = all;
+        if self.groups == 0 || !channels.is_multiple_of(self.groups) {
+            return Err(Error::InvalidArgument {
+                argument: "groups",
+                value: self.groups.to_string(),
+                expected: format!("a divisor of the {channels} channels"),
+            });
         }
-        let (tables, channels) = (element_count(&[self.groups])?, element_count(&[self.channels_per_group()])?);
-        let spatial = element_count(&self.shape[2..])?;
-        let problem = Problem {
-            slices: 1,
-            groups: element_count(&[self.shape[0], self.groups])?,
-            len: channels * spatial,
-            eps: self.eps,
-            centered: true,
-            affine: Affine { weight: self.weight, bias: self.bias },
-            zero_centered: self.zero_centered,
-            params: if spatial == 1 {
-                Params::Positions { tables }
-            } else {
-                Params::Channels { tables, channels, spatial }
+        let of_group = channels / self.groups;
+        let per_sample = self.options.per_sample;
+        Ok(Definition {
+            shape: self.shape.clone(),
+            stats_shape: vec![samples, self.groups],
+            params_shape: all.params_shape(per_sample),
+            stats: match self.layout {
+                Layout::ChannelsLast if spatial > 1 => [samples, spatial, self.groups, of_group],
+                _ => [1, 1, samples * self.groups, of_group * spatial],
             },
-            statistics: Statistics::Taken {
-                saved: if self.save_stats { Saved::MeanRstd } else { Saved::None },
-                running: Running::None,
-            },
-        };
-        Lowered::new(&problem, tensors, caps, strategy)
+            params: all.params(per_sample),
+            scale: Scale::Variance,
+            source: Source::Batch { parts: None, tracked: None },
+            residual_after: false,
+            row_stride: None,
+        })
+    }
+
+    fn place(&self, index: &[usize]) -> (usize, usize) {
+        let all = Channels::of(&self.shape, self.layout);
+        let (sample, channel) = all.place(index);
+        let group = channel / (all.channels / self.groups);
+        let weight = if self.options.per_sample { sample * all.channels + channel } else { channel };
+        (sample * self.groups + group, weight)
     }
 }

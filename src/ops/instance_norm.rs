@@ -1,8 +1,12 @@
-use super::{GroupNorm, Norm, sealed};
+use super::{
+    Channels, Layout, Options, RunningStats,
+    definition::{Definition, Source},
+    options::setters,
+    sealed::Geometric,
+};
 use crate::{
     error::{Error, Result},
-    lower::{Caps, Lowered, Strategy},
-    tensor::{Outputs, TensorSpec, Tensors, show},
+    kernel::key::Scale,
 };
 
 /// Instance normalization of `[N, C, L]`, `[N, C, H, W]`, ..: each channel of each sample on its own.
@@ -11,31 +15,42 @@ use crate::{
 /// output = (input - mean) / sqrt(var + eps) * weight + bias
 /// ```
 ///
-/// with the mean and the biased variance of each channel of a sample, over its spatial axes. It is [`GroupNorm`] with a group for each
-/// channel. With running statistics, at inference, it is [`BatchNorm::inference`](crate::BatchNorm::inference); updating
-/// them in training is not supported.
+/// with the mean and the biased variance of each channel of a sample, over its spatial axes. It may keep running statistics; at
+/// inference with them it is [`BatchNorm::inference`](crate::BatchNorm::inference).
 ///
 /// # Shapes
-/// `shape` is the input's and the output's, of three axes or more. An empty batch (N = 0) is a no-op: nothing is read or written.
+/// `shape` is the input's and the output's, of three axes or more; the channels are the second or, with
+/// [`layout`](Self::layout), the last. An empty batch (N = 0) is a no-op: nothing is read or written.
 ///
 /// # Tensors
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
-/// | `weight` | `[C]` | read, if [`weight`](Self::weight) |
-/// | `bias` | `[C]` | read, if [`bias`](Self::bias) |
+/// | `weight` | `[C]`; `[N, C]` with [`per_sample`](Self::per_sample) | read, if [`weight`](Self::weight); false by default |
+/// | `bias` | as `weight` | read, if [`bias`](Self::bias); false by default |
+/// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
+/// | `residual_output` | `shape` | the sum, written, if [`residual_output`](Self::residual_output) |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | `[N, C]` | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
+/// | `running_mean`, `running_var` | `[C]` | updated, if there are [`running_stats`](Self::running_stats) |
+/// | `num_batches_tracked` | `[1]`, u32 | incremented, for a cumulative average |
+///
+/// `eps` is 1e-5 by default. Running statistics get the average of the statistics of all samples, the variance of each unbiased where the
+/// convention is, see [`RunningStats`]; none are kept by default.
 ///
 /// # Types
-/// f32 storage, f32 arithmetic: corrected two-pass on shifted data, see `docs/numerics.md`.
+/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); statistics are f32, and so is all
+/// arithmetic: corrected two-pass on shifted data, see `docs/numerics.md`.
 ///
 /// # In place
-/// No: input and output are different buffers.
+/// With [`in_place`](Self::in_place) the result is written over `input`. Otherwise input and output are different buffers.
+///
+/// # Backward
+/// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`]: fewer than three axes; an empty axis after N; one spatial element, whose variance says nothing;
-///   `eps` is negative or not finite.
+///   `eps` is negative or not finite; a momentum that is not finite; an option without what it needs.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -43,7 +58,7 @@ use crate::{
 /// use wgpu_norm::{InstanceNorm, Norm, Tensors};
 ///
 /// let truth = InstanceNorm::new(&[1, 2, 2]).reference(&Tensors::new(&[1., 3., 10., 30.]))?;
-/// assert!((truth.output[0] + 1.).abs() < 1e-4 && (truth.output[3] - 1.).abs() < 1e-4);
+/// assert!((truth.output()[0] + 1.).abs() < 1e-4 && (truth.output()[3] - 1.).abs() < 1e-4);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
@@ -53,109 +68,84 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct InstanceNorm {
-    /// The input's shape, channels second.
+    /// The input's shape.
     pub shape: Vec<usize>,
-    /// Added to the variance, inside the root. Any finite value that is not negative; 1e-5 by default.
-    pub eps: f32,
-    /// Whether there is a weight; false by default, as in PyTorch.
-    pub weight: bool,
-    /// Whether the gain is `1 + weight`, as some models store it; false by default.
-    pub zero_centered: bool,
-    /// Whether there is a bias; false by default, as in PyTorch.
-    pub bias: bool,
-    /// Whether mean and rstd are written; false by default.
-    pub save_stats: bool,
+    /// How running statistics are updated.
+    pub running_stats: Option<RunningStats>,
+    /// Where the channels are.
+    pub layout: Layout,
+    /// What all ops share.
+    pub options: Options,
 }
 
 impl InstanceNorm {
     /// Instance norm of a tensor of this shape.
     #[must_use]
     pub fn new(shape: &[usize]) -> Self {
-        Self { shape: shape.to_vec(), eps: 1e-5, weight: false, zero_centered: false, bias: false, save_stats: false }
+        let (shape, layout) = (shape.to_vec(), Layout::ChannelsFirst);
+        Self { shape, running_stats: None, layout, options: Options::new(1e-5, false, false) }
     }
 
-    /// Sets [`eps`](Self::eps).
+    /// Sets how running statistics are updated.
     #[must_use]
-    pub fn eps(mut self, eps: f32) -> Self {
-        self.eps = eps;
+    pub fn running_stats(mut self, convention: RunningStats) -> Self {
+        self.running_stats = Some(convention);
         self
-    }
-
-    /// Sets whether there is a weight.
-    #[must_use]
-    pub fn weight(mut self, weight: bool) -> Self {
-        self.weight = weight;
-        self
-    }
-
-    /// Sets whether the gain is `1 + weight`.
-    #[must_use]
-    pub fn zero_centered(mut self, zero_centered: bool) -> Self {
-        self.zero_centered = zero_centered;
-        self
-    }
-
-    /// Sets whether there is a bias.
-    #[must_use]
-    pub fn bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
-    }
-
-    /// Sets whether mean and rstd are written.
-    #[must_use]
-    pub fn save_stats(mut self, save_stats: bool) -> Self {
-        self.save_stats = save_stats;
-        self
-    }
-
-    /// The same as group norm: a group for each channel.
-    fn as_group_norm(&self) -> Result<GroupNorm> {
-        let shape = |expected: &str| Error::InvalidArgument {
-            argument: "shape",
-            value: show(&self.shape),
-            expected: expected.into(),
-        };
-        let [_, channels, spatial @ ..] = self.shape.as_slice() else {
-            return Err(shape("[N, C, L], [N, C, H, W] or more spatial axes"));
-        };
-        if spatial.is_empty() {
-            return Err(shape("[N, C, L], [N, C, H, W] or more spatial axes"));
-        }
-        if spatial.iter().all(|&n| n == 1) {
-            return Err(shape("more than one spatial element"));
-        }
-        // Without channels, group norm says that an axis is empty.
-        let op = GroupNorm::new(&self.shape, (*channels).max(1));
-        Ok(op
-            .eps(self.eps)
-            .weight(self.weight)
-            .zero_centered(self.zero_centered)
-            .bias(self.bias)
-            .save_stats(self.save_stats))
     }
 }
 
-impl Norm for InstanceNorm {
+setters!(InstanceNorm:
+    eps weight zero_centered bias per_sample save_stats residual activation in_place dtype param_dtype layout);
+
+impl Geometric for InstanceNorm {
     fn name(&self) -> &'static str {
         "instance_norm"
+    }
+
+    fn backward_name(&self) -> &'static str {
+        "instance_norm_backward"
     }
 
     fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    fn tensors(&self) -> Result<Vec<TensorSpec>> {
-        self.as_group_norm()?.tensors()
+    fn options(&self) -> &Options {
+        &self.options
     }
 
-    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
-        self.as_group_norm()?.reference(tensors)
+    fn definition(&self) -> Result<Definition> {
+        self.options.validate()?;
+        let expected = "[N, C, L], [N, C, H, W], .. with more than one spatial element";
+        let all = Channels::new(&self.shape, self.layout, 3..=usize::MAX, expected)?;
+        let Channels { samples, channels, spatial, .. } = all;
+        if spatial == 1 {
+            let value = crate::tensor::show(&self.shape);
+            return Err(Error::InvalidArgument { argument: "shape", value, expected: expected.into() });
+        }
+        RunningStats::validate(self.running_stats)?;
+        let per_sample = self.options.per_sample;
+        Ok(Definition {
+            shape: self.shape.clone(),
+            stats_shape: vec![samples, channels],
+            params_shape: all.params_shape(per_sample),
+            // Running statistics average over the samples.
+            stats: match (self.layout, self.running_stats) {
+                (Layout::ChannelsFirst, None) => [1, 1, samples * channels, spatial],
+                _ => all.params(true),
+            },
+            params: all.params(per_sample),
+            scale: Scale::Variance,
+            source: Source::Batch { parts: None, tracked: self.running_stats },
+            residual_after: false,
+            row_stride: None,
+        })
     }
-}
 
-impl sealed::Op for InstanceNorm {
-    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        self.as_group_norm()?.lower(caps, strategy)
+    fn place(&self, index: &[usize]) -> (usize, usize) {
+        let channels = Channels::of(&self.shape, self.layout);
+        let (sample, channel) = channels.place(index);
+        let instance = sample * channels.channels + channel;
+        (instance, if self.options.per_sample { instance } else { channel })
     }
 }

@@ -1,44 +1,333 @@
-//! Each op in f64 on the CPU, written to be read: what the GPU's results are compared with.
+//! Each op in f64 on the CPU, forward and backward, written to be read: what the GPU's results are compared with.
 //!
-//! Call it through [`Norm::reference`](crate::Norm::reference).
+//! Call it through [`Norm::reference`](crate::Norm::reference). An op says which statistic and which weight each element has
+//! (`place`, in its file); the rest is the same for all of them.
 
-use crate::tensor::Tensors;
+mod activation;
 
-mod batch_norm;
-mod group_norm;
-mod layer_norm;
-mod rms_norm;
+use crate::{
+    kernel::key::Scale,
+    ops::{
+        Activation, BatchNorm, Gradients, Options, RunningStats,
+        definition::{Definition, Source},
+        sealed::Geometric,
+    },
+    tensor::{DType, Outputs, Slot, Tensors},
+};
 
-pub(crate) use batch_norm::batch_norm;
-pub(crate) use group_norm::group_norm;
-pub(crate) use layer_norm::layer_norm;
-pub(crate) use rms_norm::rms_norm;
-
-/// Mean and biased variance, in two passes.
-fn moments(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
-    let count = values.clone().count() as f64;
-    let mean = values.clone().map(f64::from).sum::<f64>() / count;
-    let var = values.map(|x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
-    (mean, var)
+/// What an op is, element by element. The tensors were checked against the descriptor.
+struct Elements<'a> {
+    definition: &'a Definition,
+    options: &'a Options,
+    tensors: &'a Tensors<'a>,
+    /// Which statistic and which weight each element has.
+    places: Vec<(usize, usize)>,
+    /// What is normalized.
+    x: Vec<f64>,
+    gain: Option<Vec<f64>>,
+    bias: Option<Vec<f64>>,
+    /// What is added to what was normalized.
+    residual: Option<Vec<f64>>,
 }
 
-/// Gain and offset, each if it is there.
-struct Affine<'a> {
-    weight: Option<&'a [f32]>,
-    /// 1 for a zero-centred weight, else 0.
-    weight_offset: f64,
-    bias: Option<&'a [f32]>,
+/// The statistics of all groups of elements.
+struct Statistics {
+    mean: Vec<f64>,
+    /// The biased variance, or what stands for it.
+    var: Vec<f64>,
+    rstd: Vec<f64>,
+    count: Vec<f64>,
 }
 
-impl<'a> Affine<'a> {
-    fn new(tensors: &Tensors<'a>, zero_centered: bool) -> Self {
-        let weight_offset = if zero_centered { 1.0 } else { 0.0 };
-        Self { weight: tensors.weight, weight_offset, bias: tensors.bias }
+impl<'a> Elements<'a> {
+    fn new(op: &'a impl Geometric, definition: &'a Definition, tensors: &'a Tensors<'a>) -> Self {
+        let options = op.options();
+        let types = options.types;
+        let shape = &definition.shape;
+        let places: Vec<_> = (0..shape.iter().product())
+            .map(|flat| {
+                let mut rest: usize = flat;
+                let mut index = vec![0; shape.len()];
+                for (i, n) in index.iter_mut().zip(shape).rev() {
+                    (*i, rest) = (rest % n, rest / n);
+                }
+                op.place(&index)
+            })
+            .collect();
+        let read = |slot, dtype| values(tensors, slot, dtype);
+        let before = if definition.residual_after { None } else { read(Slot::Residual, types.residual) };
+        let input = read(Slot::Input, types.input);
+        // In a backward pass, the sum that the forward pass wrote.
+        let sum = read(Slot::ResidualOutput, types.residual_output);
+        let x = (0..places.len()).map(|i| match (&sum, &input) {
+            (Some(sum), _) => sum[i],
+            (None, Some(input)) => {
+                let (len, stride) = definition.row_stride.unwrap_or((1, 1));
+                input[i / len * stride + i % len] + before.as_ref().map_or(0.0, |residual| residual[i])
+            }
+            // Nothing that is asked for depends on it.
+            (None, None) => 0.0,
+        });
+        let offset = f64::from(options.weight_offset());
+        Self {
+            definition,
+            options,
+            tensors,
+            x: x.collect(),
+            places,
+            gain: read(Slot::Weight, types.params).map(|weight| weight.iter().map(|w| w + offset).collect()),
+            bias: read(Slot::Bias, types.params),
+            residual: if definition.residual_after { read(Slot::Residual, types.residual) } else { None },
+        }
     }
 
-    /// `y * weight + bias` at index `i`.
-    fn apply(&self, y: f64, i: usize) -> f64 {
-        let y = self.weight.map_or(y, |weight| y * (f64::from(weight[i]) + self.weight_offset));
-        self.bias.map_or(y, |bias| y + f64::from(bias[i]))
+    /// Statistics as the definition says.
+    fn statistics(&self) -> Statistics {
+        let eps = f64::from(self.options.eps);
+        let groups = self.definition.stats_shape.iter().product();
+        let mut count = vec![0.0; groups];
+        for &(group, _) in &self.places {
+            count[group] += 1.0;
+        }
+        let average = |f: &dyn Fn(f64, usize) -> f64| {
+            let mut sum = vec![0.0; groups];
+            for (&x, &(group, _)) in self.x.iter().zip(&self.places) {
+                sum[group] += f(x, group);
+            }
+            sum.iter().zip(&count).map(|(sum, count)| sum / count).collect::<Vec<f64>>()
+        };
+        let zero = || vec![0.0; groups];
+        let (mean, var) = match (self.definition.source, self.definition.scale) {
+            (Source::Running, _) => {
+                let read = |slot| values(self.tensors, slot, DType::F32).unwrap_or_else(zero);
+                (read(Slot::RunningMean), read(Slot::RunningVar))
+            }
+            (Source::Batch { parts: Some(_), .. }, _) => {
+                let moments = values(self.tensors, Slot::Moments, DType::F32).unwrap_or_default();
+                let merged = merge(&moments, groups);
+                count = merged.iter().map(|m| m.count).collect();
+                (merged.iter().map(|m| m.mean).collect(), merged.iter().map(|m| m.m2 / m.count).collect())
+            }
+            (_, Scale::Variance) => {
+                let mean = average(&|x, _| x);
+                let var = average(&|x, group| (x - mean[group]).powi(2));
+                (mean, var)
+            }
+            (_, Scale::MeanSquare | Scale::L2) => (zero(), average(&|x, _| x * x)),
+            (_, Scale::L1) => (zero(), average(&|x, _| x.abs())),
+        };
+        let scale = |(var, count): (&f64, &f64)| match self.definition.scale {
+            Scale::Variance | Scale::MeanSquare => 1.0 / (var + eps).sqrt(),
+            Scale::L2 => 1.0 / larger((var * count).sqrt(), eps),
+            Scale::L1 => 1.0 / larger(var * count, eps),
+        };
+        let rstd = var.iter().zip(&count).map(scale).collect();
+        Statistics { mean, var, rstd, count }
     }
+
+    fn normalized(&self, statistics: &Statistics) -> Vec<f64> {
+        let normalize =
+            |(x, &(group, _)): (&f64, &(usize, usize))| (x - statistics.mean[group]) * statistics.rstd[group];
+        self.x.iter().zip(&self.places).map(normalize).collect()
+    }
+
+    /// What the activation is applied to.
+    fn before_activation(&self, normalized: &[f64]) -> Vec<f64> {
+        let affine = |(i, x): (usize, &f64)| {
+            let weight = self.places[i].1;
+            x * self.gain.as_ref().map_or(1.0, |gain| gain[weight])
+                + self.bias.as_ref().map_or(0.0, |bias| bias[weight])
+                + self.residual.as_ref().map_or(0.0, |residual| residual[i])
+        };
+        normalized.iter().enumerate().map(affine).collect()
+    }
+}
+
+/// `max`, where a NaN stays one.
+fn larger(a: f64, b: f64) -> f64 {
+    if a < b { b } else { a }
+}
+
+/// The values of a slot as they are stored.
+fn values(tensors: &Tensors<'_>, slot: Slot, dtype: DType) -> Option<Vec<f64>> {
+    Some(tensors.get(slot)?.iter().map(|&x| f64::from(dtype.round(x))).collect())
+}
+
+pub(crate) fn forward(op: &impl Geometric, definition: &Definition, tensors: &Tensors<'_>) -> Outputs<f64> {
+    let elements = Elements::new(op, definition, tensors);
+    let options = op.options();
+    let statistics = elements.statistics();
+    let normalized = elements.normalized(&statistics);
+    let before = elements.before_activation(&normalized);
+    let output = before.into_iter().map(|u| activation::apply(options.activation, u)).collect();
+    let mut outputs = Outputs::default();
+    outputs.set(if options.in_place { Slot::Input } else { Slot::Output }, output);
+    track(definition, tensors, &statistics, &mut outputs);
+    if options.residual_output {
+        outputs.set(Slot::ResidualOutput, elements.x);
+    }
+    if options.save_stats {
+        for &slot in definition.saved() {
+            let values = if slot == Slot::Mean { &statistics.mean } else { &statistics.rstd };
+            // The channels of an empty batch have none.
+            if values.is_empty() || !elements.places.is_empty() {
+                outputs.set(slot, values.clone());
+            }
+        }
+    }
+    outputs
+}
+
+/// Updates running statistics with the average over all samples; an empty batch changes nothing.
+fn track(definition: &Definition, tensors: &Tensors<'_>, statistics: &Statistics, outputs: &mut Outputs<f64>) {
+    let Source::Batch { tracked: Some(convention), .. } = definition.source else { return };
+    let empty = definition.shape.contains(&0);
+    let batches = tensors.batches().map(|n| if empty { n } else { n.wrapping_add(1) });
+    let average = 1.0 / f64::from(batches.unwrap_or(1));
+    let (old, new) = convention.weights().unwrap_or((1.0 - average, average));
+    let correction = |count: f64| count / (count - f64::from(RunningStats::correction(convention)));
+    let update = |slot, value: &dyn Fn(usize) -> f64| {
+        let running = values(tensors, slot, DType::F32).unwrap_or_default();
+        let channels = running.len();
+        let samples = statistics.mean.len() / channels.max(1);
+        let channel = |(channel, running): (usize, &f64)| {
+            let sum: f64 = (0..samples).map(|sample| value(sample * channels + channel)).sum();
+            if empty { *running } else { old * running + new * sum / samples as f64 }
+        };
+        running.iter().enumerate().map(channel).collect()
+    };
+    outputs.set(Slot::RunningMean, update(Slot::RunningMean, &|i| statistics.mean[i]));
+    let var = update(Slot::RunningVar, &|i| statistics.var[i] * correction(statistics.count[i]));
+    outputs.set(Slot::RunningVar, var);
+    if let Some(batches) = batches {
+        outputs.set_num_batches_tracked(batches);
+    }
+}
+
+pub(crate) fn backward(
+    op: &impl Geometric,
+    definition: &Definition,
+    gradients: &Gradients,
+    tensors: &Tensors<'_>,
+) -> Outputs<f64> {
+    let elements = Elements::new(op, definition, tensors);
+    let options = op.options();
+    let statistics = elements.statistics();
+    let normalized = elements.normalized(&statistics);
+    let grad_output = values(tensors, Slot::GradOutput, options.types.output).unwrap_or_default();
+    // The gradient of what the activation is applied to.
+    let before = elements.before_activation(&normalized);
+    let g: Vec<f64> = match options.activation {
+        Activation::None => grad_output,
+        f => grad_output.iter().zip(&before).map(|(g, &u)| g * activation::derivative(f, u)).collect(),
+    };
+    let places = &elements.places;
+    let mut outputs = Outputs::default();
+
+    let weights = definition.params_shape.iter().product();
+    let parameter = |slot, value: &dyn Fn(usize) -> f64| {
+        let old = if gradients.accumulate { values(tensors, slot, gradients.param_dtype) } else { None };
+        let mut sum = old.unwrap_or_else(|| vec![0.0; weights]);
+        for (i, &(_, weight)) in places.iter().enumerate() {
+            sum[weight] += value(i);
+        }
+        sum
+    };
+    if gradients.weight {
+        outputs.set(Slot::GradWeight, parameter(Slot::GradWeight, &|i| g[i] * normalized[i]));
+    }
+    if gradients.bias {
+        outputs.set(Slot::GradBias, parameter(Slot::GradBias, &|i| g[i]));
+    }
+    if gradients.residual {
+        outputs.set(Slot::GradResidual, g.clone());
+    }
+    if !gradients.input {
+        return outputs;
+    }
+
+    // The gradient of what was normalized, before it was scaled.
+    let g: Vec<f64> = match &elements.gain {
+        Some(gain) => g.iter().zip(places).map(|(g, &(_, weight))| g * gain[weight]).collect(),
+        None => g,
+    };
+    let groups = statistics.rstd.len();
+    let (mut sum, mut product) = (vec![0.0; groups], vec![0.0; groups]);
+    for (i, &(group, _)) in places.iter().enumerate() {
+        sum[group] += g[i];
+        product[group] += g[i] * normalized[i];
+    }
+    let eps = f64::from(options.eps);
+    let grad_sum = values(tensors, Slot::GradResidualOutput, options.types.residual_output);
+    let grad_input = places.iter().enumerate().map(|(i, &(group, _))| {
+        let (count, var) = (statistics.count[group], statistics.var[group]);
+        let through_statistics = match (definition.source, definition.scale) {
+            (Source::Running, _) => 0.0,
+            (_, Scale::Variance) => (sum[group] + normalized[i] * product[group]) / count,
+            (_, Scale::MeanSquare) => normalized[i] * product[group] / count,
+            // Where eps is larger than the norm, the factor is constant.
+            (_, Scale::L2) if (var * count).sqrt() < eps => 0.0,
+            (_, Scale::L1) if var * count < eps => 0.0,
+            (_, Scale::L2) => normalized[i] * product[group],
+            (_, Scale::L1) if elements.x[i] == 0.0 => 0.0,
+            (_, Scale::L1) => elements.x[i].signum() * product[group],
+        };
+        statistics.rstd[group] * (g[i] - through_statistics) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
+    });
+    outputs.set(Slot::GradInput, grad_input.collect());
+    outputs
+}
+
+/// The statistics of one part of a channel.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    mean: f64,
+    m2: f64,
+    count: f64,
+}
+
+/// Merges `[parts, channels, 4]`.
+fn merge(moments: &[f64], channels: usize) -> Vec<Part> {
+    let part = |m: &[f64]| Part { mean: m[0] + m[1], m2: m[2], count: m[3] };
+    (0..channels)
+        .map(|channel| {
+            let parts = || moments.chunks_exact(4).skip(channel).step_by(channels).map(part);
+            let count = parts().map(|p| p.count).sum::<f64>();
+            let mean = parts().map(|p| p.mean * p.count).sum::<f64>() / count;
+            Part { mean, m2: parts().map(|p| p.m2 + p.count * (p.mean - mean).powi(2)).sum(), count }
+        })
+        .collect()
+}
+
+/// The moments of a part of a batch; `op` is the batch norm of the part alone.
+pub(crate) fn moments(op: &BatchNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
+    let mut outputs = Outputs::default();
+    let shape = &op.shape;
+    let values = values(tensors, Slot::Input, op.options.types.input).unwrap_or_default();
+    let channels = if op.layout == crate::Layout::ChannelsFirst { shape[1] } else { shape[shape.len() - 1] };
+    let spatial = shape[1..].iter().product::<usize>() / channels;
+    let channel = |i: usize| match op.layout {
+        crate::Layout::ChannelsFirst => i / spatial % channels,
+        crate::Layout::ChannelsLast => i % channels,
+    };
+    let mut parts = vec![Part::default(); channels];
+    for (i, x) in values.iter().enumerate() {
+        parts[channel(i)].mean += x;
+        parts[channel(i)].count += 1.0;
+    }
+    for part in &mut parts {
+        part.mean /= part.count;
+    }
+    for (i, x) in values.iter().enumerate() {
+        let part = &mut parts[channel(i)];
+        part.m2 += (x - part.mean).powi(2);
+    }
+    let moments = parts.iter().flat_map(|part| {
+        let high = f64::from(part.mean as f32);
+        [high, part.mean - high, part.m2, part.count]
+    });
+    if !values.is_empty() {
+        outputs.set(Slot::Moments, moments.collect());
+    }
+    outputs
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, path::PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
-use wgpu_norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Norm, Outputs, RmsNorm, RunningStats, Tensors};
+use wgpu_norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Norm, Outputs, RmsNorm, RunningStats, Slot, Tensors};
 
 pub struct Golden {
     pub name: String,
@@ -48,12 +48,12 @@ impl Golden {
             };
             let expected = &mut golden.expected;
             match name.as_str() {
-                "expected_output" => expected.output = values,
-                "expected_mean" => expected.mean = Some(values),
-                "expected_rstd" => expected.rstd = Some(values),
-                "expected_running_mean" => expected.running_mean = Some(values),
-                "expected_running_var" => expected.running_var = Some(values),
-                "expected_num_batches_tracked" => expected.num_batches_tracked = Some(values[0] as u32),
+                "expected_output" => expected.set(Slot::Output, values),
+                "expected_mean" => expected.set(Slot::Mean, values),
+                "expected_rstd" => expected.set(Slot::Rstd, values),
+                "expected_running_mean" => expected.set(Slot::RunningMean, values),
+                "expected_running_var" => expected.set(Slot::RunningVar, values),
+                "expected_num_batches_tracked" => expected.set_num_batches_tracked(values[0] as u32),
                 "num_batches_tracked" => golden.num_batches_tracked = Some(values[0] as u32),
                 _ => {
                     golden.floats.insert(name, values.into_iter().map(|x| x as f32).collect());
@@ -72,14 +72,20 @@ impl Golden {
     }
 
     /// Calls `check` with the op of the file and its tensors.
-    pub fn with_op(&self, check: impl FnOnce(&dyn Case, &Tensors<'_>)) {
+    pub fn with_op(&self, check: impl FnOnce(&dyn Norm, &Tensors<'_>)) {
         let mut tensors = Tensors::new(&self.floats["input"]);
-        tensors.weight = self.floats.get("weight").map(Vec::as_slice);
-        tensors.bias = self.floats.get("bias").map(Vec::as_slice);
-        tensors.running_mean = self.floats.get("running_mean").map(Vec::as_slice);
-        tensors.running_var = self.floats.get("running_var").map(Vec::as_slice);
+        for (name, slot) in [
+            ("weight", Slot::Weight),
+            ("bias", Slot::Bias),
+            ("running_mean", Slot::RunningMean),
+            ("running_var", Slot::RunningVar),
+        ] {
+            if let Some(values) = self.floats.get(name) {
+                tensors = tensors.set(slot, values);
+            }
+        }
         let (eps, weight, bias) = (self.number("eps"), self.has("weight"), self.has("bias"));
-        let stats = self.expected.mean.is_some();
+        let stats = self.expected.get(Slot::Mean).is_some();
         let axes = self.metadata.get("normalized_shape").map_or(1, |shape| shape.split(',').count());
         let first = self.shape.len() - axes;
         // The MiniLM files name no op.
@@ -114,33 +120,20 @@ impl Golden {
             });
         }
         if op.running_stats == Some(RunningStats::CUMULATIVE) {
-            tensors.num_batches_tracked = self.num_batches_tracked;
+            tensors = tensors.num_batches_tracked(self.num_batches_tracked.expect("a count"));
         }
         check(&op, &tensors);
     }
 
     /// What the op writes: PyTorch counts batches for any momentum, the op only where the count matters.
     pub fn expected(&self, tensors: &Tensors<'_>) -> Outputs<f64> {
-        let mut expected = self.expected.clone();
-        if tensors.num_batches_tracked.is_none() {
-            expected.num_batches_tracked = None;
+        let mut expected = Outputs::default();
+        for slot in self.expected.slots() {
+            expected.set(slot, self.expected.get(slot).unwrap_or_default().to_vec());
+        }
+        if let (Some(count), Some(_)) = (self.expected.num_batches_tracked(), tensors.batches()) {
+            expected.set_num_batches_tracked(count);
         }
         expected
-    }
-}
-
-/// An op of either kind.
-pub trait Case {
-    fn reference(&self, tensors: &Tensors<'_>) -> Outputs<f64>;
-    fn on_the_gpu(&self, tensors: &Tensors<'_>) -> Outputs<f32>;
-}
-
-impl<N: Norm> Case for N {
-    fn reference(&self, tensors: &Tensors<'_>) -> Outputs<f64> {
-        Norm::reference(self, tensors).expect("reference")
-    }
-
-    fn on_the_gpu(&self, tensors: &Tensors<'_>) -> Outputs<f32> {
-        super::run(super::gpu(), self, tensors, wgpu_norm::Strategy::Inferred).expect("run")
     }
 }

@@ -65,11 +65,11 @@ pub fn guards_intact(words: &[u32], len: usize) -> bool {
 
 /// Runs an op through the public API with every tensor inside a larger buffer, outputs and scratch filled with NaN, and
 /// panics if a byte outside of a tensor, or of a tensor that is only read, has changed.
-pub fn run(gpu: &Gpu, op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy) -> Result<Outputs<f32>> {
+pub fn run(gpu: &Gpu, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, strategy: Strategy) -> Result<Outputs<f32>> {
     let plan = gpu.planner().plan_with(op, strategy)?;
     let specs = plan.tensors();
     let buffers: Vec<wgpu::Buffer> =
-        specs.iter().map(|spec| guarded(gpu, spec.bytes(), tensors.bytes(spec.slot))).collect();
+        specs.iter().map(|spec| guarded(gpu, spec.bytes(), tensors.bytes(spec).as_deref())).collect();
     let scratch = guarded(gpu, plan.scratch_size(), None);
     let inside = |buffer: &wgpu::Buffer, bytes: u64| GUARD..GUARD + bytes.min(buffer.size() - 2 * GUARD);
     let mut bindings = Bindings::new();
@@ -87,13 +87,18 @@ pub fn run(gpu: &Gpu, op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy)
     let mut outputs = Outputs::default();
     for (spec, buffer) in specs.iter().zip(&buffers) {
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&gpu.download(buffer, buffer.size())?);
-        assert!(guards_intact(&words, spec.len()), "{}: written outside of the tensor", spec.slot);
-        let inside = &words[GUARD_WORDS..][..spec.len()];
+        let len = (spec.bytes() / 4) as usize;
+        assert!(guards_intact(&words, len), "{}: written outside of the tensor", spec.slot);
+        let inside: &[u8] = bytemuck::cast_slice(&words[GUARD_WORDS..][..len]);
+        let odd_half = &inside[spec.len() * spec.dtype.size() as usize..];
         if spec.access == Access::Read {
-            assert_eq!(Some(bytemuck::cast_slice(inside)), tensors.bytes(spec.slot), "{}: was changed", spec.slot);
-        }
-        if spec.access != Access::Read {
-            outputs.set_bytes(spec.slot, bytemuck::cast_slice(inside));
+            assert_eq!(Some(inside), tensors.bytes(spec).as_deref(), "{}: was changed", spec.slot);
+        } else {
+            if spec.access == Access::Write {
+                let untouched = &PATTERN.to_ne_bytes()[4 - odd_half.len()..];
+                assert_eq!(odd_half, untouched, "{}: written after the last element", spec.slot);
+            }
+            outputs.set_bytes(spec, inside);
         }
     }
     Ok(outputs)

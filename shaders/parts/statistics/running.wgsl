@@ -1,9 +1,10 @@
 // Running statistics, as batch norm inference uses them.
-// Provides normalize. Requires Pack, Stat, params.eps.
-
-@group(0) @binding(7) var<storage, read> running_mean: array<Stat>; // [channels]
-@group(0) @binding(8) var<storage, read> running_var: array<Stat>; // [channels]
+// Provides normalize, rstd_at. Requires params.eps.
 
 fn normalize(x: Pack, i: u32) -> Pack {
-    return (x - running_mean[i]) * inverseSqrt(running_var[i] + params.eps);
+    return (x - load_running_mean(i)) * rstd_at(i);
+}
+
+fn rstd_at(i: u32) -> Stat {
+    return inverseSqrt(load_running_var(i) + params.eps);
 }

@@ -1,5 +1,5 @@
 // No weight.
-// Provides apply_weight. Requires Pack.
+// Provides apply_weight.
 
 fn apply_weight(y: Pack, i: u32) -> Pack {
     return y;

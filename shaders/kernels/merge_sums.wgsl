@@ -1,0 +1,44 @@
+// Merges partial sums of gradients in a fixed order. One invocation a group. They are the gradients of weight and bias, or make
+// the coefficients that the gradient of the input needs, or both in batch norm, whose groups share a weight.
+//
+// Requires pack/x1, real/x1, two_sum, weight, scale, coefficients, grad_weight, grad_bias.
+
+struct Params {
+    groups: u32,
+    members: u32, // columns of a group, neighbours, that have partials of their own
+    splits: u32, // partials of a member
+    stats_stride: u32, // from one region of `statistics` and of `coefficients` to the next
+    count: f32, // elements of a group
+    eps: f32,
+    weight_offset: f32, // added to the weight
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let group = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
+    if group >= params.groups {
+        return;
+    }
+    let first = group * params.members;
+    let stride = params.groups * params.members;
+    var g = Pair();
+    var gy = Pair();
+    for (var i = 0u; i < params.splits * params.members; i += 1u) {
+        // [splits, groups, members]
+        let partial = partial_sums[i / params.members * stride + first + i % params.members];
+        g = two_sum(g.hi, g.lo + partial.x);
+        gy = two_sum(gy.hi, gy.lo + partial.y);
+    }
+    let g_sum = g.hi + g.lo;
+    let gy_sum = gy.hi + gy.lo;
+    put_grad_bias(group, g_sum);
+    put_grad_weight(group, gy_sum);
+    put_coefficients(group, g_sum, gy_sum);
+}

@@ -1,0 +1,94 @@
+// Partial sums of g and of g * y over `reduced` and `inner` of [outer, reduced, kept, inner], once for each (outer, kept), with
+// the normalized y: what the gradient of weight and bias is, and what the gradient of the input loses through the
+// statistics. `splits` teams share a group; each writes one partial.
+//
+// Numerics: blocks are added up as hi + lo, lanes by a tree. Deterministic: fixed splits, no atomics.
+//
+// Requires pack, real as wide as pack, place, x, statistics, weight, bias, after, activation, gradient, team. WEIGHTED: g is
+// multiplied by the weight.
+// Uniformity: every lane of a dispatch runs the same number of blocks.
+
+struct Params {
+    groups: u32, // outer * kept
+    reduced: u32,
+    kept: u32,
+    packs: u32, // of inner
+    input_packs: u32, // from one run of inner to the next, in the input
+    splits: u32,
+    eps: f32,
+    weight_offset: f32, // added to the weight
+    stats_stride: u32, // from one region of `statistics` to the next
+    stat_rows: u32, // see place
+    stat_quotient: u32,
+    stat_remainder: u32,
+    stat_run: u32, // packs that share a statistic
+    param_rows: u32,
+    param_quotient: u32,
+    param_remainder: u32,
+    param_run: u32, // packs that share a weight
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(builtins: Builtins) {
+    let team = team_of(builtins);
+    let has_group = team.index < params.groups * params.splits;
+    let group = min(team.index / params.splits, params.groups - 1u);
+    let split = team.index % params.splits;
+    let total = params.reduced * params.packs;
+    let end = select(0u, total, has_group);
+    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+
+    // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
+    let stride = params.splits * team.lanes;
+    let step_run = stride / params.packs * params.kept;
+    let step_pack = stride % params.packs;
+    let stat_step = place_of(step_run, params.stat_rows);
+    let stat_run = place_of(params.kept, params.stat_rows);
+    let param_step = place_of(step_run, params.param_rows);
+    let param_run = place_of(params.kept, params.param_rows);
+    var at = split * team.lanes + team.lane;
+    var run = first + at / params.packs * params.kept;
+    var pack = at % params.packs;
+    var stat_place = place_of(run, params.stat_rows);
+    var param_place = place_of(run, params.param_rows);
+
+    var g_sum = Pair();
+    var gy_sum = Pair();
+    let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
+    for (var block = 0u; block < blocks; block += 1u) {
+        var g_block = Pack();
+        var gy_block = Pack();
+        // unroll K < BLOCK
+        if at < end {
+            let param_K = param_index(param_place, pack);
+            let x_K = load_x(run * params.input_packs + pack, run * params.packs + pack);
+            let y_K = normalize(x_K, stat_index(stat_place, pack));
+            let grad_K = gradient(y_K, param_K, run * params.packs + pack);
+            let g_K = select(grad_K, apply_weight(grad_K, param_K), WEIGHTED);
+            g_block += g_K;
+            gy_block += g_K * y_K;
+        }
+        at += stride;
+        run += step_run;
+        pack += step_pack;
+        stat_place = advance(stat_place, stat_step, params.stat_rows);
+        param_place = advance(param_place, param_step, params.param_rows);
+        if pack >= params.packs {
+            pack -= params.packs;
+            run += params.kept;
+            stat_place = advance(stat_place, stat_run, params.stat_rows);
+            param_place = advance(param_place, param_run, params.param_rows);
+        }
+        // end
+        g_sum = two_sum(g_sum.hi, g_sum.lo + g_block);
+        gy_sum = two_sum(gy_sum.hi, gy_sum.lo + gy_block);
+    }
+    let sums = team_sum2(vec2<f32>(pack_sum(g_sum.hi + g_sum.lo), pack_sum(gy_sum.hi + gy_sum.lo)), team);
+    if has_group && team.lane == 0u {
+        // [splits, groups]
+        partial_sums[split * params.groups + group] = sums;
+    }
+}

@@ -1,0 +1,84 @@
+// The sums of kernels/sums.wgsl for each column of [outer, rows, columns]: the gradient of layer norm's weight and bias, and
+// channels-last tensors. A lane walks down a pack of neighbouring columns; `splits` lanes share a column, and no lane
+// waits for another.
+//
+// Numerics: blocks are added up as hi + lo. Deterministic: fixed splits, no atomics.
+//
+// Requires pack, real as wide as pack, two_sum, place, x, statistics, weight, bias, after, activation, gradient. WEIGHTED: g
+// is multiplied by the weight.
+
+struct Params {
+    outer: u32,
+    rows: u32,
+    columns: u32,
+    input_packs: u32, // from one row of the input to the next
+    splits: u32,
+    eps: f32,
+    weight_offset: f32, // added to the weight
+    stats_stride: u32, // from one region of `statistics` to the next
+    stat_rows: u32, // see place
+    stat_quotient: u32,
+    stat_remainder: u32,
+    stat_run: u32, // packs that share a statistic
+    param_rows: u32,
+    param_quotient: u32,
+    param_remainder: u32,
+    param_run: u32, // packs that share a weight
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let column_packs = params.columns / PACK;
+    let index = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
+    if index >= params.outer * column_packs * params.splits {
+        return;
+    }
+    // Neighbouring lanes have neighbouring columns.
+    let column = index % column_packs;
+    let outer = index / column_packs % params.outer;
+    let split = index / column_packs / params.outer;
+
+    let stat_step = place_of(params.splits, params.stat_rows);
+    let param_step = place_of(params.splits, params.param_rows);
+    let end = (outer + 1u) * params.rows;
+    var row = outer * params.rows + split;
+    var stat_place = place_of(row, params.stat_rows);
+    var param_place = place_of(row, params.param_rows);
+
+    var g_sum = Pair();
+    var gy_sum = Pair();
+    while row < end {
+        var g_block = Pack();
+        var gy_block = Pack();
+        // unroll K < BLOCK
+        if row < end {
+            let at_K = row * column_packs + column;
+            let param_K = param_index(param_place, column);
+            let y_K = normalize(load_x(row * params.input_packs + column, at_K), stat_index(stat_place, column));
+            let grad_K = gradient(y_K, param_K, at_K);
+            let g_K = select(grad_K, apply_weight(grad_K, param_K), WEIGHTED);
+            g_block += g_K;
+            gy_block += g_K * y_K;
+        }
+        row += params.splits;
+        stat_place = advance(stat_place, stat_step, params.stat_rows);
+        param_place = advance(param_place, param_step, params.param_rows);
+        // end
+        g_sum = two_sum(g_sum.hi, g_sum.lo + g_block);
+        gy_sum = two_sum(gy_sum.hi, gy_sum.lo + gy_block);
+    }
+    // [splits, outer, columns]
+    let to = (split * params.outer + outer) * params.columns + column * PACK;
+    let g = g_sum.hi + g_sum.lo;
+    let gy = gy_sum.hi + gy_sum.lo;
+    for (var i = 0u; i < PACK; i += 1u) {
+        partial_sums[to + i] = vec2<f32>(pack_component(g, i), pack_component(gy, i));
+    }
+}

@@ -1,0 +1,5 @@
+// The gradient of the bias is not asked for.
+// Provides put_grad_bias.
+
+fn put_grad_bias(i: u32, v: f32) {
+}

@@ -1,0 +1,5 @@
+// The gradient of the weight is not asked for.
+// Provides put_grad_weight.
+
+fn put_grad_weight(i: u32, v: f32) {
+}

@@ -1,0 +1,30 @@
+// Tensors of the upper halves of f32s: two elements share a word, the first in its lower half.
+// Provides decode1_bf16, decode4_bf16, encode1_bf16, encode4_bf16.
+
+fn decode1_bf16(word: u32, i: u32) -> f32 {
+    return bitcast<f32>((word >> (16u * (i & 1u))) << 16u);
+}
+
+fn decode4_bf16(words: vec2<u32>) -> vec4<f32> {
+    let low = words << vec2<u32>(16u);
+    let high = words & vec2<u32>(0xffff0000u);
+    return bitcast<vec4<f32>>(vec4<u32>(low.x, high.x, low.y, high.y));
+}
+
+// Rounds to nearest, ties to even. A carry out of the mantissa is the next exponent, or infinity. A NaN stays one.
+fn bits_bf16(v: vec4<f32>) -> vec4<u32> {
+    let bits = bitcast<vec4<u32>>(v);
+    let odd = (bits >> vec4<u32>(16u)) & vec4<u32>(1u);
+    let rounded = (bits + 0x7fffu + odd) >> vec4<u32>(16u);
+    let nan = (bits >> vec4<u32>(16u)) | vec4<u32>(0x40u);
+    return select(rounded, nan, (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+}
+
+fn encode1_bf16(v: f32) -> u32 {
+    return bits_bf16(vec4<f32>(v)).x;
+}
+
+fn encode4_bf16(v: vec4<f32>) -> vec2<u32> {
+    let half = bits_bf16(v);
+    return half.xz | (half.yw << vec2<u32>(16u));
+}

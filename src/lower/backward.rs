@@ -1,0 +1,348 @@
+//! Backward passes: the gradient of the input, by rows or by sums over what shares a statistic; then those of weight and bias,
+//! by sums over what shares a weight.
+
+use super::{
+    Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team, View,
+    forward::{Shared, share, share_columns, statistics_scratch},
+    method::{choose, registers, split_team, teams, workgroup_size},
+};
+use crate::{
+    error::{Error, Result},
+    geometry::Fold,
+    kernel::{
+        key::{Affine, Given, GradInput, Gradient, KernelKey, Lookups, ParamGradients, SMALL_WORKGROUP, Saved, X},
+        params,
+    },
+    ops::{
+        Activation, Gradients, Options,
+        definition::{Definition, Source},
+    },
+    tensor::{DType, Slot, TensorSpec, element_count},
+};
+
+/// Lowers a backward pass.
+pub(crate) fn backward(
+    definition: &Definition,
+    options: &Options,
+    gradients: &Gradients,
+    tensors: Vec<TensorSpec>,
+    caps: &Caps,
+    strategy: Strategy,
+) -> Result<Lowered> {
+    let Some(problem) = Problem::new(definition, options, caps)? else {
+        return nothing(definition, gradients, tensors, caps);
+    };
+    let method = choose(&problem, strategy, gradients.input)?;
+    let mut pass = Pass { problem: &problem, gradients, calls: Vec::new(), scratch: Vec::new() };
+    pass.lower(method)?;
+    Lowered::new(method, tensors, pass.calls, pass.scratch, caps)
+}
+
+/// An empty batch: the gradients of weight and bias are zero, which is written unless it is added.
+fn nothing(definition: &Definition, gradients: &Gradients, tensors: Vec<TensorSpec>, caps: &Caps) -> Result<Lowered> {
+    let groups = element_count(&definition.params_shape)?;
+    let params = gradients.params();
+    if gradients.accumulate || groups == 0 || !(params.weight || params.bias) {
+        return Ok(Lowered::nothing(tensors));
+    }
+    let key = KernelKey::MergeSums { coefficients: None, gradients: params };
+    let uniform = params::MergeSums {
+        groups,
+        members: 1,
+        splits: 0,
+        stats_stride: 0,
+        count: 0.0,
+        eps: 0.0,
+        weight_offset: 0.0,
+        zero: 0,
+    };
+    let call = KernelCall::new(key, &uniform, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?;
+    // It has no partial sums to merge, but binds them.
+    let scratch = vec![Scratch { slot: Slot::PartialSums, bytes: 16 }];
+    Lowered::new(Method::Elementwise, tensors, vec![call], scratch, caps)
+}
+
+impl Gradients {
+    fn params(&self) -> ParamGradients {
+        ParamGradients { weight: self.weight, bias: self.bias, accumulate: self.accumulate, dtype: self.param_dtype }
+    }
+}
+
+/// A backward pass as it is put together.
+struct Pass<'a> {
+    problem: &'a Problem<'a>,
+    gradients: &'a Gradients,
+    calls: Vec<KernelCall>,
+    scratch: Vec<Scratch>,
+}
+
+/// What partial sums are merged to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// What the gradient of the input loses through the statistics.
+    Coefficients,
+    /// The gradients of weight and bias.
+    Params,
+    /// Both, where what shares a statistic also shares a weight.
+    Both,
+}
+
+impl Pass<'_> {
+    fn lower(&mut self, method: Method) -> Result<()> {
+        let problem = self.problem;
+        let definition = problem.definition;
+        let gradients = self.gradients;
+        let wants_params = gradients.weight || gradients.bias;
+        let needs_input = definition.gradient_needs_input(problem.options, gradients);
+        // The gradient of weight and bias alone may need no statistics.
+        let params_need = gradients.weight || problem.options.activation != Activation::None;
+        let team = match method {
+            Method::Split(team) => team,
+            _ => split_team(problem.caps),
+        };
+        let (given, stats) = match (method, definition.source) {
+            (_, Source::Running) => (Given::Running, problem.stats),
+            _ if !needs_input => (Given::None, problem.stats),
+            (Method::Resident(team), _) => {
+                self.rows(team, params_need && wants_params)?;
+                (Given::Batch, problem.stats)
+            }
+            _ => {
+                let (calls, scratch, stats) = problem.take_statistics(method, Saved::None)?;
+                self.calls.extend(calls);
+                self.scratch.extend(scratch);
+                self.scratch.push(statistics_scratch(stats));
+                (Given::Batch, stats)
+            }
+        };
+        let resident = matches!(method, Method::Resident(_));
+        let through = given == Given::Batch && gradients.input && !resident;
+        // Batch norm: one pass over both tensors has all sums.
+        let both = through && wants_params && problem.stats == problem.params;
+        if through {
+            let target = if both { Target::Both } else { Target::Coefficients };
+            let columns = method == Method::Columns;
+            let fold = if columns { problem.stats } else { runs(&problem.stats, &problem.params) };
+            self.sums(&fold, columns, team, given, stats, target)?;
+        }
+        if (gradients.input && !resident) || gradients.residual {
+            self.apply(given, stats, through)?;
+        }
+        if wants_params && !both {
+            let given = match given {
+                Given::Batch if !params_need => Given::None,
+                Given::Running if !params_need => Given::None,
+                given => given,
+            };
+            let fold = problem.params;
+            self.sums(&fold, fold.inner == 1, team, given, stats, Target::Params)?;
+        }
+        Ok(())
+    }
+
+    /// What is normalized, and the gradient that reaches it.
+    fn gradient(&self, needs_x: bool, affine: Affine) -> Gradient {
+        let options = self.problem.options;
+        let x = match self.problem.x() {
+            _ if !needs_x => X::None,
+            X::Residual(..) if options.residual_output => X::Sum(options.types.residual_output),
+            x => x,
+        };
+        Gradient { x, affine, grad_output: options.types.output }
+    }
+
+    /// The tables that this pass reads: all of them for an activation, the weight alone to multiply by it.
+    fn affine(&self, weighted: bool) -> Affine {
+        let affine = self.problem.affine();
+        if affine.activation != Activation::None {
+            affine
+        } else if weighted {
+            Affine { weight: affine.weight, ..Affine::NONE }
+        } else {
+            Affine::NONE
+        }
+    }
+
+    fn grad_input(&self) -> GradInput {
+        let options = self.problem.options;
+        let grad_sum = options.residual_output.then_some(options.types.residual_output);
+        GradInput { dtype: options.types.input, grad_sum }
+    }
+
+    /// The gradient of the input by rows held in registers.
+    fn rows(&mut self, team: Team, keep: bool) -> Result<()> {
+        let (problem, caps) = (self.problem, self.problem.caps);
+        let row = problem.row(team)?;
+        let workgroup_size = workgroup_size(team, row.packs, caps);
+        let key = KernelKey::RowBackward {
+            team,
+            workgroup_size,
+            registers: registers(&row, team, caps)?,
+            width: row.width,
+            scale: problem.scale(),
+            params: row.param.columns.into(),
+            gradient: self.gradient(true, self.affine(true)),
+            grad_input: self.grad_input(),
+            keep,
+        };
+        let params = problem.row_params(&row);
+        let workgroups = u64::from(params.rows).div_ceil(teams(team, workgroup_size, caps).into());
+        self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
+        if keep {
+            self.scratch.push(statistics_scratch(problem.stats));
+        }
+        Ok(())
+    }
+
+    /// Sums over a fold, and what they are merged to. Statistics lie as `stats` says.
+    fn sums(
+        &mut self,
+        fold: &Fold,
+        columns: bool,
+        team: Team,
+        given: Given,
+        stats: Fold,
+        target: Target,
+    ) -> Result<()> {
+        let (problem, caps) = (self.problem, self.problem.caps);
+        let whole = if columns { fold.columns() } else { *fold };
+        let cols = if columns { whole.kept } else { whole.inner };
+        let (Some(stat), Some(param)) = (stats.lookup(cols), problem.params.lookup(cols)) else {
+            return Err(Error::Unsupported {
+                what: format!("the backward pass of the shape {:?}", problem.definition.shape),
+                why: "no kernel finds its statistics and weights".into(),
+            });
+        };
+        let view = View { cols, stat, param, width: problem.width(cols, &[stat, param]) };
+        let width = view.width;
+        let lookups = Lookups { given, ..Problem::lookups(&view, given) };
+        // Batch norm's groups share a weight, which comes in when sums are merged.
+        let weighted = target == Target::Coefficients;
+        let gradient = self.gradient(given != Given::None, self.affine(weighted));
+        let shared = if columns { share_columns(&whole, width, caps) } else { share(&whole, width, team, caps) };
+        let Shared { workgroup_size, splits, workgroups } = shared;
+        let place = problem.place(&view);
+        let (
+            [stat_rows, stat_quotient, stat_remainder, stat_run],
+            [param_rows, param_quotient, param_remainder, param_run],
+        ) = (place.stat, place.param);
+        let input_packs = problem.input_stride(cols) / width.elements();
+        let (eps, weight_offset) = (problem.options.eps, problem.weight_offset());
+        let stats_stride = view.stats_stride(stats.kept_len());
+        let call = if columns {
+            let key = KernelKey::SumsColumns { width, lookups, gradient, weighted };
+            let params = params::SumsColumns {
+                outer: whole.outer,
+                rows: whole.reduced,
+                columns: whole.kept,
+                input_packs,
+                splits,
+                eps,
+                weight_offset,
+                stats_stride,
+                stat_rows,
+                stat_quotient,
+                stat_remainder,
+                stat_run,
+                param_rows,
+                param_quotient,
+                param_remainder,
+                param_run,
+                zero: 0,
+            };
+            KernelCall::new(key, &params, workgroups, caps)?
+        } else {
+            let key = KernelKey::Sums { team, workgroup_size, width, lookups, gradient, weighted };
+            let params = params::Sums {
+                groups: whole.kept_len(),
+                reduced: whole.reduced,
+                kept: whole.kept,
+                packs: whole.inner / width.elements(),
+                input_packs,
+                splits,
+                eps,
+                weight_offset,
+                stats_stride,
+                stat_rows,
+                stat_quotient,
+                stat_remainder,
+                stat_run,
+                param_rows,
+                param_quotient,
+                param_remainder,
+                param_run,
+                zero: 0,
+            };
+            KernelCall::new(key, &params, workgroups, caps)?
+        };
+        self.calls.push(call);
+        let bytes = u64::from(whole.kept_len()) * u64::from(splits) * 8;
+        self.need(Slot::PartialSums, bytes);
+        let members = if columns { fold.inner } else { 1 };
+        self.merge(fold, members, splits, stats, target)
+    }
+
+    /// A scratch slot that passes may share, one after the other.
+    fn need(&mut self, slot: Slot, bytes: u64) {
+        match self.scratch.iter_mut().find(|scratch| scratch.slot == slot) {
+            Some(scratch) => scratch.bytes = scratch.bytes.max(bytes),
+            None => self.scratch.push(Scratch { slot, bytes }),
+        }
+    }
+
+    fn merge(&mut self, fold: &Fold, members: u32, splits: u32, stats: Fold, target: Target) -> Result<()> {
+        let (problem, caps) = (self.problem, self.problem.caps);
+        // Sums that are multiplied by the weight already need it no more.
+        let weight = if target == Target::Both { problem.affine().weight } else { None };
+        let coefficients = (target != Target::Params).then_some((problem.scale(), weight));
+        let gradients = match target {
+            Target::Coefficients => ParamGradients { weight: false, bias: false, accumulate: false, dtype: DType::F32 },
+            Target::Params | Target::Both => self.gradients.params(),
+        };
+        let groups = fold.kept_len();
+        let params = params::MergeSums {
+            groups,
+            members,
+            splits,
+            stats_stride: stats.kept_len(),
+            count: fold.shared() as f32,
+            eps: problem.options.eps,
+            weight_offset: problem.weight_offset(),
+            zero: 0,
+        };
+        let key = KernelKey::MergeSums { coefficients, gradients };
+        self.calls.push(KernelCall::new(key, &params, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?);
+        if coefficients.is_some() {
+            self.need(Slot::Coefficients, u64::from(stats.kept_len()) * 2 * 4);
+        }
+        Ok(())
+    }
+
+    /// The gradients of input and residual, element by element.
+    fn apply(&mut self, given: Given, stats: Fold, through: bool) -> Result<()> {
+        let (problem, gradients) = (self.problem, self.gradients);
+        let view = problem.rows_of_lookups(stats)?;
+        let needs_x = through || problem.options.activation != Activation::None;
+        let key = KernelKey::ApplyBackward {
+            width: view.width,
+            lookups: Problem::lookups(&view, given),
+            gradient: self.gradient(needs_x, self.affine(gradients.input)),
+            through: through.then(|| problem.scale()),
+            grad_input: (gradients.input).then(|| self.grad_input()),
+            grad_residual: gradients.residual.then_some(problem.options.types.residual),
+        };
+        let (params, workgroups) = problem.apply_params(&view, stats);
+        self.calls.push(KernelCall::new(key, &params, workgroups, problem.caps)?);
+        Ok(())
+    }
+}
+
+/// A fold whose runs are cut where the weight changes, so that a run has one: group norm of channels-first tensors.
+fn runs(stats: &Fold, params: &Fold) -> Fold {
+    let run = params.inner;
+    if run > 1 && stats.reduced == 1 && stats.inner > run && stats.inner.is_multiple_of(run) {
+        Fold::new(stats.kept_len(), stats.inner / run, 1, run)
+    } else {
+        *stats
+    }
+}

@@ -1,0 +1,260 @@
+//! Forward passes.
+
+use super::{
+    Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
+    method::{self, choose, lanes, registers, row, split_team, splits, teams, workgroup_size},
+};
+use crate::{
+    error::{Error, Result},
+    geometry::Fold,
+    kernel::{
+        key::{Forward, Given, KernelKey, Merged, Partials, SMALL_WORKGROUP, Saved, Scale, Tracking, Width},
+        params,
+    },
+    ops::{
+        Options, RunningStats,
+        definition::{Definition, Source},
+    },
+    tensor::{Slot, TensorSpec},
+};
+
+/// Lowers a forward pass.
+pub(crate) fn forward(definition: &Definition, options: &Options, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+    let tensors = definition.forward(options);
+    let Some(problem) = Problem::new(definition, options, caps)? else {
+        return Ok(Lowered::nothing(tensors));
+    };
+    let method = choose(&problem, strategy, true)?;
+    let (calls, scratch) = match method {
+        Method::Resident(team) => (vec![problem.resident(team)?], Vec::new()),
+        Method::Split(_) | Method::Columns => {
+            let (mut calls, mut scratch, stats) = problem.take_statistics(method, problem.saved())?;
+            calls.push(problem.apply(Given::Batch, stats)?);
+            scratch.push(statistics_scratch(stats));
+            (calls, scratch)
+        }
+        Method::Elementwise => match definition.source {
+            Source::Running => (vec![problem.apply(Given::Running, problem.stats)?], Vec::new()),
+            Source::Batch { parts, .. } => {
+                let parts = parts.unwrap_or(1) as u32;
+                let merged = Merged::Statistics(problem.scale(), problem.saved());
+                let mut calls = problem.finalize(Partials::Moments, parts, 1, merged)?;
+                calls.push(problem.apply(Given::Batch, problem.stats)?);
+                (calls, vec![statistics_scratch(problem.stats)])
+            }
+        },
+    };
+    Lowered::new(method, tensors, calls, scratch, caps)
+}
+
+/// Lowers what takes the moments of a part of a batch.
+pub(crate) fn moments(
+    definition: &Definition,
+    options: &Options,
+    tensors: Vec<TensorSpec>,
+    caps: &Caps,
+    strategy: Strategy,
+) -> Result<Lowered> {
+    // Of the whole batch, as far as this pass knows.
+    let definition = &Definition { source: Source::Batch { parts: None, tracked: None }, ..definition.clone() };
+    let Some(problem) = Problem::new(definition, options, caps)? else {
+        return Ok(Lowered::nothing(tensors));
+    };
+    let method = choose(&problem, strategy, false)?;
+    let (mut calls, splits, scratch) = problem.partials(method)?;
+    calls.extend(problem.finalize(Partials::Scratch, splits, 1, Merged::Moments)?);
+    Lowered::new(method, tensors, calls, vec![scratch], caps)
+}
+
+/// Scratch for the statistics of a fold: the mean's hi and lo, and rstd.
+pub(super) fn statistics_scratch(stats: Fold) -> Scratch {
+    Scratch { slot: Slot::Statistics, bytes: u64::from(stats.kept_len()) * 3 * 4 }
+}
+
+/// A reduction over a fold by teams that share what is kept.
+pub(super) struct Shared {
+    pub workgroup_size: u32,
+    pub splits: u32,
+    pub workgroups: u64,
+}
+
+/// Teams over the contiguous runs of a fold.
+pub(super) fn share(fold: &Fold, width: Width, team: Team, caps: &Caps) -> Shared {
+    let groups = fold.kept_len();
+    let total = u64::from(fold.reduced) * u64::from(fold.inner / width.elements());
+    let workgroup_size = workgroup_size(team, u32::try_from(total).unwrap_or(u32::MAX), caps);
+    let splits = splits(groups, total, width, team, lanes(team, workgroup_size, caps), caps);
+    let workgroups = (u64::from(groups) * u64::from(splits)).div_ceil(teams(team, workgroup_size, caps).into());
+    Shared { workgroup_size, splits, workgroups }
+}
+
+/// Lanes over the columns of a fold.
+pub(super) fn share_columns(columns: &Fold, width: Width, caps: &Caps) -> Shared {
+    let packs = columns.kept_len() / width.elements();
+    let splits = splits(packs, columns.reduced.into(), Width::X1, Team::Lane, 1, caps);
+    let workgroups = (u64::from(packs) * u64::from(splits)).div_ceil(SMALL_WORKGROUP.into());
+    Shared { workgroup_size: SMALL_WORKGROUP, splits, workgroups }
+}
+
+impl Problem<'_> {
+    fn forward(&self) -> Forward {
+        let options = self.options;
+        Forward {
+            x: self.x(),
+            affine: self.affine(),
+            sum: options.residual_output.then_some(options.types.residual_output),
+            output: (!options.in_place).then_some(options.types.output),
+        }
+    }
+
+    fn saved(&self) -> Saved {
+        match (self.options.save_stats, self.scale()) {
+            (false, _) => Saved::None,
+            (true, Scale::Variance) => Saved::MeanRstd,
+            (true, _) => Saved::Rstd,
+        }
+    }
+
+    /// The parameters of the row kernels.
+    pub(super) fn row_params(&self, row: &method::Row) -> params::Row {
+        let width = row.width.elements();
+        let place =
+            self.place(&super::View { cols: self.stats.inner, stat: row.param, param: row.param, width: row.width });
+        let [param_rows, param_quotient, param_remainder, param_run] = place.param;
+        params::Row {
+            rows: self.stats.kept_len(),
+            packs: row.packs,
+            input_packs: self.input_stride(self.stats.inner) / width,
+            len: self.stats.inner as f32,
+            eps: self.options.eps,
+            weight_offset: self.weight_offset(),
+            param_rows,
+            param_quotient,
+            param_remainder,
+            param_run,
+        }
+    }
+
+    /// Rows held in registers.
+    fn resident(&self, team: Team) -> Result<KernelCall> {
+        let row = self.row(team)?;
+        let workgroup_size = workgroup_size(team, row.packs, self.caps);
+        let key = KernelKey::Row {
+            team,
+            workgroup_size,
+            registers: registers(&row, team, self.caps)?,
+            width: row.width,
+            scale: self.scale(),
+            params: row.param.columns.into(),
+            forward: self.forward(),
+            saved: self.saved(),
+        };
+        let params = self.row_params(&row);
+        let workgroups = u64::from(params.rows).div_ceil(teams(team, workgroup_size, self.caps).into());
+        KernelCall::new(key, &params, workgroups, self.caps)
+    }
+
+    /// The problem as rows; `choose` saw to it that it is one.
+    pub(super) fn row(&self, team: Team) -> Result<method::Row> {
+        row(self).ok_or_else(|| Error::Unsupported {
+            what: format!("the method {}", Method::Resident(team)),
+            why: "its statistics are not those of rows".into(),
+        })
+    }
+
+    /// Takes the statistics of the input: the calls, their scratch, and how the statistics lie in it.
+    pub(super) fn take_statistics(
+        &self,
+        method: Method,
+        saved: Saved,
+    ) -> Result<(Vec<KernelCall>, Vec<Scratch>, Fold)> {
+        let (stats, members) = match method {
+            Method::Columns => (self.stats.columns(), self.stats.inner),
+            _ => (self.stats, 1),
+        };
+        let (mut calls, splits, partials) = self.partials(method)?;
+        let merged = Merged::Statistics(self.scale(), saved);
+        calls.extend(self.finalize(Partials::Scratch, splits, members, merged)?);
+        Ok((calls, vec![partials], stats))
+    }
+
+    /// Partial statistics, and how many there are of what is kept.
+    fn partials(&self, method: Method) -> Result<(Vec<KernelCall>, u32, Scratch)> {
+        let (x, magnitudes) = (self.x(), self.scale() == Scale::L1);
+        let (kept, splits, call) = if method == Method::Columns {
+            let columns = self.stats.columns();
+            let width = self.width(columns.kept, &[]);
+            let Shared { splits, workgroups, .. } = share_columns(&columns, width, self.caps);
+            let key = KernelKey::MomentsColumns { width, x, magnitudes };
+            let (outer, rows, columns_of_one) = (columns.outer, columns.reduced, columns.kept);
+            let params = params::MomentsColumns { outer, rows, columns: columns_of_one, splits, zero: 0 };
+            (columns.kept_len(), splits, KernelCall::new(key, &params, workgroups, self.caps)?)
+        } else {
+            let Fold { reduced, kept, inner, .. } = self.stats;
+            let width = self.width(inner, &[]);
+            let team = match method {
+                Method::Split(team) => team,
+                _ => split_team(self.caps),
+            };
+            let Shared { workgroup_size, splits, workgroups } = share(&self.stats, width, team, self.caps);
+            let key = KernelKey::Moments { team, workgroup_size, width, x, magnitudes };
+            let params = params::Moments {
+                groups: self.stats.kept_len(),
+                reduced,
+                kept,
+                packs: inner / width.elements(),
+                input_packs: self.input_stride(inner) / width.elements(),
+                splits,
+                zero: 0,
+            };
+            (self.stats.kept_len(), splits, KernelCall::new(key, &params, workgroups, self.caps)?)
+        };
+        let bytes = u64::from(kept) * u64::from(splits) * 16;
+        Ok((vec![call], splits, Scratch { slot: Slot::Partials, bytes }))
+    }
+
+    /// Merges partial statistics. A group has `members` columns with statistics of their own.
+    fn finalize(&self, partials: Partials, splits: u32, members: u32, merged: Merged) -> Result<Vec<KernelCall>> {
+        let tracked = self.tracked();
+        let (tracking, old_weight, new_weight) = match tracked.map(RunningStats::weights) {
+            None => (Tracking::None, 0.0, 0.0),
+            Some(Some((old, new))) => (Tracking::Fixed, old as f32, new as f32),
+            Some(None) => (Tracking::Cumulative, 0.0, 0.0),
+        };
+        // Groups are merged on their own, unless running statistics average over some of them.
+        let (outer, groups) =
+            if tracked.is_some() { (self.stats.outer, self.stats.kept) } else { (1, self.stats.kept_len()) };
+        let params = params::Finalize {
+            outer,
+            groups,
+            members,
+            splits,
+            stats_stride: self.stats.kept_len() * members,
+            eps: self.options.eps,
+            old_weight,
+            new_weight,
+            correction: tracked.map_or(0.0, RunningStats::correction),
+            zero: 0,
+        };
+        let mut calls = Vec::new();
+        if tracking == Tracking::Cumulative {
+            calls.push(KernelCall::new(KernelKey::Count, &[0u8; 0], 1, self.caps)?);
+        }
+        let workgroups = groups.div_ceil(SMALL_WORKGROUP).into();
+        calls.push(KernelCall::new(
+            KernelKey::Finalize { partials, merged, tracking },
+            &params,
+            workgroups,
+            self.caps,
+        )?);
+        Ok(calls)
+    }
+
+    /// Applies statistics that lie as the fold says.
+    fn apply(&self, given: Given, stats: Fold) -> Result<KernelCall> {
+        let view = self.rows_of_lookups(stats)?;
+        let key = KernelKey::Apply { width: view.width, lookups: Self::lookups(&view, given), forward: self.forward() };
+        let (params, workgroups) = self.apply_params(&view, stats);
+        KernelCall::new(key, &params, workgroups, self.caps)
+    }
+}

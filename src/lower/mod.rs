@@ -1,0 +1,417 @@
+//! From a definition and a device's capabilities to kernel calls. Pure: nothing here touches a device.
+//!
+//! Geometry, not the op, decides the kernel: which elements share a statistic, and which share a weight.
+
+mod backward;
+mod forward;
+mod method;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use bytemuck::{Pod, bytes_of};
+
+pub(crate) use self::{
+    backward::backward,
+    forward::{forward, moments},
+};
+use crate::{
+    error::{Error, Result},
+    geometry::{Fold, Lookup},
+    kernel::{
+        grid,
+        key::{APPLY_BLOCK, Affine, By, Given, KernelKey, Lookups, SMALL_WORKGROUP, Scale, Width, X},
+        params,
+    },
+    ops::{
+        Options, RunningStats,
+        definition::{Definition, Source},
+    },
+    tensor::{Slot, TensorSpec},
+};
+
+/// What a device can do, as far as lowering looks at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caps {
+    /// The adapter runs shaders on the CPU: barriers are dear there, and memory is near.
+    pub cpu: bool,
+    /// The smallest and the largest subgroup; `None` without the `SUBGROUP` feature.
+    pub subgroup_size: Option<(u32, u32)>,
+    /// The largest one-dimensional workgroup.
+    pub max_workgroup_size: u32,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_storage: u32,
+    /// Workgroups in one dimension of a dispatch.
+    pub max_workgroups_per_dimension: u32,
+    /// Bytes of the largest storage-buffer binding.
+    pub max_storage_buffer_binding_size: u64,
+    /// Storage buffers of a shader.
+    pub max_storage_buffers: u32,
+    /// What the offset of a storage-buffer binding must be a multiple of.
+    pub storage_offset_alignment: u32,
+}
+
+impl Caps {
+    /// The capabilities of a device.
+    #[must_use]
+    pub fn of(device: &wgpu::Device) -> Self {
+        Self::new(&device.adapter_info(), device.features(), &device.limits())
+    }
+
+    /// The capabilities that a device made from this adapter with these features and limits has.
+    #[must_use]
+    pub fn new(info: &wgpu::AdapterInfo, features: wgpu::Features, limits: &wgpu::Limits) -> Self {
+        Self {
+            cpu: info.device_type == wgpu::DeviceType::Cpu,
+            subgroup_size: features
+                .contains(wgpu::Features::SUBGROUP)
+                .then_some((info.subgroup_min_size.max(4), info.subgroup_max_size.max(4))),
+            max_workgroup_size: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x),
+            max_workgroup_storage: limits.max_compute_workgroup_storage_size,
+            max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+        }
+    }
+}
+
+impl Default for Caps {
+    /// What every WebGPU device has: a GPU without subgroups, with the default limits.
+    fn default() -> Self {
+        let limits = wgpu::Limits::default();
+        Self {
+            cpu: false,
+            subgroup_size: None,
+            max_workgroup_size: limits.max_compute_invocations_per_workgroup,
+            max_workgroup_storage: limits.max_compute_workgroup_storage_size,
+            max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+        }
+    }
+}
+
+/// The invocations that reduce together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Team {
+    /// One invocation, without any reduction.
+    Lane,
+    /// One subgroup, without a barrier.
+    Subgroup,
+    /// One workgroup, through workgroup memory: on every device.
+    Workgroup,
+    /// One workgroup, by subgroup operations first.
+    WorkgroupSubgroups,
+}
+
+impl Team {
+    pub(crate) fn uses_subgroups(self) -> bool {
+        matches!(self, Self::Subgroup | Self::WorkgroupSubgroups)
+    }
+}
+
+/// How an op is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// Each row is read once and held in a team's registers: one dispatch.
+    Resident(Team),
+    /// Teams share a row or channel and write partial statistics; they are merged, then applied in a second read.
+    Split(Team),
+    /// The same for statistics over the first axis of a matrix: a lane owns neighbouring columns.
+    Columns,
+    /// The statistics are given: one pass.
+    Elementwise,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: &'static [Self] = &[
+        Self::Resident(Team::Lane),
+        Self::Resident(Team::Subgroup),
+        Self::Resident(Team::Workgroup),
+        Self::Resident(Team::WorkgroupSubgroups),
+        Self::Split(Team::Lane),
+        Self::Split(Team::Subgroup),
+        Self::Split(Team::Workgroup),
+        Self::Split(Team::WorkgroupSubgroups),
+        Self::Columns,
+        Self::Elementwise,
+    ];
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, team) = match self {
+            Self::Resident(team) => ("resident", Some(team)),
+            Self::Split(team) => ("split", Some(team)),
+            Self::Columns => ("columns", None),
+            Self::Elementwise => ("elementwise", None),
+        };
+        f.write_str(name)?;
+        f.write_str(match team {
+            None => "",
+            Some(Team::Lane) => "/lane",
+            Some(Team::Subgroup) => "/subgroup",
+            Some(Team::Workgroup) => "/workgroup",
+            Some(Team::WorkgroupSubgroups) => "/workgroup+subgroups",
+        })
+    }
+}
+
+/// Who chooses the method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// This crate, from the device and the shape.
+    #[default]
+    Inferred,
+    /// The caller; an error where the method can't compute the op.
+    Forced(Method),
+}
+
+/// One dispatch.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct KernelCall {
+    pub key: KernelKey,
+    pub params: Vec<u8>,
+    pub workgroups: [u32; 3],
+}
+
+impl KernelCall {
+    fn new(key: KernelKey, params: &impl Pod, workgroups: u64, caps: &Caps) -> Result<Self> {
+        let limit = |what, needed: u32, allowed: u32| {
+            if needed <= allowed {
+                Ok(())
+            } else {
+                Err(Error::Limit { what, needed: needed.into(), allowed: allowed.into() })
+            }
+        };
+        limit("max_compute_invocations_per_workgroup", key.workgroup_size(), caps.max_workgroup_size)?;
+        limit("max_compute_workgroup_storage_size", key.workgroup_storage(), caps.max_workgroup_storage)?;
+        limit("max_storage_buffers_per_shader_stage", key.storage().len() as u32, caps.max_storage_buffers)?;
+        let workgroups = grid::fold(workgroups, caps.max_workgroups_per_dimension)?;
+        Ok(Self { key, params: bytes_of(params).to_vec(), workgroups })
+    }
+}
+
+/// A scratch region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scratch {
+    pub slot: Slot,
+    pub bytes: u64,
+}
+
+/// An op for a device: the tensors it binds and the dispatches it makes, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lowered {
+    /// `None`: there is nothing to do.
+    pub(crate) method: Option<Method>,
+    pub(crate) tensors: Vec<TensorSpec>,
+    pub(crate) calls: Vec<KernelCall>,
+    pub(crate) scratch: Vec<Scratch>,
+}
+
+impl Lowered {
+    /// An empty batch: nothing is read or written.
+    fn nothing(tensors: Vec<TensorSpec>) -> Self {
+        Self { method: None, tensors, calls: Vec::new(), scratch: Vec::new() }
+    }
+
+    /// Checks what is bound against the device.
+    fn new(
+        method: Method,
+        tensors: Vec<TensorSpec>,
+        calls: Vec<KernelCall>,
+        scratch: Vec<Scratch>,
+        caps: &Caps,
+    ) -> Result<Self> {
+        let allowed = caps.max_storage_buffer_binding_size;
+        let sizes = tensors.iter().map(TensorSpec::bytes).chain(scratch.iter().map(|s| s.bytes));
+        if let Some(needed) = sizes.max().filter(|&n| n > allowed) {
+            return Err(Error::Limit { what: "max_storage_buffer_binding_size", needed, allowed });
+        }
+        Ok(Self { method: Some(method), tensors, calls, scratch })
+    }
+}
+
+/// What is to be computed: a definition whose tensor is not empty.
+struct Problem<'a> {
+    definition: &'a Definition,
+    options: &'a Options,
+    /// Which elements share a statistic.
+    stats: Fold,
+    /// Which elements share a weight.
+    params: Fold,
+    caps: &'a Caps,
+}
+
+impl<'a> Problem<'a> {
+    /// `None` for an empty tensor.
+    fn new(definition: &'a Definition, options: &'a Options, caps: &'a Caps) -> Result<Option<Self>> {
+        let folds = definition.folds()?;
+        Ok(folds.map(|(stats, params)| Self { definition, options, stats, params, caps }))
+    }
+
+    fn scale(&self) -> Scale {
+        self.definition.scale
+    }
+
+    fn tracked(&self) -> Option<RunningStats> {
+        match self.definition.source {
+            Source::Batch { tracked, .. } => tracked,
+            Source::Running => None,
+        }
+    }
+
+    /// Whether statistics are read and not taken.
+    fn given(&self) -> bool {
+        !matches!(self.definition.source, Source::Batch { parts: None, .. })
+    }
+
+    /// Whether a statistic is that of one run of memory, with nothing between the runs.
+    fn is_rows(&self) -> bool {
+        self.stats.reduced == 1 && (self.stats.outer == 1 || self.stats.kept == 1) && self.tracked().is_none()
+    }
+
+    /// Whether statistics can be taken for columns of a matrix: of each of its columns, or of neighbouring ones together.
+    fn is_columns(&self) -> bool {
+        self.stats.reduced > 1 && (self.stats.inner == 1 || self.params.inner == 1)
+    }
+
+    /// Elements from one row of the input to the next, where the tensor is seen as rows of `cols`.
+    fn input_stride(&self, cols: u32) -> u32 {
+        // Rows that are apart are seen as rows and nothing else; with the padding they are few enough for u32.
+        self.definition.row_stride.map_or(cols, |(_, stride)| stride as u32)
+    }
+
+    /// The widest packs of which rows of `cols` elements, and what is looked up in them, are made.
+    fn width(&self, cols: u32, lookups: &[Lookup]) -> Width {
+        let x4 = cols.is_multiple_of(4)
+            && self.input_stride(cols).is_multiple_of(4)
+            && lookups.iter().all(|lookup| lookup.suits(4));
+        if x4 { Width::X4 } else { Width::X1 }
+    }
+
+    /// What is normalized, in a forward pass.
+    fn x(&self) -> X {
+        let types = self.options.types;
+        if self.options.residual && !self.definition.residual_after {
+            X::Residual(types.input, types.residual)
+        } else {
+            X::Input(types.input)
+        }
+    }
+
+    fn affine(&self) -> Affine {
+        let options = self.options;
+        let after = options.residual && self.definition.residual_after;
+        Affine {
+            weight: options.weight.then_some(options.types.params),
+            bias: options.bias.then_some(options.types.params),
+            after: after.then_some(options.types.residual),
+            activation: options.activation,
+        }
+    }
+
+    fn weight_offset(&self) -> f32 {
+        self.options.weight_offset()
+    }
+
+    /// The view as rows in which both lookups exist: vec4s before single elements, whole rows before runs, longer before
+    /// shorter rows.
+    fn rows_of_lookups(&self, stats: Fold) -> Result<View> {
+        let params = self.params;
+        let candidates = [stats.inner, params.inner, stats.kept * stats.inner, params.kept * params.inner];
+        let own = self.definition.row_stride.map(|(len, _)| len as u32);
+        let view = |cols: u32| {
+            let (stat, param) = (stats.lookup(cols)?, params.lookup(cols)?);
+            let width = self.width(cols, &[stat, param]);
+            own.is_none_or(|len| len == cols).then_some(View { cols, stat, param, width })
+        };
+        let runs = |view: &View| [view.stat, view.param].iter().any(|l| By::from(l.columns) == By::Run);
+        candidates
+            .into_iter()
+            .filter_map(view)
+            .max_by_key(|view| (view.width.elements(), !runs(view), view.cols))
+            .ok_or_else(|| Error::Unsupported {
+                what: format!("the shape {:?}", self.definition.shape),
+                why: "no kernel finds its statistics and weights".into(),
+            })
+    }
+
+    /// The parameters of the kernels that go through elements one by one, and how many workgroups do.
+    fn apply_params(&self, view: &View, stats: Fold) -> (params::Apply, u64) {
+        let place = self.place(view);
+        let (
+            [stat_rows, stat_quotient, stat_remainder, stat_run],
+            [param_rows, param_quotient, param_remainder, param_run],
+        ) = (place.stat, place.param);
+        let (rows, packs) = (self.stats.len() / view.cols, view.cols / view.width.elements());
+        let params = params::Apply {
+            rows,
+            packs,
+            input_packs: self.input_stride(view.cols) / view.width.elements(),
+            eps: self.options.eps,
+            weight_offset: self.weight_offset(),
+            stats_stride: view.stats_stride(stats.kept_len()),
+            stat_rows,
+            stat_quotient,
+            stat_remainder,
+            stat_run,
+            param_rows,
+            param_quotient,
+            param_remainder,
+            param_run,
+            zero: 0,
+        };
+        let tile = u64::from(SMALL_WORKGROUP * APPLY_BLOCK);
+        (params, (u64::from(rows) * u64::from(packs)).div_ceil(tile))
+    }
+
+    /// The lookups of a view for a kernel of its width.
+    fn place(&self, view: &View) -> Place {
+        let elements = view.width.elements();
+        let lookup = |lookup: Lookup| {
+            // An index counts what a load gives: packs where each position has its own.
+            let unit = if By::from(lookup.columns) == By::Position { elements } else { 1 };
+            let run = match lookup.columns {
+                crate::geometry::Columns::Runs(run) => run / elements,
+                _ => 1,
+            };
+            [lookup.rows, lookup.quotient / unit, lookup.remainder / unit, run]
+        };
+        Place { stat: lookup(view.stat), param: lookup(view.param) }
+    }
+
+    fn lookups(view: &View, given: Given) -> Lookups {
+        Lookups { given, stats: view.stat.columns.into(), params: view.param.columns.into() }
+    }
+}
+
+/// A tensor seen as rows, with where its statistics and weights are.
+struct View {
+    cols: u32,
+    stat: Lookup,
+    param: Lookup,
+    width: Width,
+}
+
+impl View {
+    /// From one region of statistics to the next, in what a load gives.
+    fn stats_stride(&self, statistics: u32) -> u32 {
+        match By::from(self.stat.columns) {
+            By::Position => statistics / self.width.elements(),
+            By::Row | By::Run => statistics,
+        }
+    }
+}
+
+/// The numbers of a view's lookups: rows, quotient, remainder, run.
+struct Place {
+    stat: [u32; 4],
+    param: [u32; 4],
+}

@@ -1,0 +1,92 @@
+use super::{method::MAX_PARTIAL, *};
+use crate::ops::{BatchNorm, LayerNorm, sealed::Op};
+
+const SUBGROUPS: Caps = Caps {
+    cpu: false,
+    subgroup_size: Some((32, 32)),
+    max_workgroup_size: 1024,
+    max_workgroup_storage: 32768,
+    max_workgroups_per_dimension: 65535,
+    max_storage_buffer_binding_size: 1 << 34,
+    max_storage_buffers: 8,
+    storage_offset_alignment: 32,
+};
+const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };
+const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), ..SUBGROUPS };
+const LLVMPIPE: Caps = Caps { cpu: true, ..PLAIN };
+
+fn lower(op: &impl Op, caps: &Caps) -> Lowered {
+    op.lower(caps, Strategy::Inferred).expect("it lowers")
+}
+
+fn method(op: &impl Op, caps: &Caps) -> String {
+    lower(op, caps).method.expect("there is something to do").to_string()
+}
+
+#[test]
+fn rows_go_to_the_smallest_team_that_holds_them() {
+    let cases = [
+        ([4096, 16], ["resident/lane", "resident/lane", "resident/lane", "resident/lane"]),
+        ([4096, 768], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "split/lane"]),
+        ([4096, 1023], ["resident/workgroup+subgroups", "resident/workgroup", "split/subgroup", "split/lane"]),
+        ([4096, 1024], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "split/lane"]),
+        ([4096, 4096], ["resident/workgroup+subgroups", "resident/workgroup", "split/subgroup", "split/lane"]),
+        ([4096, 32768], ["resident/workgroup+subgroups", "resident/workgroup", "split/subgroup", "split/lane"]),
+        ([4096, 65536], ["split/workgroup+subgroups", "split/workgroup", "split/subgroup", "split/lane"]),
+        ([1, 32768], ["split/workgroup+subgroups", "split/workgroup", "split/subgroup", "split/lane"]),
+    ];
+    for (shape, expected) in cases {
+        let op = LayerNorm::new(&shape, 1..);
+        let actual = [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE].map(|caps| method(&op, caps));
+        assert_eq!(actual, expected, "{shape:?}");
+    }
+}
+
+#[test]
+fn channels_go_to_split_or_columns() {
+    for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE] {
+        assert_eq!(method(&BatchNorm::inference(&[8, 64, 56, 56]), caps), "elementwise");
+        assert_eq!(method(&BatchNorm::training(&[256, 1024]), caps), "columns");
+        assert_eq!(method(&BatchNorm::training(&[256, 1024, 1]), caps), "columns");
+        assert!(method(&BatchNorm::training(&[8, 64, 56, 56]), caps).starts_with("split/"));
+    }
+}
+
+#[test]
+fn no_method_for_a_cpu_has_a_barrier() {
+    for caps in [&LAVAPIPE, &LLVMPIPE] {
+        for len in [1, 7, 768, 1023, 4096, 33000] {
+            for call in lower(&LayerNorm::new(&[64, len], 1..), caps).calls {
+                assert_eq!(call.key.workgroup_storage(), 0, "{len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lowering_is_pure_and_the_key_holds_no_run_time_parameter() {
+    let keys = |op: LayerNorm| lower(&op, &SUBGROUPS).calls.iter().map(|call| call.key).collect::<Vec<_>>();
+    let op = LayerNorm::new(&[7, 768], 1..);
+    assert_eq!(lower(&op, &SUBGROUPS), lower(&op, &SUBGROUPS));
+    assert_eq!(keys(op.clone()), keys(op.clone().eps(0.5)));
+    assert_eq!(keys(op), keys(LayerNorm::new(&[5000, 4, 768], 2..)));
+}
+
+#[test]
+fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
+    // 64 lanes are two subgroups of 32 at most, or up to 16 of 4: two rows a workgroup can be relied on.
+    let caps = Caps { subgroup_size: Some((4, 32)), ..SUBGROUPS };
+    assert_eq!(lower(&LayerNorm::new(&[1001, 128], 1..), &caps).calls[0].workgroups, [501, 1, 1]);
+    assert_eq!(lower(&LayerNorm::new(&[200_000, 128], 1..), &caps).calls[0].workgroups, [50000, 2, 1]);
+}
+
+#[test]
+fn a_partial_counts_no_more_than_f32_can() {
+    for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE] {
+        for shape in [[1, 1 << 31], [64, 1 << 25], [1, (1 << 31) - 3]] {
+            let lowered = lower(&LayerNorm::new(&shape, 1..).weight(false).bias(false), caps);
+            let partials = lowered.scratch[0].bytes / 16 / shape[0] as u64;
+            assert!((shape[1] as u64).div_ceil(partials) <= MAX_PARTIAL, "{shape:?}: {partials}");
+        }
+    }
+}

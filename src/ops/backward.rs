@@ -1,0 +1,197 @@
+use super::{Norm, definition::check_gradients, sealed};
+use crate::{
+    error::Result,
+    lower::{self, Caps, Lowered, Strategy},
+    reference,
+    tensor::{DType, Outputs, TensorSpec, Tensors},
+};
+
+/// Which gradients a backward pass computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gradients {
+    /// Whether `grad_input` is written.
+    pub input: bool,
+    /// Whether `grad_residual` is written: the gradient of a residual that is added after batch norm, before an activation.
+    pub residual: bool,
+    /// Whether `grad_weight` is written.
+    pub weight: bool,
+    /// Whether `grad_bias` is written.
+    pub bias: bool,
+    /// Whether the gradients of weight and bias are added to what is there.
+    pub accumulate: bool,
+    /// How the gradients of weight and bias are stored.
+    pub param_dtype: DType,
+}
+
+/// The backward pass of an op, made by its `backward` method: [`LayerNorm::backward`](crate::LayerNorm::backward).
+///
+/// With the mean and rstd of an element's statistic, `x = (input - mean) * rstd`, `u = x * weight + bias` and the activation f, the
+/// gradient that reaches u is `g = grad_output * f'(u)`. Then
+/// ```text
+/// grad_bias   = sum of g
+/// grad_weight = sum of g * x                                  over the elements that share a weight
+/// grad_input  = rstd * (g * weight - mean(g * weight) - x * mean(g * weight * x))
+/// ```
+/// with means over the elements that share a statistic. RMS norm has no mean to subtract; batch norm inference has only the first
+/// term; the other ops' formulas are in `docs/math.md`.
+///
+/// # Tensors
+/// A gradient has the shape and the type of what it is the gradient of.
+///
+/// | slot | |
+/// |---|---|
+/// | `grad_output` | read |
+/// | `input` | read, if what is asked for depends on it; not where `residual_output` is read |
+/// | `residual` | read, if it was added to the input and the sum was not kept, or if an activation follows it |
+/// | `residual_output` | read instead of input and residual, if the forward pass writes it |
+/// | `grad_residual_output` | read and added to `grad_input`, in the same case |
+/// | `weight` | read, for `grad_input` and for activations |
+/// | `bias` | read, for activations |
+/// | `running_mean`, `running_var` | read, in batch norm inference |
+/// | `grad_input` | written, if [asked for](Self::grad_input); where a residual was added to the input, it is the residual's gradient too |
+/// | `grad_residual` | written, if [asked for](Self::grad_residual) |
+/// | `grad_weight`, `grad_bias` | written, or added to with [`accumulate`](Self::accumulate) |
+///
+/// The statistics are taken from the input again: an f32 mean is too coarse for data with a large offset. An empty batch
+/// writes zero gradients of weight and bias, or leaves them as they are with `accumulate`.
+///
+/// # Errors
+/// Those of the op, and [`Error::InvalidArgument`](crate::Error::InvalidArgument) for no gradient at all, one of a tensor that the op
+/// does not have, or an op in place.
+///
+/// # Example
+/// ```
+/// use wgpu_norm::{LayerNorm, Norm, Tensors};
+///
+/// let backward = LayerNorm::new(&[1, 3], 1..).weight(false).bias(false).backward();
+/// let truth = backward.reference(&Tensors::new(&[1., 2., 4.]).grad_output(&[1., 1., 1.]))?;
+/// // A gradient that is the same for all elements of a row can't change what is normalized.
+/// assert!(truth.grad_input().iter().all(|x| x.abs() < 1e-12));
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Backward<N> {
+    /// The op whose backward pass it is.
+    pub op: N,
+    /// What is computed.
+    pub gradients: Gradients,
+}
+
+impl<N> Backward<N> {
+    /// Sets whether the gradient of the input is written; true by default.
+    #[must_use]
+    pub fn grad_input(mut self, grad_input: bool) -> Self {
+        self.gradients.input = grad_input;
+        self
+    }
+
+    /// Sets whether the gradient of batch norm's residual is written; true by default where it is a tensor of its own.
+    #[must_use]
+    pub fn grad_residual(mut self, grad_residual: bool) -> Self {
+        self.gradients.residual = grad_residual;
+        self
+    }
+
+    /// Sets whether the gradient of the weight is written; true by default where there is a weight.
+    #[must_use]
+    pub fn grad_weight(mut self, grad_weight: bool) -> Self {
+        self.gradients.weight = grad_weight;
+        self
+    }
+
+    /// Sets whether the gradient of the bias is written; true by default where there is a bias.
+    #[must_use]
+    pub fn grad_bias(mut self, grad_bias: bool) -> Self {
+        self.gradients.bias = grad_bias;
+        self
+    }
+
+    /// Sets whether the gradients of weight and bias are added to what is there; false by default: they are overwritten.
+    #[must_use]
+    pub fn accumulate(mut self, accumulate: bool) -> Self {
+        self.gradients.accumulate = accumulate;
+        self
+    }
+
+    /// Sets the storage type of the gradients of weight and bias; that of weight and bias by default.
+    #[must_use]
+    pub fn grad_param_dtype(mut self, dtype: DType) -> Self {
+        self.gradients.param_dtype = dtype;
+        self
+    }
+}
+
+impl<N: sealed::Differentiable> Backward<N> {
+    pub(super) fn new(op: N) -> Self {
+        let gradients = op.gradients();
+        Self { op, gradients }
+    }
+}
+
+impl<N: sealed::Differentiable> Norm for Backward<N> {
+    fn name(&self) -> &'static str {
+        self.op.backward_name()
+    }
+
+    fn shape(&self) -> &[usize] {
+        Norm::shape(&self.op)
+    }
+
+    fn tensors(&self) -> Result<Vec<TensorSpec>> {
+        self.op.backward_tensors(&self.gradients)
+    }
+
+    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
+        tensors.check(&self.tensors()?)?;
+        self.op.backward_reference(&self.gradients, tensors)
+    }
+}
+
+impl<N: sealed::Differentiable> sealed::Op for Backward<N> {
+    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+        self.op.lower_backward(&self.gradients, caps, strategy)
+    }
+}
+
+impl<T: sealed::Geometric> sealed::Op for T {
+    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+        lower::forward(&self.definition()?, self.options(), caps, strategy)
+    }
+}
+
+impl<T: sealed::Geometric> sealed::Differentiable for T {
+    fn backward_name(&self) -> &'static str {
+        sealed::Geometric::backward_name(self)
+    }
+
+    fn gradients(&self) -> Gradients {
+        let options = self.options();
+        // A residual before the norm shares its gradient with the input; of one after it, the activation makes another.
+        let residual = self.residual_after() && options.residual && options.activation != super::Activation::None;
+        Gradients {
+            input: true,
+            residual,
+            weight: options.weight,
+            bias: options.bias,
+            accumulate: false,
+            param_dtype: options.types.params,
+        }
+    }
+
+    fn backward_tensors(&self, gradients: &Gradients) -> Result<Vec<TensorSpec>> {
+        let definition = self.definition()?;
+        check_gradients(&definition, self.options(), gradients)?;
+        Ok(definition.backward(self.options(), gradients))
+    }
+
+    fn backward_reference(&self, gradients: &Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
+        Ok(reference::backward(self, &self.definition()?, gradients, tensors))
+    }
+
+    fn lower_backward(&self, gradients: &Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+        let tensors = self.backward_tensors(gradients)?;
+        lower::backward(&self.definition()?, self.options(), gradients, tensors, caps, strategy)
+    }
+}

@@ -1,0 +1,109 @@
+use super::{BatchNorm, Layout, Norm, sealed};
+use crate::{
+    error::Result,
+    lower::{self, Caps, Lowered, Strategy},
+    reference,
+    tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors},
+};
+
+/// The statistics of a part of a batch, for batch norm over several devices.
+///
+/// Each device takes the moments of its part; [`BatchNorm::merge`] normalizes with those of any number of parts, of any sizes.
+///
+/// # Tensors
+/// | slot | shape | |
+/// |---|---|---|
+/// | `input` | `shape` | read |
+/// | `moments` | `[C, 4]`, f32 | written: the mean, what an f32 can't hold of it, the sum of squared deviations, and the number of values |
+///
+/// Parts lie one after the other where they are merged: `[parts, C, 4]`. A part may have one value per channel. An empty one (N = 0)
+/// is a no-op: nothing is written, so it is not a part.
+///
+/// # Errors
+/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): a rank other than 2 to 5; an empty axis after N.
+/// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
+///
+/// # Example
+/// ```
+/// use wgpu_norm::{BatchMoments, BatchNorm, Norm, Tensors};
+///
+/// let left = BatchMoments::new(&[1, 1]).reference(&Tensors::new(&[1.]))?.to_f32();
+/// let right = BatchMoments::new(&[2, 1]).reference(&Tensors::new(&[2., 3.]))?.to_f32();
+/// let moments = [left.moments(), right.moments()].concat();
+/// let op = BatchNorm::training(&[1, 1]).weight(false).bias(false).merge(2);
+/// let truth = op.reference(&Tensors::new(&[1.]).moments(&moments))?;
+/// assert!((truth.output()[0] + 1.5_f64.sqrt()).abs() < 1e-4);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// # Source
+/// Chan, Golub, LeVeque, Algorithms for Computing the Sample Variance, 1983. PyTorch: `torch.batch_norm_stats`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BatchMoments {
+    /// The part's shape.
+    pub shape: Vec<usize>,
+    /// Where the channels are.
+    pub layout: Layout,
+    /// How the input is stored.
+    pub dtype: DType,
+}
+
+impl BatchMoments {
+    /// The moments of a part of this shape.
+    #[must_use]
+    pub fn new(shape: &[usize]) -> Self {
+        Self { shape: shape.to_vec(), layout: Layout::ChannelsFirst, dtype: DType::F32 }
+    }
+
+    /// Sets where the channels of the shape are; second by default.
+    #[must_use]
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// Sets the storage type of the input; f32 by default.
+    #[must_use]
+    pub fn dtype(mut self, dtype: DType) -> Self {
+        self.dtype = dtype;
+        self
+    }
+
+    /// The norm whose statistics they are: one of a single part may have one value per channel.
+    fn batch_norm(&self) -> BatchNorm {
+        let op = BatchNorm::training(&self.shape).merge(1).weight(false).bias(false);
+        op.layout(self.layout).dtype(self.dtype)
+    }
+}
+
+impl Norm for BatchMoments {
+    fn name(&self) -> &'static str {
+        "batch_moments"
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn tensors(&self) -> Result<Vec<TensorSpec>> {
+        let channels = sealed::Geometric::definition(&self.batch_norm())?.params_shape[0];
+        Ok(vec![
+            TensorSpec::new(Slot::Input, &self.shape, self.dtype, Access::Read),
+            TensorSpec::new(Slot::Moments, &[channels, 4], DType::F32, Access::Write),
+        ])
+    }
+
+    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
+        tensors.check(&self.tensors()?)?;
+        Ok(reference::moments(&self.batch_norm(), tensors))
+    }
+}
+
+impl sealed::Op for BatchMoments {
+    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+        let op = self.batch_norm();
+        let definition = sealed::Geometric::definition(&op)?;
+        lower::moments(&definition, &op.options, self.tensors()?, caps, strategy)
+    }
+}

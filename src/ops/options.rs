@@ -1,0 +1,337 @@
+//! What normalizations have in common: one definition of each option.
+
+use crate::{
+    error::{Error, Result},
+    tensor::DType,
+};
+
+/// The options of a normalization. Each op has setters for those that it takes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Added inside the root; see the op. Any finite value that is not negative.
+    pub eps: f32,
+    /// Whether there is a weight.
+    pub weight: bool,
+    /// Whether the gain is `1 + weight`.
+    pub zero_centered: bool,
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Whether weight and bias are given for each index of the first axis.
+    pub per_sample: bool,
+    /// Whether the statistics are written.
+    pub save_stats: bool,
+    /// Whether a residual is added.
+    pub residual: bool,
+    /// Whether the sum of input and residual is written.
+    pub residual_output: bool,
+    /// What is applied to the normalized tensor.
+    pub activation: Activation,
+    /// Whether the result is written over the input.
+    pub in_place: bool,
+    /// How tensors are stored.
+    pub types: Types,
+}
+
+impl Options {
+    pub(super) const fn new(eps: f32, weight: bool, bias: bool) -> Self {
+        Self {
+            eps,
+            weight,
+            zero_centered: false,
+            bias,
+            per_sample: false,
+            save_stats: false,
+            residual: false,
+            residual_output: false,
+            activation: Activation::None,
+            in_place: false,
+            types: Types::all(DType::F32),
+        }
+    }
+
+    /// What is added to the weight.
+    pub(crate) fn weight_offset(&self) -> f32 {
+        if self.zero_centered { 1.0 } else { 0.0 }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        let refuse = |argument, value: String, expected: &str| {
+            Err(Error::InvalidArgument { argument, value, expected: expected.into() })
+        };
+        if !self.eps.is_finite() || self.eps < 0.0 {
+            return refuse("eps", self.eps.to_string(), "a finite number that is not negative");
+        }
+        if self.zero_centered && !self.weight {
+            return refuse("zero_centered", "true".into(), "false where there is no weight");
+        }
+        if self.per_sample && !self.weight && !self.bias {
+            return refuse("per_sample", "true".into(), "false where there is neither weight nor bias");
+        }
+        if self.residual_output && !self.residual {
+            return refuse("residual_output", "true".into(), "false where there is no residual");
+        }
+        let Types { input, output, residual, residual_output, params } = self.types;
+        let types = [
+            ("input_dtype", input),
+            ("output_dtype", output),
+            ("residual_dtype", residual),
+            ("residual_output_dtype", residual_output),
+            ("param_dtype", params),
+        ];
+        if let Some((argument, dtype)) = types.into_iter().find(|(_, dtype)| !DType::FLOATS.contains(dtype)) {
+            return refuse(argument, dtype.to_string(), "f32, f16 or bf16");
+        }
+        if self.in_place && input != output {
+            return refuse("in_place", "true".into(), "false where input and output are of different types");
+        }
+        Ok(())
+    }
+}
+
+/// How the tensors of an op are stored. A gradient is stored as what it is the gradient of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Types {
+    /// Of the input.
+    pub input: DType,
+    /// Of the output.
+    pub output: DType,
+    /// Of the residual.
+    pub residual: DType,
+    /// Of the sum of input and residual.
+    pub residual_output: DType,
+    /// Of weight and bias.
+    pub params: DType,
+}
+
+impl Types {
+    /// One type for all.
+    #[must_use]
+    pub const fn all(dtype: DType) -> Self {
+        Self { input: dtype, output: dtype, residual: dtype, residual_output: dtype, params: dtype }
+    }
+}
+
+/// A function of each element of the normalized tensor, after weight, bias and batch norm's residual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Activation {
+    /// `u`
+    #[default]
+    None,
+    /// `max(u, 0)`; its derivative at 0 is 0, as in PyTorch.
+    Relu,
+    /// `u * Phi(u)` with the normal distribution function: PyTorch's `gelu`.
+    Gelu,
+    /// `u / 2 * (1 + tanh(sqrt(2 / pi) * (u + 0.044715 u^3)))`: PyTorch's `gelu(approximate='tanh')`.
+    GeluTanh,
+    /// `u * sigmoid(u)`, also called swish.
+    Silu,
+    /// `1 / (1 + exp(-u))`
+    Sigmoid,
+    /// `tanh(u)`
+    Tanh,
+}
+
+impl Activation {
+    /// Every activation.
+    pub const ALL: [Self; 7] =
+        [Self::None, Self::Relu, Self::Gelu, Self::GeluTanh, Self::Silu, Self::Sigmoid, Self::Tanh];
+
+    /// The name, as in PyTorch; `gelu_tanh` for gelu's approximation.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Relu => "relu",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_tanh",
+            Self::Silu => "silu",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+        }
+    }
+}
+
+/// Where the channels of a tensor are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// `[N, C, ..]`: NCHW.
+    #[default]
+    ChannelsFirst,
+    /// `[N, .., C]`: NHWC.
+    ChannelsLast,
+}
+
+/// The setters of an op's options, each written once: `setters!(LayerNorm: eps weight bias);`.
+macro_rules! setters {
+    ($op:ident: $($setter:ident)*) => {
+        impl $op {
+            $(setters!(@ $setter);)*
+
+            /// The op's backward pass, with every gradient that there is.
+            #[must_use]
+            pub fn backward(&self) -> crate::ops::Backward<Self> {
+                crate::ops::Backward::new(self.clone())
+            }
+        }
+    };
+    (@ eps) => {
+        /// Sets what is added inside the root: any finite value that is not negative.
+        #[must_use]
+        pub fn eps(mut self, eps: f32) -> Self {
+            self.options.eps = eps;
+            self
+        }
+    };
+    (@ weight) => {
+        /// Sets whether there is a weight.
+        #[must_use]
+        pub fn weight(mut self, weight: bool) -> Self {
+            self.options.weight = weight;
+            self
+        }
+    };
+    (@ zero_centered) => {
+        /// Sets whether the gain is `1 + weight`, as some models store it; false by default.
+        #[must_use]
+        pub fn zero_centered(mut self, zero_centered: bool) -> Self {
+            self.options.zero_centered = zero_centered;
+            self
+        }
+    };
+    (@ bias) => {
+        /// Sets whether there is a bias.
+        #[must_use]
+        pub fn bias(mut self, bias: bool) -> Self {
+            self.options.bias = bias;
+            self
+        }
+    };
+    (@ per_sample) => {
+        /// Sets whether weight and bias are given for each index of the first axis, as scale and shift of an adaptive norm are;
+        /// false by default. With [`zero_centered`](Self::zero_centered), the gain is `1 + scale`.
+        #[must_use]
+        pub fn per_sample(mut self, per_sample: bool) -> Self {
+            self.options.per_sample = per_sample;
+            self
+        }
+    };
+    (@ save_stats) => {
+        /// Sets whether the statistics are written; false by default. The backward pass does not need them.
+        #[must_use]
+        pub fn save_stats(mut self, save_stats: bool) -> Self {
+            self.options.save_stats = save_stats;
+            self
+        }
+    };
+    (@ residual) => {
+        /// Sets whether `residual` is added to the input before it is normalized; false by default. The sum is f32.
+        #[must_use]
+        pub fn residual(mut self, residual: bool) -> Self {
+            self.options.residual = residual;
+            self
+        }
+
+        /// Sets the storage type of the residual.
+        #[must_use]
+        pub fn residual_dtype(mut self, dtype: $crate::DType) -> Self {
+            self.options.types.residual = dtype;
+            self
+        }
+
+        /// Sets whether the sum of input and residual is written to `residual_output`; false by default.
+        #[must_use]
+        pub fn residual_output(mut self, residual_output: bool) -> Self {
+            self.options.residual_output = residual_output;
+            self
+        }
+
+        /// Sets the storage type of the sum.
+        #[must_use]
+        pub fn residual_output_dtype(mut self, dtype: $crate::DType) -> Self {
+            self.options.types.residual_output = dtype;
+            self
+        }
+    };
+    (@ residual_after) => {
+        /// Sets whether `residual` is added to the normalized tensor, before the activation; false by default.
+        #[must_use]
+        pub fn residual(mut self, residual: bool) -> Self {
+            self.options.residual = residual;
+            self
+        }
+
+        /// Sets the storage type of the residual.
+        #[must_use]
+        pub fn residual_dtype(mut self, dtype: $crate::DType) -> Self {
+            self.options.types.residual = dtype;
+            self
+        }
+    };
+    (@ activation) => {
+        /// Sets what is applied to the normalized tensor; nothing by default.
+        #[must_use]
+        pub fn activation(mut self, activation: $crate::Activation) -> Self {
+            self.options.activation = activation;
+            self
+        }
+    };
+    (@ in_place) => {
+        /// Sets whether the result is written over `input`; there is no `output` then. False by default.
+        #[must_use]
+        pub fn in_place(mut self, in_place: bool) -> Self {
+            self.options.in_place = in_place;
+            self
+        }
+    };
+    (@ dtype) => {
+        /// Sets the storage type of all tensors but the statistics, which are f32; f32 by default.
+        #[must_use]
+        pub fn dtype(mut self, dtype: $crate::DType) -> Self {
+            self.options.types = $crate::Types::all(dtype);
+            self
+        }
+
+        /// Sets the storage type of the input.
+        #[must_use]
+        pub fn input_dtype(mut self, dtype: $crate::DType) -> Self {
+            self.options.types.input = dtype;
+            self
+        }
+
+        /// Sets the storage type of the output.
+        #[must_use]
+        pub fn output_dtype(mut self, dtype: $crate::DType) -> Self {
+            self.options.types.output = dtype;
+            self
+        }
+    };
+    (@ param_dtype) => {
+        /// Sets the storage type of weight and bias.
+        #[must_use]
+        pub fn param_dtype(mut self, dtype: $crate::DType) -> Self {
+            self.options.types.params = dtype;
+            self
+        }
+    };
+    (@ layout) => {
+        /// Sets where the channels of the shape are; second by default.
+        #[must_use]
+        pub fn layout(mut self, layout: $crate::Layout) -> Self {
+            self.layout = layout;
+            self
+        }
+    };
+    (@ input_row_stride) => {
+        /// Sets the number of elements from the begin of one row of the input to the next, where the input is a part of a wider tensor or
+        /// padded; the row's length by default.
+        #[must_use]
+        pub fn input_row_stride(mut self, stride: usize) -> Self {
+            self.input_row_stride = Some(stride);
+            self
+        }
+    };
+}
+pub(super) use setters;
