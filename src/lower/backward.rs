@@ -29,7 +29,9 @@ pub(crate) fn backward(
     caps: &Caps,
     strategy: Strategy,
 ) -> Result<Lowered> {
-    let Some(problem) = Problem::new(definition, options, caps)? else {
+    // Running statistics are updated in the forward pass.
+    let untracked = Definition { source: definition.source.untracked(), ..definition.clone() };
+    let Some(problem) = Problem::new(&untracked, options, caps)? else {
         return nothing(definition, gradients, tensors, caps);
     };
     let method = choose(&problem, strategy, gradients.input)?;
@@ -108,7 +110,7 @@ impl Pass<'_> {
                 (Given::Batch, problem.stats)
             }
             _ => {
-                let (calls, scratch, stats) = problem.take_statistics(method, Saved::None)?;
+                let (calls, scratch, stats) = problem.take_statistics(method, self.x(), Saved::None)?;
                 self.calls.extend(calls);
                 self.scratch.extend(scratch);
                 self.scratch.push(statistics_scratch(stats));
@@ -140,15 +142,19 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// What is normalized, and the gradient that reaches it.
-    fn gradient(&self, needs_x: bool, affine: Affine) -> Gradient {
+    /// What is normalized: the sum of input and residual, if the forward pass wrote it.
+    fn x(&self) -> X {
         let options = self.problem.options;
-        let x = match self.problem.x() {
-            _ if !needs_x => X::None,
+        match self.problem.x() {
             X::Residual(..) if options.residual_output => X::Sum(options.types.residual_output),
             x => x,
-        };
-        Gradient { x, affine, grad_output: options.types.output }
+        }
+    }
+
+    /// What is normalized, and the gradient that reaches it.
+    fn gradient(&self, needs_x: bool, affine: Affine) -> Gradient {
+        let x = if needs_x { self.x() } else { X::None };
+        Gradient { x, affine, grad_output: self.problem.options.types.output }
     }
 
     /// The tables that this pass reads: all of them for an activation, the weight alone to multiply by it.

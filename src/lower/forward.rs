@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     geometry::Fold,
     kernel::{
-        key::{Forward, Given, KernelKey, Merged, Partials, SMALL_WORKGROUP, Saved, Scale, Tracking, Width},
+        key::{Forward, Given, KernelKey, Merged, Partials, SMALL_WORKGROUP, Saved, Scale, Tracking, Width, X},
         params,
     },
     ops::{
@@ -28,7 +28,7 @@ pub(crate) fn forward(definition: &Definition, options: &Options, caps: &Caps, s
     let (calls, scratch) = match method {
         Method::Resident(team) => (vec![problem.resident(team)?], Vec::new()),
         Method::Split(_) | Method::Columns => {
-            let (mut calls, mut scratch, stats) = problem.take_statistics(method, problem.saved())?;
+            let (mut calls, mut scratch, stats) = problem.take_statistics(method, problem.x(), problem.saved())?;
             calls.push(problem.apply(Given::Batch, stats)?);
             scratch.push(statistics_scratch(stats));
             (calls, scratch)
@@ -61,7 +61,7 @@ pub(crate) fn moments(
         return Ok(Lowered::nothing(tensors));
     };
     let method = choose(&problem, strategy, false)?;
-    let (mut calls, splits, scratch) = problem.partials(method)?;
+    let (mut calls, splits, scratch) = problem.partials(method, problem.x())?;
     calls.extend(problem.finalize(Partials::Scratch, splits, 1, Merged::Moments)?);
     Lowered::new(method, tensors, calls, vec![scratch], caps)
 }
@@ -166,21 +166,22 @@ impl Problem<'_> {
     pub(super) fn take_statistics(
         &self,
         method: Method,
+        x: X,
         saved: Saved,
     ) -> Result<(Vec<KernelCall>, Vec<Scratch>, Fold)> {
         let (stats, members) = match method {
             Method::Columns => (self.stats.columns(), self.stats.inner),
             _ => (self.stats, 1),
         };
-        let (mut calls, splits, partials) = self.partials(method)?;
+        let (mut calls, splits, partials) = self.partials(method, x)?;
         let merged = Merged::Statistics(self.scale(), saved);
         calls.extend(self.finalize(Partials::Scratch, splits, members, merged)?);
         Ok((calls, vec![partials], stats))
     }
 
     /// Partial statistics, and how many there are of what is kept.
-    fn partials(&self, method: Method) -> Result<(Vec<KernelCall>, u32, Scratch)> {
-        let (x, magnitudes) = (self.x(), self.scale() == Scale::L1);
+    fn partials(&self, method: Method, x: X) -> Result<(Vec<KernelCall>, u32, Scratch)> {
+        let magnitudes = self.scale() == Scale::L1;
         let (kept, splits, call) = if method == Method::Columns {
             let columns = self.stats.columns();
             let width = self.width(columns.kept, &[]);

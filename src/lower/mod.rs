@@ -253,7 +253,14 @@ impl<'a> Problem<'a> {
     /// `None` for an empty tensor.
     fn new(definition: &'a Definition, options: &'a Options, caps: &'a Caps) -> Result<Option<Self>> {
         let folds = definition.folds()?;
-        Ok(folds.map(|(stats, params)| Self { definition, options, stats, params, caps }))
+        let problem = folds.map(|(stats, params)| Self { definition, options, stats, params, caps });
+        Ok(problem.map(|mut problem| {
+            // With nothing between them, what is kept for each outer index is a row like any other.
+            if problem.stats.reduced == 1 && problem.tracked().is_none() {
+                problem.stats = Fold::new(1, 1, problem.stats.kept_len(), problem.stats.inner);
+            }
+            problem
+        }))
     }
 
     fn scale(&self) -> Scale {
@@ -274,7 +281,7 @@ impl<'a> Problem<'a> {
 
     /// Whether a statistic is that of one run of memory, with nothing between the runs.
     fn is_rows(&self) -> bool {
-        self.stats.reduced == 1 && (self.stats.outer == 1 || self.stats.kept == 1) && self.tracked().is_none()
+        self.stats.reduced == 1 && self.tracked().is_none()
     }
 
     /// Whether statistics can be taken for columns of a matrix: of each of its columns, or of neighbouring ones together.

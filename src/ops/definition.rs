@@ -41,6 +41,16 @@ pub enum Source {
     Batch { parts: Option<usize>, tracked: Option<RunningStats> },
 }
 
+impl Source {
+    /// The same, with nothing that is updated.
+    pub(crate) fn untracked(self) -> Self {
+        match self {
+            Self::Batch { parts, .. } => Self::Batch { parts, tracked: None },
+            Self::Running => Self::Running,
+        }
+    }
+}
+
 impl Definition {
     /// The folds, unless the tensor is empty.
     pub(crate) fn folds(&self) -> Result<Option<(Fold, Fold)>> {
