@@ -4,10 +4,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Random, golden::Golden, gpu, run};
+use common::{Random, golden::Golden, gpu, methods::*, run};
 use wgpu_norm::{
     BatchNorm, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
-    Team, Tensors,
+    Tensors,
     testing::{REAL_DATA, compare, compare_outputs, largest, max_error},
 };
 
@@ -40,85 +40,6 @@ const ROWS: &[(&str, usize, usize)] = &[
     ("a row more than a dispatch has workgroups", 65536, 2),
     ("the folded grid, not a multiple of anything", 70000, 5),
 ];
-
-const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
-
-/// Whether a method can compute the norm of rows, whose packs end where `unit` elements end: the row, or a channel in it.
-/// The longest rows that are held in registers have 8 packs a lane, and on a CPU 32 vec4s or 64 elements a lane of a
-/// subgroup.
-fn rows_can(method: Method, len: usize, unit: usize) -> bool {
-    let caps = gpu().planner().caps();
-    let packs = if unit.is_multiple_of(4) { len / 4 } else { len };
-    let largest =
-        [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
-    let subgroups = caps.subgroup_size.is_some();
-    let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
-    let a_lane = match (caps.cpu, unit.is_multiple_of(4)) {
-        (false, _) => 8,
-        (true, true) => 32,
-        (true, false) => 64,
-    };
-    match method {
-        Method::Resident(Team::Lane) => packs <= 8,
-        Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,
-        Method::Resident(Team::Workgroup) => packs <= largest * 8,
-        Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * 8,
-        Method::Split(Team::Lane | Team::Workgroup) => true,
-        Method::Split(Team::Subgroup | Team::WorkgroupSubgroups) => subgroups,
-        _ => false,
-    }
-}
-
-fn layer_norm_can(method: Method, len: usize) -> bool {
-    rows_can(method, len, len)
-}
-
-/// Runs an op by the inferred method and by every forced one; returns how often each ran.
-fn by_every_method(
-    name: &str,
-    op: &impl Norm,
-    tensors: &Tensors<'_>,
-    can: impl Fn(Method) -> bool,
-    ran: &mut BTreeMap<String, usize>,
-) {
-    let truth = op.reference(tensors).expect(name);
-    let strategies = [Strategy::Inferred].into_iter().chain(Method::ALL.iter().map(|&method| Strategy::Forced(method)));
-    for strategy in strategies {
-        let result = run(gpu(), op, tensors, strategy);
-        let expected = match strategy {
-            Strategy::Inferred => true,
-            Strategy::Forced(method) => can(method),
-        };
-        if !expected {
-            assert!(matches!(result, Err(Error::Unsupported { .. })), "{name}, {strategy:?}: {result:?}");
-            continue;
-        }
-        let outputs = result.unwrap_or_else(|e| panic!("{name}, {strategy:?}: {e}"));
-        compare_outputs(op, tensors, &outputs, &truth)
-            .unwrap_or_else(|e| panic!("{name}, {:?}, {strategy:?}: {e}", op.shape()));
-        *ran.entry(format!("{strategy:?}")).or_default() += 1;
-    }
-}
-
-/// With a weight and a bias, each if there is one.
-fn optional<'a>(tensors: Tensors<'a>, weight: Option<&'a Vec<f32>>, bias: Option<&'a Vec<f32>>) -> Tensors<'a> {
-    let tensors = weight.map_or(tensors.clone(), |weight| tensors.weight(weight));
-    bias.map_or(tensors.clone(), |bias| tensors.bias(bias))
-}
-
-/// Every method that the device has was exercised, and by more than one shape.
-fn assert_all_ran(ran: &BTreeMap<String, usize>, methods: &[Method]) {
-    let subgroups = gpu().planner().caps().subgroup_size.is_some();
-    for method in methods {
-        let needs = matches!(
-            method,
-            Method::Resident(Team::Subgroup | Team::WorkgroupSubgroups)
-                | Method::Split(Team::Subgroup | Team::WorkgroupSubgroups)
-        );
-        let count = ran.get(&format!("{:?}", Strategy::Forced(*method))).copied().unwrap_or(0);
-        assert_eq!(count > 1, subgroups || !needs, "{method} ran {count} times");
-    }
-}
 
 #[test]
 fn layer_norm_by_every_method() {
@@ -311,38 +232,6 @@ fn golden_vectors() {
     }
 }
 
-/// Data that breaks a careless variance. The bound is the same as everywhere.
-fn hard_rows(len: usize) -> Vec<(&'static str, Vec<f32>)> {
-    let mut random = Random::new(3);
-    let mut outlier_first = random.normal(len, 0.0, 1.0);
-    outlier_first[0] = 1e6;
-    let mut outlier_last = random.normal(len, 0.0, 1.0);
-    outlier_last[len - 1] = -1e6;
-    let all_but_one = |value: f32| {
-        let mut row = vec![value; len];
-        row[len - 1] = f32::from_bits(value.to_bits() + 1);
-        row
-    };
-    let (almost_1e6, almost_1e7) = (all_but_one(1.23e6), all_but_one(1.23e7));
-    let ulp = |i: usize| if i.is_multiple_of(2) { 1e6 } else { f32::from_bits(1e6_f32.to_bits() + 1) };
-    vec![
-        ("a large offset", random.normal(len, 1e6, 1.0)),
-        ("a larger offset", random.normal(len, 1e7, 10.0)),
-        ("a constant row", vec![1234.0; len]),
-        ("a constant row that f32 sums miss", vec![16_777_215.0; len]),
-        ("all equal but the last, by one ulp", almost_1e6),
-        ("the same, of larger ones", almost_1e7),
-        ("a constant whose sum is no f32", vec![3e38; len]),
-        ("a large mean that is zero", (0..len).map(|i| if i.is_multiple_of(2) { 2e5 } else { -2e5 }).collect()),
-        ("tiny spread at a large mean", (0..len).map(ulp).collect()),
-        ("an outlier that is also the shift", outlier_first),
-        ("an outlier at the end", outlier_last),
-        ("a ramp", (0..len).map(|i| i as f32 * 1e6 / len as f32).collect()),
-        ("small numbers", random.normal(len, 0.0, 1e-12)),
-        ("large numbers", random.normal(len, 0.0, 1e15)),
-    ]
-}
-
 #[test]
 fn layer_norm_of_hard_rows() {
     for len in [33, 768, 1023, 4096, 33000] {
@@ -403,19 +292,6 @@ const IMAGES: &[(&str, &[usize])] = &[
     ("more slices than workgroups in a dimension", &[70000, 1, 2]),
     ("more channels than workgroups in a dimension", &[2, 65536]),
 ];
-
-fn batch_norm_can(method: Method, shape: &[usize], training: bool) -> bool {
-    let subgroups = gpu().planner().caps().subgroup_size.is_some();
-    let columns = shape[2..].iter().product::<usize>() == 1;
-    match method {
-        Method::Elementwise => !training,
-        _ if !training => false,
-        Method::Columns => columns,
-        Method::Split(Team::Lane | Team::Workgroup) => true,
-        Method::Split(Team::Subgroup | Team::WorkgroupSubgroups) => subgroups,
-        _ => false,
-    }
-}
 
 #[test]
 fn batch_norm_inference() {

@@ -215,8 +215,8 @@ impl Pass<'_> {
         let cols = if columns { whole.kept } else { whole.inner };
         let (Some(stat), Some(param)) = (stats.lookup(cols), problem.params.lookup(cols)) else {
             return Err(Error::Unsupported {
-                what: format!("the backward pass of the shape {:?}", problem.definition.shape),
-                why: "no kernel finds its statistics and weights".into(),
+                what: format!("the backward pass of {:?} by runs of memory", problem.definition.shape),
+                why: "the runs are single elements, or their weights differ: it goes by columns".into(),
             });
         };
         let view = View { cols, stat, param, width: problem.width(cols, &[stat, param]) };

@@ -1,0 +1,453 @@
+//! Every backward pass on the adapter of this machine, by every method, against the f64 reference.
+
+mod common;
+
+use common::{Random, gpu, methods::*, run};
+use wgpu_norm::{
+    Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm, Order, RmsNorm,
+    RunningStats, Slot, Strategy,
+};
+
+/// Rows, each with the reason that it is here.
+const ROWS: &[(&str, usize, usize)] = &[
+    ("a row of one element", 7, 1),
+    ("two elements", 7, 2),
+    ("many rows of three: lanes own rows", 1023, 3),
+    ("one vec4", 5, 4),
+    ("one more than 32 lanes", 7, 33),
+    ("odd, half of a 256-wide workgroup", 7, 127),
+    ("BERT's width", 33, 768),
+    ("scalar loads, 64 registers for 8 lanes", 7, 511),
+    ("one less than 1024: scalar loads", 7, 1023),
+    ("exactly 1024: 32 vec4s for 8 lanes", 7, 1024),
+    ("one more than 1024", 7, 1025),
+    ("one more than 4096: scalar, beyond the registers of a subgroup", 2, 4097),
+    ("beyond 8 vec4s in 1024 lanes: split", 2, 33000),
+    ("beyond, and odd", 1, 33001),
+    ("a row more than a dispatch has workgroups", 65536, 2),
+    ("the folded grid, not a multiple of anything", 70000, 5),
+    ("many more rows than columns: the weights' gradients are shared by splits", 20000, 12),
+];
+
+#[test]
+fn layer_norm() {
+    for &(why, rows, len) in ROWS {
+        conforms(why, &LayerNorm::new(&[rows, len], 1..).backward(), |method| rows_can(method, len, len));
+    }
+}
+
+#[test]
+fn rms_norm() {
+    for &(why, rows, len) in ROWS.iter().filter(|&&(_, rows, _)| rows < 10000) {
+        conforms(why, &RmsNorm::new(&[rows, len], 1..).backward(), |method| rows_can(method, len, len));
+    }
+}
+
+#[test]
+fn lp_normalize() {
+    for order in [Order::L1, Order::L2] {
+        for &(why, rows, len) in ROWS.iter().filter(|&&(_, rows, _)| rows < 10000) {
+            let op = LpNormalize::new(&[rows, len], 1..).order(order);
+            let can = |method| rows_can(method, len, len);
+            conforms(why, &op.clone().save_stats(true), can);
+            conforms(why, &op.backward(), can);
+        }
+    }
+}
+
+#[test]
+fn a_norm_below_eps_is_a_constant_factor() {
+    for order in [Order::L1, Order::L2] {
+        for len in [12, 13, 33000] {
+            // The second row is zero, the third is small: eps is what they are divided by.
+            let mut input = Random::new(2).normal(3 * len, 0.0, 1.0);
+            input[len..2 * len].fill(0.0);
+            input[2 * len..].iter_mut().for_each(|x| *x *= 1e-9);
+            let op = LpNormalize::new(&[3, len], 1..).order(order).eps(0.5);
+            let can = |method| rows_can(method, len, len);
+            let mut ran = std::collections::BTreeMap::new();
+            let data = Data::random(&op, 1).with(Slot::Input, input.clone());
+            by_every_method("forward", &op, &data.tensors(), can, &mut ran);
+            let op = op.backward();
+            let data = Data::random(&op, 1).with(Slot::Input, input);
+            by_every_method("backward", &op, &data.tensors(), can, &mut ran);
+        }
+    }
+}
+
+#[test]
+fn layer_norm_over_axes_in_the_middle() {
+    for (why, shape, axes) in [
+        ("ConvNeXt: over C of NCHW", &[2, 96, 7, 7][..], 1..2),
+        ("the same in vec4s", &[3, 24, 8, 8], 1..2),
+        ("two axes, odd", &[3, 5, 7, 3], 1..3),
+        ("the first axis", &[33, 12], 0..1),
+        ("more rows than a lane should walk", &[1, 5000, 12], 1..2),
+        ("one column", &[3, 7, 1, 1], 1..2),
+        ("more columns than workgroups", &[1, 2, 70000], 1..2),
+    ] {
+        let rows = shape[axes.end..].iter().product::<usize>() == 1;
+        let len = shape[axes.clone()].iter().product();
+        let can = |method| if rows { rows_can(method, len, len) } else { columns_can(method) };
+        let backward_can = |method| if rows { rows_can(method, len, len) } else { method == Method::Columns };
+        for (weight, bias) in [(true, true), (false, false)] {
+            let op = LayerNorm::new(shape, axes.clone()).weight(weight).bias(bias);
+            conforms(why, &op.clone().save_stats(true), can);
+            conforms(why, &op.backward(), backward_can);
+        }
+        let op = RmsNorm::new(shape, axes.clone());
+        conforms(why, &op.clone().save_stats(true), can);
+        conforms(why, &op.backward(), backward_can);
+        let op = LpNormalize::new(shape, axes.clone()).order(Order::L1);
+        conforms(why, &op, can);
+        conforms(why, &op.backward(), backward_can);
+    }
+}
+
+/// Images and groups, each with the reason that they are here; the channels are second.
+const GROUPS: &[(&str, &[usize], usize)] = &[
+    ("[N, C]: weights by position", &[33, 24], 3),
+    ("[N, C], odd groups", &[7, 15], 5),
+    ("odd channels in a group of even length", &[3, 8, 7], 2),
+    ("vec4s", &[3, 6, 8], 2),
+    ("everything odd", &[2, 9, 7, 3], 3),
+    ("one group: layer norm with channel weights", &[3, 6, 4, 4], 1),
+    ("a group for each channel", &[3, 6, 5, 5], 6),
+    ("a diffusion model's first block", &[1, 64, 16, 16], 32),
+    ("beyond the registers of a workgroup: split", &[1, 4, 130, 128], 2),
+    ("beyond, and odd", &[1, 2, 181, 183], 1),
+];
+
+/// The same shape with the channels last.
+fn channels_last(shape: &[usize]) -> Vec<usize> {
+    let mut last = shape.to_vec();
+    let channels = last.remove(1);
+    last.push(channels);
+    last
+}
+
+#[test]
+fn group_norm() {
+    for &(why, shape, groups) in GROUPS {
+        let spatial: usize = shape[2..].iter().product();
+        let len = shape[1] / groups * spatial;
+        let unit = if spatial == 1 { len } else { spatial };
+        for (weight, bias) in [(true, true), (true, false), (false, true), (false, false)] {
+            let op = GroupNorm::new(shape, groups).weight(weight).bias(bias);
+            conforms(why, &op.backward(), |method| rows_can(method, len, unit));
+        }
+    }
+}
+
+#[test]
+fn group_norm_of_channels_last() {
+    for &(why, shape, groups) in GROUPS {
+        let spatial: usize = shape[2..].iter().product();
+        let len = shape[1] / groups;
+        let can = |method| if spatial == 1 { rows_can(method, len, len) } else { columns_can(method) };
+        let backward_can = |method| if spatial == 1 { can(method) } else { method == Method::Columns };
+        for affine in [true, false] {
+            let op = GroupNorm::new(&channels_last(shape), groups).layout(Layout::ChannelsLast);
+            let op = op.weight(affine).bias(affine);
+            conforms(why, &op.clone().save_stats(true), can);
+            conforms(why, &op.backward(), backward_can);
+        }
+    }
+}
+
+#[test]
+fn instance_norm_of_both_layouts() {
+    for shape in [&[3, 5, 7][..], &[2, 3, 8, 8], &[2, 4, 2, 3, 4], &[1, 2, 40000]] {
+        let spatial: usize = shape[2..].iter().product();
+        for affine in [false, true] {
+            let op = InstanceNorm::new(shape).weight(affine).bias(affine);
+            conforms("channels first", &op.backward(), |method| rows_can(method, spatial, spatial));
+            let op = InstanceNorm::new(&channels_last(shape)).layout(Layout::ChannelsLast).weight(affine).bias(affine);
+            conforms("channels last", &op.clone().save_stats(true), columns_can);
+            conforms("channels last", &op.backward(), |method| method == Method::Columns);
+        }
+    }
+}
+
+/// Shapes of batch norm, each with the reason that it is here; the channels are second.
+const IMAGES: &[(&str, &[usize])] = &[
+    ("two values a channel", &[2, 3]),
+    ("[N, C], channels in vec4s", &[33, 64]),
+    ("[N, C], odd channels", &[129, 7]),
+    ("[N, C], one channel", &[1000, 1]),
+    ("[N, C], more rows than one lane should walk", &[5000, 12]),
+    ("[N, C, L], odd length", &[3, 5, 7]),
+    ("[N, C, L], vec4s", &[4, 3, 64]),
+    ("the end of a ResNet: 7 x 7", &[8, 64, 7, 7]),
+    ("its start: few channels, many pixels", &[2, 3, 56, 56]),
+    ("one channel, split", &[3, 1, 100, 100]),
+    ("[N, C, D, H, W]", &[2, 3, 2, 3, 5]),
+    ("more slices than workgroups in a dimension", &[70000, 1, 2]),
+    ("more channels than workgroups in a dimension", &[2, 65536]),
+];
+
+#[test]
+fn batch_norm_training() {
+    for &(why, shape) in IMAGES {
+        let columns = shape[2..].iter().product::<usize>() == 1;
+        for affine in [true, false] {
+            // Running statistics belong to the forward pass: the backward pass does not bind them.
+            let op = BatchNorm::training(shape).weight(affine).bias(affine).running_stats(RunningStats::PYTORCH);
+            conforms(why, &op.backward(), |method| if columns { columns_can(method) } else { split_can(method) });
+            let op =
+                BatchNorm::training(&channels_last(shape)).layout(Layout::ChannelsLast).weight(affine).bias(affine);
+            conforms(why, &op.clone().save_stats(true).running_stats(RunningStats::CUMULATIVE), columns_can);
+            conforms(why, &op.backward(), columns_can);
+        }
+    }
+}
+
+#[test]
+fn batch_norm_of_one_sample_is_of_rows() {
+    let op = BatchNorm::training(&[1, 3, 20, 20]);
+    conforms("one sample", &op, |method| rows_can(method, 400, 400));
+    conforms("one sample", &op.backward(), |method| rows_can(method, 400, 400));
+    conforms("one sample, tracked", &op.running_stats(RunningStats::PYTORCH), split_can);
+}
+
+#[test]
+fn batch_norm_inference() {
+    let can = |method| method == Method::Elementwise;
+    for &(why, shape) in IMAGES {
+        for affine in [true, false] {
+            let op = BatchNorm::inference(shape).weight(affine).bias(affine);
+            conforms(why, &op.backward(), can);
+            let op =
+                BatchNorm::inference(&channels_last(shape)).layout(Layout::ChannelsLast).weight(affine).bias(affine);
+            conforms(why, &op, can);
+            conforms(why, &op.backward(), can);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_asked_for_is_not_bound() {
+    let slots = |op: &dyn Norm| {
+        let specs = op.tensors().expect("valid");
+        specs.iter().map(|spec| spec.slot.name()).collect::<Vec<_>>().join(" ")
+    };
+    let op = LayerNorm::new(&[5, 12], 1..).backward();
+    assert_eq!(slots(&op), "input weight grad_output grad_input grad_weight grad_bias");
+    let weights = op.clone().grad_input(false);
+    assert_eq!(slots(&weights), "input grad_output grad_weight grad_bias");
+    let bias = weights.clone().grad_weight(false);
+    assert_eq!(slots(&bias), "grad_output grad_bias");
+    let input = op.clone().grad_weight(false).grad_bias(false);
+    assert_eq!(slots(&input), "input weight grad_output grad_input");
+    let rows = |method| rows_can(method, 12, 12);
+    conforms("weights", &weights, |method| rows(method) && !matches!(method, Method::Resident(_)));
+    conforms("bias", &bias, |method| rows(method) && !matches!(method, Method::Resident(_)));
+    conforms("input", &input, rows);
+    conforms("input and bias", &op.clone().grad_weight(false), rows);
+
+    let op = BatchNorm::inference(&[3, 4, 5]).backward();
+    let input = op.clone().grad_weight(false).grad_bias(false);
+    assert_eq!(slots(&input), "weight grad_output running_mean running_var grad_input");
+    let bias = op.clone().grad_input(false).grad_weight(false);
+    assert_eq!(slots(&bias), "grad_output grad_bias");
+    for op in [op.clone(), input, bias, op.grad_input(false)] {
+        conforms("inference", &op, |method| method == Method::Elementwise);
+    }
+    let op = BatchNorm::training(&[3, 4, 5]).backward();
+    for op in [op.clone().grad_input(false), op.clone().grad_weight(false), op.grad_weight(false).grad_bias(false)] {
+        conforms("training", &op, split_can);
+    }
+    let op = GroupNorm::new(&[3, 4, 5], 2).backward();
+    conforms("group norm", &op.clone().grad_input(false), split_can);
+    conforms("group norm", &op.grad_weight(false).grad_bias(false), |method| rows_can(method, 10, 5));
+}
+
+#[test]
+fn gradients_of_weight_and_bias_are_added_where_that_is_asked_for() {
+    let op = LayerNorm::new(&[50, 13], 1..).backward().accumulate(true);
+    conforms("layer norm", &op, |method| rows_can(method, 13, 13));
+    let op = BatchNorm::training(&[5, 3, 7]).backward().accumulate(true);
+    conforms("batch norm", &op, split_can);
+}
+
+#[test]
+fn an_activation_is_differentiated() {
+    for activation in Activation::ALL {
+        let name = activation.name();
+        for len in [12, 13] {
+            let rows = |method| rows_can(method, len, len);
+            for (weight, bias) in [(true, true), (false, true), (true, false), (false, false)] {
+                let op = LayerNorm::new(&[7, len], 1..).weight(weight).bias(bias).activation(activation);
+                conforms(name, &op, rows);
+                conforms(name, &op.backward(), rows);
+            }
+            let weights = LayerNorm::new(&[7, len], 1..).activation(activation).backward().grad_input(false);
+            let split = |method| rows(method) && !matches!(method, Method::Resident(_));
+            conforms(name, &weights.clone().grad_weight(false), split);
+            conforms(name, &weights, split);
+            conforms(name, &RmsNorm::new(&[7, len], 1..).activation(activation).backward(), rows);
+            let op = GroupNorm::new(&[3, 4, len], 2).activation(activation);
+            conforms(name, &op, |method| rows_can(method, 2 * len, len));
+            conforms(name, &op.backward(), |method| rows_can(method, 2 * len, len));
+            let op = LpNormalize::new(&[7, len], 1..).activation(activation);
+            conforms(name, &op, rows);
+            conforms(name, &op.backward(), rows);
+        }
+    }
+}
+
+#[test]
+fn batch_norm_adds_a_residual_before_the_activation() {
+    for activation in Activation::ALL {
+        let name = activation.name();
+        for shape in [&[3, 5, 7][..], &[3, 4, 8], &[9, 8]] {
+            let can = |method| if shape.len() == 2 { columns_can(method) } else { split_can(method) };
+            let op = BatchNorm::training(shape).residual(true).activation(activation);
+            conforms(name, &op.clone().running_stats(RunningStats::PYTORCH), can);
+            let backward = op.backward();
+            assert_eq!(backward.gradients.residual, activation != Activation::None);
+            conforms(name, &backward, can);
+            if activation != Activation::None {
+                let residual = backward.grad_input(false).grad_weight(false).grad_bias(false);
+                conforms("the residual alone", &residual, can);
+            }
+            let given = |method| method == Method::Elementwise;
+            let op = BatchNorm::inference(shape).residual(true).activation(activation);
+            conforms(name, &op, given);
+            conforms(name, &op.backward(), given);
+        }
+    }
+}
+
+#[test]
+fn a_residual_before_the_norm_shares_the_gradient_of_the_input() {
+    for len in [12, 13, 33000] {
+        let rows = |method| rows_can(method, len, len);
+        for kept in [false, true] {
+            let op = LayerNorm::new(&[3, len], 1..).residual(true).residual_output(kept);
+            conforms("layer norm", &op, rows);
+            conforms("layer norm", &op.backward(), rows);
+            let op = RmsNorm::new(&[3, len], 1..).residual(true).residual_output(kept);
+            conforms("RMS norm", &op, rows);
+            conforms("RMS norm", &op.backward(), rows);
+        }
+    }
+    for kept in [false, true] {
+        let op = GroupNorm::new(&[3, 4, 7], 2).residual(true).residual_output(kept);
+        conforms("group norm", &op, |method| rows_can(method, 14, 7));
+        conforms("group norm", &op.backward(), |method| rows_can(method, 14, 7));
+        let op = LayerNorm::new(&[3, 6, 8], 1..2).residual(true).residual_output(kept);
+        conforms("columns", &op, columns_can);
+        conforms("columns", &op.backward(), |method| method == Method::Columns);
+    }
+}
+
+#[test]
+fn weights_of_each_sample() {
+    for zero_centered in [false, true] {
+        for len in [12, 13] {
+            let rows = |method| rows_can(method, len, len);
+            let op = LayerNorm::new(&[3, 5, len], 2..).per_sample(true).zero_centered(zero_centered);
+            conforms("layer norm", &op, rows);
+            conforms("layer norm", &op.backward(), rows);
+            let op = RmsNorm::new(&[3, 5, len], 2..).per_sample(true).zero_centered(zero_centered).bias(true);
+            conforms("RMS norm", &op, rows);
+            conforms("RMS norm", &op.backward(), rows);
+            let op = LayerNorm::new(&[3, 5, len], 1..2).per_sample(true).zero_centered(zero_centered);
+            conforms("axes in the middle", &op, columns_can);
+            conforms("axes in the middle", &op.backward(), |method| method == Method::Columns);
+            let op = GroupNorm::new(&[3, 4, len], 2).per_sample(true).zero_centered(zero_centered);
+            conforms("group norm", &op, |method| rows_can(method, 2 * len, len));
+            conforms("group norm", &op.backward(), |method| rows_can(method, 2 * len, len));
+            let op = GroupNorm::new(&[3, len, 4], 2).layout(Layout::ChannelsLast).per_sample(true);
+            conforms("channels last", &op, columns_can);
+            conforms("channels last", &op.backward(), |method| method == Method::Columns);
+        }
+    }
+    let op = LayerNorm::new(&[3, 12], 1..).per_sample(true);
+    conforms("a row a sample", &op.backward(), |method| rows_can(method, 12, 12));
+}
+
+#[test]
+fn gradients_of_hard_rows() {
+    for len in [33, 768, 1023, 4096, 33000] {
+        for (name, row) in hard_rows(len) {
+            // The scale of these overflows in the gradient, or is infinite: constant rows without eps are refused by nobody.
+            let op = LayerNorm::new(&[1, len], 1..).backward();
+            let data = Data::random(&op, 4).with(Slot::Input, row);
+            let can = |method| rows_can(method, len, len);
+            let name = format!("{name}, {len}");
+            by_every_method(&name, &op, &data.tensors(), can, &mut std::collections::BTreeMap::new());
+        }
+    }
+}
+
+#[test]
+fn gradients_of_hard_channels() {
+    for (name, column) in hard_rows(1200) {
+        for shape in [&[4, 3, 100][..], &[4, 3, 99], &[400, 3]] {
+            let columns = shape.len() == 2;
+            let n: usize = shape.iter().product();
+            let input = (0..n).map(|i| column[i % column.len()]).collect();
+            let op = BatchNorm::training(shape).backward();
+            let data = Data::random(&op, 5).with(Slot::Input, input);
+            let can = |method| if columns { columns_can(method) } else { split_can(method) };
+            let name = format!("{name}, {shape:?}");
+            by_every_method(&name, &op, &data.tensors(), can, &mut std::collections::BTreeMap::new());
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_an_empty_batch_is_zero_or_what_was_there() {
+    let op = LayerNorm::new(&[0, 4], 1..).backward();
+    let empty = wgpu_norm::Tensors::new(&[]).grad_output(&[]).weight(&[1.0; 4]);
+    let outputs = gpu().run(&op, &empty).expect("zeros");
+    assert_eq!((outputs.grad_weight(), outputs.grad_bias()), (&[0.0; 4][..], &[0.0; 4][..]));
+    assert_eq!(outputs.get(Slot::GradInput), Some(&[][..]));
+    let there = [1.0, 2.0, 3.0, 4.0];
+    let outputs = gpu().run(&op.accumulate(true), &empty.grad_weight(&there).grad_bias(&there)).expect("untouched");
+    assert_eq!((outputs.grad_weight(), outputs.grad_bias()), (&there[..], &there[..]));
+}
+
+#[test]
+fn a_nan_touches_the_gradient_of_its_own_row_only() {
+    for len in [36, 33, 33000] {
+        let op = LayerNorm::new(&[3, len], 1..).backward().grad_weight(false).grad_bias(false);
+        let clean = Data::random(&op, 6);
+        for method in Method::ALL.iter().copied().filter(|&method| rows_can(method, len, len)) {
+            let strategy = Strategy::Forced(method);
+            let expected = run(gpu(), &op, &clean.tensors(), strategy).expect("clean").grad_input().to_vec();
+            for slot in [Slot::Input, Slot::GradOutput] {
+                let mut values = clean.tensors().get(slot).expect("there").to_vec();
+                values[len + 1] = f32::NAN;
+                let poisoned = Data::random(&op, 6).with(slot, values);
+                let outputs = run(gpu(), &op, &poisoned.tensors(), strategy).expect("poisoned");
+                for (i, (a, e)) in outputs.grad_input().iter().zip(&expected).enumerate() {
+                    assert!(if i / len == 1 { a.is_nan() } else { a == e }, "{method}, {slot}: [{i}] = {a}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_gradients_have_the_same_bits() {
+    let ops: [(Box<dyn Norm>, fn(Method) -> bool); 3] = [
+        (Box::new(LayerNorm::new(&[500, 36], 1..).backward()), |method| rows_can(method, 36, 36)),
+        (Box::new(BatchNorm::training(&[9, 5, 700]).backward()), split_can),
+        (Box::new(GroupNorm::new(&[4, 70, 12], 3).layout(Layout::ChannelsLast).backward()), |method| {
+            method == Method::Columns
+        }),
+    ];
+    for (op, can) in ops {
+        let data = Data::random(&*op, 7);
+        for method in Method::ALL.iter().copied().filter(|&method| can(method)) {
+            let once = run(gpu(), &*op, &data.tensors(), Strategy::Forced(method)).expect("once");
+            for _ in 0..3 {
+                let again = run(gpu(), &*op, &data.tensors(), Strategy::Forced(method)).expect("again");
+                assert_eq!(once, again, "{}, {method}", op.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! How tensors are stored and laid out, on the adapter of this machine against the f64 reference.
+
+mod common;
+
+use common::{Random, gpu, methods::*, run};
+use wgpu_norm::{
+    Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm,
+    Outputs, RmsNorm, RunningStats, Slot, Strategy, Tensors, testing::compare_outputs,
+};
+
+/// Every pattern of a half-precision type that is a number.
+fn patterns(dtype: DType) -> Vec<f32> {
+    let bytes: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_ne_bytes).collect();
+    dtype.decode(&bytes).into_iter().filter(|x| x.is_finite()).collect()
+}
+
+/// Batch norm with these statistics copies its input.
+fn copy(input: &[f32], from: DType, to: DType, columns: usize) -> Vec<f32> {
+    let op = BatchNorm::inference(&[input.len() / columns, columns]).weight(false).bias(false).eps(0.0);
+    let op = op.input_dtype(from).output_dtype(to);
+    let (mean, var) = (vec![0.0; columns], vec![1.0; columns]);
+    let tensors = Tensors::new(input).running(&mean, &var);
+    run(gpu(), &op, &tensors, Strategy::Inferred).expect("run").output().to_vec()
+}
+
+#[test]
+fn every_half_precision_number_survives_a_copy() {
+    for dtype in [DType::F16, DType::BF16] {
+        let values = patterns(dtype);
+        assert!(values.len() > 63000);
+        for columns in [1, 4] {
+            for (&a, &e) in copy(&values, dtype, dtype, columns).iter().zip(&values) {
+                // A device may flush an f32 subnormal to zero, which is what a subnormal of bf16 is.
+                let flushed = dtype == DType::BF16 && e.is_subnormal() && a == 0.0;
+                assert!(a.to_bits() == e.to_bits() || flushed, "{dtype}: {e:e} became {a:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn results_are_rounded_to_the_nearest_even_half() {
+    for dtype in [DType::F16, DType::BF16] {
+        let mut halves = patterns(dtype);
+        halves.sort_by(f32::total_cmp);
+        // Every number, what lies in the middle of two, its f32 neighbours, and beyond both ends.
+        let mut values = vec![65519.996, 65520.0, 65521.0, 1e6, 3.4e38, -65520.0, -3.4e38];
+        for pair in halves.windows(2) {
+            let middle = ((f64::from(pair[0]) + f64::from(pair[1])) / 2.0) as f32;
+            values.extend([pair[0], middle.next_down(), middle, middle.next_up()]);
+        }
+        values.retain(|x| !x.is_subnormal());
+        values.resize(values.len().next_multiple_of(4), 0.0);
+        for columns in [1, 4] {
+            for (&a, &x) in copy(&values, DType::F32, dtype, columns).iter().zip(&values) {
+                let e = dtype.round(x);
+                let flushed = dtype == DType::BF16 && e.is_subnormal() && a == 0.0;
+                assert!(a.to_bits() == e.to_bits() || flushed, "{dtype}: {x:e} became {a:e}, expected {e:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_nan_stays_one_in_half_precision() {
+    for dtype in [DType::F16, DType::BF16] {
+        for columns in [1, 4] {
+            let output = copy(&[f32::NAN, 1.0, f32::INFINITY, f32::NEG_INFINITY], DType::F32, dtype, columns);
+            assert!(output[0].is_nan(), "{output:?}");
+            assert_eq!(output[1..], [1.0, f32::INFINITY, f32::NEG_INFINITY]);
+        }
+    }
+}
+
+#[test]
+fn every_op_in_every_storage_type() {
+    for dtype in DType::FLOATS {
+        let name = dtype.to_string();
+        // Odd rows share words with their neighbours; rows of 14 begin at a word and are no vec4s.
+        for len in [13, 14, 16] {
+            for params in [dtype, DType::F32, DType::BF16] {
+                let rows = |method| rows_can(method, len, len);
+                let op = LayerNorm::new(&[33, len], 1..).dtype(dtype).param_dtype(params).save_stats(true);
+                conforms(&name, &op, rows);
+                conforms(&name, &op.backward(), rows);
+                conforms(&name, &op.backward().accumulate(true), rows);
+                let op = RmsNorm::new(&[33, len], 1..).dtype(dtype).param_dtype(params);
+                conforms(&name, &op, rows);
+                conforms(&name, &op.backward().grad_param_dtype(DType::F32), rows);
+                let op = LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype).param_dtype(params);
+                conforms(&name, &op, columns_can);
+                conforms(&name, &op.backward(), |method| method == Method::Columns);
+                for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
+                    let first = layout == Layout::ChannelsFirst;
+                    let shape = if first { [3, 6, len] } else { [3, len, 6] };
+                    let op = GroupNorm::new(&shape, 2).layout(layout).dtype(dtype).param_dtype(params);
+                    let can = |method| if first { rows_can(method, 3 * len, len) } else { columns_can(method) };
+                    conforms(&name, &op, can);
+                    let can = |method| if first { can(method) } else { method == Method::Columns };
+                    conforms(&name, &op.backward(), can);
+                    let can = |method| if first { split_can(method) } else { columns_can(method) };
+                    let op = BatchNorm::training(&shape).layout(layout).dtype(dtype).param_dtype(params);
+                    let op = op.residual(true).activation(Activation::Relu);
+                    conforms(&name, &op.clone().running_stats(RunningStats::PYTORCH), can);
+                    conforms(&name, &op.backward(), can);
+                    let op = BatchNorm::inference(&shape).layout(layout).dtype(dtype).param_dtype(params);
+                    conforms(&name, &op, |method| method == Method::Elementwise);
+                    conforms(&name, &op.backward(), |method| method == Method::Elementwise);
+                }
+            }
+            let op = LpNormalize::new(&[33, len], 1..).dtype(dtype);
+            conforms(&name, &op, |method| rows_can(method, len, len));
+            conforms(&name, &op.backward(), |method| rows_can(method, len, len));
+            let op = InstanceNorm::new(&[3, 5, len]).dtype(dtype).weight(true);
+            conforms(&name, &op, |method| rows_can(method, len, len));
+            conforms(&name, &op.backward(), |method| rows_can(method, len, len));
+        }
+        // Split rows, of both kinds.
+        for len in [33000, 33001] {
+            let op = LayerNorm::new(&[2, len], 1..).dtype(dtype);
+            conforms(&name, &op, |method| rows_can(method, len, len));
+            conforms(&name, &op.backward(), |method| rows_can(method, len, len));
+        }
+    }
+}
+
+#[test]
+fn every_tensor_has_a_storage_type_of_its_own() {
+    for len in [12, 13] {
+        let rows = |method| rows_can(method, len, len);
+        for input in DType::FLOATS {
+            for output in DType::FLOATS {
+                for residual in DType::FLOATS {
+                    let op = LayerNorm::new(&[5, len], 1..).input_dtype(input).output_dtype(output);
+                    let op = op.residual(true).residual_dtype(residual);
+                    let op = op.residual_output(true).residual_output_dtype(output).param_dtype(residual);
+                    conforms("types", &op, rows);
+                    conforms("types", &op.backward().grad_param_dtype(input), rows);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_the_input_may_be_apart() {
+    for (len, stride) in [(12, 16), (12, 17), (13, 16), (768, 1024), (33000, 33004), (33001, 33003)] {
+        for dtype in [DType::F32, DType::F16] {
+            // Vec4s need rows that begin at one.
+            let unit = if len % 4 == 0 && stride % 4 == 0 { 4 } else { 1 };
+            let can = |method| rows_can(method, len, unit);
+            let op = LayerNorm::new(&[5, len], 1..).input_row_stride(stride).dtype(dtype);
+            conforms("layer norm", &op.clone().save_stats(true), can);
+            conforms("layer norm", &op.backward(), can);
+            let op = RmsNorm::new(&[5, len], 1..).input_row_stride(stride).dtype(dtype).residual(true);
+            conforms("RMS norm", &op, can);
+            conforms("RMS norm", &op.backward(), can);
+            let op = LpNormalize::new(&[5, len], 1..).input_row_stride(stride).dtype(dtype);
+            conforms("L2", &op, can);
+            conforms("L2", &op.backward(), can);
+        }
+    }
+}
+
+#[test]
+fn a_result_may_be_written_over_the_input() {
+    for dtype in DType::FLOATS {
+        for len in [13, 16, 768, 33000, 33001] {
+            let rows = |method| rows_can(method, len, len);
+            conforms("layer norm", &LayerNorm::new(&[5, len], 1..).dtype(dtype).in_place(true), rows);
+            let op = RmsNorm::new(&[5, len], 1..).dtype(dtype).in_place(true).residual(true).residual_output(true);
+            conforms("RMS norm", &op, rows);
+            conforms("L2", &LpNormalize::new(&[5, len], 1..).dtype(dtype).in_place(true), rows);
+        }
+        for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
+            let shape = if layout == Layout::ChannelsFirst { [3, 6, 7] } else { [3, 7, 6] };
+            let op = BatchNorm::training(&shape).layout(layout).dtype(dtype).in_place(true);
+            let op = op.residual(true).activation(Activation::Relu);
+            conforms(
+                "batch norm",
+                &op,
+                |m| if layout == Layout::ChannelsFirst { split_can(m) } else { columns_can(m) },
+            );
+            let op = BatchNorm::inference(&shape).layout(layout).dtype(dtype).in_place(true);
+            conforms("batch norm", &op, |method| method == Method::Elementwise);
+        }
+        let op = GroupNorm::new(&[3, 6, 8], 2).dtype(dtype).in_place(true);
+        conforms("group norm", &op, |method| rows_can(method, 24, 8));
+    }
+}
+
+#[test]
+fn instance_norm_keeps_running_statistics_of_every_convention() {
+    let conventions = [
+        RunningStats::PYTORCH,
+        RunningStats::CUMULATIVE,
+        RunningStats::ONNX,
+        RunningStats::KERAS,
+        RunningStats::PyTorch { momentum: Some(1.0) },
+    ];
+    for convention in conventions {
+        for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
+            let first = layout == Layout::ChannelsFirst;
+            let shape = if first { [4, 5, 12] } else { [4, 12, 5] };
+            let op = InstanceNorm::new(&shape).layout(layout).running_stats(convention).save_stats(true);
+            conforms("instance norm", &op, |method| if first { split_can(method) } else { columns_can(method) });
+        }
+    }
+    let op = InstanceNorm::new(&[0, 2, 5]).running_stats(RunningStats::CUMULATIVE);
+    let tensors = Tensors::new(&[]).running(&[0.25, 0.5], &[1.5, 2.5]).num_batches_tracked(7);
+    let outputs = gpu().run(&op, &tensors).expect("an empty batch");
+    compare_outputs(&op, &tensors, &outputs, &op.reference(&tensors).expect("reference")).expect("untouched");
+    assert_eq!(outputs.running_mean(), [0.25, 0.5]);
+}
+
+/// What one device makes of a whole batch, and several of its parts; both with these options.
+fn merged(shape: &[usize], parts: &[usize], layout: Layout, offset: f64) {
+    let channels = if layout == Layout::ChannelsFirst { shape[1] } else { shape[shape.len() - 1] };
+    let of_sample: usize = shape[1..].iter().product();
+    let mut random = Random::new(3);
+    let input = random.normal(shape.iter().product(), offset, 1.0);
+    let (weight, bias) = (random.normal(channels, 1.0, 0.5), random.normal(channels, 0.0, 1.0));
+    let (mean, var) = (vec![0.5; channels], vec![2.0; channels]);
+    let with_shape = |samples: usize| [&[samples], &shape[1..]].concat();
+    let norm = |samples| {
+        let op = BatchNorm::training(&with_shape(samples)).layout(layout).save_stats(true);
+        op.running_stats(RunningStats::PYTORCH)
+    };
+    let common = |input| Tensors::new(input).weight(&weight).bias(&bias).running(&mean, &var);
+
+    let mut moments = Vec::new();
+    let mut first = 0;
+    for &samples in parts {
+        let part = &input[first * of_sample..][..samples * of_sample];
+        let op = BatchMoments::new(&with_shape(samples)).layout(layout);
+        moments.extend_from_slice(gpu().run(&op, &Tensors::new(part)).expect("moments").moments());
+        first += samples;
+    }
+    assert_eq!(first, shape[0], "the parts are the batch");
+    let whole = gpu().run(&norm(shape[0]), &common(&input)).expect("the whole");
+    let mut output = Vec::new();
+    let mut last = Outputs::default();
+    first = 0;
+    for &samples in parts {
+        let part = &input[first * of_sample..][..samples * of_sample];
+        let op = norm(samples).merge(parts.len());
+        let tensors = common(part).moments(&moments);
+        last = gpu().run(&op, &tensors).expect("a part");
+        compare_outputs(&op, &tensors, &last, &op.reference(&tensors).expect("reference")).expect("the reference");
+        output.extend_from_slice(last.output());
+        first += samples;
+    }
+    // The same statistics, in another order of additions.
+    let off = |actual: &[f32], expected: &[f32], largest: f32| {
+        assert_eq!(actual.len(), expected.len());
+        let error = actual.iter().zip(expected).map(|(a, e)| (a - e).abs()).fold(0.0, f32::max);
+        assert!(error <= 1e-6 * largest, "{parts:?}: off by {error:e} of {largest:e}");
+    };
+    let largest = |values: &[f32]| values.iter().fold(1.0_f32, |max, x| max.max(x.abs()));
+    for slot in [Slot::Mean, Slot::Rstd, Slot::RunningMean, Slot::RunningVar] {
+        let (part, whole) = (last.get(slot).expect("written"), whole.get(slot).expect("written"));
+        off(part, whole, largest(whole));
+    }
+    off(&output, whole.output(), largest(whole.output()));
+}
+
+#[test]
+fn the_parts_of_a_batch_give_the_statistics_of_the_whole() {
+    for offset in [0.0, 3.0, 1e4] {
+        merged(&[100_032, 3], &[1, 31, 100_000], Layout::ChannelsFirst, offset);
+        merged(&[1032, 3, 35], &[1, 31, 1000], Layout::ChannelsFirst, offset);
+        merged(&[132, 35, 8], &[1, 31, 100], Layout::ChannelsLast, offset);
+        merged(&[9, 4, 8], &[9], Layout::ChannelsFirst, offset);
+        merged(&[9, 4, 1], &[1; 9], Layout::ChannelsFirst, offset);
+    }
+}
+
+#[test]
+fn moments_are_those_of_the_reference_by_every_method() {
+    for (layout, shape) in [
+        (Layout::ChannelsFirst, &[5, 3, 70][..]),
+        (Layout::ChannelsLast, &[5, 70, 3]),
+        (Layout::ChannelsFirst, &[70, 4]),
+    ] {
+        for dtype in DType::FLOATS {
+            let op = BatchMoments::new(shape).layout(layout).dtype(dtype);
+            let columns = layout == Layout::ChannelsLast || shape.len() == 2;
+            conforms("moments", &op, |method| if columns { columns_can(method) } else { split_can(method) });
+        }
+    }
+}
