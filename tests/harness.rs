@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Random, gpu, run};
+use common::{Random, gpu, methods::Data, run};
 use wgpu_norm::{
     BatchNorm, DType, LayerNorm, Norm, Outputs, Planner, RunningStats, Slot, Strategy, Tensors,
     host::Gpu,
@@ -71,7 +71,13 @@ fn the_comparator_allows_half_an_ulp_of_a_half_precision_output_and_no_more() {
 }
 
 /// Whether an op conforms with a planner whose shaders have `from` replaced by `to`.
-fn conforms(op: &impl Norm, tensors: &Tensors<'_>, strategy: Strategy, from: &'static str, to: &'static str) -> bool {
+fn conforms(
+    op: &(impl Norm + ?Sized),
+    tensors: &Tensors<'_>,
+    strategy: Strategy,
+    from: &'static str,
+    to: &'static str,
+) -> bool {
     let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
     let edited = Gpu::from_parts(gpu().queue().clone(), planner);
     let outputs = run(&edited, op, tensors, strategy).expect("the broken shader runs");
@@ -132,6 +138,73 @@ fn a_broken_shader_does_not_conform() {
     assert!(conforms(&op, &tensors, split, "no such text", ""), "unbroken");
     for (from, to) in breaks {
         assert!(!conforms(&op, &tensors, split, from, to), "batch norm conforms without {from:?}");
+    }
+}
+
+#[test]
+fn a_broken_backward_pass_does_not_conform() {
+    use wgpu_norm::{Activation, GroupNorm, Layout, LpNormalize, Method, Team};
+    let resident = Strategy::Forced(Method::Resident(Team::Workgroup));
+    let split = Strategy::Forced(Method::Split(Team::Lane));
+    let columns = Strategy::Forced(Method::Columns);
+    let every = |op: &dyn Norm, strategy, breaks: &[(&'static str, &'static str)]| {
+        let data = Data::random(op, 2);
+        assert!(conforms(op, &data.tensors(), strategy, "no such text", ""), "{}: unbroken", op.name());
+        for &(from, to) in breaks {
+            let broken = conforms(op, &data.tensors(), strategy, from, to);
+            assert!(!broken, "{}, {strategy:?}: conforms without {from:?}", op.name());
+        }
+    };
+    let layer_norm = LayerNorm::new(&[70, 257], 1..).backward();
+    let rows = [
+        ("(g_0 - g_mean", "(g_0"),
+        ("sums.y * pull", "0.0 * pull"),
+        ("store_statistics(params.rows + i, correction)", "store_statistics(params.rows + i, 1.0)"),
+        ("g = two_sum(g.hi, g.lo + partial.x)", "g = Pair(partial.x, 0.0)"),
+        ("put_grad_bias(group, g_sum)", "put_grad_bias(group, gy_sum)"),
+        ("gy_block += g_0 * y_0", "gy_block += g_0"),
+    ];
+    every(&layer_norm, resident, &rows);
+    let through = [
+        (
+            "store_coefficients(group * params.members + member, g_mean)",
+            "store_coefficients(group * params.members + member, 0.0)",
+        ),
+        ("slope(y) * load_coefficients", "0.0 * load_coefficients"),
+        ("run += params.kept;", ""),
+    ];
+    every(&layer_norm, split, &through[..2]);
+    every(&BatchNorm::training(&[3, 5, 7]).backward(), split, &through);
+    every(&BatchNorm::training(&[3, 5, 7]).backward(), split, &[("apply_weight(gy_sum, group)", "gy_sum")]);
+    let steps = [("stat_place = advance(stat_place, stat_run, params.stat_rows);", "")];
+    every(&GroupNorm::new(&[3, 4, 7], 2).backward(), split, &steps);
+    let channels_last = GroupNorm::new(&[3, 7, 6], 2).layout(Layout::ChannelsLast).backward();
+    every(&channels_last, columns, &[("+ i % params.members", ""), ("if row < end", "if true")]);
+    let summed = LayerNorm::new(&[7, 36], 1..).residual(true).residual_output(true).backward();
+    every(&summed, resident, &[("v + load_grad_residual_output(at)", "v")]);
+    let activated = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
+    every(&activated, resident, &[("load_grad_output(at) * activation_slope(u)", "load_grad_output(at)")]);
+    every(&layer_norm.clone().accumulate(true), resident, &[("load_grad_weight(i) + v", "v")]);
+    let l2 = LpNormalize::new(&[7, 36], 1..).eps(30.0).backward();
+    every(&l2, resident, &[("select(1.0, 0.0, rstd * params.eps > 0.999999)", "1.0")]);
+}
+
+#[test]
+fn broken_storage_does_not_conform() {
+    use wgpu_norm::{Method, Team};
+    let strategy = Strategy::Forced(Method::Resident(Team::Lane));
+    for (dtype, from, to) in [
+        (DType::F16, "+ 0xfffu + odd", ""),
+        (DType::BF16, "+ 0x7fffu + odd", ""),
+        (DType::F16, "atomicAnd(&output[i / 2u], ~(0xffffu << shift));", ""),
+        (DType::F16, "~(0xffffu << shift)", "0u"),
+        (DType::BF16, "16u * (i & 1u)", "0u"),
+    ] {
+        let op = LayerNorm::new(&[5, 7], 1..).dtype(dtype);
+        let data = Data::random(&op, 2);
+        assert!(conforms(&op, &data.tensors(), strategy, "no such text", ""), "unbroken");
+        let seen = std::panic::catch_unwind(|| conforms(&op, &data.tensors(), strategy, from, to));
+        assert!(!matches!(seen, Ok(true)), "{dtype} conforms without {from:?}");
     }
 }
 
