@@ -6,8 +6,8 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Parser;
 use wgpu_norm::{
-    BatchNorm, Bindings, Bound, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, Plan, RmsNorm, RunningStats,
-    Slot, Strategy,
+    Access, BatchNorm, Bindings, Bound, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout, Method, Norm, Plan,
+    RmsNorm, RunningStats, Strategy,
     host::{self, Gpu},
     wgpu,
 };
@@ -53,21 +53,47 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let gpu = Gpu::with_adapter(&host::adapter(args.adapter.as_deref())?)?;
     let bench = Bench::new(gpu, args.rounds);
     println!("{}", bench.gpu.device().adapter_info().name);
-    println!("{:<21} {:<16} {:>9} {:>8} {:>7} {:>6}  strategy", "op", "shape", "ms", "spread", "GB/s", "/copy");
+    println!(
+        "{:<28} {:<14} {:<4} out {:>9} {:>8} {:>7} {:>6}  strategy",
+        "op", "shape", "type", "ms", "spread", "GB/s", "/copy"
+    );
     let mut rows = Vec::new();
     for shape in
         [[1024, 1024], [4096, 256], [4096, 768], [256, 8192], [64, 384], [1024, 1023], [65536, 16], [1, 1 << 20]]
     {
-        bench.op(&LayerNorm::new(&shape, 1..), args, &mut rows)?;
-        bench.op(&RmsNorm::new(&shape, 1..), args, &mut rows)?;
+        let (layer, rms) = (LayerNorm::new(&shape, 1..), RmsNorm::new(&shape, 1..));
+        bench.op(&layer, args, &mut rows)?;
+        for dtype in [DType::F16, DType::BF16] {
+            bench.op(&layer.clone().dtype(dtype), args, &mut rows)?;
+        }
+        bench.op(&layer.backward(), args, &mut rows)?;
+        bench.op(&layer.backward().grad_weight(false).grad_bias(false), args, &mut rows)?;
+        bench.op(&rms, args, &mut rows)?;
+        bench.op(&rms.backward(), args, &mut rows)?;
+        bench.op(&rms.residual(true).residual_output(true), args, &mut rows)?;
+    }
+    for shape in [[8, 96, 56, 56], [2, 768, 14, 14]] {
+        bench.op(&LayerNorm::new(&shape, 1..2), args, &mut rows)?;
+        bench.op(&LayerNorm::new(&shape, 1..2).backward(), args, &mut rows)?;
     }
     for shape in [&[8, 64, 56, 56][..], &[32, 256, 14, 14], &[32, 512, 7, 7], &[4096, 256]] {
         bench.op(&BatchNorm::inference(shape), args, &mut rows)?;
-        bench.op(&BatchNorm::training(shape).running_stats(RunningStats::PYTORCH), args, &mut rows)?;
+        let training = BatchNorm::training(shape).running_stats(RunningStats::PYTORCH);
+        bench.op(&training, args, &mut rows)?;
+        bench.op(&training.backward(), args, &mut rows)?;
     }
     for (shape, groups) in [([1, 320, 64, 64], 32), ([8, 64, 56, 56], 8), ([8, 512, 7, 7], 32)] {
-        bench.op(&GroupNorm::new(&shape, groups), args, &mut rows)?;
+        let group = GroupNorm::new(&shape, groups);
+        bench.op(&group, args, &mut rows)?;
+        bench.op(&group.backward(), args, &mut rows)?;
         bench.op(&InstanceNorm::new(&shape), args, &mut rows)?;
+    }
+    for (shape, groups) in [([8, 56, 56, 64], 8), ([1, 64, 64, 320], 32)] {
+        let group = GroupNorm::new(&shape, groups).layout(Layout::ChannelsLast);
+        bench.op(&group, args, &mut rows)?;
+        bench.op(&group.backward(), args, &mut rows)?;
+        bench.op(&BatchNorm::training(&shape).layout(Layout::ChannelsLast), args, &mut rows)?;
+        bench.op(&BatchNorm::training(&shape).layout(Layout::ChannelsLast).backward(), args, &mut rows)?;
     }
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")?;
@@ -140,8 +166,13 @@ impl Bench {
         let buffers: Vec<_> = plan.tensors().iter().map(|spec| (spec.slot, self.buffer(spec.bytes()))).collect();
         let bindings = buffers.iter().fold(Bindings::new(), |b, (slot, buffer)| b.set(*slot, buffer));
         let bound = plan.bind(&bindings)?;
-        let bytes = tensor_bytes(plan, Slot::Input);
-        let moved = bytes + tensor_bytes(plan, Slot::Output);
+        // What must move: each tensor once, both ways where it is updated. A copy of as many bytes moves half of them each way.
+        let moved: u64 = plan
+            .tensors()
+            .iter()
+            .map(|spec| if spec.access == Access::ReadWrite { 2 * spec.bytes() } else { spec.bytes() })
+            .sum();
+        let bytes = (moved / 2).next_multiple_of(16);
         let (src, dst) = (self.buffer(bytes), self.buffer(bytes));
         let group = self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
@@ -163,19 +194,28 @@ impl Bench {
         }
         let (copy, _) = median(&mut copies);
         let strategy = plan.method().map_or_else(String::new, |method| method.to_string());
+        let direction = if op.name().ends_with("_backward") { "backward" } else { "forward" };
+        let large = plan.tensors().iter().max_by_key(|spec| spec.bytes());
+        let dtype = large.map_or_else(String::new, |spec| spec.dtype.to_string());
+        // Tells rows of one op apart that are asked for different gradients.
+        let outputs = plan.tensors().iter().filter(|spec| spec.access != Access::Read).count();
         for (engine, name, direction, mut times, strategy) in
-            [("copy", "copy", "", copies, "copy shader".to_owned()), ("wgpu-norm", op.name(), "forward", ops, strategy)]
+            [("copy", "copy", "", copies, "copy shader".to_owned()), ("wgpu-norm", op.name(), direction, ops, strategy)]
         {
             let (time, spread) = median(&mut times);
             let shape = op.shape().iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
             let (ms, gbps, ratio) = (time * 1e3, moved as f64 / time * 1e-9, time / copy);
-            println!("{name:<21} {shape:<16} {ms:>9.3} {:>7.0}% {gbps:>7.2} {ratio:>6.2}  {strategy}", spread * 100.0);
+            let spread = spread * 100.0;
+            println!(
+                "{name:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {gbps:>7.2} {ratio:>6.2}  {strategy}"
+            );
             rows.push(serde_json::json!({
                 "adapter": self.gpu.device().adapter_info().name,
                 "engine": engine,
                 "op": name,
                 "direction": direction,
-                "dtype": "f32",
+                "dtype": dtype,
+                "outputs": outputs,
                 "shape": shape,
                 "ms": ms,
                 "gbps": gbps,
@@ -231,10 +271,6 @@ impl Bench {
         let wall = start.elapsed().as_secs_f64();
         Ok(self.timer.read(&self.gpu)?.unwrap_or(wall))
     }
-}
-
-fn tensor_bytes(plan: &Plan, slot: Slot) -> u64 {
-    plan.tensors().iter().find(|spec| spec.slot == slot).map_or(0, wgpu_norm::TensorSpec::bytes)
 }
 
 /// The median, and the distance between the quartiles in parts of it.

@@ -102,7 +102,7 @@ fn a_broken_shader_does_not_conform() {
         (resident, "+ params.weight_offset", "+ 1.0"),
         (resident, "+ params.eps", ""),
         (resident, "at_1 < packs)", "true)"),
-        (resident, "store_rstd(i, rstd_value)", "store_rstd(i, mean_value)"),
+        (resident, "store_rstd(i, rstd_value)", "store_rstd(i, hi)"),
         (resident, "total += branches[i];", ""),
         (split, "(d - load_statistics(params.stats_stride + i))", "d"),
         (split, "count * share", "share"),
@@ -157,9 +157,9 @@ fn a_broken_backward_pass_does_not_conform() {
     };
     let layer_norm = LayerNorm::new(&[70, 257], 1..).backward();
     let rows = [
-        ("(g_0 - g_mean", "(g_0"),
+        ("(g_0 - lost.x", "(g_0"),
         ("sums.y * pull", "0.0 * pull"),
-        ("store_statistics(params.rows + i, correction)", "store_statistics(params.rows + i, 1.0)"),
+        ("store_statistics(params.rows + i, lo)", "store_statistics(params.rows + i, 1.0)"),
         ("g = two_sum(g.hi, g.lo + partial.x)", "g = Pair(partial.x, 0.0)"),
         ("put_grad_bias(group, g_sum)", "put_grad_bias(group, gy_sum)"),
         ("gy_block += g_0 * y_0", "gy_block += g_0"),

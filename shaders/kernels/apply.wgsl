@@ -1,7 +1,7 @@
-// Normalizes each element with statistics that are already there: batch norm inference, and the second pass of what is
-// reduced by several workgroups. The tensor is [rows, packs].
+// Goes through the elements one by one, or through their gradients, with statistics that are already there: batch norm
+// inference, and the second pass of what is reduced by several workgroups. The tensor is [rows, packs].
 //
-// Requires pack, real as wide as pack, place, x, statistics, sum, weight, bias, after, activation, result.
+// Requires pack, real as wide as pack, place, element.
 
 struct Params {
     rows: u32,
@@ -9,7 +9,7 @@ struct Params {
     input_packs: u32, // from one row of the input to the next
     eps: f32,
     weight_offset: f32, // added to the weight
-    stats_stride: u32, // from one region of `statistics` to the next
+    stats_stride: u32, // from one region of `statistics` and of `coefficients` to the next
     stat_rows: u32, // see place
     stat_quotient: u32,
     stat_remainder: u32,
@@ -49,9 +49,9 @@ fn main(
     let at_K = at;
     let live_K = at < end;
     let stat_K = select(0u, stat_index(stat_place, pack), live_K);
-    let param_K = param_index(param_place, pack);
-    let x_K = load_x(select(0u, row * params.input_packs + pack, live_K), select(0u, at, live_K));
-    let y_K = normalize(x_K, stat_K);
+    let param_K = select(0u, param_index(param_place, pack), live_K);
+    let input_at_K = select(0u, row * params.input_packs + pack, live_K);
+    let element_K = load_element(input_at_K, select(0u, at, live_K), stat_K, param_K);
     at += WORKGROUP_SIZE;
     pack += step_pack;
     row += step_row;
@@ -66,9 +66,7 @@ fn main(
     // end
     // unroll K < BLOCK
     if live_K {
-        store_sum(at_K, x_K);
-        let u_K = add_after(apply_bias(apply_weight(y_K, param_K), param_K), at_K);
-        store_result(at_K, activate(u_K));
+        store_element(element_K, at_K, stat_K, param_K);
     }
     // end
 }

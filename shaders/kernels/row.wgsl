@@ -1,13 +1,12 @@
-// Normalizes rows that lie one after the other in memory: layer, RMS and Lp norm over the last axes, group and instance norm
-// of channels-first tensors. A team reads its row once, holds it in registers, and writes it once.
+// Goes through rows that lie one after the other in memory, or through their gradients: layer, RMS and Lp norm over the last
+// axes, group and instance norm of channels-first tensors. A team reads its row once, holds it in registers, and writes it once.
 //
 // Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. Norms that are not
-// CENTERED take both as zero.
+// CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it.
 //
-// Requires pack, team, x, scale, measure, sum, weight, bias, after, activation, result, saved. REGISTERS packs a lane must
-// cover a row.
-// Uniformity: no return and no branch around team_sum; a team past the last row computes on nothing.
+// Requires pack, team, x, scale, measure, row, saved. BLOCK packs a lane must cover a row.
+// Uniformity: no return and no branch around team_sum but on constants; a team past the last row computes on nothing.
 
 struct Params {
     rows: u32,
@@ -62,16 +61,28 @@ fn main(builtins: Builtins) {
     let correction = select(0.0, moments.x, CENTERED);
     let rstd = rstd_of(moments.y - correction * correction, params.len);
 
+    var g_sum = Pack();
+    var gy_sum = Pack();
+    // unroll K < BLOCK
+    let y_K = (d_K - correction) * rstd;
+    let i_K = param_index(row, in_row_K);
+    let g_K = select(Pack(), row_gradient(y_K, i_K, first + in_row_K), at_K < packs);
+    g_sum += g_K;
+    gy_sum += select(Pack(), g_K * y_K, at_K < packs);
+    // end
+    // What the gradient loses through the statistics: its mean, and its share along y.
+    var lost = vec2<f32>();
+    if BACKWARD {
+        let sums = team_sum2(vec2<f32>(pack_sum(g_sum), pack_sum(gy_sum)), team);
+        lost = vec2<f32>(select(0.0, sums.x / params.len, CENTERED), sums.y * pull(params.len, rstd));
+    }
+
     // unroll K < BLOCK
     if at_K < packs {
-        let i_K = param_index(row, at_K);
-        let y_K = (d_K - correction) * rstd;
-        store_sum(first + at_K, x_K);
-        let u_K = add_after(apply_bias(apply_weight(y_K, i_K), i_K), first + at_K);
-        store_result(first + at_K, activate(u_K));
+        finish(first + at_K, i_K, x_K, y_K, (g_K - lost.x - slope(y_K) * lost.y) * rstd);
     }
     // end
     if has_row && team.lane == 0u {
-        save(row, mean + correction, rstd);
+        save(row, mean, correction, rstd);
     }
 }

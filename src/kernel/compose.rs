@@ -130,14 +130,14 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         KernelKey::Row { team: t, width, scale: s, forward, saved: save, .. } => {
             parts.extend([pack(width), team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
-            parts.extend([saved(save), shader!("kernels/row")]);
+            parts.extend([shader!("parts/row/forward"), saved(save), shader!("kernels/row")]);
         }
         KernelKey::RowBackward { team: t, width, scale: s, gradient, grad_input, keep, .. } => {
             parts.extend([pack(width), team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(gradient_parts(gradient));
-            parts.push(put_grad_input(true, grad_input.grad_sum.is_some()));
-            parts.push(if keep { shader!("parts/keep/statistics") } else { shader!("parts/keep/none") });
-            parts.push(shader!("kernels/row_backward"));
+            parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
+            parts.push(if keep { shader!("parts/saved/statistics") } else { saved(Saved::None) });
+            parts.push(shader!("kernels/row"));
         }
         KernelKey::Moments { team: t, width, x: from, magnitudes, .. } => {
             parts.extend([pack(width), real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
@@ -170,7 +170,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         KernelKey::Apply { width, lookups, forward } => {
             parts.extend([pack(width), real(width), place, statistics(lookups.given)]);
             parts.extend(forward_parts(forward));
-            parts.push(shader!("kernels/apply"));
+            parts.extend([shader!("parts/element/forward"), shader!("kernels/apply")]);
         }
         KernelKey::Sums { team: t, width, lookups, gradient, .. } => {
             parts.extend([pack(width), real(width), two_sum, place, team(t), statistics(lookups.given)]);
@@ -215,7 +215,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
                 None => shader!("parts/grad_residual/none"),
                 Some(_) => shader!("parts/grad_residual/write"),
             });
-            parts.push(shader!("kernels/apply_backward"));
+            parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
         }
     }
     parts

@@ -32,7 +32,7 @@ macro_rules! params {
 }
 
 params! {
-    /// `kernels/row.wgsl`, `kernels/row_backward.wgsl`
+    /// `kernels/row.wgsl`
     Row {
         rows: u32,
         packs: u32,
@@ -70,7 +70,7 @@ params! {
     }
 }
 params! {
-    /// `kernels/apply.wgsl`, `kernels/apply_backward.wgsl`
+    /// `kernels/apply.wgsl`
     Apply {
         rows: u32,
         packs: u32,

@@ -13,5 +13,5 @@ fn put_merged(group: u32, mean: Pair, m2: f32, count: f32) {
         store_statistics(params.stats_stride + i, lo);
         store_statistics(2u * params.stats_stride + i, rstd);
     }
-    save(group, whole, rstd);
+    save(group, mean.hi, mean.lo, rstd);
 }

@@ -1,5 +1,6 @@
-// The statistics are not saved.
+// The statistics are not written for anyone.
 // Provides save.
 
-fn save(i: u32, mean_value: f32, rstd_value: f32) {
+// The mean as hi + lo.
+fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {
 }

@@ -1,6 +1,7 @@
 // The factor of each row is written for the caller.
 // Provides save.
 
-fn save(i: u32, mean_value: f32, rstd_value: f32) {
+// The mean as hi + lo.
+fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {
     store_rstd(i, rstd_value);
 }
