@@ -329,16 +329,26 @@ impl Pass<'_> {
         let (problem, gradients) = (self.problem, self.gradients);
         let view = problem.rows_of_lookups(stats)?;
         let needs_x = through || problem.options.activation != Activation::None;
-        let key = KernelKey::ApplyBackward {
+        let key = |input: bool, residual: bool| KernelKey::ApplyBackward {
             width: view.width,
             lookups: Problem::lookups(&view, given),
-            gradient: self.gradient(needs_x, self.affine(gradients.input)),
-            through: through.then(|| problem.scale()),
-            grad_input: (gradients.input).then(|| self.grad_input()),
-            grad_residual: gradients.residual.then_some(problem.options.types.residual),
+            gradient: self.gradient(needs_x, self.affine(input)),
+            through: (input && through).then(|| problem.scale()),
+            grad_input: input.then(|| self.grad_input()),
+            grad_residual: residual.then_some(problem.options.types.residual),
         };
-        let (params, workgroups) = problem.apply_params(&view, stats);
-        self.calls.push(KernelCall::new(key, &params, workgroups, problem.caps)?);
+        let both = key(gradients.input, gradients.residual);
+        let two = gradients.input && gradients.residual;
+        let keys = if two && both.storage().len() > problem.caps.max_storage_buffers as usize {
+            // A device with the guaranteed number of storage buffers writes one after the other.
+            vec![key(true, false), key(false, true)]
+        } else {
+            vec![both]
+        };
+        for key in keys {
+            let (params, workgroups) = problem.apply_params(&view, stats);
+            self.calls.push(KernelCall::new(key, &params, workgroups, problem.caps)?);
+        }
         Ok(())
     }
 }

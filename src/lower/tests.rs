@@ -1,5 +1,5 @@
 use super::{method::MAX_PARTIAL, *};
-use crate::ops::{BatchNorm, LayerNorm, sealed::Op};
+use crate::ops::{Activation, BatchNorm, InstanceNorm, LayerNorm, sealed::Op};
 
 const SUBGROUPS: Caps = Caps {
     cpu: false,
@@ -16,6 +16,10 @@ const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), ..SUBGROUP
 const LLVMPIPE: Caps = Caps { cpu: true, ..PLAIN };
 
 fn lower(op: &impl Op, caps: &Caps) -> Lowered {
+    lower_dyn(op, caps)
+}
+
+fn lower_dyn(op: &dyn Op, caps: &Caps) -> Lowered {
     op.lower(caps, Strategy::Inferred).expect("it lowers")
 }
 
@@ -89,4 +93,53 @@ fn a_partial_counts_no_more_than_f32_can() {
             assert!((shape[1] as u64).div_ceil(partials) <= MAX_PARTIAL, "{shape:?}: {partials}");
         }
     }
+}
+
+#[test]
+fn every_op_runs_within_the_guaranteed_limits() {
+    let minimum = Caps::default();
+    let shape = [4, 8, 6];
+    let all = |op: &dyn Op| op.lower(&minimum, Strategy::Inferred).expect("the guaranteed limits are enough");
+    let relu = Activation::Relu;
+    let rows = LayerNorm::new(&shape, 2..).save_stats(true).residual(true).residual_output(true).activation(relu);
+    let middle = LayerNorm::new(&shape, 1..2).save_stats(true).residual(true).residual_output(true).activation(relu);
+    let training = BatchNorm::training(&shape).residual(true).activation(relu);
+    let tracked = training.clone().save_stats(true).running_stats(RunningStats::CUMULATIVE);
+    let inference = BatchNorm::inference(&shape).residual(true).activation(relu);
+    let ops: [&dyn Op; 10] = [
+        &rows,
+        &rows.backward(),
+        &middle,
+        &middle.backward(),
+        &training.backward(),
+        &tracked,
+        &tracked.clone().merge(3),
+        &inference,
+        &inference.backward(),
+        &InstanceNorm::new(&shape).save_stats(true).running_stats(RunningStats::CUMULATIVE),
+    ];
+    for op in ops {
+        assert!(!all(op).calls.is_empty());
+    }
+    // Two passes where one would bind nine buffers.
+    let passes = |caps: &Caps| inference.backward().lower(caps, Strategy::Inferred).expect("it lowers").calls.len();
+    assert_eq!(passes(&minimum), passes(&Caps { max_storage_buffers: 9, ..Caps::default() }) + 1);
+}
+
+#[test]
+fn a_backward_pass_is_as_short_as_what_is_asked_for() {
+    let kernels = |op: &dyn Op, caps| {
+        let name = |call: &KernelCall| format!("{:?}", call.key).split(' ').next().map(str::to_owned);
+        lower_dyn(op, caps).calls.iter().filter_map(name).collect::<Vec<_>>().join(" ")
+    };
+    let rows = LayerNorm::new(&[64, 768], 1..).backward();
+    assert_eq!(kernels(&rows, &SUBGROUPS), "RowBackward SumsColumns MergeSums");
+    assert_eq!(kernels(&rows.clone().grad_weight(false).grad_bias(false), &SUBGROUPS), "RowBackward");
+    assert_eq!(kernels(&rows.clone().grad_input(false).grad_weight(false), &SUBGROUPS), "SumsColumns MergeSums");
+    assert_eq!(kernels(&rows.grad_input(false), &SUBGROUPS), "Moments Finalize SumsColumns MergeSums");
+    let channels = BatchNorm::training(&[8, 64, 56, 56]).backward();
+    assert_eq!(kernels(&channels, &PLAIN), "Moments Finalize Sums MergeSums ApplyBackward");
+    let given = BatchNorm::inference(&[8, 64, 56, 56]).backward();
+    assert_eq!(kernels(&given, &PLAIN), "ApplyBackward Sums MergeSums");
+    assert_eq!(kernels(&given.grad_weight(false).grad_bias(false), &PLAIN), "ApplyBackward");
 }
