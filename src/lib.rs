@@ -23,7 +23,8 @@
 //! ```
 //!
 //! # Map
-//! - [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`GroupNorm`], [`InstanceNorm`]: descriptors, plain data that says what is computed.
+//! - [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`GroupNorm`], [`InstanceNorm`], [`LpNormalize`]: descriptors, plain data that says what
+//!   is computed; their methods `backward` make a [`Backward`]. [`BatchMoments`] is for batch norm over several devices.
 //! - [`Planner`] compiles a descriptor to a [`Plan`]; [`Plan::bind`] takes [`Bindings`] and gives a [`Bound`], which is
 //!   [recorded](Bound::record) as often as wanted.
 //! - [`host`]: slices in, vectors out, for scripts and tests.
@@ -33,8 +34,8 @@
 //! - `testing` (feature): the error bound and the comparator of this crate's tests.
 //!
 //! # Conventions
-//! Tensors are dense and row-major. Names, and semantics where frameworks differ, are PyTorch's. Arithmetic and statistics are
-//! f32 and stable; every result is within 2e-5 of `max(1, its largest value)` of the f64 result of the same input, as long as squares of
+//! Tensors are row-major, and dense unless the op says otherwise; stored as f32, f16 or bf16. Names, and semantics where frameworks differ, are PyTorch's. Arithmetic and statistics are
+//! f32 and stable; every result is within 2e-5 of `max(1, its largest value)` of the f64 result of the same input, plus half an ulp of a half-precision type, as long as squares of
 //! deviations fit f32 (`docs/numerics.md`).
 //!
 //! # Features

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Random, gpu, methods::*, run};
 use wgpu_norm::{
-    Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm, Order, Planner, RmsNorm,
-    RunningStats, Slot, Strategy,
+    Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm, Order, Planner,
+    RmsNorm, RunningStats, Slot, Strategy,
     host::{self, Gpu},
     testing::compare_outputs,
     wgpu,
@@ -436,19 +436,18 @@ fn a_nan_touches_the_gradient_of_its_own_row_only() {
 
 #[test]
 fn the_same_gradients_have_the_same_bits() {
-    let ops: [(Box<dyn Norm>, fn(Method) -> bool); 3] = [
-        (Box::new(LayerNorm::new(&[500, 36], 1..).backward()), |method| rows_can(method, 36, 36)),
-        (Box::new(BatchNorm::training(&[9, 5, 700]).backward()), split_can),
-        (Box::new(GroupNorm::new(&[4, 70, 12], 3).layout(Layout::ChannelsLast).backward()), |method| {
-            method == Method::Columns
-        }),
+    type Can = fn(Method) -> bool;
+    let ops: [(&dyn Norm, Can); 3] = [
+        (&LayerNorm::new(&[500, 36], 1..).backward(), |method| rows_can(method, 36, 36)),
+        (&BatchNorm::training(&[9, 5, 700]).backward(), split_can),
+        (&GroupNorm::new(&[4, 70, 12], 3).layout(Layout::ChannelsLast).backward(), |method| method == Method::Columns),
     ];
     for (op, can) in ops {
-        let data = Data::random(&*op, 7);
+        let data = Data::random(op, 7);
         for method in Method::ALL.iter().copied().filter(|&method| can(method)) {
-            let once = run(gpu(), &*op, &data.tensors(), Strategy::Forced(method)).expect("once");
+            let once = run(gpu(), op, &data.tensors(), Strategy::Forced(method)).expect("once");
             for _ in 0..3 {
-                let again = run(gpu(), &*op, &data.tensors(), Strategy::Forced(method)).expect("again");
+                let again = run(gpu(), op, &data.tensors(), Strategy::Forced(method)).expect("again");
                 assert_eq!(once, again, "{}, {method}", op.name());
             }
         }
@@ -458,10 +457,8 @@ fn the_same_gradients_have_the_same_bits() {
 #[test]
 fn a_device_with_the_guaranteed_limits_has_every_gradient() {
     let adapter = host::adapter(None).expect("an adapter");
-    let request = adapter.request_device(&wgpu::DeviceDescriptor {
-        required_limits: wgpu::Limits::default(),
-        ..Default::default()
-    });
+    let request = adapter
+        .request_device(&wgpu::DeviceDescriptor { required_limits: wgpu::Limits::default(), ..Default::default() });
     let (device, queue) = pollster::block_on(request).expect("a device");
     let small = Gpu::from_parts(queue, Planner::new(&device));
     for len in [12, 13] {
@@ -475,7 +472,7 @@ fn a_device_with_the_guaranteed_limits_has_every_gradient() {
             let data = Data::random(op, 8);
             let outputs = run(&small, op, &data.tensors(), Strategy::Inferred).expect("the limits are enough");
             let truth = op.reference(&data.tensors()).expect("reference");
-            compare_outputs(op, &data.tensors(), &outputs, &truth).expect(op.name());
+            compare_outputs(op, &data.tensors(), &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
         }
     }
 }

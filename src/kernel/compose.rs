@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::{
     kernel::key::{
-        Affine, By, Element, Forward, Given, Gradient, KernelKey, Lookups, Merged, Partials, Saved, Scale, Storage,
-        Tracking, Width, X,
+        Affine, By, Element, Forward, Given, Gradient, KernelKey, Lookups, Merged, ParamGradients, Partials, Saved,
+        Scale, Storage, Tracking, Width, X,
     },
     lower::Team,
     ops::Activation,
@@ -190,16 +190,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
                 }
                 None => parts.push(shader!("parts/coefficients/none")),
             }
-            parts.push(match (gradients.weight, gradients.accumulate) {
-                (false, _) => shader!("parts/grad_weight/none"),
-                (true, false) => shader!("parts/grad_weight/write"),
-                (true, true) => shader!("parts/grad_weight/add"),
-            });
-            parts.push(match (gradients.bias, gradients.accumulate) {
-                (false, _) => shader!("parts/grad_bias/none"),
-                (true, false) => shader!("parts/grad_bias/write"),
-                (true, true) => shader!("parts/grad_bias/add"),
-            });
+            parts.extend(put_grad_params(gradients));
             parts.push(shader!("kernels/merge_sums"));
         }
         KernelKey::ApplyBackward { width, lookups, gradient, through, grad_input, grad_residual } => {
@@ -286,6 +277,21 @@ fn put_grad_input(on: bool, summed: bool) -> Part {
         (true, false) => shader!("parts/grad_input/write"),
         (true, true) => shader!("parts/grad_input/sum"),
     }
+}
+
+fn put_grad_params(gradients: ParamGradients) -> [Part; 2] {
+    [
+        match (gradients.weight, gradients.accumulate) {
+            (false, _) => shader!("parts/grad_weight/none"),
+            (true, false) => shader!("parts/grad_weight/write"),
+            (true, true) => shader!("parts/grad_weight/add"),
+        },
+        match (gradients.bias, gradients.accumulate) {
+            (false, _) => shader!("parts/grad_bias/none"),
+            (true, false) => shader!("parts/grad_bias/write"),
+            (true, true) => shader!("parts/grad_bias/add"),
+        },
+    ]
 }
 
 fn affine_parts(affine: Affine) -> [Part; 4] {

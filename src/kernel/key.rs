@@ -385,8 +385,8 @@ impl Buffers {
         }
     }
 
-    /// wgpu allows no buffer to be bound both to be read and to be written, and scratch slots share one: `access` is ReadWrite
-    /// where another scratch slot is written.
+    /// wgpu allows no buffer to be bound both to be read and to be written, and scratch slots share one: `access` is
+    /// `ReadWrite` where another scratch slot is written.
     fn given(&mut self, lookups: Lookups, access: Access) {
         match lookups.given {
             Given::None => {}

@@ -24,7 +24,7 @@ use crate::{
 pub(crate) fn backward(
     definition: &Definition,
     options: &Options,
-    gradients: &Gradients,
+    gradients: Gradients,
     tensors: Vec<TensorSpec>,
     caps: &Caps,
     strategy: Strategy,
@@ -41,7 +41,7 @@ pub(crate) fn backward(
 }
 
 /// An empty batch: the gradients of weight and bias are zero, which is written unless it is added.
-fn nothing(definition: &Definition, gradients: &Gradients, tensors: Vec<TensorSpec>, caps: &Caps) -> Result<Lowered> {
+fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpec>, caps: &Caps) -> Result<Lowered> {
     let groups = element_count(&definition.params_shape)?;
     let params = gradients.params();
     if gradients.accumulate || groups == 0 || !(params.weight || params.bias) {
@@ -65,7 +65,7 @@ fn nothing(definition: &Definition, gradients: &Gradients, tensors: Vec<TensorSp
 }
 
 impl Gradients {
-    fn params(&self) -> ParamGradients {
+    fn params(self) -> ParamGradients {
         ParamGradients { weight: self.weight, bias: self.bias, accumulate: self.accumulate, dtype: self.param_dtype }
     }
 }
@@ -73,7 +73,7 @@ impl Gradients {
 /// A backward pass as it is put together.
 struct Pass<'a> {
     problem: &'a Problem<'a>,
-    gradients: &'a Gradients,
+    gradients: Gradients,
     calls: Vec<KernelCall>,
     scratch: Vec<Scratch>,
 }
@@ -131,11 +131,7 @@ impl Pass<'_> {
             self.apply(given, stats, through)?;
         }
         if wants_params && !both {
-            let given = match given {
-                Given::Batch if !params_need => Given::None,
-                Given::Running if !params_need => Given::None,
-                given => given,
-            };
+            let given = if params_need { given } else { Given::None };
             let fold = problem.params;
             self.sums(&fold, fold.inner == 1, team, given, stats, Target::Params)?;
         }
@@ -227,7 +223,7 @@ impl Pass<'_> {
         let gradient = self.gradient(given != Given::None, self.affine(weighted));
         let shared = if columns { share_columns(&whole, width, caps) } else { share(&whole, width, team, caps) };
         let Shared { workgroup_size, splits, workgroups } = shared;
-        let place = problem.place(&view);
+        let place = Problem::place(&view);
         let (
             [stat_rows, stat_quotient, stat_remainder, stat_run],
             [param_rows, param_quotient, param_remainder, param_run],

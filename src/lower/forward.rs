@@ -119,7 +119,7 @@ impl Problem<'_> {
     pub(super) fn row_params(&self, row: &method::Row) -> params::Row {
         let width = row.width.elements();
         let place =
-            self.place(&super::View { cols: self.stats.inner, stat: row.param, param: row.param, width: row.width });
+            Self::place(&super::View { cols: self.stats.inner, stat: row.param, param: row.param, width: row.width });
         let [param_rows, param_quotient, param_remainder, param_run] = place.param;
         params::Row {
             rows: self.stats.kept_len(),

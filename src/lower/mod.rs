@@ -352,7 +352,7 @@ impl<'a> Problem<'a> {
 
     /// The parameters of the kernels that go through elements one by one, and how many workgroups do.
     fn apply_params(&self, view: &View, stats: Fold) -> (params::Apply, u64) {
-        let place = self.place(view);
+        let place = Self::place(view);
         let (
             [stat_rows, stat_quotient, stat_remainder, stat_run],
             [param_rows, param_quotient, param_remainder, param_run],
@@ -380,7 +380,7 @@ impl<'a> Problem<'a> {
     }
 
     /// The lookups of a view for a kernel of its width.
-    fn place(&self, view: &View) -> Place {
+    fn place(view: &View) -> Place {
         let elements = view.width.elements();
         let lookup = |lookup: Lookup| {
             // An index counts what a load gives: packs where each position has its own.

@@ -140,18 +140,18 @@ impl<N: sealed::Differentiable> Norm for Backward<N> {
     }
 
     fn tensors(&self) -> Result<Vec<TensorSpec>> {
-        self.op.backward_tensors(&self.gradients)
+        self.op.backward_tensors(self.gradients)
     }
 
     fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
         tensors.check(&self.tensors()?)?;
-        self.op.backward_reference(&self.gradients, tensors)
+        self.op.backward_reference(self.gradients, tensors)
     }
 }
 
 impl<N: sealed::Differentiable> sealed::Op for Backward<N> {
     fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        self.op.lower_backward(&self.gradients, caps, strategy)
+        self.op.lower_backward(self.gradients, caps, strategy)
     }
 }
 
@@ -180,17 +180,17 @@ impl<T: sealed::Geometric> sealed::Differentiable for T {
         }
     }
 
-    fn backward_tensors(&self, gradients: &Gradients) -> Result<Vec<TensorSpec>> {
+    fn backward_tensors(&self, gradients: Gradients) -> Result<Vec<TensorSpec>> {
         let definition = self.definition()?;
         check_gradients(&definition, self.options(), gradients)?;
         Ok(definition.backward(self.options(), gradients))
     }
 
-    fn backward_reference(&self, gradients: &Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
+    fn backward_reference(&self, gradients: Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
         Ok(reference::backward(self, &self.definition()?, gradients, tensors))
     }
 
-    fn lower_backward(&self, gradients: &Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+    fn lower_backward(&self, gradients: Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
         let tensors = self.backward_tensors(gradients)?;
         lower::backward(&self.definition()?, self.options(), gradients, tensors, caps, strategy)
     }

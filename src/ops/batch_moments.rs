@@ -37,7 +37,7 @@ use crate::{
 /// ```
 ///
 /// # Source
-/// Chan, Golub, LeVeque, Algorithms for Computing the Sample Variance, 1983. PyTorch: `torch.batch_norm_stats`.
+/// Chan, Golub, Le Veque, Algorithms for Computing the Sample Variance, 1983. PyTorch: `torch.batch_norm_stats`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BatchMoments {

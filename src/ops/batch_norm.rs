@@ -1,5 +1,5 @@
 use super::{
-    Channels, Layout, Options,
+    ChannelShape, Layout, Options,
     definition::{Definition, Source},
     options::setters,
     sealed::Geometric,
@@ -203,9 +203,9 @@ impl BatchNorm {
         self
     }
 
-    pub(super) fn channels(&self) -> Result<Channels> {
+    pub(super) fn channels(&self) -> Result<ChannelShape> {
         let expected = "[N, C], [N, C, L], [N, C, H, W] or [N, C, D, H, W]";
-        Channels::new(&self.shape, self.layout, 2..=5, expected)
+        ChannelShape::new(&self.shape, self.layout, 2..=5, expected)
     }
 }
 
@@ -277,7 +277,7 @@ impl Geometric for BatchNorm {
     }
 
     fn place(&self, index: &[usize]) -> (usize, usize) {
-        let (_, channel) = Channels::of(&self.shape, self.layout).place(index);
+        let (_, channel) = ChannelShape::of(&self.shape, self.layout).place(index);
         (channel, channel)
     }
 }

@@ -121,13 +121,13 @@ impl Definition {
     }
 
     /// Whether what is normalized must be read to compute these gradients.
-    pub(crate) fn gradient_needs_input(&self, options: &Options, gradients: &Gradients) -> bool {
+    pub(crate) fn gradient_needs_input(&self, options: &Options, gradients: Gradients) -> bool {
         let by_statistics = gradients.input && self.source != Source::Running;
         by_statistics || gradients.weight || options.activation != super::Activation::None
     }
 
     /// The tensors of the backward pass.
-    pub(crate) fn backward(&self, options: &Options, gradients: &Gradients) -> Vec<TensorSpec> {
+    pub(crate) fn backward(&self, options: &Options, gradients: Gradients) -> Vec<TensorSpec> {
         let types = options.types;
         let activation = options.activation != super::Activation::None;
         let needs_input = self.gradient_needs_input(options, gradients);
@@ -163,7 +163,7 @@ impl Definition {
 }
 
 /// Checks what a backward pass is asked for.
-pub(super) fn check_gradients(definition: &Definition, options: &Options, gradients: &Gradients) -> Result<()> {
+pub(super) fn check_gradients(definition: &Definition, options: &Options, gradients: Gradients) -> Result<()> {
     let refuse = |argument, value: &str, expected: &str| {
         Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
     };

@@ -1,5 +1,5 @@
 use super::{
-    Channels, Layout, Options,
+    ChannelShape, Layout, Options,
     definition::{Definition, Source},
     options::setters,
     sealed::Geometric,
@@ -108,8 +108,8 @@ impl Geometric for GroupNorm {
 
     fn definition(&self) -> Result<Definition> {
         self.options.validate()?;
-        let all = Channels::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
-        let Channels { samples, channels, spatial, .. } = all;
+        let all = ChannelShape::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
+        let ChannelShape { samples, channels, spatial, .. } = all;
         if self.groups == 0 || !channels.is_multiple_of(self.groups) {
             return Err(Error::InvalidArgument {
                 argument: "groups",
@@ -136,7 +136,7 @@ impl Geometric for GroupNorm {
     }
 
     fn place(&self, index: &[usize]) -> (usize, usize) {
-        let all = Channels::of(&self.shape, self.layout);
+        let all = ChannelShape::of(&self.shape, self.layout);
         let (sample, channel) = all.place(index);
         let group = channel / (all.channels / self.groups);
         let weight = if self.options.per_sample { sample * all.channels + channel } else { channel };

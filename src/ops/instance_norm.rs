@@ -1,5 +1,5 @@
 use super::{
-    Channels, Layout, Options, RunningStats,
+    ChannelShape, Layout, Options, RunningStats,
     definition::{Definition, Source},
     options::setters,
     sealed::Geometric,
@@ -117,8 +117,8 @@ impl Geometric for InstanceNorm {
     fn definition(&self) -> Result<Definition> {
         self.options.validate()?;
         let expected = "[N, C, L], [N, C, H, W], .. with more than one spatial element";
-        let all = Channels::new(&self.shape, self.layout, 3..=usize::MAX, expected)?;
-        let Channels { samples, channels, spatial, .. } = all;
+        let all = ChannelShape::new(&self.shape, self.layout, 3..=usize::MAX, expected)?;
+        let ChannelShape { samples, channels, spatial, .. } = all;
         if spatial == 1 {
             let value = crate::tensor::show(&self.shape);
             return Err(Error::InvalidArgument { argument: "shape", value, expected: expected.into() });
@@ -143,7 +143,7 @@ impl Geometric for InstanceNorm {
     }
 
     fn place(&self, index: &[usize]) -> (usize, usize) {
-        let channels = Channels::of(&self.shape, self.layout);
+        let channels = ChannelShape::of(&self.shape, self.layout);
         let (sample, channel) = channels.place(index);
         let instance = sample * channels.channels + channel;
         (instance, if self.options.per_sample { instance } else { channel })

@@ -1,6 +1,6 @@
 use std::ops::{Range, RangeBounds};
 
-use super::{Axes, Options, definition::Definition, options::setters, resolve, sealed::Geometric};
+use super::{Options, OverAxes, definition::Definition, options::setters, resolve, sealed::Geometric};
 use crate::{error::Result, kernel::key::Scale};
 
 /// Layer normalization over adjacent axes of a tensor.
@@ -85,9 +85,9 @@ impl LayerNorm {
         }
     }
 
-    fn over_axes(&self) -> Axes<'_> {
+    fn over_axes(&self) -> OverAxes<'_> {
         let Self { shape, axes, input_row_stride, options, .. } = self;
-        Axes { shape, axes, input_row_stride: *input_row_stride, options }
+        OverAxes { shape, axes, input_row_stride: *input_row_stride, options }
     }
 }
 

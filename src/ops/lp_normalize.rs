@@ -1,6 +1,6 @@
 use std::ops::{Range, RangeBounds};
 
-use super::{Axes, Options, definition::Definition, options::setters, resolve, sealed::Geometric};
+use super::{Options, OverAxes, definition::Definition, options::setters, resolve, sealed::Geometric};
 use crate::{error::Result, kernel::key::Scale};
 
 /// Division by the L2 or L1 norm over adjacent axes of a tensor.
@@ -89,9 +89,9 @@ impl LpNormalize {
         self
     }
 
-    fn over_axes(&self) -> Axes<'_> {
+    fn over_axes(&self) -> OverAxes<'_> {
         let Self { shape, axes, input_row_stride, options, .. } = self;
-        Axes { shape, axes, input_row_stride: *input_row_stride, options }
+        OverAxes { shape, axes, input_row_stride: *input_row_stride, options }
     }
 }
 

@@ -71,10 +71,10 @@ pub(crate) mod sealed {
         fn backward_name(&self) -> &'static str;
         /// All gradients that the op has.
         fn gradients(&self) -> Gradients;
-        fn backward_tensors(&self, gradients: &Gradients) -> Result<Vec<TensorSpec>>;
+        fn backward_tensors(&self, gradients: Gradients) -> Result<Vec<TensorSpec>>;
         /// The tensors were checked against `backward_tensors`.
-        fn backward_reference(&self, gradients: &Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>>;
-        fn lower_backward(&self, gradients: &Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered>;
+        fn backward_reference(&self, gradients: Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>>;
+        fn lower_backward(&self, gradients: Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered>;
     }
 
     /// An op that is nothing but a [`Definition`]: the rest follows from it.
@@ -110,14 +110,14 @@ fn resolve(axes: impl RangeBounds<usize>, rank: usize) -> Range<usize> {
 }
 
 /// A normalization over adjacent axes: its geometry, which layer, RMS and Lp norm share.
-struct Axes<'a> {
+struct OverAxes<'a> {
     shape: &'a [usize],
     axes: &'a Range<usize>,
     input_row_stride: Option<usize>,
     options: &'a Options,
 }
 
-impl Axes<'_> {
+impl OverAxes<'_> {
     fn definition(&self, scale: crate::kernel::key::Scale) -> Result<definition::Definition> {
         let Self { shape, axes, input_row_stride, options } = *self;
         options.validate()?;
@@ -204,7 +204,7 @@ fn flat(shape: &[usize], index: &[usize]) -> usize {
 
 /// A tensor with channels: its parts, wherever the channels are.
 #[derive(Clone, Copy)]
-struct Channels {
+struct ChannelShape {
     samples: usize,
     channels: usize,
     /// Elements of a channel in one sample.
@@ -212,7 +212,7 @@ struct Channels {
     layout: Layout,
 }
 
-impl Channels {
+impl ChannelShape {
     /// Checks the rank, and that no axis but the first is empty.
     fn new(shape: &[usize], layout: Layout, ranks: std::ops::RangeInclusive<usize>, expected: &str) -> Result<Self> {
         let refuse = |expected: &str| {

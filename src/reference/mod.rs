@@ -207,7 +207,7 @@ fn track(definition: &Definition, tensors: &Tensors<'_>, statistics: &Statistics
 pub(crate) fn backward(
     op: &impl Geometric,
     definition: &Definition,
-    gradients: &Gradients,
+    gradients: Gradients,
     tensors: &Tensors<'_>,
 ) -> Outputs<f64> {
     let elements = Elements::new(op, definition, tensors);
