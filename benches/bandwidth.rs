@@ -81,6 +81,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         let training = BatchNorm::training(shape).running_stats(RunningStats::PYTORCH);
         bench.op(&training, args, &mut rows)?;
         bench.op(&training.backward(), args, &mut rows)?;
+        bench.op(&training.keep_statistics(true).backward(), args, &mut rows)?;
     }
     for (shape, groups) in [([1, 320, 64, 64], 32), ([8, 64, 56, 56], 8), ([8, 512, 7, 7], 32)] {
         let group = GroupNorm::new(&shape, groups);

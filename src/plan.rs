@@ -95,6 +95,8 @@ bindings! {
     grad_bias: GradBias,
     /// The statistics of parts of a batch, given or taken.
     moments: Moments,
+    /// The statistics that batch norm keeps for its backward pass.
+    statistics: Statistics,
     /// Scratch of the caller's, of [`Plan::scratch_size`] bytes. Without it, [`Plan::bind`] allocates where there is need. What
     /// it holds before does not matter; plans that are recorded one after the other may share it.
     scratch: Scratch,

@@ -213,6 +213,8 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
             GroupNorm::new(image, 2).dtype(dtype),
             GroupNorm::new(image, 2).dtype(dtype).layout(Layout::ChannelsLast),
             batch.clone(),
+            batch.clone().keep_statistics(true),
+            BatchNorm::training(rows).dtype(dtype).keep_statistics(true),
             batch.clone().residual(true).activation(Activation::Relu),
             BatchNorm::training(rows).dtype(dtype),
             BatchNorm::inference(image).dtype(dtype),

@@ -158,7 +158,7 @@ slots! {
     Moments = "moments",
     /// Scratch: partial statistics, one for each workgroup that shares a row or channel.
     Partials = "partials",
-    /// Scratch: merged statistics, read by the pass that applies them.
+    /// Merged statistics, read by the pass that applies them: scratch, or kept from the forward pass for the backward pass.
     Statistics = "statistics",
     /// Scratch: partial sums of gradients.
     PartialSums = "partial_sums",
@@ -312,6 +312,8 @@ tensors! {
     grad_bias: GradBias,
     /// The statistics of the parts of a batch.
     moments: Moments,
+    /// The statistics that the forward pass kept.
+    statistics: Statistics,
 }
 
 impl<'a> Tensors<'a> {
@@ -433,6 +435,8 @@ outputs! {
     grad_bias: GradBias,
     /// The statistics of a part of a batch.
     moments: Moments,
+    /// The statistics that are kept for the backward pass.
+    statistics: Statistics,
 }
 
 impl<T> Outputs<T> {

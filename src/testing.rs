@@ -62,7 +62,7 @@ pub fn max_error(name: &str, dtype: DType, actual: &[f32], expected: &[f64]) -> 
 #[must_use]
 pub fn slot_bound(slot: Slot, expected: &[f64], input: &[f32]) -> f64 {
     let of_input = match slot {
-        Slot::Mean | Slot::RunningMean | Slot::Moments => {
+        Slot::Mean | Slot::RunningMean | Slot::Moments | Slot::Statistics => {
             let finite = input.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite());
             PROMISE * finite.fold(0.0, f64::max)
         }

@@ -206,6 +206,32 @@ fn batch_norm_training() {
 }
 
 #[test]
+fn batch_norm_keeps_statistics_for_its_backward_pass() {
+    for &(why, shape) in IMAGES.iter().chain([&("one sample", &[1, 3, 20, 20][..])]) {
+        let columns = shape[2..].iter().product::<usize>() == 1;
+        let can = |method| if columns { columns_can(method) } else { split_can(method) };
+        let op = BatchNorm::training(shape).keep_statistics(true);
+        conforms(why, &op.clone().save_stats(true), can);
+        conforms(why, &op.backward(), can);
+        let op = BatchNorm::training(&channels_last(shape)).layout(Layout::ChannelsLast).keep_statistics(true);
+        conforms(why, &op.clone().residual(true).activation(Activation::Relu), columns_can);
+        conforms(why, &op.backward().grad_input(false), columns_can);
+        conforms(why, &op.residual(true).activation(Activation::Relu).backward(), columns_can);
+    }
+    // From one pass to the other, with an offset that an f32 mean is too coarse for.
+    let op = BatchNorm::training(&[4, 3, 100]).keep_statistics(true);
+    let input = Random::new(9).normal(1200, 1e6, 1.0);
+    let forward = Data::random(&op, 9).with(Slot::Input, input.clone());
+    let kept = run(gpu(), &op, &forward.tensors(), Strategy::Inferred).expect("forward").statistics().to_vec();
+    let (plain, op) = (BatchNorm::training(&[4, 3, 100]).backward(), op.backward());
+    let data = Data::random(&op, 9).with(Slot::Input, input).with(Slot::Statistics, kept);
+    let outputs = run(gpu(), &op, &data.tensors(), Strategy::Inferred).expect("backward");
+    let without = data.without(Slot::Statistics);
+    let truth = plain.reference(&without.tensors()).expect("reference");
+    compare_outputs(&plain, &without.tensors(), &outputs, &truth).expect("as if they were taken again");
+}
+
+#[test]
 fn batch_norm_of_one_sample_is_of_rows() {
     let op = BatchNorm::training(&[1, 3, 20, 20]);
     conforms("one sample", &op, |method| rows_can(method, 400, 400));

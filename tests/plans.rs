@@ -1,8 +1,8 @@
 //! What descriptors, plans and bindings refuse, on a device without hardware. No adapter.
 
 use wgpu_norm::{
-    BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, Plan, Planner,
-    RmsNorm, RunningStats, Slot, Strategy, Team, View, wgpu,
+    Activation, BatchMoments, BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, InstanceNorm, LayerNorm,
+    LpNormalize, Method, Norm, Plan, Planner, RmsNorm, RunningStats, Slot, Strategy, Team, View, wgpu,
 };
 
 /// A device that computes nothing, with these limits and no features. It calls itself a CPU.
@@ -97,7 +97,12 @@ fn batch_norm_refuses_what_is_wrong_on_every_device() {
     }
     let inference = BatchNorm::inference(&[4, 3]);
     assert_eq!(refused(&inference.clone().running_stats(RunningStats::PYTORCH)).0, "running_stats");
-    assert_eq!(refused(&inference.save_stats(true)).0, "save_stats");
+    assert_eq!(refused(&inference.clone().save_stats(true)).0, "save_stats");
+    assert_eq!(refused(&inference.clone().keep_statistics(true)).0, "keep_statistics");
+    assert_eq!(refused(&inference.merge(2)).0, "merge");
+    assert_eq!(refused(&training.clone().merge(0)).0, "merge");
+    assert!(matches!(training.clone().merge(2).backward().tensors(), Err(Error::Unsupported { .. })));
+    BatchNorm::training(&[1, 3]).merge(2).tensors().expect("a part may have one value per channel");
     assert!(matches!(BatchNorm::inference(&[1 << 16, 1 << 16]).tensors(), Err(Error::Limit { .. })));
 }
 
@@ -124,6 +129,31 @@ fn rms_group_and_instance_norm_refuse_what_is_wrong_on_every_device() {
     for shape in [&[][..], &[6], &[2, 6], &[2, 6, 1], &[2, 6, 1, 1], &[2, 0, 5], &[2, 6, 0]] {
         assert_eq!(refused(&InstanceNorm::new(shape)).0, "shape", "{shape:?}");
     }
+}
+
+#[test]
+fn a_backward_pass_refuses_what_its_op_does_not_have() {
+    let plain = LayerNorm::new(&[2, 3], 1..).weight(false).bias(false);
+    assert_eq!(refused(&plain.backward().grad_weight(true)).0, "grad_weight");
+    assert_eq!(refused(&plain.backward().grad_bias(true)).0, "grad_bias");
+    assert_eq!(refused(&plain.backward().grad_residual(true)).0, "grad_residual");
+    assert_eq!(refused(&plain.clone().residual(true).backward().grad_residual(true)).0, "grad_residual");
+    assert_eq!(refused(&plain.backward().grad_input(false)).0, "gradients");
+    assert_eq!(refused(&plain.clone().in_place(true).backward()).0, "in_place");
+    assert_eq!(refused(&plain.backward().grad_param_dtype(DType::U32)).0, "grad_param_dtype");
+    assert_eq!(refused(&plain.eps(-1.0).backward()).0, "eps");
+    let added = BatchNorm::training(&[4, 3]).residual(true);
+    assert_eq!(refused(&added.backward().grad_residual(true)).0, "grad_residual", "it is grad_output");
+    added.activation(Activation::Relu).backward().tensors().expect("a tensor of its own");
+}
+
+#[test]
+fn lp_normalize_refuses_what_is_wrong_on_every_device() {
+    assert_eq!(refused(&LpNormalize::new(&[2, 3], 1..).eps(f32::NAN)).0, "eps");
+    assert_eq!(refused(&LpNormalize::new(&[2, 3], 2..)).0, "axes");
+    assert_eq!(refused(&LpNormalize::new(&[2, 3], 1..).input_row_stride(2)).0, "input_row_stride");
+    assert_eq!(refused(&BatchMoments::new(&[3])).0, "shape");
+    assert_eq!(refused(&BatchMoments::new(&[2, 0])).0, "shape");
 }
 
 #[test]

@@ -73,6 +73,7 @@ proptest! {
         batch_norm.training = training;
         batch_norm.running_stats = (tracked && training).then_some(convention);
         batch_norm.options.save_stats &= training;
+        batch_norm.options.keep_statistics = training && flags[15];
         let group_norm = with_options!(GroupNorm::new(&shape, start)).layout(layout);
         let mut instance_norm = with_options!(InstanceNorm::new(&shape)).layout(layout);
         instance_norm.running_stats = tracked.then_some(convention);

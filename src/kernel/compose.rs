@@ -185,8 +185,9 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         KernelKey::MergeSums { coefficients, gradients } => {
             parts.extend([pack(Width::X1), real(Width::X1), two_sum]);
             match coefficients {
-                Some((s, w)) => {
-                    parts.extend([scale(s), weight(w.is_some()), shader!("parts/coefficients/statistics")]);
+                Some(c) => {
+                    parts.extend([scale(c.scale), weight(c.weight.is_some())]);
+                    parts.push(shader!("parts/coefficients/statistics"));
                 }
                 None => parts.push(shader!("parts/coefficients/none")),
             }
@@ -245,7 +246,7 @@ fn measure(magnitudes: bool) -> Part {
 fn statistics(given: Given) -> Part {
     match given {
         Given::None => shader!("parts/statistics/none"),
-        Given::Batch => shader!("parts/statistics/batch"),
+        Given::Batch | Given::Kept => shader!("parts/statistics/batch"),
         Given::Running => shader!("parts/statistics/running"),
     }
 }

@@ -162,7 +162,10 @@ pub(crate) enum Tracking {
 pub(crate) enum Given {
     /// Nothing depends on them.
     None,
+    /// An earlier pass of this op.
     Batch,
+    /// The forward pass.
+    Kept,
     Running,
 }
 
@@ -197,6 +200,16 @@ pub(crate) struct ParamGradients {
     pub bias: bool,
     pub accumulate: bool,
     pub dtype: DType,
+}
+
+/// The coefficients that the gradient of the input needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Coefficients {
+    pub scale: Scale,
+    /// The weight that the groups share.
+    pub weight: Option<DType>,
+    /// Whether the statistics are the forward pass's.
+    pub kept: bool,
 }
 
 /// One compiled kernel.
@@ -264,8 +277,7 @@ pub(crate) enum KernelKey {
         weighted: bool,
     },
     MergeSums {
-        /// The scale, and the weight that the groups share, if `apply_backward` follows.
-        coefficients: Option<(Scale, Option<DType>)>,
+        coefficients: Option<Coefficients>,
         gradients: ParamGradients,
     },
     ApplyBackward {
@@ -391,6 +403,7 @@ impl Buffers {
         match lookups.given {
             Given::None => {}
             Given::Batch => self.table(Slot::Statistics, access, Some(DType::F32), lookups.stats),
+            Given::Kept => self.table(Slot::Statistics, Access::Read, Some(DType::F32), lookups.stats),
             Given::Running => {
                 for slot in [Slot::RunningMean, Slot::RunningVar] {
                     self.table(slot, Access::Read, Some(DType::F32), lookups.stats);
@@ -515,9 +528,9 @@ impl KernelKey {
                 let access = if gradients.accumulate { ReadWrite } else { Write };
                 buffers.tensor(Slot::GradWeight, access, gradients.weight.then_some(gradients.dtype));
                 buffers.tensor(Slot::GradBias, access, gradients.bias.then_some(gradients.dtype));
-                if let Some((_, weight)) = coefficients {
+                if let Some(Coefficients { weight, kept, .. }) = coefficients {
                     buffers.table(Slot::Weight, Read, weight, By::Row);
-                    buffers.values(&[Slot::Statistics], ReadWrite);
+                    buffers.values(&[Slot::Statistics], if kept { Read } else { ReadWrite });
                     buffers.values(&[Slot::Coefficients], Write);
                 }
             }

@@ -3,14 +3,17 @@
 
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team, View,
-    forward::{Shared, share, share_columns, statistics_scratch},
+    forward::{Shared, share, share_columns},
     method::{choose, registers, split_team, teams, workgroup_size},
 };
 use crate::{
     error::{Error, Result},
     geometry::Fold,
     kernel::{
-        key::{Affine, Given, GradInput, Gradient, KernelKey, Lookups, ParamGradients, SMALL_WORKGROUP, Saved, X},
+        key::{
+            Affine, Coefficients, Given, GradInput, Gradient, KernelKey, Lookups, ParamGradients, SMALL_WORKGROUP,
+            Saved, X,
+        },
         params,
     },
     ops::{
@@ -105,6 +108,7 @@ impl Pass<'_> {
         let (given, stats) = match (method, definition.source) {
             (_, Source::Running) => (Given::Running, problem.stats),
             _ if !needs_input => (Given::None, problem.stats),
+            _ if problem.options.keep_statistics => (Given::Kept, problem.stats),
             (Method::Resident(team), _) => {
                 self.rows(team, params_need && wants_params)?;
                 (Given::Batch, problem.stats)
@@ -113,12 +117,12 @@ impl Pass<'_> {
                 let (calls, scratch, stats) = problem.take_statistics(method, self.x(), Saved::None)?;
                 self.calls.extend(calls);
                 self.scratch.extend(scratch);
-                self.scratch.push(statistics_scratch(stats));
+                self.scratch.extend(problem.statistics_scratch(stats));
                 (Given::Batch, stats)
             }
         };
         let resident = matches!(method, Method::Resident(_));
-        let through = given == Given::Batch && gradients.input && !resident;
+        let through = matches!(given, Given::Batch | Given::Kept) && gradients.input && !resident;
         // Batch norm: one pass over both tensors has all sums.
         let both = through && wants_params && problem.stats == problem.params;
         if through {
@@ -191,7 +195,7 @@ impl Pass<'_> {
         let workgroups = u64::from(params.rows).div_ceil(teams(team, workgroup_size, caps).into());
         self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
         if keep {
-            self.scratch.push(statistics_scratch(problem.stats));
+            self.scratch.extend(problem.statistics_scratch(problem.stats));
         }
         Ok(())
     }
@@ -296,7 +300,9 @@ impl Pass<'_> {
         let (problem, caps) = (self.problem, self.problem.caps);
         // Sums that are multiplied by the weight already need it no more.
         let weight = if target == Target::Both { problem.affine().weight } else { None };
-        let coefficients = (target != Target::Params).then_some((problem.scale(), weight));
+        let kept = problem.options.keep_statistics;
+        let scale = problem.scale();
+        let coefficients = (target != Target::Params).then_some(Coefficients { scale, weight, kept });
         let gradients = match target {
             Target::Coefficients => ParamGradients { weight: false, bias: false, accumulate: false, dtype: DType::F32 },
             Target::Params | Target::Both => self.gradients.params(),

@@ -30,7 +30,7 @@ pub(crate) fn forward(definition: &Definition, options: &Options, caps: &Caps, s
         Method::Split(_) | Method::Columns => {
             let (mut calls, mut scratch, stats) = problem.take_statistics(method, problem.x(), problem.saved())?;
             calls.push(problem.apply(Given::Batch, stats)?);
-            scratch.push(statistics_scratch(stats));
+            scratch.extend(problem.statistics_scratch(stats));
             (calls, scratch)
         }
         Method::Elementwise => match definition.source {
@@ -40,7 +40,7 @@ pub(crate) fn forward(definition: &Definition, options: &Options, caps: &Caps, s
                 let merged = Merged::Statistics(problem.scale(), problem.saved());
                 let mut calls = problem.finalize(Partials::Moments, parts, 1, merged)?;
                 calls.push(problem.apply(Given::Batch, problem.stats)?);
-                (calls, vec![statistics_scratch(problem.stats)])
+                (calls, problem.statistics_scratch(problem.stats).into_iter().collect())
             }
         },
     };
@@ -64,11 +64,6 @@ pub(crate) fn moments(
     let (mut calls, splits, scratch) = problem.partials(method, problem.x())?;
     calls.extend(problem.finalize(Partials::Scratch, splits, 1, Merged::Moments)?);
     Lowered::new(method, tensors, calls, vec![scratch], caps)
-}
-
-/// Scratch for the statistics of a fold: the mean's hi and lo, and rstd.
-pub(super) fn statistics_scratch(stats: Fold) -> Scratch {
-    Scratch { slot: Slot::Statistics, bytes: u64::from(stats.kept_len()) * 3 * 4 }
 }
 
 /// A reduction over a fold by teams that share what is kept.
@@ -105,6 +100,12 @@ impl Problem<'_> {
             sum: options.residual_output.then_some(options.types.residual_output),
             output: (!options.in_place).then_some(options.types.output),
         }
+    }
+
+    /// Scratch for the statistics of a fold, unless they are kept: the mean's hi and lo, and rstd.
+    pub(super) fn statistics_scratch(&self, stats: Fold) -> Option<Scratch> {
+        let bytes = u64::from(stats.kept_len()) * 3 * 4;
+        (!self.options.keep_statistics).then_some(Scratch { slot: Slot::Statistics, bytes })
     }
 
     fn saved(&self) -> Saved {

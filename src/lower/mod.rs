@@ -281,7 +281,7 @@ impl<'a> Problem<'a> {
 
     /// Whether a statistic is that of one run of memory, with nothing between the runs.
     fn is_rows(&self) -> bool {
-        self.stats.reduced == 1 && self.tracked().is_none()
+        self.stats.reduced == 1 && self.tracked().is_none() && !self.options.keep_statistics
     }
 
     /// Whether statistics can be taken for columns of a matrix: of each of its columns, or of neighbouring ones together.

@@ -49,11 +49,13 @@ pub struct Gradients {
 /// | `weight` | read, for `grad_input` and for activations |
 /// | `bias` | read, for activations |
 /// | `running_mean`, `running_var` | read, in batch norm inference |
+/// | `statistics` | read, if batch norm [kept](crate::BatchNorm::keep_statistics) them |
 /// | `grad_input` | written, if [asked for](Self::grad_input); where a residual was added to the input, it is the residual's gradient too |
 /// | `grad_residual` | written, if [asked for](Self::grad_residual) |
 /// | `grad_weight`, `grad_bias` | written, or added to with [`accumulate`](Self::accumulate) |
 ///
-/// The statistics are taken from the input again: an f32 mean is too coarse for data with a large offset. An empty batch
+/// The statistics are taken from the input again, which costs nothing where a row is held in registers; batch norm may keep
+/// them. A saved f32 mean is not enough: it is too coarse for data with a large offset. An empty batch
 /// writes zero gradients of weight and bias, or leaves them as they are with `accumulate`.
 ///
 /// # Errors

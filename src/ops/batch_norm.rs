@@ -31,6 +31,7 @@ use crate::{
 /// | `residual` | `shape` | read and added before the activation, if [`residual`](Self::residual) | the same |
 /// | `output` | `shape` | written | written |
 /// | `mean`, `rstd` | `[C]` | | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
+/// | `statistics` | `[3, C]`, f32 | | written for the backward pass, if [`keep_statistics`](Self::keep_statistics) |
 /// | `running_mean`, `running_var` | `[C]` | read | updated, if there are [`running_stats`](Self::running_stats) |
 /// | `num_batches_tracked` | `[1]`, u32 | | incremented, for a cumulative average |
 /// | `moments` | `[parts, C, 4]` | | read, with [`merge`](Self::merge) |
@@ -56,7 +57,7 @@ use crate::{
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`]: a rank other than 2 to 5; an empty axis after N; `eps` negative or not finite; a momentum
-///   that is not finite; `running_stats`, `save_stats` or `merge` in inference; training with one value per channel, whose variance says
+///   that is not finite; `running_stats`, `save_stats`, `keep_statistics` or `merge` in inference; training with one value per channel, whose variance says
 ///   nothing; an option without what it needs.
 /// - [`Error::Unsupported`]: the backward pass of merged statistics.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
@@ -210,7 +211,7 @@ impl BatchNorm {
 }
 
 setters!(BatchNorm:
-    eps weight zero_centered bias save_stats residual_after activation in_place dtype param_dtype layout);
+    eps weight zero_centered bias save_stats keep_statistics residual_after activation in_place dtype param_dtype layout);
 
 impl Geometric for BatchNorm {
     fn name(&self) -> &'static str {
@@ -245,6 +246,9 @@ impl Geometric for BatchNorm {
             }
             if self.options.save_stats {
                 return refuse("save_stats", "true".into(), "false: inference has no batch statistics");
+            }
+            if self.options.keep_statistics {
+                return refuse("keep_statistics", "true".into(), "false: inference has no batch statistics");
             }
             if let Some(parts) = self.parts {
                 return refuse("merge", parts.to_string(), "no parts: inference has no batch statistics");

@@ -88,6 +88,11 @@ impl Definition {
             .into_iter()
     }
 
+    /// The statistics that the forward pass keeps for the backward pass.
+    fn kept(&self, access: Access) -> TensorSpec {
+        TensorSpec::new(Slot::Statistics, &[&[3], &self.stats_shape[..]].concat(), DType::F32, access)
+    }
+
     /// The tensors of the forward pass.
     pub(crate) fn forward(&self, options: &Options) -> Vec<TensorSpec> {
         let types = options.types;
@@ -101,6 +106,9 @@ impl Definition {
         add(!options.in_place, TensorSpec::new(Slot::Output, &self.shape, types.output, Access::Write));
         for &slot in self.saved() {
             add(options.save_stats, TensorSpec::new(slot, &self.stats_shape, DType::F32, Access::Write));
+        }
+        if options.keep_statistics {
+            tensors.push(self.kept(Access::Write));
         }
         match self.source {
             Source::Running => tensors.extend(self.running(Access::Read)),
@@ -153,6 +161,7 @@ impl Definition {
             tensors.extend(self.running(Access::Read));
         }
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
+        add(options.keep_statistics && needs_input, self.kept(Access::Read));
         add(gradients.input, tensor(Slot::GradInput, types.input, Access::Write));
         add(gradients.residual, tensor(Slot::GradResidual, types.residual, Access::Write));
         let access = if gradients.accumulate { Access::ReadWrite } else { Access::Write };

@@ -21,6 +21,8 @@ pub struct Options {
     pub per_sample: bool,
     /// Whether the statistics are written.
     pub save_stats: bool,
+    /// Whether the statistics are kept for the backward pass.
+    pub keep_statistics: bool,
     /// Whether a residual is added.
     pub residual: bool,
     /// Whether the sum of input and residual is written.
@@ -42,6 +44,7 @@ impl Options {
             bias,
             per_sample: false,
             save_stats: false,
+            keep_statistics: false,
             residual: false,
             residual_output: false,
             activation: Activation::None,
@@ -223,6 +226,15 @@ macro_rules! setters {
         #[must_use]
         pub fn save_stats(mut self, save_stats: bool) -> Self {
             self.options.save_stats = save_stats;
+            self
+        }
+    };
+    (@ keep_statistics) => {
+        /// Sets whether the forward pass writes `statistics` and the backward pass reads them, which saves it one read of the
+        /// input; false by default. They are `[3, C]`: the mean, what an f32 can't hold of it, and rstd.
+        #[must_use]
+        pub fn keep_statistics(mut self, keep_statistics: bool) -> Self {
+            self.options.keep_statistics = keep_statistics;
             self
         }
     };

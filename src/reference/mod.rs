@@ -122,7 +122,16 @@ impl<'a> Elements<'a> {
             Scale::L1 => 1.0 / larger(var * count, eps),
         };
         let rstd = var.iter().zip(&count).map(scale).collect();
-        Statistics { mean, var, rstd, count }
+        match values(self.tensors, Slot::Statistics, DType::F32) {
+            // What the forward pass kept.
+            Some(kept) => {
+                let (high, rest) = kept.split_at(groups);
+                let (low, rstd) = rest.split_at(groups);
+                let mean = high.iter().zip(low).map(|(high, low)| high + low).collect();
+                Statistics { mean, var, rstd: rstd.to_vec(), count }
+            }
+            None => Statistics { mean, var, rstd, count },
+        }
     }
 
     fn normalized(&self, statistics: &Statistics) -> Vec<f64> {
@@ -165,6 +174,11 @@ pub(crate) fn forward(op: &impl Geometric, definition: &Definition, tensors: &Te
     track(definition, tensors, &statistics, &mut outputs);
     if options.residual_output {
         outputs.set(Slot::ResidualOutput, elements.x);
+    }
+    if options.keep_statistics && !elements.places.is_empty() {
+        let high: Vec<f64> = statistics.mean.iter().map(|&mean| f64::from(mean as f32)).collect();
+        let low = statistics.mean.iter().zip(&high).map(|(mean, high)| mean - high).collect();
+        outputs.set(Slot::Statistics, [high, low, statistics.rstd.clone()].concat());
     }
     if options.save_stats {
         for &slot in definition.saved() {

@@ -178,6 +178,12 @@ impl Data {
         self
     }
 
+    /// Without one slot.
+    pub fn without(mut self, slot: Slot) -> Self {
+        self.floats.retain(|(other, _)| *other != slot);
+        self
+    }
+
     pub fn tensors(&self) -> Tensors<'_> {
         let tensors = self.floats.iter().fold(Tensors::default(), |t, (slot, values)| t.set(*slot, values));
         if self.counts { tensors.num_batches_tracked(3) } else { tensors }
