@@ -632,7 +632,8 @@ def activations():
         if f != "relu":
             # Far beyond where exp overflows in f32.
             case(f"rms-{f}-far", "rms-norm", (2, 9), "weight", axes="1", activation=f, spread=200)
-    case("bn-infer-relu-residual", "batch-norm", (3, 4, 5), **EVAL, **options | {"activation": "relu"})
+    options = {"activation": "relu", "residual": "added"}
+    case("bn-infer-relu-residual", "batch-norm", (3, 4, 5), **EVAL, **options)
     case("bn-train-silu-nhwc", "batch-norm", (2, 3, 4, 5), **TRAINING, **LAST, activation="silu")
     case("gn-silu", "group-norm", (2, 4, 3, 5), groups=2, activation="silu")
     case("in-relu", "instance-norm", (2, 3, 7), activation="relu")
