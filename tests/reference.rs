@@ -222,13 +222,13 @@ fn ops() -> Vec<(&'static str, Box<dyn AnyOp>, Takes)> {
     ]
 }
 
-/// A name for some options, and what sets them.
-type Choice = (&'static str, fn(&mut Options));
+/// Sets some options.
+type Set = fn(&mut Options);
 
 /// The combinations of options that an op takes, but for activations.
-fn choices(takes: Takes) -> Vec<(String, Vec<fn(&mut Options)>)> {
-    let mut params: Vec<Choice> = vec![("no weight", |o| (o.weight, o.bias) = (false, false))];
-    let mut others: Vec<Choice> = vec![("eps counts", |o| o.eps = 0.125)];
+fn choices(takes: Takes) -> Vec<(String, [Set; 2])> {
+    let mut params: Vec<(&str, Set)> = vec![("no weight", |o| (o.weight, o.bias) = (false, false))];
+    let mut others: Vec<(&str, Set)> = vec![("eps counts", |o| o.eps = 0.125)];
     if takes.params {
         params.push(("weight and bias", |o| (o.weight, o.bias) = (true, true)));
         params.push(("1 + weight", |o| (o.weight, o.bias, o.zero_centered) = (true, false, true)));
@@ -246,7 +246,7 @@ fn choices(takes: Takes) -> Vec<(String, Vec<fn(&mut Options)>)> {
         others.push(("residual and its sum", |o| (o.eps, o.residual, o.residual_output) = (0.125, true, true)));
     }
     let pairs = params.iter().flat_map(|p| others.iter().map(move |o| (p, o)));
-    pairs.map(|(p, o)| (format!("{}, {}", p.0, o.0), vec![p.1, o.1])).collect()
+    pairs.map(|(p, o)| (format!("{}, {}", p.0, o.0), [p.1, o.1])).collect()
 }
 
 /// Values for an op and its backward pass. Those of a relu are away from its bend.
