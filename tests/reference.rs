@@ -2,9 +2,17 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use approx::abs_diff_eq;
-use common::golden::Golden;
-use wgpu_norm::{BatchNorm, BindingProblem, Error, LayerNorm, Norm, Outputs, Slot, Tensors, testing::largest};
+use common::{
+    Random,
+    golden::{AnyOp, Golden},
+};
+use wgpu_norm::{
+    Access, Activation, BatchNorm, BindingProblem, Error, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize,
+    Norm, Options, Order, Outputs, RmsNorm, Slot, Tensors, testing::largest,
+};
 
 /// Both sides are f64, but eps and momentum are f32 in this crate, and the MiniLM outputs are stored as f32: half an ulp of
 /// f32, in parts of the largest value.
@@ -39,7 +47,7 @@ fn real_activations_of_a_sentence_encoder() {
 #[test]
 fn what_pytorch_computes_in_f64() {
     let files = Golden::all("pytorch");
-    assert_eq!(files.len(), 89);
+    assert_eq!(files.len(), 257);
     for file in files {
         file.with_op(|op, tensors| {
             let truth = op.reference(tensors).expect("reference");
@@ -67,4 +75,211 @@ fn a_slice_that_does_not_fit_is_named() {
     assert_eq!(problem(op.reference(&Tensors::new(&input))), (Slot::RunningMean, BindingProblem::Missing));
     let short = Tensors::new(&input).running(&weight, &weight[..2]);
     assert_eq!(problem(op.reference(&short)), (Slot::RunningVar, length(3, 2)));
+}
+
+/// The step of the differences. Inputs are multiples of 1/4096 below 8 in magnitude, so that input, sum and step are exact in f32.
+const STEP: f32 = 1.0 / 1024.0;
+
+/// How far a gradient may be from the differences, in parts of the largest value of the tensor, or of 1.
+///
+/// With D(h) = (L(x + h) - L(x - h)) / 2h, the truncation of (4 D(h) - D(2h)) / 3 is 4 h^4 times the fifth Taylor coefficient of
+/// L. Nothing here is steeper than a tanh after an rstd of 2 and a gain of 3: 2 tanh(6 x) has 2 * 2/15 * 6^5 = 2074, which
+/// makes 8e-9. The norm itself is smooth: it is singular where var + eps is 0, which one element reaches no closer than a
+/// deviation of its group times the root of its size. Rounding adds the 2^-53 * 100 of L over h: 1e-11.
+const DIFFERENCES: f64 = 1e-8;
+
+/// Where a function bends, the differences are wrong: what it is applied to must be farther from 0 than two steps move it.
+const NEAR_A_BEND: f64 = 1.0 / 64.0;
+
+/// The tensors of a case.
+type Data = BTreeMap<Slot, Vec<f32>>;
+
+/// Those of `data` that the op reads.
+fn read<'a>(op: &dyn Norm, data: &'a Data) -> Tensors<'a> {
+    let specs = op.tensors().unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+    let read = specs.iter().filter(|spec| spec.access != Access::Write);
+    read.fold(Tensors::default(), |tensors, spec| tensors.set(spec.slot, &data[&spec.slot]))
+}
+
+/// Multiples of 1/4096, none of them near 0, where the L1 norm bends; their magnitudes are of 1/4 to 2.
+fn away_from_zero(random: &mut Random, len: usize) -> Vec<f32> {
+    let mut value = || {
+        let value = 2.0 - random.uniform() * 1.75;
+        let value = if random.uniform() < 0.5 { -value } else { value };
+        ((value * 4096.0).round() / 4096.0) as f32
+    };
+    (0..len).map(|_| value()).collect()
+}
+
+/// Values of all tensors that the op and its backward pass read.
+fn data(op: &dyn Norm, backward: &dyn Norm, random: &mut Random) -> Data {
+    let mut data = Data::new();
+    for spec in op.tensors().expect("tensors").into_iter().chain(backward.tensors().expect("tensors")) {
+        let mut values = away_from_zero(random, spec.len());
+        if spec.slot == Slot::RunningVar {
+            values.iter_mut().for_each(|x| *x = x.abs() + 0.5);
+        }
+        data.insert(spec.slot, values);
+    }
+    if data.contains_key(&Slot::ResidualOutput) {
+        let sum = data[&Slot::Input].iter().zip(&data[&Slot::Residual]).map(|(x, r)| x + r).collect();
+        data.insert(Slot::ResidualOutput, sum);
+    }
+    data
+}
+
+/// What is differentiated: all that was written, weighed by the gradients that reach it.
+fn loss(op: &dyn Norm, data: &Data) -> f64 {
+    let outputs = op.reference(&read(op, data)).expect("reference");
+    let weighed = |grad, slot| {
+        let (Some(grad), Some(output)) = (data.get(&grad), outputs.get(slot)) else { return 0.0 };
+        grad.iter().zip(output).map(|(&g, y)| f64::from(g) * y).sum::<f64>()
+    };
+    weighed(Slot::GradOutput, Slot::Output) + weighed(Slot::GradResidualOutput, Slot::ResidualOutput)
+}
+
+/// The gradient of [`loss`] in a tensor, from differences.
+fn differences(op: &dyn Norm, data: &Data, slot: Slot) -> Vec<f64> {
+    let mut moved = data.clone();
+    let mut difference = |i: usize, step: f32| {
+        let mut at = |x: f32| {
+            moved.get_mut(&slot).expect("the tensor")[i] = x;
+            loss(op, &moved)
+        };
+        let x = data[&slot][i];
+        let slope = (at(x + step) - at(x - step)) / f64::from(2.0 * step);
+        at(x);
+        slope
+    };
+    (0..data[&slot].len()).map(|i| (4.0 * difference(i, STEP) - difference(i, 2.0 * STEP)) / 3.0).collect()
+}
+
+/// Compares every gradient of a backward pass with differences of the op. Returns how many tensors were compared.
+fn check_gradients(name: &str, op: &dyn Norm, backward: &dyn Norm, data: &Data) -> usize {
+    let found = backward.reference(&read(backward, data)).expect("reference");
+    let of_output: Vec<f64> = data[&Slot::GradOutput].iter().map(|&g| f64::from(g)).collect();
+    let mut compared = 0;
+    for (slot, grad) in [
+        (Slot::Input, Slot::GradInput),
+        (Slot::Residual, Slot::GradResidual),
+        (Slot::Weight, Slot::GradWeight),
+        (Slot::Bias, Slot::GradBias),
+    ] {
+        if read(op, data).get(slot).is_none() {
+            assert_eq!(found.get(grad), None, "{name}: {grad}");
+            continue;
+        }
+        // Where the residual has no gradient of its own, it is another one's: the input's, or the output's in batch norm.
+        let found = match found.get(grad) {
+            Some(found) => found,
+            None if op.name().starts_with("batch_norm") => of_output.as_slice(),
+            None => found.grad_input(),
+        };
+        let expected = differences(op, data, slot);
+        assert_eq!(found.len(), expected.len(), "{name}, {grad}");
+        let epsilon = DIFFERENCES * largest(&expected).max(1.0);
+        for (i, (a, e)) in found.iter().zip(&expected).enumerate() {
+            assert!(abs_diff_eq!(a, e, epsilon = epsilon), "{name}, {grad}[{i}]: {a}, differences say {e}");
+        }
+        compared += 1;
+    }
+    compared
+}
+
+/// Which options an op takes.
+#[derive(Clone, Copy)]
+struct Takes {
+    params: bool,
+    per_sample: bool,
+    kept_sum: bool,
+}
+
+/// An op of each kind and layout. Groups have 6 elements or more, so that none is nearly constant.
+fn ops() -> Vec<(&'static str, Box<dyn AnyOp>, Takes)> {
+    let all = Takes { params: true, per_sample: true, kept_sum: true };
+    let batch = Takes { per_sample: false, kept_sum: false, ..all };
+    let none = Takes { params: false, ..batch };
+    let last = Layout::ChannelsLast;
+    let l1 = |shape: &[usize], axis: usize| LpNormalize::new(shape, axis..=axis).order(Order::L1);
+    vec![
+        ("layer, rows", Box::new(LayerNorm::new(&[2, 2, 6], 2..)), all),
+        ("layer, two axes", Box::new(LayerNorm::new(&[2, 3, 4], 1..)), all),
+        ("layer, middle axis", Box::new(LayerNorm::new(&[2, 6, 3], 1..2)), all),
+        ("rms, rows", Box::new(RmsNorm::new(&[2, 2, 6], 2..)), all),
+        ("rms, middle axis", Box::new(RmsNorm::new(&[2, 6, 3], 1..2)), all),
+        ("group", Box::new(GroupNorm::new(&[2, 4, 3], 2)), all),
+        ("group, channels last", Box::new(GroupNorm::new(&[2, 3, 4], 2).layout(last)), all),
+        ("instance", Box::new(InstanceNorm::new(&[2, 2, 6])), all),
+        ("instance, channels last", Box::new(InstanceNorm::new(&[2, 6, 2]).layout(last)), all),
+        ("batch, training", Box::new(BatchNorm::training(&[2, 3, 4])), batch),
+        ("batch, training, channels last", Box::new(BatchNorm::training(&[2, 4, 3]).layout(last)), batch),
+        ("batch, inference", Box::new(BatchNorm::inference(&[2, 3, 4])), batch),
+        ("batch, inference, channels last", Box::new(BatchNorm::inference(&[2, 4, 3]).layout(last)), batch),
+        ("L2, rows", Box::new(LpNormalize::new(&[3, 6], 1..)), none),
+        ("L2, middle axis", Box::new(LpNormalize::new(&[2, 6, 3], 1..2)), none),
+        ("L1, rows", Box::new(l1(&[3, 6], 1)), none),
+        ("L1, middle axis", Box::new(l1(&[2, 6, 3], 1)), none),
+    ]
+}
+
+/// Sets some options.
+type Set = fn(&mut Options);
+
+/// The combinations of options that an op takes, but for activations.
+fn choices(takes: Takes) -> Vec<(String, [Set; 2])> {
+    let mut params: Vec<(&str, Set)> = vec![("no weight", |o| (o.weight, o.bias) = (false, false))];
+    let mut others: Vec<(&str, Set)> = vec![("eps counts", |o| o.eps = 0.125)];
+    if takes.params {
+        params.push(("weight and bias", |o| (o.weight, o.bias) = (true, true)));
+        params.push(("1 + weight", |o| (o.weight, o.bias, o.zero_centered) = (true, false, true)));
+        params.push(("bias", |o| (o.weight, o.bias) = (false, true)));
+        others.push(("residual", |o| (o.eps, o.residual) = (0.125, true)));
+    } else {
+        others.push(("eps is larger than the norm", |o| o.eps = 16.0));
+    }
+    if takes.per_sample {
+        params.push(("1 + weight and bias of each sample", |o| {
+            (o.weight, o.bias, o.zero_centered, o.per_sample) = (true, true, true, true);
+        }));
+    }
+    if takes.kept_sum {
+        others.push(("residual and its sum", |o| (o.eps, o.residual, o.residual_output) = (0.125, true, true)));
+    }
+    let pairs = params.iter().flat_map(|p| others.iter().map(move |o| (p, o)));
+    pairs.map(|(p, o)| (format!("{}, {}", p.0, o.0), [p.1, o.1])).collect()
+}
+
+/// Values for an op and its backward pass. Those of a relu are away from its bend.
+fn data_for(name: &str, op: &mut dyn AnyOp, activation: Activation) -> Data {
+    for seed in 0..100 {
+        op.options().activation = activation;
+        let data = data(op, op.backward_pass().as_ref(), &mut Random::new(seed));
+        op.options().activation = Activation::None;
+        let before = op.reference(&read(op, &data)).expect("reference");
+        op.options().activation = activation;
+        let at_a_bend = before.output().iter().any(|u| u.abs() < NEAR_A_BEND);
+        if activation != Activation::Relu || !at_a_bend {
+            return data;
+        }
+    }
+    panic!("{name}: no data away from the bend");
+}
+
+#[test]
+fn gradients_are_what_differences_say() {
+    let mut compared = 0;
+    for (kind, mut op, takes) in ops() {
+        let plain = op.options().clone();
+        for (choice, set) in choices(takes) {
+            for activation in Activation::ALL {
+                let name = format!("{kind}, {choice}, {activation:?}");
+                *op.options() = plain.clone();
+                set.iter().for_each(|set| set(op.options()));
+                let data = data_for(&name, op.as_mut(), activation);
+                compared += check_gradients(&name, op.as_ref(), op.backward_pass().as_ref(), &data);
+            }
+        }
+    }
+    // With each activation: the input, residual, weight and bias of 9 ops in 5 * 3 ways and of 4 ops in 4 * 2, and 4 inputs in 2.
+    assert_eq!(compared, 7 * (9 * (15 + 10 + 9 + 9) + 4 * (8 + 4 + 4 + 4) + 4 * 2));
 }

@@ -1,9 +1,47 @@
 //! The files of `tests/golden`: inputs and what PyTorch, in f64, makes of them.
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{collections::HashMap, fs, ops::Range, path::PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
-use wgpu_norm::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Norm, Outputs, RmsNorm, RunningStats, Slot, Tensors};
+use wgpu_norm::{
+    Access, Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Norm, Options, Order,
+    Outputs, RmsNorm, RunningStats, Slot, Tensors,
+};
+
+/// An op whose options are set and whose backward pass is made without knowing which one it is.
+pub trait AnyOp: Norm {
+    fn options(&mut self) -> &mut Options;
+    fn backward_pass(&self) -> Box<dyn Norm>;
+}
+
+macro_rules! any_op {
+    ($($op:ident)*) => {
+        $(impl AnyOp for $op {
+            fn options(&mut self) -> &mut Options {
+                &mut self.options
+            }
+
+            fn backward_pass(&self) -> Box<dyn Norm> {
+                Box::new(self.backward())
+            }
+        })*
+    };
+}
+any_op!(LayerNorm RmsNorm LpNormalize GroupNorm InstanceNorm BatchNorm);
+
+/// What a file may expect of an op.
+const EXPECTED: [Slot; 10] = [
+    Slot::Output,
+    Slot::Mean,
+    Slot::Rstd,
+    Slot::RunningMean,
+    Slot::RunningVar,
+    Slot::ResidualOutput,
+    Slot::GradInput,
+    Slot::GradResidual,
+    Slot::GradWeight,
+    Slot::GradBias,
+];
 
 pub struct Golden {
     pub name: String,
@@ -46,21 +84,24 @@ impl Golden {
                 }
                 other => panic!("{name}: {other:?}"),
             };
-            let expected = &mut golden.expected;
-            match name.as_str() {
-                "expected_output" => expected.set(Slot::Output, values),
-                "expected_mean" => expected.set(Slot::Mean, values),
-                "expected_rstd" => expected.set(Slot::Rstd, values),
-                "expected_running_mean" => expected.set(Slot::RunningMean, values),
-                "expected_running_var" => expected.set(Slot::RunningVar, values),
-                "expected_num_batches_tracked" => expected.set_num_batches_tracked(values[0] as u32),
-                "num_batches_tracked" => golden.num_batches_tracked = Some(values[0] as u32),
-                _ => {
+            match name.strip_prefix("expected_") {
+                Some("num_batches_tracked") => golden.expected.set_num_batches_tracked(values[0] as u32),
+                Some(expected) => {
+                    let slot = EXPECTED.into_iter().find(|slot| slot.name() == expected).expect(expected);
+                    golden.expected.set(slot, values);
+                }
+                None if name == "num_batches_tracked" => golden.num_batches_tracked = Some(values[0] as u32),
+                None => {
                     golden.floats.insert(name, values.into_iter().map(|x| x as f32).collect());
                 }
             }
         }
         golden
+    }
+
+    /// What the metadata says; most keys are left out where they say nothing.
+    fn text(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
     }
 
     fn number(&self, key: &str) -> f32 {
@@ -73,56 +114,105 @@ impl Golden {
 
     /// Calls `check` with the op of the file and its tensors.
     pub fn with_op(&self, check: impl FnOnce(&dyn Norm, &Tensors<'_>)) {
-        let mut tensors = Tensors::new(&self.floats["input"]);
-        for (name, slot) in [
-            ("weight", Slot::Weight),
-            ("bias", Slot::Bias),
-            ("running_mean", Slot::RunningMean),
-            ("running_var", Slot::RunningVar),
-        ] {
-            if let Some(values) = self.floats.get(name) {
-                tensors = tensors.set(slot, values);
-            }
+        let mut op = self.descriptor();
+        self.set_options(op.options());
+        let op: Box<dyn Norm> = match self.text("direction") {
+            None => op,
+            Some("backward") => op.backward_pass(),
+            other => panic!("{}: {other:?}", self.name),
+        };
+        // A file has all tensors of the forward pass; the gradients do not depend on each of them.
+        let mut tensors = Tensors::default();
+        for spec in op.tensors().unwrap_or_else(|e| panic!("{}: {e}", self.name)) {
+            tensors = match spec.slot {
+                _ if spec.access == Access::Write => tensors,
+                Slot::NumBatchesTracked => tensors.num_batches_tracked(self.num_batches_tracked.expect("a count")),
+                slot => {
+                    let values = self.floats.get(slot.name());
+                    tensors.set(slot, values.unwrap_or_else(|| panic!("{}: no {slot}", self.name)))
+                }
+            };
         }
-        let (eps, weight, bias) = (self.number("eps"), self.has("weight"), self.has("bias"));
-        let stats = self.expected.get(Slot::Mean).is_some();
-        let axes = self.metadata.get("normalized_shape").map_or(1, |shape| shape.split(',').count());
-        let first = self.shape.len() - axes;
+        check(op.as_ref(), &tensors);
+    }
+
+    /// The op without its options.
+    fn descriptor(&self) -> Box<dyn AnyOp> {
+        let shape = &self.shape;
         // The MiniLM files name no op.
-        match self.metadata.get("op").map_or("layer-norm", String::as_str) {
-            "layer-norm" => {
-                let op = LayerNorm::new(&self.shape, first..).eps(eps).weight(weight).bias(bias).save_stats(stats);
-                return check(&op, &tensors);
-            }
-            "rms-norm" => return check(&RmsNorm::new(&self.shape, first..).eps(eps).weight(weight), &tensors),
+        match self.text("op").unwrap_or("layer-norm") {
+            "layer-norm" => Box::new(LayerNorm::new(shape, self.axes())),
+            "rms-norm" => Box::new(RmsNorm::new(shape, self.axes())),
+            "lp-normalize" => Box::new(LpNormalize::new(shape, self.axes()).order(match self.text("order") {
+                Some("1") => Order::L1,
+                Some("2") => Order::L2,
+                other => panic!("{}: {other:?}", self.name),
+            })),
             "group-norm" => {
-                let op = GroupNorm::new(&self.shape, self.metadata["groups"].parse().expect("groups"));
-                return check(&op.eps(eps).weight(weight).bias(bias).save_stats(stats), &tensors);
+                let groups = self.metadata["groups"].parse().expect("groups");
+                Box::new(GroupNorm::new(shape, groups).layout(self.layout()))
             }
             "instance-norm" => {
-                return check(&InstanceNorm::new(&self.shape).eps(eps).weight(weight).bias(bias), &tensors);
+                let mut op = InstanceNorm::new(shape).layout(self.layout());
+                op.running_stats = self.running_stats();
+                Box::new(op)
             }
-            op => assert_eq!(op, "batch-norm", "{}", self.name),
+            "batch-norm" if self.metadata["training"] == "true" => {
+                let mut op = BatchNorm::training(shape).layout(self.layout());
+                op.running_stats = self.running_stats();
+                Box::new(op)
+            }
+            "batch-norm" => Box::new(BatchNorm::inference(shape).layout(self.layout())),
+            op => panic!("{}: {op}", self.name),
         }
-        let training = self.metadata["training"] == "true";
-        let mut op = if training { BatchNorm::training(&self.shape) } else { BatchNorm::inference(&self.shape) }
-            .eps(eps)
-            .weight(weight)
-            .bias(bias)
-            .save_stats(stats);
-        if training && self.has("running_mean") {
-            let momentum = (self.metadata["momentum"] != "none").then(|| self.number("momentum"));
-            op.running_stats = Some(match (self.metadata["running_stats"].as_str(), momentum) {
-                ("pytorch", momentum) => RunningStats::PyTorch { momentum },
-                ("onnx", Some(momentum)) => RunningStats::Onnx { momentum },
-                ("keras", Some(momentum)) => RunningStats::Keras { momentum },
-                other => panic!("{other:?}"),
-            });
+    }
+
+    fn set_options(&self, options: &mut Options) {
+        let expects = |slot| self.expected.get(slot).is_some();
+        options.eps = self.number("eps");
+        options.weight = self.has("weight");
+        options.zero_centered = self.text("zero_centered") == Some("true");
+        options.bias = self.has("bias");
+        options.per_sample = self.text("per_sample") == Some("true");
+        options.save_stats = expects(Slot::Mean);
+        options.residual = self.has("residual");
+        // The forward pass writes the sum, and the backward pass reads it.
+        options.residual_output = expects(Slot::ResidualOutput) || self.has("residual_output");
+        if let Some(name) = self.text("activation") {
+            options.activation = Activation::ALL.into_iter().find(|f| f.name() == name).expect(name);
         }
-        if op.running_stats == Some(RunningStats::CUMULATIVE) {
-            tensors = tensors.num_batches_tracked(self.num_batches_tracked.expect("a count"));
+    }
+
+    /// The axes that are normalized over, which are neighbours: named, or the last ones, of these lengths.
+    fn axes(&self) -> Range<usize> {
+        let rank = self.shape.len();
+        if let Some(axes) = self.text("axes") {
+            let axes: Vec<usize> = axes.split(',').map(|axis| axis.parse().expect("axes")).collect();
+            return axes[0]..axes[axes.len() - 1] + 1;
         }
-        check(&op, &tensors);
+        let count = self.text("normalized_shape").map_or(1, |shape| shape.split(',').count());
+        rank - count..rank
+    }
+
+    fn layout(&self) -> Layout {
+        match self.text("layout") {
+            None => Layout::ChannelsFirst,
+            Some("channels-last") => Layout::ChannelsLast,
+            other => panic!("{}: {other:?}", self.name),
+        }
+    }
+
+    fn running_stats(&self) -> Option<RunningStats> {
+        if !self.has("running_mean") {
+            return None;
+        }
+        let momentum = (self.metadata["momentum"] != "none").then(|| self.number("momentum"));
+        Some(match (self.metadata["running_stats"].as_str(), momentum) {
+            ("pytorch", momentum) => RunningStats::PyTorch { momentum },
+            ("onnx", Some(momentum)) => RunningStats::Onnx { momentum },
+            ("keras", Some(momentum)) => RunningStats::Keras { momentum },
+            other => panic!("{other:?}"),
+        })
     }
 
     /// What the op writes: PyTorch counts batches for any momentum, the op only where the count matters.

@@ -9,12 +9,14 @@ the files hold.
 """
 
 import json
+import math
 import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "pytorch"
@@ -365,51 +367,454 @@ def batch_norm_conventions():
         batch_norm(f"{running_stats}-train-nchw", SHAPES["nchw"], **convention)
 
 
+# Every option, forward and backward
+
+ACTIVATIONS = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda u: F.gelu(u, approximate="tanh"),
+    "silu": F.silu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
+DIFFERENTIABLE = ("input", "residual", "weight", "bias")
+OVER_AXES = ("layer-norm", "rms-norm", "lp-normalize")
+
+
+def in_f32(number):
+    """The crate takes eps and momentum as f32."""
+    return float(np.float32(number))
+
+
+def numbers(text):
+    return tuple(map(int, text.split(",")))
+
+
+def case(
+    name,
+    op,
+    shape,
+    affine="both",
+    residual=None,
+    running=False,
+    forward=True,
+    backward=True,
+    eps=1e-5,
+    spread=0.5,
+    change=lambda x: x,
+    **options,
+):
+    """Writes NAME, what PyTorch makes of one norm, and NAME-backward, what its autograd does.
+
+    `residual` is None, "added", or "kept" where the sum is an output too. `options` go into the
+    metadata as they are. `spread` is that of weight and bias.
+    """
+    rng = generator(name)
+    m = {"op": op, "eps": in_f32(eps)} | options
+    x = np.asarray(change(rng.standard_normal(shape)))
+    tensors = {}
+    if residual:
+        # Multiples of 1/1024, so that the sum is a float32 too.
+        x = np.round(1024 * x) / 1024
+        r = np.round(1024 * rng.standard_normal(shape)) / 1024
+        tensors["residual"] = r.astype(np.float32)
+    tensors["input"] = x.astype(np.float32)
+    if op in OVER_AXES:
+        params = [shape[i] for i in numbers(m["axes"])]
+    else:
+        params = [shape[-1 if m.get("layout") == "channels-last" else 1]]
+    if "per_sample" in m:
+        params = [shape[0], *params]
+    centre = 0 if "zero_centered" in m else 1
+    weight = (centre + spread * rng.standard_normal(params)).astype(np.float32)
+    bias = (2 * spread * rng.standard_normal(params)).astype(np.float32)
+    if affine in ("both", "weight"):
+        tensors["weight"] = weight
+    if affine in ("both", "bias"):
+        tensors["bias"] = bias
+    if running:
+        tensors["running_mean"] = rng.standard_normal(params).astype(np.float32)
+        tensors["running_var"] = rng.uniform(0.5, 2, params).astype(np.float32)
+
+    leaves = {k: f64(v).requires_grad_(k in DIFFERENTIABLE) for k, v in tensors.items()}
+    outputs = pytorch(m, leaves)
+    if residual != "kept":
+        outputs.pop("residual_output", None)
+    if forward:
+        expected = {f"expected_{k}": v.detach() for k, v in outputs.items()}
+        save(name, tensors | expected, **m)
+    if not backward:
+        return
+
+    name = f"{name}-backward"
+    rng = generator(name)
+    through = [k for k in ("output", "residual_output") if k in outputs]
+    grads = {f"grad_{k}": rng.standard_normal(shape).astype(np.float32) for k in through}
+    if residual == "kept":
+        kept = outputs["residual_output"].detach().numpy()
+        tensors["residual_output"] = kept.astype(np.float32)
+        assert (tensors["residual_output"] == kept).all(), name
+    wanted = [k for k in DIFFERENTIABLE if k in leaves]
+    found = torch.autograd.grad(
+        [outputs[k] for k in through], [leaves[k] for k in wanted], [f64(g) for g in grads.values()]
+    )
+    expected = {f"expected_grad_{k}": v for k, v in zip(wanted, found)}
+    # The crate writes the residual's gradient only where it is a tensor of its own.
+    if residual and not (op == "batch-norm" and "activation" in m):
+        same = f64(grads["grad_output"]) if op == "batch-norm" else expected["expected_grad_input"]
+        assert torch.equal(expected.pop("expected_grad_residual"), same), name
+    save(name, tensors | grads | expected, **m, direction="backward")
+
+
+def pytorch(m, t):
+    """All that the norm of this metadata makes of these tensors, in PyTorch's own functions."""
+    x, gain, bias = t["input"], t.get("weight"), t.get("bias")
+    found = {}
+    after = m["op"] == "batch-norm"
+    if "residual" in t and not after:
+        x = found["residual_output"] = x + t["residual"]
+    if "zero_centered" in m:
+        gain = 1 + gain
+    params = (None, None) if "per_sample" in m else (gain, bias)
+    if m["op"] in OVER_AXES:
+        axes = numbers(m["axes"])
+        last = tuple(range(-len(axes), 0))
+        y, stats = over_last_axes(m, x.movedim(axes, last), len(axes), *params)
+        if "per_sample" in m:
+            rows = y.ndim - len(axes) - 1
+            gain, bias = (p.reshape(len(p), *[1] * rows, *p.shape[1:]) for p in (gain, bias))
+            y = y * gain + bias
+        y = y.movedim(last, axes)
+    else:
+        channels_last = m.get("layout") == "channels-last"
+        y = x.movedim(-1, 1).contiguous() if channels_last else x
+        y, stats = over_channels(m, t, y, *params)
+        if "per_sample" in m:
+            gain, bias = (p.reshape(*p.shape, *[1] * (y.ndim - 2)) for p in (gain, bias))
+            y = y * gain + bias
+        y = y.movedim(1, -1) if channels_last else y
+    if "residual" in t and after:
+        y = y + t["residual"]
+    found["output"] = ACTIVATIONS[m["activation"]](y) if "activation" in m else y
+    return found | stats
+
+
+def over_last_axes(m, x, axes, gain, bias):
+    """Output and statistics of a norm over this many last axes."""
+    norm, eps = x.shape[-axes:], m["eps"]
+    if m["op"] == "lp-normalize":
+        return F.normalize(x, m["order"], tuple(range(-axes, 0)), eps), {}
+    if m["op"] == "rms-norm":
+        y = F.rms_norm(x, norm, gain, eps)
+        return y if bias is None else y + bias, {}
+    y, mean, rstd = torch.native_layer_norm(x, norm, gain, bias, eps)
+    return y, {"mean": mean.reshape(x.shape[:-axes]), "rstd": rstd.reshape(x.shape[:-axes])}
+
+
+def over_channels(m, t, x, gain, bias):
+    """Output and statistics of a norm of [N, C, ..]."""
+    eps = m["eps"]
+    n, c = x.shape[:2]
+    if m["op"] == "group-norm":
+        size = x.numel() // (n * c)
+        y, mean, rstd = torch.native_group_norm(x, gain, bias, n, c, size, m["groups"], eps)
+        return y, {"mean": mean, "rstd": rstd}
+    old = [t[k].clone() if k in t else None for k in RUNNING]
+    momentum = float(m.get("momentum", 0))
+    if m["op"] == "instance-norm":
+        y, stats = F.instance_norm(x, *old, gain, bias, True, momentum, eps), {}
+    elif m["training"] == "true":
+        y, mean, rstd = torch.native_batch_norm(x, gain, bias, *old, True, momentum, eps)
+        stats = {"mean": mean, "rstd": rstd}
+    else:
+        return F.batch_norm(x, *old, gain, bias, False, 0.0, eps), {}
+    return y, stats | {k: new for k, new in zip(RUNNING, old) if new is not None}
+
+
+TRACKED = {"running": True, "momentum": in_f32(0.1), "running_stats": "pytorch"}
+TRAINING, EVAL = {"training": "true"}, {"training": "false", "running": True}
+ADAPTIVE = {"per_sample": "true", "zero_centered": "true"}
+LAST = {"layout": "channels-last"}
+
+
+def gradients():
+    """Backward passes of what the files above have the forward passes of."""
+
+    def constant_row(x):
+        x[1] = 0.1
+        return x
+
+    def ln(name, shape, axes="1", **options):
+        case(f"ln-{name}", "layer-norm", shape, axes=axes, forward=False, **options)
+
+    ln("rows", (3, 31))
+    ln("rows-257", (2, 257))
+    ln("two-axes", (3, 4, 5), "1,2")
+    ln("all-axes", (3, 4, 5), "0,1,2")
+    for affine in ("none", "weight", "bias"):
+        ln(f"affine-{affine}", (3, 17), affine=affine)
+    ln("eps-0.5", (3, 17), eps=0.5)
+    ln("offset-1e6", (2, 65), change=lambda x: 1e6 + x)
+    ln("constant-row", (3, 17), change=constant_row)
+
+    def rms(name, shape, axes="1", affine="weight", **options):
+        case(f"rms-{name}", "rms-norm", shape, affine, axes=axes, forward=False, **options)
+
+    rms("rows", (3, 31))
+    rms("two-axes", (3, 4, 5), "1,2")
+    rms("affine-none", (3, 17), affine="none")
+    rms("eps-0.5", (3, 17), eps=0.5)
+
+    def gn(name, shape, groups, **options):
+        case(f"gn-{name}", "group-norm", shape, groups=groups, forward=False, **options)
+
+    gn("nc", (3, 6), 2)
+    gn("nchw", (2, 4, 3, 5), 2)
+    gn("one-group", (2, 4, 3, 5), 1)
+    gn("groups-are-channels", (2, 4, 3, 5), 4)
+    for affine in ("none", "weight", "bias"):
+        gn(f"affine-{affine}", (2, 6, 7), 3, affine=affine)
+
+    case("in-ncl", "instance-norm", (3, 4, 7), "none", forward=False)
+    case("in-nchw-affine", "instance-norm", (2, 3, 4, 5), forward=False)
+
+    def bn(name, shape, mode, **options):
+        case(f"bn-{name}", "batch-norm", shape, forward=False, **mode, **options)
+
+    for mode, training in ("train", TRAINING), ("infer", EVAL):
+        bn(f"{mode}-nc", (8, 5), training)
+        bn(f"{mode}-nchw", (3, 4, 3, 5), training)
+        for affine in ("none", "weight", "bias"):
+            bn(f"{mode}-ncl-affine-{affine}", (3, 4, 7), training, affine=affine)
+    bn("train-ncdhw", (2, 3, 2, 3, 5), TRAINING)
+
+
+def lp_normalize():
+    def lp(name, shape, axes="1", eps=1e-12, **options):
+        for p in (2, 1):
+            options |= {"axes": axes, "order": p, "eps": eps}
+            case(f"l{p}-{name}", "lp-normalize", shape, "none", **options)
+
+    def three_sizes(x):
+        """Norms above eps 0.5, below it, and 0."""
+        x[1] *= 1e-3
+        x[2] = 0
+        return x
+
+    lp("rows", (3, 31))
+    lp("middle-axis", (2, 5, 7))
+    lp("two-axes", (2, 4, 5), "1,2")
+    lp("eps-0.5", (3, 9), eps=0.5, change=three_sizes)
+    lp("zeros", (2, 5), change=lambda x: 0 * x)
+    lp("some-zeros", (2, 9), change=lambda x: np.where(np.arange(9) % 3 == 0, 0, x))
+
+
+def other_axes_and_layouts():
+    # ConvNeXt normalizes over C of NCHW.
+    case("ln-nchw-channels", "layer-norm", (2, 6, 3, 5), axes="1")
+    case("ln-middle-axes", "layer-norm", (2, 3, 4, 5), axes="1,2")
+    case("ln-first-axis", "layer-norm", (6, 5), axes="0")
+    case("rms-nchw-channels", "rms-norm", (2, 6, 3, 5), "weight", axes="1")
+    case("bn-train-nhwc", "batch-norm", (3, 3, 4, 5), **TRAINING, **TRACKED, **LAST)
+    case("bn-infer-nhwc", "batch-norm", (3, 3, 4, 5), **EVAL, **LAST)
+    case("gn-nhwc", "group-norm", (2, 3, 4, 6), groups=3, **LAST)
+    case("gn-nhwc-one-group", "group-norm", (2, 3, 4, 5), groups=1, **LAST)
+    case("in-nhwc", "instance-norm", (2, 3, 4, 5), **LAST)
+    case("in-nlc-affine-none", "instance-norm", (2, 7, 5), "none", **LAST)
+
+
+def activations():
+    for f in ACTIVATIONS:
+        # Weights of 5 take gelu and its like from one end of their range to the other.
+        case(f"ln-{f}", "layer-norm", (3, 17), axes="1", activation=f, spread=5)
+        options = {"activation": f, "residual": "added"}
+        case(f"bn-train-{f}-residual", "batch-norm", (3, 4, 5), **TRAINING, **options)
+        if f != "relu":
+            # Far beyond where exp overflows in f32.
+            case(f"rms-{f}-far", "rms-norm", (2, 9), "weight", axes="1", activation=f, spread=200)
+    options = {"activation": "relu", "residual": "added"}
+    case("bn-infer-relu-residual", "batch-norm", (3, 4, 5), **EVAL, **options)
+    case("bn-train-silu-nhwc", "batch-norm", (2, 3, 4, 5), **TRAINING, **LAST, activation="silu")
+    case("gn-silu", "group-norm", (2, 4, 3, 5), groups=2, activation="silu")
+    case("in-relu", "instance-norm", (2, 3, 7), activation="relu")
+    case("l2-gelu", "lp-normalize", (3, 9), "none", axes="1", order=2, eps=1e-12, activation="gelu")
+
+
+def residuals():
+    for residual in "added", "kept":
+        options = {"residual": residual}
+        case(f"ln-residual-{residual}", "layer-norm", (3, 17), axes="1", **options)
+        case(f"rms-residual-{residual}", "rms-norm", (3, 17), "weight", axes="1", **options)
+        case(f"gn-residual-{residual}", "group-norm", (2, 4, 7), groups=2, **options)
+    case("ln-nchw-channels-residual", "layer-norm", (2, 6, 3, 5), axes="1", residual="kept")
+    case("in-nhwc-residual", "instance-norm", (2, 3, 4, 5), residual="kept", **LAST)
+    case("ln-gelu-residual", "layer-norm", (3, 17), axes="1", residual="kept", activation="gelu")
+    case("bn-train-residual", "batch-norm", (3, 4, 5), residual="added", **TRAINING)
+
+
+def adaptive():
+    """The gain is 1 + weight, and of each sample on its own."""
+    case("ln-adaptive", "layer-norm", (3, 4, 9), axes="2", **ADAPTIVE)
+    case("ln-adaptive-nchw-channels", "layer-norm", (2, 6, 3, 5), axes="1", **ADAPTIVE)
+    case("ln-adaptive-silu", "layer-norm", (3, 9), axes="1", activation="silu", **ADAPTIVE)
+    case("ln-per-sample", "layer-norm", (3, 4, 9), axes="2", per_sample="true")
+    case("rms-adaptive", "rms-norm", (3, 4, 9), axes="2", **ADAPTIVE)
+    case("gn-adaptive", "group-norm", (3, 4, 7), groups=2, **ADAPTIVE)
+    case("gn-adaptive-nhwc", "group-norm", (2, 3, 4, 6), groups=3, **ADAPTIVE, **LAST)
+    case("in-adaptive", "instance-norm", (3, 4, 7), **ADAPTIVE)
+    zero_centered = {"zero_centered": "true"}
+    case("ln-zero-centered", "layer-norm", (3, 17), axes="1", **zero_centered)
+    case("rms-zero-centered", "rms-norm", (3, 17), "weight", axes="1", **zero_centered)
+    case("bn-train-zero-centered", "batch-norm", (3, 4, 5), **TRAINING, **zero_centered)
+
+
+def instance_norm_running():
+    case("in-running-ncl", "instance-norm", (3, 4, 7), "none", backward=False, **TRACKED)
+    case("in-running-nchw", "instance-norm", (2, 3, 4, 5), backward=False, **TRACKED)
+    momentum_1 = TRACKED | {"momentum": 1.0}
+    case("in-running-momentum-1", "instance-norm", (3, 4, 7), backward=False, **momentum_1)
+    case("in-running-nhwc", "instance-norm", (2, 3, 4, 5), backward=False, **TRACKED, **LAST)
+
 # Check with numpy alone
+
+
+def normal_cdf(u):
+    return 0.5 * np.vectorize(math.erfc)(-u / math.sqrt(2))
+
+
+def gelu_tanh_argument(u):
+    return math.sqrt(2 / math.pi) * (u + 0.044715 * u**3)
+
+
+def gelu_tanh_slope(u):
+    t = np.tanh(gelu_tanh_argument(u))
+    inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * u**2)
+    return 0.5 * (1 + t) + 0.5 * u * (1 - t**2) * inner
+
+
+def sigmoid(u):
+    return 0.5 * (1 + np.tanh(u / 2))
+
+
+# Each function and its derivative.
+FORMULAS = {
+    "none": (lambda u: u, np.ones_like),
+    "relu": (lambda u: np.maximum(u, 0), lambda u: np.where(u > 0, 1.0, 0.0)),
+    "gelu": (
+        lambda u: u * normal_cdf(u),
+        lambda u: normal_cdf(u) + u * np.exp(-(u**2) / 2) / math.sqrt(2 * math.pi),
+    ),
+    "gelu_tanh": (lambda u: 0.5 * u * (1 + np.tanh(gelu_tanh_argument(u))), gelu_tanh_slope),
+    "silu": (lambda u: u * sigmoid(u), lambda u: sigmoid(u) * (1 + u * (1 - sigmoid(u)))),
+    "sigmoid": (sigmoid, lambda u: sigmoid(u) * (1 - sigmoid(u))),
+    "tanh": (np.tanh, lambda u: 1 - np.tanh(u) ** 2),
+}
+
+
+def views(m, shape):
+    """The shape in which each statistic is over whole axes, these axes, and where weights vary."""
+    rank = len(shape)
+    if m["op"] in OVER_AXES:
+        if "axes" in m:
+            axes = numbers(m["axes"])
+        else:
+            axes = tuple(range(rank - len(numbers(m["normalized_shape"])), rank))
+        view, varies = shape, set(axes)
+    elif m["op"] == "batch-norm":
+        channel = rank - 1 if "layout" in m else 1
+        view, varies = shape, {channel}
+        axes = tuple(i for i in range(rank) if i != channel)
+    else:
+        channels = shape[-1 if "layout" in m else 1]
+        groups = int(m.get("groups", channels))
+        split = (groups, channels // groups)
+        if "layout" in m:
+            view, group = (*shape[:-1], *split), rank - 1
+        else:
+            view, group = (shape[0], *split, *shape[2:]), 1
+        varies = {group, group + 1}
+        axes = tuple(i for i in range(1, rank + 1) if i != group)
+    if "per_sample" in m:
+        varies = varies | {0}
+    return view, axes, varies
 
 
 def recompute(t, m):
     """The expected tensors of one file, by the plain formulas."""
-    x, eps = t["input"].astype(np.float64), float(m["eps"])
-    if "normalized_shape" in m:
-        axes = tuple(range(-len(m["normalized_shape"].split(",")), 0))
-        param_shape = x.shape[axes[0] :]
-    else:
-        axes = (0, *range(2, x.ndim))
-        param_shape = (-1, *[1] * (x.ndim - 2))
-    if m["op"] in ("group-norm", "instance-norm"):
-        groups = int(m.get("groups", x.shape[1]))
-        axes = 2
-        rows = x.reshape(x.shape[0], groups, -1)
-    else:
-        rows = x
-    mean, var = rows.mean(axes, keepdims=True), rows.var(axes, keepdims=True)
+    shape, eps = t["input"].shape, float(m["eps"])
+    view, axes, varies = views(m, shape)
+    wide = {k: v.astype(np.float64) for k, v in t.items()}
+    x = wide["input"].reshape(view)
+    per_weight = tuple(n if i in varies else 1 for i, n in enumerate(view))
+    per_statistic = tuple(1 if i in axes else n for i, n in enumerate(view))
+    others = tuple(i for i in range(len(view)) if i not in varies)
+    gain = wide["weight"].reshape(per_weight) if "weight" in t else 1.0
+    gain = gain + 1 if "zero_centered" in m else gain
+    bias = wide["bias"].reshape(per_weight) if "bias" in t else 0.0
+    residual = wide["residual"].reshape(view) if "residual" in t else 0.0
+    after = m["op"] == "batch-norm"
+    if not after:
+        x, residual = x + residual, 0.0
+    count = x.size / np.prod(per_statistic)
+
+    mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
     if m["op"] == "rms-norm":
         mean, var = 0, (x**2).mean(axes, keepdims=True)
-    found = {}
-    if "expected_mean" in t:
-        found = {"mean": np.squeeze(mean, axes), "rstd": 1 / np.sqrt(np.squeeze(var, axes) + eps)}
+    found, batch = {}, (mean, var)
     if m.get("training") == "false":
-        mean, var = (t[k].astype(np.float64).reshape(param_shape) for k in RUNNING)
-    elif "running_mean" in t:
-        if m["running_stats"] == "pytorch":
-            n = x.size / x.shape[1]
-            batches = t["num_batches_tracked"] + 1
-            found["num_batches_tracked"] = batches
-            new = 1 / batches if m["momentum"] == "none" else float(m["momentum"])
-            keep, correction = 1 - new, n / (n - 1)
+        mean, var = (wide[k].reshape(per_statistic) for k in RUNNING)
+    if m["op"] == "lp-normalize":
+        size = np.abs(x).sum(axes, keepdims=True)
+        if m["order"] == "2":
+            size = np.sqrt((x**2).sum(axes, keepdims=True))
+        mean, rstd = 0, 1 / np.maximum(size, eps)
+    else:
+        rstd = 1 / np.sqrt(var + eps)
+    if "expected_mean" in t:
+        found = {"mean": mean, "rstd": rstd}
+    if "running_mean" in t and m.get("training") != "false":
+        found |= running(t, m, *batch, count)
+    normalized = (x - mean) * rstd
+    u = normalized * gain + bias + residual
+    f, slope = FORMULAS[m.get("activation", "none")]
+    if m.get("direction") != "backward":
+        found |= {"output": f(u), "residual_output": x}
+    else:
+        g = wide["grad_output"].reshape(view) * slope(u)
+        found |= {"grad_residual": g, "grad_bias": g.sum(others)}
+        found["grad_weight"] = (g * normalized).sum(others)
+        g = g * gain
+        share = (g * normalized).sum(axes, keepdims=True)
+        if m.get("training") == "false":
+            share = 0
+        elif m["op"] == "lp-normalize":
+            share = share * (np.sign(x) if m["order"] == "1" else normalized) * (size >= eps)
         else:
-            keep, correction = float(m["momentum"]), 1
-            new = 1 - keep
-        batch = np.squeeze(mean, axes), np.squeeze(var, axes) * correction
-        for k, b in zip(RUNNING, batch):
-            found[k] = keep * t[k].astype(np.float64) + new * b
-    y = ((rows - mean) / np.sqrt(var + eps)).reshape(x.shape)
-    if "weight" in t:
-        y = y * t["weight"].astype(np.float64).reshape(param_shape)
-    if "bias" in t:
-        y = y + t["bias"].astype(np.float64).reshape(param_shape)
-    return {f"expected_{k}": v for k, v in (found | {"output": y}).items()}
+            share = normalized * share / count
+            if m["op"] != "rms-norm":
+                share = share + g.mean(axes, keepdims=True)
+        kept = wide["grad_residual_output"].reshape(view) if "grad_residual_output" in t else 0
+        found["grad_input"] = rstd * (g - share) + kept
+    found = {f"expected_{k}": v for k, v in found.items() if f"expected_{k}" in t}
+    return {k: v.reshape(t[k].shape) for k, v in found.items()}
+
+
+def running(t, m, mean, var, count):
+    """The new running statistics; of instance norm, with the averages over all samples."""
+    found = {}
+    new = None if m["momentum"] == "none" else float(m["momentum"])
+    keep, correction = new, 1
+    if m["running_stats"] == "pytorch":
+        if "num_batches_tracked" in t:
+            found["num_batches_tracked"] = t["num_batches_tracked"] + 1
+            new = 1 / found["num_batches_tracked"] if new is None else new
+        keep, correction = 1 - new, count / (count - 1)
+    else:
+        new = 1 - keep
+    for k, batch in zip(RUNNING, (mean, var * correction)):
+        batch = batch.reshape(-1, len(t[k])).mean(0)
+        found[k] = keep * t[k].astype(np.float64) + new * batch
+    return found
 
 
 def check():
@@ -452,6 +857,13 @@ def main():
     batch_norm_untracked()
     batch_norm_hard()
     batch_norm_conventions()
+    gradients()
+    lp_normalize()
+    other_axes_and_layouts()
+    activations()
+    residuals()
+    adaptive()
+    instance_norm_running()
     files = list(OUT.glob("*.safetensors"))
     size = sum(path.stat().st_size for path in files)
     print(f"{len(files)} files, {size} bytes; torch {torch.__version__}, numpy {np.__version__}")
