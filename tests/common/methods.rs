@@ -147,6 +147,12 @@ pub fn columns_can(method: Method) -> bool {
     method == Method::Columns || split_can(method)
 }
 
+/// Methods for the backward pass of the same: by runs of memory only if `one` sample or group has all of them, since a run's
+/// statistic then follows from where it is alone.
+pub fn backward_columns_can(method: Method, one: bool) -> bool {
+    method == Method::Columns || (one && split_can(method))
+}
+
 /// Random tensors for whatever an op reads.
 pub struct Data {
     floats: Vec<(Slot, Vec<f32>)>,
