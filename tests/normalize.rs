@@ -807,11 +807,47 @@ fn halves_are_read_and_written_as_such() {
 }
 
 #[test]
+fn weight_and_bias_of_two_types_have_gradients_that_hold_both() {
+    let folder = Folder::new();
+    let (shape, input) = ([4, 6], some(24));
+    let save = |bias: DType| {
+        folder.save(
+            "in.safetensors",
+            &[
+                ("input", f32s(&shape, &input)),
+                ("grad_output", floats(DType::F16, &shape, &input)),
+                ("weight", floats(DType::F16, &[6], &some(6))),
+                ("bias", floats(bias, &[6], &some(6))),
+            ],
+        );
+    };
+    let op = LayerNorm::new(&shape, 1..).output_dtype(DType::F16);
+    let (weight, tensors) = (some(6), Tensors::new(&input).grad_output(&input));
+    save(DType::BF16);
+    agrees(&folder, "layer-norm --backward", &op.backward(), &tensors.clone().weight(&weight));
+    save(DType::F16);
+    let op = op.param_dtype(DType::F16);
+    agrees(&folder, "layer-norm --backward", &op.backward(), &tensors.weight(&weight));
+}
+
+#[test]
+fn what_a_half_can_not_hold_is_infinite_everywhere() {
+    let folder = Folder::new();
+    let weight = ("weight", f32s(&[2], &[1e6, 1.0]));
+    folder.save("in.safetensors", &[("input", f32s(&[2, 2], &[1.0, -1.0, -1.0, 1.0])), weight]);
+    for device in ["gpu", "reference"] {
+        let arguments = "layer-norm --input in.safetensors --output out.safetensors --eps 0 --dtype f16 --check";
+        folder.run(&format!("{arguments} --device {device}")).ok();
+        let bits = [0x7c00_u16, 0xbc00, 0xfc00, 0x3c00];
+        assert_eq!(folder.load("out.safetensors")["output"].bytes, bits.map(u16::to_le_bytes).concat(), "{device}");
+    }
+}
+
+#[test]
 fn a_residual_is_added() {
     let folder = Folder::new();
     let (shape, input) = ([2, 4, 3, 5], some(120));
-    // Larger than the input: the bound of the mean is that of what is normalized.
-    let residual: Vec<f32> = some(123)[3..].iter().map(|x| x * 1024.0).collect();
+    let residual = some(123)[3..].to_vec();
     let file = || [("input", f32s(&shape, &input)), ("residual", f32s(&shape, &residual))];
     folder.save("in.safetensors", &file());
     let tensors = Tensors::new(&input).residual(&residual);
@@ -831,6 +867,12 @@ fn a_residual_is_added() {
 
     folder.run("layer-norm --residual --input in.safetensors --output out.npy --check").ok();
     assert_eq!(read_npy::<_, ArrayD<f32>>(folder.path("out.npy")).expect("out.npy").shape(), shape);
+
+    // The mean may be off as far as the mean of such a sum may, which is more than that of such an input.
+    let thirds = [1.0 / 3.0; 4];
+    let large = ("residual", f32s(&[1, 4], &[3e5, -3e5, 1e5, -1e5]));
+    folder.save("in.safetensors", &[("input", f32s(&[1, 4], &thirds)), large]);
+    folder.run("layer-norm --residual --input in.safetensors --output out.safetensors --check").ok().checked();
 
     // The sum is stored as the residual is, and the output as the input.
     let [input_file, _] = file();
@@ -965,7 +1007,14 @@ fn a_wrong_gradient_fails_the_check() {
 #[test]
 fn the_bandwidth_counts_every_tensor() {
     let folder = Folder::new();
-    let shape = [1024, 512];
+    let counted = |arguments: &str, unit: u64| {
+        let run = folder.run(&format!("{arguments} --input in.safetensors --output out.safetensors")).ok();
+        let number = |unit: &str| {
+            let before = run.stdout.split_once(unit).and_then(|(before, _)| before.rsplit(' ').next());
+            before.and_then(|number| number.parse::<f64>().ok()).unwrap_or_else(|| panic!("no {unit:?} in {run:?}"))
+        };
+        (number(" ms ") * number(" GB/s") * 1e6 / unit as f64).round()
+    };
     let values = some(1024 * 512);
     for (stored_as, arguments, tensors) in [
         (DType::F32, "layer-norm", 2.0),
@@ -975,17 +1024,20 @@ fn the_bandwidth_counts_every_tensor() {
         (DType::F16, "layer-norm --backward --residual", 4.0),
         (DType::F16, "layer-norm --dtype f32", 3.0),
     ] {
-        let file = ["input", "residual", "grad_output"].map(|name| (name, floats(stored_as, &shape, &values)));
+        let file = ["input", "residual", "grad_output"].map(|name| (name, floats(stored_as, &[1024, 512], &values)));
         folder.save("in.safetensors", &file);
-        let run = folder.run(&format!("{arguments} --input in.safetensors --output out.safetensors")).ok();
-        let number = |unit: &str| {
-            let before = run.stdout.split_once(unit).and_then(|(before, _)| before.rsplit(' ').next());
-            before.and_then(|number| number.parse::<f64>().ok()).unwrap_or_else(|| panic!("no {unit:?} in {run:?}"))
-        };
-        let bytes = number(" ms ") * number(" GB/s") * 1e6;
-        let tensor = (values.len() as u64 * stored_as.size()) as f64;
-        assert_eq!((bytes / tensor).round(), tensors, "{stored_as} {arguments}: {run:?}");
+        let tensor = values.len() as u64 * stored_as.size();
+        assert_eq!(counted(arguments, tensor), tensors, "{stored_as} {arguments}");
     }
+    let half = ("grad_output", floats(DType::F16, &[1024, 512], &values));
+    folder.save("in.safetensors", &[("input", f32s(&[1024, 512], &values)), half]);
+    assert_eq!(counted("layer-norm --backward", values.len() as u64 * DType::F16.size()), 5.0);
+    // Two samples in and out, two statistics out, and two more in and out.
+    let channels = values.len() / 2;
+    let running = ["running_mean", "running_var"].map(|name| (name, f32s(&[channels], &values[channels..])));
+    let [mean, var] = running;
+    folder.save("in.safetensors", &[("input", f32s(&[2, channels], &values)), mean, var]);
+    assert_eq!(counted("batch-norm --training", channels as u64 * 4), 10.0);
 }
 
 #[test]
