@@ -216,26 +216,26 @@ fn explain(error: Error, inputs: &Inputs) -> Failure {
     }
 }
 
-/// A time, and the bandwidth of reading and writing each tensor once in it.
+/// A time, the bytes of reading and writing each tensor once, and the bandwidth of that in the time.
 struct Timing {
     time: Duration,
     clock: &'static str,
-    bytes: f64,
+    bytes: u64,
 }
 
 impl Timing {
-    #[allow(clippy::cast_precision_loss, reason = "for printing")]
     fn new(specs: &[TensorSpec], time: Duration, clock: &'static str) -> Self {
         let moved = |spec: &TensorSpec| spec.bytes() * if spec.access == Access::ReadWrite { 2 } else { 1 };
-        Self { time, clock, bytes: specs.iter().map(moved).sum::<u64>() as f64 }
+        Self { time, clock, bytes: specs.iter().map(moved).sum() }
     }
 }
 
 impl fmt::Display for Timing {
+    #[allow(clippy::cast_precision_loss, reason = "for printing")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.time.as_secs_f64();
-        write!(f, "{:.3} ms {}", seconds * 1e3, self.clock)?;
-        if seconds > 0.0 { write!(f, ", {:.2} GB/s", self.bytes / seconds * 1e-9) } else { Ok(()) }
+        let (seconds, bytes) = (self.time.as_secs_f64(), self.bytes);
+        write!(f, "{:.3} ms {}, {bytes} bytes", seconds * 1e3, self.clock)?;
+        if seconds > 0.0 { write!(f, ", {:.2} GB/s", bytes as f64 / seconds * 1e-9) } else { Ok(()) }
     }
 }
 
