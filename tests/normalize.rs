@@ -15,7 +15,7 @@ use safetensors::{
 };
 use tempfile::TempDir;
 use wgpu_norm::{
-    DType, LayerNorm, Norm, Tensors,
+    Activation, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, LpNormalize, Norm, Order, RmsNorm, Slot, Tensors,
     testing::{REAL_DATA, bound, compare, largest, max_error},
 };
 
@@ -136,6 +136,19 @@ fn f32s(shape: &[usize], values: &[f32]) -> Stored {
     Stored { dtype: Dtype::F32, shape: shape.to_vec(), bytes }
 }
 
+fn floats(dtype: DType, shape: &[usize], values: &[f32]) -> Stored {
+    Stored { dtype: stored(dtype), shape: shape.to_vec(), bytes: dtype.encode(values) }
+}
+
+/// The name that .safetensors files have for a type.
+fn stored(dtype: DType) -> Dtype {
+    match dtype {
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        _ => Dtype::F32,
+    }
+}
+
 fn i64s(shape: &[usize], value: i64) -> Stored {
     Stored { dtype: Dtype::I64, shape: shape.to_vec(), bytes: value.to_le_bytes().to_vec() }
 }
@@ -152,6 +165,13 @@ impl Loaded {
     fn f32(&self) -> Vec<f32> {
         assert_eq!(self.dtype, Dtype::F32);
         self.bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect()
+    }
+
+    /// Compares a tensor with what it should be, beyond the rounding to the type that it should be stored in.
+    fn is(&self, name: &str, dtype: DType, expected: &[f64]) {
+        assert_eq!(self.dtype, stored(dtype), "{name}");
+        let error = max_error(name, dtype, &dtype.decode(&self.bytes), expected).unwrap_or_else(|e| panic!("{e}"));
+        assert!(error <= bound(expected), "{name}: off by {error:e}");
     }
 
     fn f64(&self) -> Vec<f64> {
@@ -184,6 +204,29 @@ fn load(path: &Path) -> (BTreeMap<String, Loaded>, Metadata) {
 /// Numbers that are not all alike.
 fn some(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i * 37 % 101) as f32 / 16.0 - 3.0).collect()
+}
+
+/// Runs it with `--check`, and compares all that is in its file with the reference.
+fn agrees(folder: &Folder, arguments: &str, op: &dyn Norm, tensors: &Tensors<'_>) -> BTreeMap<String, Loaded> {
+    let arguments = format!("{arguments} --input in.safetensors --output out.safetensors --check");
+    let run = folder.run(&arguments).ok();
+    run.checked();
+    let (truth, outputs) = (op.reference(tensors).expect("a reference"), folder.load("out.safetensors"));
+    let expected: Vec<_> = truth.slots().map(Slot::name).collect();
+    let missing: Vec<_> = expected.iter().filter(|&&name| !outputs.contains_key(name)).collect();
+    assert!(
+        missing.is_empty() && expected.len() == outputs.len(),
+        "{arguments}: {:?}, expected {expected:?}",
+        names(&outputs)
+    );
+    for spec in op.tensors().expect("a right op") {
+        if let Some(expected) = truth.get(spec.slot) {
+            let output = &outputs[spec.slot.name()];
+            assert_eq!(output.shape, spec.shape, "{arguments}: {}", spec.slot);
+            output.is(&format!("{arguments}: {}", spec.slot), spec.dtype, expected);
+        }
+    }
+    outputs
 }
 
 fn names(tensors: &BTreeMap<String, Loaded>) -> Vec<&str> {
@@ -590,8 +633,7 @@ fn a_wrong_tensor_is_refused_with_its_file_and_name() {
     let with_running = |tensor| running().into_iter().chain([input(), tensor]).collect::<Vec<_>>();
     for (arguments, tensors, words) in [
         ("layer-norm", vec![("weight", vector(6))], &["input", "missing"][..]),
-        ("layer-norm", vec![("input", of(Dtype::F16, 2))], &["input", "F16", "F32"]),
-        ("layer-norm", vec![("input", of(Dtype::F64, 8))], &["input", "F64", "F32"]),
+        ("layer-norm", vec![("input", of(Dtype::F64, 8))], &["input", "F64", "F32 or F16 or BF16"]),
         ("layer-norm", vec![input(), ("weight", vector(5))], &["weight", "[5]", "[6]"]),
         ("layer-norm", vec![input(), ("bias", f32s(&[6, 1], &[0.0; 6]))], &["bias", "[6, 1]", "[6]"]),
         ("layer-norm", vec![input(), ("bias", of(Dtype::I32, 4))], &["bias", "I32", "F32"]),
@@ -600,6 +642,11 @@ fn a_wrong_tensor_is_refused_with_its_file_and_name() {
         ("batch-norm", vec![input()], &["running_mean", "missing"]),
         ("batch-norm", vec![input(), ("running_mean", vector(6))], &["running_var", "missing"]),
         ("batch-norm --training", vec![input(), ("running_var", vector(6))], &["running_mean", "missing"]),
+        (
+            "batch-norm",
+            vec![input(), ("running_mean", floats(DType::F16, &[6], &[0.0; 6])), ("running_var", vector(6))],
+            &["running_mean", "F16", "expected F32"],
+        ),
         ("batch-norm --training", vec![("input", vector(6))], &["input", "[6]", "[N, C"]),
         ("batch-norm --training", vec![("input", f32s(&[1, 6], &some(6)))], &["input", "[1, 6]", "more than one"]),
         ("batch-norm --training", vec![("input", f32s(&[4, 0], &[]))], &["input", "[4, 0]", "empty"]),
@@ -634,6 +681,445 @@ fn a_wrong_tensor_is_refused_with_its_file_and_name() {
     folder.fails(2, &format!("{arguments} in.npy --bias f64.npy"), &["f64.npy", "bias", "f8", "f4"]);
     folder.fails(2, &format!("{arguments} in.npy --weight five.npy"), &["five.npy", "weight", "[5]", "[6]"]);
     folder.fails(2, "batch-norm --input in.npy --output out.npy", &["in.npy", "running_mean", "missing"]);
+}
+
+#[test]
+fn the_axes_may_be_any_that_are_next_to_each_other() {
+    let folder = Folder::new();
+    let shape = [2, 3, 4, 5];
+    let (input, weight, bias) = (some(120), some(12), some(15)[3..].to_vec());
+    let file = [("input", f32s(&shape, &input)), ("weight", f32s(&[3, 4], &weight)), ("bias", f32s(&[3, 4], &bias))];
+    folder.save("in.safetensors", &file);
+    let tensors = Tensors::new(&input).weight(&weight);
+    for axis in ["1,2", "-3,-2", "2,1", "1,-2"] {
+        let op = LayerNorm::new(&shape, 1..3).save_stats(true);
+        agrees(&folder, &format!("layer-norm --axis {axis}"), &op, &tensors.clone().bias(&bias));
+        let op = RmsNorm::new(&shape, 1..3).eps(1e-5).save_stats(true);
+        agrees(&folder, &format!("rms-norm --axis {axis}"), &op, &tensors);
+    }
+    let l2 = |axes| LpNormalize::new(&shape, axes).save_stats(true);
+    agrees(&folder, "l2-norm --axis=0", &l2(0..1), &Tensors::new(&input));
+    agrees(&folder, "l2-norm --axis 0,1,2,3", &l2(0..4), &Tensors::new(&input));
+    let last = agrees(&folder, "l2-norm", &l2(3..4), &Tensors::new(&input));
+    assert_eq!(last, agrees(&folder, "l2-norm --axis -1", &l2(3..4), &Tensors::new(&input)));
+}
+
+#[test]
+fn l2_norm_divides_by_either_norm() {
+    let folder = Folder::new();
+    let input = [3.0, 4.0, 0.0, 0.0, -6.0, 8.0];
+    folder.save("in.safetensors", &[("input", f32s(&[3, 2], &input)), ("weight", f32s(&[7], &[9.0; 7]))]);
+    for (options, expected) in [
+        ("", [0.6, 0.8, 0.0, 0.0, -0.6, 0.8]),
+        ("--order l2", [0.6, 0.8, 0.0, 0.0, -0.6, 0.8]),
+        ("--order l1", [3.0 / 7.0, 4.0 / 7.0, 0.0, 0.0, -6.0 / 14.0, 8.0 / 14.0]),
+        ("--eps 8", [3.0 / 8.0, 0.5, 0.0, 0.0, -0.6, 0.8]),
+    ] {
+        let arguments = format!("l2-norm --input in.safetensors --output out.safetensors --check {options}");
+        folder.run(&arguments).ok().checked();
+        let outputs = folder.load("out.safetensors");
+        assert_eq!(names(&outputs), ["output", "rstd"]);
+        outputs["output"].is(options, DType::F32, &expected);
+    }
+    let op = LpNormalize::new(&[3, 2], 1..).order(Order::L1).eps(8.0).save_stats(true);
+    agrees(&folder, "l2-norm --order l1 --eps 8", &op, &Tensors::new(&input));
+}
+
+/// `[N, C, spatial]` as `[N, spatial, C]`.
+fn channels_last(shape: [usize; 3], values: &[f32]) -> Vec<f32> {
+    let [samples, channels, spatial] = shape;
+    let index = |n, c, s| (n * channels + c) * spatial + s;
+    let places = (0..samples).flat_map(|n| (0..spatial).flat_map(move |s| (0..channels).map(move |c| (n, c, s))));
+    places.map(|(n, c, s)| values[index(n, c, s)]).collect()
+}
+
+#[test]
+fn channels_may_be_last() {
+    let folder = Folder::new();
+    let shape = [2, 4, 15];
+    let (first, vector) = (some(120), |n: usize| f32s(&[4], &some(n + 4)[n..]));
+    let last = channels_last(shape, &first);
+    let affine = || [("weight", vector(1)), ("bias", vector(2)), ("running_mean", vector(3))];
+    let save = |name, shape: &[usize], values: &[f32]| {
+        let tensors =
+            affine().into_iter().chain([("running_var", f32s(&[4], &[0.5; 4])), ("input", f32s(shape, values))]);
+        folder.save(name, &tensors.collect::<Vec<_>>());
+    };
+    save("first.safetensors", &[2, 4, 3, 5], &first);
+    save("last.safetensors", &[2, 3, 5, 4], &last);
+    for op in ["batch-norm", "batch-norm --training", "group-norm --groups 2", "instance-norm"] {
+        let run = |layout| {
+            let arguments = format!("{op} --input {layout}.safetensors --output {layout}-out.safetensors --check");
+            folder
+                .run(&format!("{arguments} {}", if layout == "last" { "--layout nhwc" } else { "--layout nchw" }))
+                .ok();
+            folder.load(&format!("{layout}-out.safetensors"))
+        };
+        let (first, last) = (run("first"), run("last"));
+        assert_eq!(names(&first), names(&last), "{op}");
+        for (name, tensor) in &first {
+            let tensor = if name == "output" { channels_last(shape, &tensor.f32()) } else { tensor.f32() };
+            let tensor: Vec<f64> = tensor.into_iter().map(f64::from).collect();
+            last[name].is(&format!("{op}: {name}"), DType::F32, &tensor);
+        }
+        assert_eq!(last["output"].shape, [2, 3, 5, 4]);
+    }
+}
+
+#[test]
+fn halves_are_read_and_written_as_such() {
+    let folder = Folder::new();
+    let (shape, input, weight, bias) = ([6, 9], some(54), some(9), some(12)[3..].to_vec());
+    let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
+    for stored_as in DType::FLOATS {
+        folder.save(
+            "in.safetensors",
+            &[
+                ("input", floats(stored_as, &shape, &input)),
+                ("weight", floats(stored_as, &[9], &weight)),
+                ("bias", floats(stored_as, &[9], &bias)),
+            ],
+        );
+        let op = LayerNorm::new(&shape, 1..).dtype(stored_as).save_stats(true);
+        agrees(&folder, "layer-norm", &op, &tensors);
+        for dtype in DType::FLOATS {
+            let op = op.clone().output_dtype(dtype);
+            agrees(&folder, &format!("layer-norm --dtype {dtype}"), &op, &tensors);
+        }
+        folder.run("layer-norm --input in.safetensors --output out.npy --dtype f32 --check").ok();
+        let output: ArrayD<f32> = read_npy(folder.path("out.npy")).expect("out.npy");
+        let truth = op.reference(&tensors).expect("a reference");
+        compare("output", output.as_slice().expect("in C order"), truth.output()).unwrap();
+
+        // Each rounded once, from f64.
+        let arguments = "layer-norm --input in.safetensors --output out.safetensors --device reference";
+        folder.run(arguments).ok();
+        let rounded: Vec<f32> = truth.output().iter().map(|&x| stored_as.round_f64(x) as f32).collect();
+        assert_eq!(stored_as.decode(&folder.load("out.safetensors")["output"].bytes), rounded);
+    }
+
+    // Of two types, weight and bias are f32, which loses nothing; and bits are bits.
+    let half = |dtype, bits: [u16; 2]| Stored { dtype, shape: vec![2], bytes: bits.map(u16::to_le_bytes).concat() };
+    folder.save(
+        "in.safetensors",
+        &[
+            ("input", f32s(&[1, 2], &[-1.0, 1.0])),
+            ("weight", half(Dtype::F16, [0x3c00, 0x4000])),
+            ("bias", half(Dtype::BF16, [0x3f80, 0x4040])),
+        ],
+    );
+    folder.run("layer-norm --input in.safetensors --output out.safetensors --eps 0 --check").ok();
+    folder.load("out.safetensors")["output"].is("output", DType::F32, &[0.0, 5.0]);
+    folder.run("layer-norm --input in.safetensors --output out.safetensors --eps 0 --dtype bf16").ok();
+    assert_eq!(folder.load("out.safetensors")["output"].bytes, [0, 0, 0xa0, 0x40]);
+}
+
+#[test]
+fn weight_and_bias_of_two_types_have_gradients_that_hold_both() {
+    let folder = Folder::new();
+    let (shape, input) = ([4, 6], some(24));
+    let save = |bias: DType| {
+        folder.save(
+            "in.safetensors",
+            &[
+                ("input", f32s(&shape, &input)),
+                ("grad_output", floats(DType::F16, &shape, &input)),
+                ("weight", floats(DType::F16, &[6], &some(6))),
+                ("bias", floats(bias, &[6], &some(6))),
+            ],
+        );
+    };
+    let op = LayerNorm::new(&shape, 1..).output_dtype(DType::F16);
+    let (weight, tensors) = (some(6), Tensors::new(&input).grad_output(&input));
+    save(DType::BF16);
+    agrees(&folder, "layer-norm --backward", &op.backward(), &tensors.clone().weight(&weight));
+    save(DType::F16);
+    let op = op.param_dtype(DType::F16);
+    agrees(&folder, "layer-norm --backward", &op.backward(), &tensors.weight(&weight));
+}
+
+#[test]
+fn what_a_half_can_not_hold_is_infinite_everywhere() {
+    let folder = Folder::new();
+    let weight = ("weight", f32s(&[2], &[1e6, 1.0]));
+    folder.save("in.safetensors", &[("input", f32s(&[2, 2], &[1.0, -1.0, -1.0, 1.0])), weight]);
+    for device in ["gpu", "reference"] {
+        let arguments = "layer-norm --input in.safetensors --output out.safetensors --eps 0 --dtype f16 --check";
+        folder.run(&format!("{arguments} --device {device}")).ok();
+        let bits = [0x7c00_u16, 0xbc00, 0xfc00, 0x3c00];
+        assert_eq!(folder.load("out.safetensors")["output"].bytes, bits.map(u16::to_le_bytes).concat(), "{device}");
+    }
+}
+
+#[test]
+fn a_residual_is_added() {
+    let folder = Folder::new();
+    let (shape, input) = ([2, 4, 3, 5], some(120));
+    let residual = some(123)[3..].to_vec();
+    let file = || [("input", f32s(&shape, &input)), ("residual", f32s(&shape, &residual))];
+    folder.save("in.safetensors", &file());
+    let tensors = Tensors::new(&input).residual(&residual);
+    let op = LayerNorm::new(&shape, 3..).weight(false).bias(false).save_stats(true);
+    let outputs = agrees(&folder, "layer-norm --residual", &op.clone().residual(true).residual_output(true), &tensors);
+    let sum: Vec<f64> = input.iter().zip(&residual).map(|(x, r)| f64::from(*x) + f64::from(*r)).collect();
+    outputs["residual_output"].is("the sum", DType::F32, &sum);
+    agrees(&folder, "layer-norm", &op, &Tensors::new(&input));
+    let op = RmsNorm::new(&shape, 3..).eps(1e-5).weight(false).save_stats(true);
+    agrees(&folder, "rms-norm --residual", &op.residual(true).residual_output(true), &tensors);
+    let op = GroupNorm::new(&shape, 2).weight(false).bias(false).save_stats(true);
+    agrees(&folder, "group-norm --groups 2 --residual", &op.residual(true).residual_output(true), &tensors);
+    let op = InstanceNorm::new(&shape).save_stats(true).residual(true).residual_output(true);
+    agrees(&folder, "instance-norm --residual", &op, &tensors);
+    let op = BatchNorm::training(&shape).weight(false).bias(false).save_stats(true).residual(true);
+    agrees(&folder, "batch-norm --training --residual --activation relu", &op.activation(Activation::Relu), &tensors);
+
+    folder.run("layer-norm --residual --input in.safetensors --output out.npy --check").ok();
+    assert_eq!(read_npy::<_, ArrayD<f32>>(folder.path("out.npy")).expect("out.npy").shape(), shape);
+
+    // The mean may be off as far as the mean of such a sum may, which is more than that of such an input.
+    let thirds = [1.0 / 3.0; 4];
+    let large = ("residual", f32s(&[1, 4], &[3e5, -3e5, 1e5, -1e5]));
+    folder.save("in.safetensors", &[("input", f32s(&[1, 4], &thirds)), large]);
+    folder.run("layer-norm --residual --input in.safetensors --output out.safetensors --check").ok().checked();
+
+    // The sum is stored as the residual is, and the output as the input.
+    let [input_file, _] = file();
+    folder.save("in.safetensors", &[input_file, ("residual", floats(DType::F16, &shape, &residual))]);
+    let op = InstanceNorm::new(&shape).save_stats(true).residual(true).residual_output(true);
+    let op = op.residual_dtype(DType::F16).residual_output_dtype(DType::F16);
+    agrees(&folder, "instance-norm --residual", &op, &tensors);
+}
+
+#[test]
+fn an_activation_is_applied_last() {
+    let folder = Folder::new();
+    let (shape, input, weight) = ([4, 6], some(24), some(6));
+    folder.save("in.safetensors", &[("input", f32s(&shape, &input)), ("weight", f32s(&[6], &weight))]);
+    for activation in Activation::ALL.into_iter().filter(|&activation| activation != Activation::None) {
+        let name = activation.name();
+        let op = LayerNorm::new(&shape, 1..).bias(false).save_stats(true).activation(activation);
+        agrees(&folder, &format!("layer-norm --activation {name}"), &op, &Tensors::new(&input).weight(&weight));
+        let op = LpNormalize::new(&shape, 1..).save_stats(true).activation(activation);
+        agrees(&folder, &format!("l2-norm --activation {name}"), &op, &Tensors::new(&input));
+    }
+    folder.save("in.safetensors", &[("input", f32s(&[1, 2], &[-3.0, 4.0]))]);
+    folder.run("l2-norm --activation relu --input in.safetensors --output out.safetensors").ok();
+    folder.load("out.safetensors")["output"].is("output", DType::F32, &[0.0, 0.8]);
+}
+
+#[test]
+fn each_sample_may_have_its_own_weight() {
+    let folder = Folder::new();
+    let (shape, input, weight, bias) = ([3, 4, 5], some(60), some(15), some(18)[3..].to_vec());
+    folder.save(
+        "in.safetensors",
+        &[("input", f32s(&shape, &input)), ("weight", f32s(&[3, 5], &weight)), ("bias", f32s(&[3, 5], &bias))],
+    );
+    let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
+    let op = LayerNorm::new(&shape, 2..).per_sample(true).zero_centered(true).save_stats(true);
+    agrees(&folder, "layer-norm --per-sample --zero-centered", &op, &tensors);
+    let op = GroupNorm::new(&shape, 5).layout(wgpu_norm::Layout::ChannelsLast).per_sample(true).save_stats(true);
+    agrees(&folder, "group-norm --groups 5 --layout nhwc --per-sample", &op, &tensors);
+}
+
+#[test]
+fn gradients_are_those_of_the_reference() {
+    let folder = Folder::new();
+    let shape = [3, 4, 2, 5];
+    let grad_output = some(127)[7..].to_vec();
+    let (input, residual) = (some(120), some(125)[5..].to_vec());
+    let vector = |n: usize, len: usize| some(n + len)[n..].to_vec();
+    for stored_as in DType::FLOATS {
+        let save = |params: usize| {
+            let tensors = [
+                ("input", &shape[..], &input),
+                ("residual", &shape, &residual),
+                ("grad_output", &shape, &grad_output),
+                ("weight", &[params], &vector(1, params)),
+                ("bias", &[params], &vector(2, params)),
+            ];
+            let tensors = tensors.map(|(name, shape, values)| (name, floats(stored_as, shape, values)));
+            let running = [
+                ("running_mean", f32s(&[params], &vector(3, params))),
+                ("running_var", f32s(&[params], &vec![0.5; params])),
+                ("num_batches_tracked", i64s(&[], 3)),
+            ];
+            folder.save("in.safetensors", &tensors.into_iter().chain(running).collect::<Vec<_>>());
+        };
+        let (five, four) = ((vector(1, 5), vector(2, 5)), (vector(1, 4), vector(2, 4)));
+        let base = Tensors::default().set(Slot::GradOutput, &grad_output);
+        let with_input = base.clone().set(Slot::Input, &input);
+
+        save(5);
+        let op = LayerNorm::new(&shape, 3..).dtype(stored_as);
+        let tensors = with_input.clone().weight(&five.0);
+        let outputs = agrees(&folder, "layer-norm --backward", &op.backward(), &tensors);
+        assert_eq!(names(&outputs), ["grad_bias", "grad_input", "grad_weight"]);
+        let op = op.residual(true).activation(Activation::Gelu);
+        let arguments = "layer-norm --backward --residual --activation gelu";
+        agrees(&folder, arguments, &op.backward(), &tensors.clone().residual(&residual).bias(&five.1));
+        let op = RmsNorm::new(&shape, 3..).eps(1e-5).dtype(stored_as);
+        agrees(&folder, "rms-norm --backward", &op.backward(), &tensors);
+        let op = LpNormalize::new(&shape, 1..2).order(Order::L1).dtype(stored_as);
+        agrees(&folder, "l2-norm --axis 1 --order l1 --backward", &op.backward(), &with_input);
+
+        save(4);
+        let tensors = with_input.clone().weight(&four.0);
+        let op = GroupNorm::new(&shape, 2).dtype(stored_as);
+        agrees(&folder, "group-norm --groups 2 --backward", &op.backward(), &tensors);
+        let op = InstanceNorm::new(&shape).weight(true).bias(true).dtype(stored_as);
+        agrees(&folder, "instance-norm --backward", &op.backward(), &tensors);
+        let op = BatchNorm::training(&shape).dtype(stored_as);
+        agrees(&folder, "batch-norm --training --backward", &op.backward(), &tensors);
+        let op = op.residual(true).activation(Activation::Relu);
+        let arguments = "batch-norm --training --backward --residual --activation relu";
+        let outputs = agrees(&folder, arguments, &op.backward(), &tensors.clone().residual(&residual).bias(&four.1));
+        assert_eq!(names(&outputs), ["grad_bias", "grad_input", "grad_residual", "grad_weight"]);
+        let op = BatchNorm::inference(&shape).dtype(stored_as);
+        let (mean, var) = (vector(3, 4), [0.5; 4]);
+        agrees(&folder, "batch-norm --backward", &op.backward(), &tensors.clone().running(&mean, &var));
+    }
+}
+
+#[test]
+fn a_gradient_alone_may_be_a_npy_file() {
+    let folder = Folder::new();
+    let (shape, input, grad) = ([4, 6], some(24), some(29)[5..].to_vec());
+    let save = |dtype| {
+        folder.save("in.safetensors", &[("input", floats(dtype, &shape, &input)), ("grad_output", f32s(&shape, &grad))])
+    };
+    save(DType::F32);
+    folder.run("l2-norm --backward --input in.safetensors --output out.npy --check").ok();
+    let output: ArrayD<f32> = read_npy(folder.path("out.npy")).expect("out.npy");
+    let truth = LpNormalize::new(&shape, 1..).backward().reference(&Tensors::new(&input).grad_output(&grad));
+    compare("grad_input", output.as_slice().expect("in C order"), truth.expect("a reference").grad_input()).unwrap();
+    save(DType::BF16);
+    let words = ["--output", "out.npy", ".safetensors", "grad_input", "bf16"];
+    folder.fails(2, "l2-norm --backward --input in.safetensors --output out.npy", &words);
+}
+
+#[test]
+fn a_wrong_gradient_fails_the_check() {
+    let folder = Folder::new();
+    // As where the output's check fails, with a gradient that does not vanish when it is divided by 1e30.
+    let row: Vec<f32> = (0..8).map(|i| if i % 2 == 0 { 1e30 } else { -1e30 }).collect();
+    let grad: Vec<f32> = (0..8).map(|i| if i == 0 { 1e35 } else { 0.0 }).collect();
+    folder.save("in.safetensors", &[("input", f32s(&[1, 8], &row)), ("grad_output", f32s(&[1, 8], &grad))]);
+    let run = folder.run("layer-norm --backward --input in.safetensors --output out.safetensors --check");
+    run.failed(1, &["--check", "out.safetensors"]);
+    let line = run.line("check: ");
+    assert!(line.contains("grad_input") && line.ends_with(": FAILED"), "{run:?}");
+}
+
+#[test]
+fn the_bytes_are_those_of_every_tensor() {
+    let folder = Folder::new();
+    let is = |arguments: &str, bytes: usize| {
+        let run = folder.run(&format!("{arguments} --input in.safetensors --output out.safetensors")).ok();
+        assert!(run.stdout.contains(&format!(", {bytes} bytes, ")), "{bytes}: {run:?}");
+    };
+    let values = some(6 * 8);
+    for (stored_as, arguments, tensors) in [
+        (DType::F32, "l2-norm", 2),
+        (DType::F16, "l2-norm", 2),
+        (DType::F32, "l2-norm --backward", 3),
+        (DType::F16, "rms-norm --residual", 4),
+        (DType::F16, "rms-norm --residual --backward", 4),
+    ] {
+        let file = ["input", "residual", "grad_output"].map(|name| (name, floats(stored_as, &[6, 8], &values)));
+        folder.save("in.safetensors", &file);
+        let rstd = if arguments.contains("--backward") { 0 } else { 6 * 4 };
+        is(arguments, tensors * 48 * usize::try_from(stored_as.size()).expect("bytes") + rstd);
+    }
+    let half = ("grad_output", floats(DType::F16, &[6, 8], &values));
+    folder.save("in.safetensors", &[("input", f32s(&[6, 8], &values)), half]);
+    is("l2-norm --dtype bf16", 48 * (4 + 2) + 6 * 4);
+    is("l2-norm --backward", 48 * (4 + 2 + 4));
+    // Mean and rstd out, running statistics in and out.
+    let running = ["running_mean", "running_var"].map(|name| (name, f32s(&[8], &values[..8])));
+    let [mean, var] = running;
+    folder.save("in.safetensors", &[("input", f32s(&[6, 8], &values)), mean, var]);
+    is("batch-norm --training", (48 * 2 + 8 * 2 + 8 * 4) * 4);
+}
+
+#[test]
+fn what_an_option_can_not_mean_is_refused() {
+    let folder = Folder::new();
+    let input = || ("input", f32s(&[4, 6, 2], &some(48)));
+    folder.save("in.safetensors", &[input(), ("weight", f32s(&[3, 2], &some(6)))]);
+    folder.save("half.safetensors", &[("input", floats(DType::F16, &[4, 6, 2], &some(48)))]);
+    let wrong = |name| (name, f32s(&[4, 12], &some(48)));
+    folder
+        .save("wrong.safetensors", &[input(), wrong("residual"), wrong("grad_output"), ("bias", f32s(&[5], &some(5)))]);
+    write_npy(folder.path("in.npy"), &ArrayD::<f32>::zeros(vec![4, 6])).expect("in.npy");
+    let to = "--output out.safetensors --input in.safetensors";
+    for op in ["layer-norm", "rms-norm", "l2-norm"] {
+        for (axis, words) in [
+            ("3", &["[3]", "[4, 6, 2]", "-3 to 2"][..]),
+            ("-4", &["[-4]", "-3 to 2"]),
+            ("0,2", &["[0, 2]", "next to each other"]),
+            ("-1,0", &["[-1, 0]", "next to each other"]),
+            ("1,1", &["[1, 1]", "once"]),
+            ("1,-2", &["[1, -2]", "once"]),
+            ("99999999999999999999", &["99999999999999999999"]),
+            ("last", &["last"]),
+            ("=", &["--axis"]),
+        ] {
+            folder.fails(2, &format!("{op} {to} --axis={axis}"), &[words, &["--axis"]].concat());
+        }
+        folder.fails(2, &format!("{op} {to} --layout nhwc"), &["--layout"]);
+    }
+    folder.fails(2, &format!("layer-norm {to} --axis 2 --normalized-shape 2"), &["--axis", "--normalized-shape"]);
+    folder.fails(2, &format!("batch-norm {to} --axis 2"), &["--axis"]);
+    folder.fails(2, &format!("instance-norm {to} --layout chwn"), &["--layout", "chwn", "nchw, nhwc"]);
+    folder.fails(2, &format!("group-norm {to} --groups 4"), &["--groups", "4", "6 channels"]);
+    folder.fails(2, &format!("group-norm {to} --groups 3 --layout nhwc"), &["--groups", "3", "2 channels"]);
+    folder.fails(2, &format!("layer-norm {to} --activation mish"), &["--activation", "mish", "gelu_tanh"]);
+    folder.fails(2, &format!("l2-norm {to} --activation none"), &["--activation", "none", "relu"]);
+    folder.fails(2, &format!("l2-norm {to} --order l3"), &["--order", "l3", "l2, l1"]);
+    folder.fails(2, &format!("l2-norm {to} --eps -1"), &["--eps", "-1", "not negative"]);
+    for option in ["--weight x.npy", "--bias x.npy", "--zero-centered", "--residual", "--per-sample"] {
+        folder.fails(2, &format!("l2-norm {to} {option}"), &[option.split(' ').next().expect("an option")]);
+    }
+    folder.fails(2, &format!("batch-norm {to} --per-sample"), &["--per-sample"]);
+    folder.fails(2, "layer-norm --per-sample --input in.npy --output out.npy", &["--per-sample"]);
+    folder.fails(2, &format!("layer-norm {to} --per-sample --axis 0"), &["--per-sample", "first axis"]);
+
+    folder.fails(2, &format!("layer-norm {to} --dtype f64"), &["--dtype", "f64", "f32, f16, bf16"]);
+    for dtype in ["f16", "bf16"] {
+        let arguments = format!("l2-norm --input in.npy --output out.npy --dtype {dtype}");
+        folder.fails(2, &arguments, &["--dtype", dtype, "out.npy", "f32"]);
+    }
+    folder.fails(2, "l2-norm --input half.safetensors --output out.npy", &["--dtype", "f16", "out.npy", "f32"]);
+    folder.fails(2, &format!("l2-norm {to} --dtype f16 --backward"), &["--dtype", "--backward"]);
+
+    folder.fails(2, &format!("layer-norm {to} --residual"), &["in.safetensors", "residual", "missing", "--residual"]);
+    folder.fails(2, "layer-norm --input in.npy --output out.npy --residual", &["in.npy", "residual", "missing"]);
+    folder.fails(
+        2,
+        &format!("layer-norm {to} --backward"),
+        &["in.safetensors", "grad_output", "missing", "--backward"],
+    );
+    folder.fails(2, "l2-norm --input in.npy --output out.npy --backward", &["in.npy", "grad_output", "missing"]);
+    let from_wrong = "--output out.safetensors --input wrong.safetensors";
+    let words = ["wrong.safetensors", "[4, 12]", "[4, 6, 2]"];
+    folder.fails(2, &format!("rms-norm {from_wrong} --residual"), &[words, ["residual"; 3]].concat());
+    folder.fails(2, &format!("l2-norm {from_wrong} --backward"), &[words, ["grad_output"; 3]].concat());
+    // It is not read, and what is written has its shape.
+    folder.fails(2, &format!("layer-norm {from_wrong} --backward"), &["wrong.safetensors", "bias", "[5]", "[2]"]);
+    for option in ["--momentum 0.5", "--running-stats keras"] {
+        let words = [option.split(' ').next().expect("an option"), "--backward"];
+        folder.fails(2, &format!("batch-norm {to} --training --backward {option}"), &words);
+    }
+    folder.save(
+        "whole.safetensors",
+        &[input(), ("grad_output", f32s(&[4, 6, 2], &some(48))), ("weight", f32s(&[6, 2], &some(12)))],
+    );
+    folder.fails(
+        2,
+        "layer-norm --axis 1,2 --input whole.safetensors --output out.npy --backward",
+        &["--output", "out.npy", ".safetensors", "grad_input and grad_weight"],
+    );
 }
 
 #[test]

@@ -1,11 +1,18 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ops::Range, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use wgpu_norm::RunningStats;
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+};
+use wgpu_norm::{Activation, DType, Layout, Options, Order, RunningStats, Slot};
 
-use crate::{failure::Failure, files::Format};
+use crate::{
+    failure::Failure,
+    files::{Format, Inputs},
+};
 
 /// Normalizes the tensors of a file on the GPU.
 #[derive(Debug, Parser)]
@@ -27,72 +34,129 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::enum_variant_names, reason = "the commands are the names of the ops")]
 pub enum Op {
-    /// Layer normalization over the trailing axes.
+    /// Layer normalization over adjacent axes.
     LayerNorm(RowArgs),
-    /// Root-mean-square normalization over the trailing axes; there is no bias.
+    /// Root-mean-square normalization over adjacent axes; there is no bias.
     RmsNorm(RowArgs),
-    /// Group normalization, channels second.
+    /// Group normalization: groups of channels of each sample.
     GroupNorm(GroupArgs),
-    /// Instance normalization, channels second.
-    InstanceNorm(Common),
-    /// Batch normalization, channels second.
+    /// Instance normalization: each channel of each sample.
+    InstanceNorm(InstanceArgs),
+    /// Batch normalization: each channel.
     BatchNorm(BatchNormArgs),
+    /// Division by the L2 or the L1 norm over adjacent axes.
+    #[command(name = "l2-norm")]
+    L2Norm(L2Args),
 }
 
 impl Op {
-    fn common(&self) -> &Common {
+    /// What all ops have, and what those with a weight have.
+    fn parts(&self) -> (&Common, Option<&Affine>) {
         match self {
-            Self::LayerNorm(args) | Self::RmsNorm(args) => &args.common,
-            Self::GroupNorm(args) => &args.common,
-            Self::InstanceNorm(common) => common,
-            Self::BatchNorm(args) => &args.common,
+            Self::LayerNorm(RowArgs { affine, .. })
+            | Self::RmsNorm(RowArgs { affine, .. })
+            | Self::GroupNorm(GroupArgs { affine, .. })
+            | Self::InstanceNorm(InstanceArgs { affine, .. })
+            | Self::BatchNorm(BatchNormArgs { affine, .. }) => (&affine.common, Some(affine)),
+            Self::L2Norm(args) => (&args.common, None),
         }
     }
 }
 
 #[derive(Debug, Args)]
+pub struct RowArgs {
+    #[command(flatten)]
+    pub affine: Affine,
+    #[command(flatten)]
+    pub axes: AxisArgs,
+    /// The sizes of the last axes, instead of --axis.
+    #[arg(long, value_name = "A,B,..", value_delimiter = ',', conflicts_with = "axis")]
+    pub normalized_shape: Option<Vec<usize>>,
+    #[command(flatten)]
+    pub samples: SampleArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct GroupArgs {
     #[command(flatten)]
-    pub common: Common,
+    pub affine: Affine,
+    #[command(flatten)]
+    pub channels: ChannelArgs,
+    #[command(flatten)]
+    pub samples: SampleArgs,
     /// Into how many groups the channels are divided.
     #[arg(long, value_name = "G")]
     pub groups: usize,
 }
 
 #[derive(Debug, Args)]
-pub struct RowArgs {
+pub struct InstanceArgs {
     #[command(flatten)]
-    pub common: Common,
-    /// The trailing axes that are normalized over [default: the last one]
-    #[arg(long, value_name = "A,B,..", value_delimiter = ',')]
-    pub normalized_shape: Option<Vec<usize>>,
+    pub affine: Affine,
+    #[command(flatten)]
+    pub channels: ChannelArgs,
+    #[command(flatten)]
+    pub samples: SampleArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct BatchNormArgs {
     #[command(flatten)]
-    pub common: Common,
+    pub affine: Affine,
+    #[command(flatten)]
+    pub channels: ChannelArgs,
     /// Use the statistics of the batch, and update the running ones if the file has them.
     #[arg(long)]
     pub training: bool,
     /// How much of the statistics changes with a batch; `none`, with pytorch, averages over all batches [default: 0.1 for
     /// pytorch, 0.9 for onnx, 0.99 for keras]
-    #[arg(long, value_name = "F|none", value_parser = momentum, allow_hyphen_values = true)]
+    #[arg(long, value_name = "F|none", value_parser = momentum, allow_hyphen_values = true, conflicts_with = "backward")]
     momentum: Option<Momentum>,
     /// The convention by which running statistics are updated [default: pytorch]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "backward")]
     running_stats: Option<Convention>,
 }
 
 #[derive(Debug, Args)]
-pub struct Common {
-    /// A .safetensors file with `input` and, as the op wants them, `weight`, `bias`, `running_mean`, `running_var`,
-    /// `num_batches_tracked`; or a .npy file with the input alone.
-    #[arg(long, value_name = "IN")]
-    pub input: PathBuf,
-    /// Where `output` goes, and with .safetensors all else that was computed. May be IN.
-    #[arg(long, value_name = "OUT")]
-    pub output: PathBuf,
+pub struct L2Args {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub axes: AxisArgs,
+    /// The norm: the root of the sum of squares, or the sum of magnitudes.
+    #[arg(long, default_value = "l2")]
+    pub order: NormOrder,
+    /// What a smaller norm is replaced by.
+    #[arg(long, value_name = "F", default_value = "1e-12", allow_hyphen_values = true)]
+    pub eps: f32,
+}
+
+#[derive(Debug, Args)]
+pub struct AxisArgs {
+    /// The axes that are normalized over, next to each other; negative ones count from the end [default: -1, the last one]
+    #[arg(long, value_name = "A,B,..", value_delimiter = ',', allow_hyphen_values = true)]
+    pub axis: Option<Vec<isize>>,
+}
+
+#[derive(Debug, Args)]
+pub struct ChannelArgs {
+    /// Where the channels are: second (nchw) or last (nhwc), whatever the number of axes.
+    #[arg(long, default_value = "nchw")]
+    pub layout: ChannelLayout,
+}
+
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    /// Weight and bias have a first axis more, as long as the input's: each sample has its own.
+    #[arg(long)]
+    pub per_sample: bool,
+}
+
+/// What the ops with a weight have in common.
+#[derive(Debug, Args)]
+pub struct Affine {
+    #[command(flatten)]
+    pub common: Common,
     /// The weight beside a .npy input.
     #[arg(long, value_name = "W.npy")]
     pub weight: Option<PathBuf>,
@@ -102,15 +166,65 @@ pub struct Common {
     /// The gain is 1 + weight, as some models store it.
     #[arg(long)]
     pub zero_centered: bool,
+    /// Add `residual`: to the input, and write the sum as `residual_output` too; in batch norm, to what was normalized.
+    #[arg(long)]
+    pub residual: bool,
     /// Added to the variance, inside the root.
     #[arg(long, value_name = "F", default_value = "1e-5", allow_hyphen_values = true)]
     pub eps: f32,
+}
+
+#[derive(Debug, Args)]
+pub struct Common {
+    /// A .safetensors file with `input` and, as the op wants them, `weight`, `bias`, `running_mean`, `running_var`,
+    /// `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone.
+    #[arg(long, value_name = "IN")]
+    pub input: PathBuf,
+    /// Where `output` goes, and with .safetensors all else that was computed. May be IN.
+    #[arg(long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// What is applied to each element at the end [default: nothing]
+    #[arg(long, value_name = "NAME", value_parser = activation_parser())]
+    pub activation: Option<Activation>,
+    /// How the output is stored; .npy files have f32 only [default: as the input]
+    #[arg(long, conflicts_with = "backward")]
+    pub dtype: Option<Float>,
+    /// Compute not `output` but, from `grad_output`, the gradients: `grad_input`, `grad_weight`, `grad_bias` and, of a residual in
+    /// batch norm with an activation, `grad_residual`. Each is stored as what it is the gradient of.
+    #[arg(long)]
+    pub backward: bool,
     /// Where to compute: on the GPU, or in f64 on the CPU.
     #[arg(long, default_value = "gpu")]
     pub device: Device,
     /// Compare the result with the f64 reference; nothing is written if it is off.
     #[arg(long)]
     pub check: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NormOrder {
+    L2,
+    L1,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ChannelLayout {
+    Nchw,
+    Nhwc,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Float {
+    F32,
+    F16,
+    Bf16,
+}
+
+/// The library's names; none is said by leaving the option out.
+fn activation_parser() -> impl TypedValueParser<Value = Activation> {
+    let all = || Activation::ALL.into_iter().filter(|&activation| activation != Activation::None);
+    PossibleValuesParser::new(all().map(Activation::name))
+        .map(move |name| all().find(|activation| activation.name() == name).unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -153,9 +267,11 @@ impl Cli {
         })?;
         match &cli.op {
             Some(op) => {
-                let common = op.common();
-                common.check()?;
-                if matches!(op, Op::RmsNorm(_)) && common.bias.is_some() {
+                let (common, affine) = op.parts();
+                Format::of("--output", &common.output)?;
+                Format::of("--input", &common.input)?;
+                affine.map_or(Ok(()), Affine::check)?;
+                if matches!(op, Op::RmsNorm(args) if args.affine.bias.is_some()) {
                     return Err(Failure::usage("--bias: RMS norm has none"));
                 }
                 if cli.adapter.is_some() && common.device == Device::Reference {
@@ -170,9 +286,20 @@ impl Cli {
 }
 
 impl Common {
+    /// Sets what the command line and the file say of every op.
+    pub fn set(&self, options: &mut Options, inputs: &Inputs) {
+        options.activation = self.activation.unwrap_or_default();
+        let input = inputs.dtype(&[Slot::Input]);
+        options.types.input = input;
+        // The gradient that the op reads is stored as its output was.
+        options.types.output =
+            if self.backward { inputs.dtype(&[Slot::GradOutput]) } else { self.dtype.map_or(input, DType::from) };
+    }
+}
+
+impl Affine {
     fn check(&self) -> Result<(), Failure> {
-        Format::of("--output", &self.output)?;
-        let input = Format::of("--input", &self.input)?;
+        let input = Format::of("--input", &self.common.input)?;
         for (option, path) in [("--weight", &self.weight), ("--bias", &self.bias)] {
             let Some(path) = path else { continue };
             if input != Format::Npy {
@@ -183,6 +310,89 @@ impl Common {
             }
         }
         Ok(())
+    }
+
+    /// Sets what the command line and the file say of an op with a weight.
+    pub fn set(&self, options: &mut Options, inputs: &Inputs) {
+        self.common.set(options, inputs);
+        options.eps = self.eps;
+        options.weight = inputs.has(Slot::Weight);
+        options.bias = inputs.has(Slot::Bias);
+        options.zero_centered = self.zero_centered;
+        options.residual = self.residual;
+        options.types.params = inputs.dtype(&[Slot::Weight, Slot::Bias]);
+        options.types.residual = inputs.dtype(&[Slot::Residual]);
+        // The sum is the next layer's residual.
+        options.types.residual_output = options.types.residual;
+    }
+}
+
+impl AxisArgs {
+    /// The axes that are normalized over.
+    pub fn range(&self, inputs: &Inputs) -> Result<Range<usize>, Failure> {
+        let shape = inputs.shape();
+        let rank = shape.len();
+        if rank == 0 {
+            return Err(inputs.wrong(Slot::Input, "shape [], expected one axis or more"));
+        }
+        let Some(given) = &self.axis else { return Ok(rank - 1..rank) };
+        let refuse = |expected: &str| Failure::usage(format!("--axis: {given:?}, expected {expected}"));
+        let from_start = |&axis: &isize| {
+            let distance = axis.unsigned_abs();
+            let axis = if axis < 0 { rank.checked_sub(distance) } else { Some(distance) };
+            axis.filter(|&axis| axis < rank)
+        };
+        let axes: Option<Vec<usize>> = given.iter().map(from_start).collect();
+        let mut axes = axes.ok_or_else(|| refuse(&format!("axes of {shape:?}: -{rank} to {}", rank - 1)))?;
+        axes.sort_unstable();
+        let steps = || axes.windows(2).map(|pair| pair[1] - pair[0]);
+        match (axes.first(), axes.last()) {
+            _ if steps().any(|step| step == 0) => Err(refuse("each axis once")),
+            (Some(first), Some(last)) if steps().all(|step| step == 1) => Ok(*first..last + 1),
+            _ => Err(refuse("axes next to each other")),
+        }
+    }
+}
+
+impl RowArgs {
+    /// The axes that are normalized over, in either way to say them.
+    pub fn range(&self, inputs: &Inputs) -> Result<Range<usize>, Failure> {
+        let (shape, Some(normalized)) = (inputs.shape(), &self.normalized_shape) else {
+            return self.axes.range(inputs);
+        };
+        if !shape.ends_with(normalized) {
+            let expected = format!("expected the trailing axes of {shape:?}");
+            return Err(Failure::usage(format!("--normalized-shape: {normalized:?}, {expected}")));
+        }
+        Ok(shape.len() - normalized.len()..shape.len())
+    }
+}
+
+impl From<ChannelLayout> for Layout {
+    fn from(layout: ChannelLayout) -> Self {
+        match layout {
+            ChannelLayout::Nchw => Self::ChannelsFirst,
+            ChannelLayout::Nhwc => Self::ChannelsLast,
+        }
+    }
+}
+
+impl From<NormOrder> for Order {
+    fn from(order: NormOrder) -> Self {
+        match order {
+            NormOrder::L2 => Self::L2,
+            NormOrder::L1 => Self::L1,
+        }
+    }
+}
+
+impl From<Float> for DType {
+    fn from(float: Float) -> Self {
+        match float {
+            Float::F32 => Self::F32,
+            Float::F16 => Self::F16,
+            Float::Bf16 => Self::BF16,
+        }
     }
 }
 

@@ -8,15 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use half::{bf16, f16};
 use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 use ndarray_npy::{
     WriteNpyExt,
     npy::header::{Header, ReadHeaderError},
 };
 use safetensors::{Dtype, SafeTensors, View};
-use wgpu_norm::{Access, Slot, TensorSpec, Tensors};
+use wgpu_norm::{Access, DType, Slot, TensorSpec, Tensors};
 
-use crate::{cli::Common, failure::Failure};
+use crate::failure::Failure;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -46,6 +47,7 @@ pub struct Inputs {
 #[derive(Debug)]
 struct Tensor {
     path: PathBuf,
+    dtype: DType,
     shape: Vec<usize>,
     values: Vec<f32>,
 }
@@ -58,26 +60,18 @@ pub struct Count {
 }
 
 impl Inputs {
-    /// Reads those of the wanted tensors that are there. `input` must be.
-    pub fn read(common: &Common, wanted: &[Slot]) -> Result<Self, Failure> {
-        let path = common.input.clone();
-        let mut inputs = Self { path, tensors: BTreeMap::new(), count: None };
-        match Format::of("--input", &inputs.path)? {
+    /// Reads those of the wanted tensors that are there, from the input's file or, where that has one tensor only, from those beside it.
+    pub fn read(path: &Path, beside: &[(Slot, &Path)], wanted: &[Slot]) -> Result<Self, Failure> {
+        let mut inputs = Self { path: path.to_owned(), tensors: BTreeMap::new(), count: None };
+        match Format::of("--input", path)? {
             Format::Safetensors => inputs.read_safetensors(wanted)?,
             Format::Npy => {
-                let files = [
-                    (Slot::Input, Some(&common.input)),
-                    (Slot::Weight, common.weight.as_ref()),
-                    (Slot::Bias, common.bias.as_ref()),
-                ];
-                for (slot, path) in files {
-                    if let Some(path) = path {
-                        inputs.tensors.insert(slot, read_npy(path, slot)?);
-                    }
+                for &(slot, path) in [(Slot::Input, path)].iter().chain(beside) {
+                    inputs.tensors.insert(slot, read_npy(path, slot)?);
                 }
             }
         }
-        if inputs.has(Slot::Input) { Ok(inputs) } else { Err(inputs.wrong(Slot::Input, "missing")) }
+        Ok(inputs)
     }
 
     fn read_safetensors(&mut self, wanted: &[Slot]) -> Result<(), Failure> {
@@ -86,18 +80,27 @@ impl Inputs {
             .map_err(|e| Failure::usage(format!("{}: not a complete .safetensors file: {e}", self.path.display())))?;
         for &slot in wanted {
             let Ok(tensor) = file.tensor(slot.name()) else { continue };
-            let expected = if slot == Slot::NumBatchesTracked { Dtype::I64 } else { Dtype::F32 };
-            if tensor.dtype() != expected {
-                return Err(self.wrong(slot, format!("dtype {}, expected {expected}", tensor.dtype())));
+            let expected: &[Dtype] = match slot {
+                Slot::NumBatchesTracked => &[Dtype::I64],
+                Slot::RunningMean | Slot::RunningVar => &[Dtype::F32],
+                _ => &FLOATS.map(|(stored, _)| stored),
+            };
+            if !expected.contains(&tensor.dtype()) {
+                let expected: Vec<_> = expected.iter().map(Dtype::to_string).collect();
+                let problem = format!("dtype {}, expected {}", tensor.dtype(), expected.join(" or "));
+                return Err(self.wrong(slot, problem));
             }
             let shape = tensor.shape().to_vec();
-            if slot == Slot::NumBatchesTracked {
-                let count = read_count(&shape, tensor.data()).map_err(|problem| self.wrong(slot, problem))?;
-                self.count = Some(Count { value: count, shape });
-            } else {
-                element_count(&shape).map_err(|problem| self.wrong(slot, problem))?;
-                let path = self.path.clone();
-                self.tensors.insert(slot, Tensor { path, shape, values: floats(tensor.data()) });
+            match FLOATS.into_iter().find(|&(stored, _)| stored == tensor.dtype()) {
+                None => {
+                    let count = read_count(&shape, tensor.data()).map_err(|problem| self.wrong(slot, problem))?;
+                    self.count = Some(Count { value: count, shape });
+                }
+                Some((_, dtype)) => {
+                    element_count(&shape).map_err(|problem| self.wrong(slot, problem))?;
+                    let (path, values) = (self.path.clone(), floats(dtype, tensor.data()));
+                    self.tensors.insert(slot, Tensor { path, dtype, shape, values });
+                }
             }
         }
         Ok(())
@@ -116,6 +119,12 @@ impl Inputs {
         self.tensors.get(&Slot::Input).map_or(&[], |tensor| &tensor.shape)
     }
 
+    /// How these tensors are stored, if in one type. Otherwise, and without any of them, f32, which holds what halves do.
+    pub fn dtype(&self, slots: &[Slot]) -> DType {
+        let mut types = slots.iter().filter_map(|slot| self.tensors.get(slot)).map(|tensor| tensor.dtype);
+        types.next().filter(|&dtype| types.all(|other| other == dtype)).unwrap_or_default()
+    }
+
     pub fn count(&self) -> Option<&Count> {
         self.count.as_ref()
     }
@@ -125,11 +134,12 @@ impl Inputs {
         self.count.get_or_insert_default();
     }
 
-    /// The slices that an op reads. All but the count were read because the op wants them.
+    /// The slices that an op reads. A gradient does not need all that the op reads.
     pub fn tensors(&self, specs: &[TensorSpec]) -> Tensors<'_> {
-        let counts = specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked);
-        let tensors = self.tensors.iter().fold(Tensors::default(), |t, (&slot, tensor)| t.set(slot, &tensor.values));
-        match self.count.as_ref().filter(|_| counts) {
+        let reads = |slot| specs.iter().any(|spec| spec.slot == slot && spec.access != Access::Write);
+        let read = self.tensors.iter().filter(|&(&slot, _)| reads(slot));
+        let tensors = read.fold(Tensors::default(), |t, (&slot, tensor)| t.set(slot, &tensor.values));
+        match self.count.as_ref().filter(|_| reads(Slot::NumBatchesTracked)) {
             Some(count) => tensors.num_batches_tracked(count.value),
             None => tensors,
         }
@@ -173,9 +183,25 @@ fn element_count(shape: &[usize]) -> Result<usize, String> {
     }
 }
 
+/// The types of floats in .safetensors files.
+const FLOATS: [(Dtype, DType); 3] = [(Dtype::F32, DType::F32), (Dtype::F16, DType::F16), (Dtype::BF16, DType::BF16)];
+
 /// Little-endian, and from any offset.
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+fn floats(dtype: DType, bytes: &[u8]) -> Vec<f32> {
+    let halves = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+    match dtype {
+        DType::F16 => halves().map(|half| f16::from_le_bytes(half).to_f32()).collect(),
+        DType::BF16 => halves().map(|half| bf16::from_le_bytes(half).to_f32()).collect(),
+        _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+    }
+}
+
+fn float_bytes(dtype: DType, values: &[f32]) -> Vec<u8> {
+    match dtype {
+        DType::F16 => values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect(),
+        DType::BF16 => values.iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+    }
 }
 
 fn read_count(shape: &[usize], bytes: &[u8]) -> Result<u32, String> {
@@ -203,12 +229,12 @@ fn read_npy(path: &Path, slot: Slot) -> Result<Tensor, Failure> {
     if data.len() != expected {
         return Err(wrong(format!("{} bytes of data, expected {expected} for shape {shape:?}", data.len())));
     }
-    let mut values = floats(data);
+    let mut values = floats(DType::F32, data);
     if header.layout.is_fortran() {
         let array = ArrayView::from_shape(IxDyn(&shape).f(), &values).map_err(|e| wrong(e.to_string()))?;
         values = array.iter().copied().collect();
     }
-    Ok(Tensor { path: path.to_owned(), shape, values })
+    Ok(Tensor { path: path.to_owned(), dtype: DType::F32, shape, values })
 }
 
 /// The header and what follows it.
@@ -240,14 +266,16 @@ pub struct Named<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Values<'a> {
-    F32(&'a [f32]),
+    Floats(DType, &'a [f32]),
     I64(i64),
 }
 
 impl View for Named<'_> {
     fn dtype(&self) -> Dtype {
         match self.values {
-            Values::F32(_) => Dtype::F32,
+            Values::Floats(dtype, _) => {
+                FLOATS.into_iter().find(|&(_, of)| of == dtype).map_or(Dtype::F32, |(stored, _)| stored)
+            }
             Values::I64(_) => Dtype::I64,
         }
     }
@@ -258,20 +286,17 @@ impl View for Named<'_> {
 
     fn data(&self) -> Cow<'_, [u8]> {
         match self.values {
-            Values::F32(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Values::Floats(dtype, values) => float_bytes(dtype, values).into(),
             Values::I64(value) => value.to_le_bytes().to_vec().into(),
         }
     }
 
     fn data_len(&self) -> usize {
-        match self.values {
-            Values::F32(values) => size_of_val(values),
-            Values::I64(_) => size_of::<i64>(),
-        }
+        self.shape.iter().product::<usize>() * self.dtype().bitsize() / 8
     }
 }
 
-/// Writes all tensors to a .safetensors file, `output` to a .npy file. The file is there when it is complete, or as before.
+/// Writes all tensors to a .safetensors file, `output` or `grad_input` to a .npy file. The file is there when it is complete, or as before.
 pub fn write(path: &Path, tensors: &[Named<'_>]) -> Result<(), Failure> {
     let failed = |e: &dyn fmt::Display| Failure::failed(format!("{}: {e}", path.display()));
     let bytes = match Format::of("--output", path)? {
@@ -280,7 +305,7 @@ pub fn write(path: &Path, tensors: &[Named<'_>]) -> Result<(), Failure> {
         Format::Npy => {
             let mut bytes = Vec::new();
             for tensor in tensors {
-                if let (Slot::Output, Values::F32(values)) = (tensor.slot, tensor.values) {
+                if let (Slot::Output | Slot::GradInput, Values::Floats(_, values)) = (tensor.slot, tensor.values) {
                     let array = ArrayView::from_shape(tensor.shape, values).map_err(|e| failed(&e))?;
                     array.write_npy(&mut bytes).map_err(|e| failed(&e))?;
                 }

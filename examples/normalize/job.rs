@@ -2,11 +2,12 @@
 
 use std::{
     fmt,
+    path::Path,
     time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressFinish};
-use wgpu_norm::{Access, Error, Norm, Outputs, Slot, Strategy, TensorSpec, testing};
+use wgpu_norm::{Access, DType, Error, Norm, Outputs, Slot, Strategy, TensorSpec, testing};
 
 use crate::{
     cli::{Common, Device},
@@ -29,20 +30,45 @@ impl<'a> Job<'a> {
         Ok(Self { common, adapter, progress })
     }
 
-    /// Whether there is a place for more than `output`.
+    /// Whether there is a place for more than one tensor.
     pub fn writes_all(&self) -> bool {
         Format::of("--output", &self.common.output).is_ok_and(|format| format == Format::Safetensors)
     }
 
-    pub fn read(&self, wanted: &[Slot]) -> Result<Inputs, Failure> {
+    /// Reads those of the wanted tensors that are there; `input` must be, and what an option asks for.
+    pub fn read(&self, beside: &[(Slot, &Path)], wanted: &[Slot]) -> Result<Inputs, Failure> {
         self.progress.set_message(format!("reading {}", self.common.input.display()));
-        Inputs::read(self.common, wanted)
+        let inputs = Inputs::read(&self.common.input, beside, wanted)?;
+        for (slot, problem) in [
+            (Slot::Input, "missing"),
+            (Slot::Residual, "missing, --residual adds it"),
+            (Slot::GradOutput, "missing, --backward reads it"),
+        ] {
+            if wanted.contains(&slot) && !inputs.has(slot) {
+                return Err(inputs.wrong(slot, problem));
+            }
+        }
+        Ok(inputs)
     }
 
-    /// Computes and checks, then writes what the op wrote and the count after this batch.
-    pub fn run(&self, op: &impl Norm, inputs: &Inputs, count: Option<&Count>) -> Result<(), Failure> {
-        let specs = op.tensors().map_err(|e| explain(e, inputs))?;
+    /// Computes one of the two and checks it, then writes what it wrote and the count after this batch.
+    pub fn run(
+        &self,
+        forward: &dyn Norm,
+        backward: &dyn Norm,
+        inputs: &Inputs,
+        count: Option<&Count>,
+    ) -> Result<(), Failure> {
+        let tensors = |op: &dyn Norm| op.tensors().map_err(|e| explain(e, inputs));
+        let mut specs = tensors(forward)?;
         inputs.check(&specs)?;
+        let mut op = forward;
+        if self.common.backward {
+            // It need not read all that the op reads: what it does not was checked above.
+            (op, specs) = (backward, tensors(backward)?);
+            inputs.check(&specs)?;
+        }
+        self.check_format(&specs)?;
         let (outputs, how) = self.compute(op, inputs, &specs)?;
         let check = self.common.check.then(|| self.check(op, inputs, &specs, &outputs)).transpose()?;
         let passed = check.as_ref().is_none_or(|check| check.passed);
@@ -60,13 +86,32 @@ impl<'a> Job<'a> {
         Err(Failure::failed(format!("--check: the result is off, {} was not written", self.common.output.display())))
     }
 
+    /// Refuses what a .npy file can't hold: it is one tensor of f32.
+    fn check_format(&self, specs: &[TensorSpec]) -> Result<(), Failure> {
+        if self.writes_all() {
+            return Ok(());
+        }
+        let refuse = |problem: &str| {
+            let path = self.common.output.display();
+            Err(Failure::usage(format!("--output: {path}, expected a .safetensors file: {problem}")))
+        };
+        let gradients: Vec<_> = specs.iter().filter(|spec| spec.access != Access::Read).collect();
+        if self.common.backward && gradients.len() > 1 {
+            let names: Vec<_> = gradients.iter().map(|spec| spec.slot.name()).collect();
+            return refuse(&format!("--backward writes {}", names.join(" and ")));
+        }
+        match specs.iter().find(|spec| is_main(spec.slot) && spec.dtype != DType::F32) {
+            Some(spec) if self.common.backward => refuse(&format!("{} is stored as {}", spec.slot, spec.dtype)),
+            Some(spec) => {
+                let path = self.common.output.display();
+                Err(Failure::usage(format!("--dtype: {}, expected f32 in a .npy file: {path}", spec.dtype)))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The outputs, and how they came about in a line.
-    fn compute(
-        &self,
-        op: &impl Norm,
-        inputs: &Inputs,
-        specs: &[TensorSpec],
-    ) -> Result<(Outputs<f32>, String), Failure> {
+    fn compute(&self, op: &dyn Norm, inputs: &Inputs, specs: &[TensorSpec]) -> Result<(Outputs<f32>, String), Failure> {
         self.progress.set_message("computing");
         let tensors = inputs.tensors(specs);
         let (outputs, device, timing) = match self.common.device {
@@ -79,9 +124,9 @@ impl<'a> Job<'a> {
                 let run = run()?;
                 let timing = match (run.method, run.gpu_time) {
                     (None, _) => "nothing to do".into(),
-                    (Some(method), Some(time)) => format!("{}, {method}", Timing::new(op, time, "on the GPU")),
+                    (Some(method), Some(time)) => format!("{}, {method}", Timing::new(specs, time, "on the GPU")),
                     (Some(method), None) => {
-                        let timing = Timing::new(op, start.elapsed(), "wall with copies");
+                        let timing = Timing::new(specs, start.elapsed(), "wall with copies");
                         format!("{timing}, {method}")
                     }
                 };
@@ -90,8 +135,8 @@ impl<'a> Job<'a> {
             Device::Reference => {
                 let start = Instant::now();
                 let truth = op.reference(&tensors).map_err(|e| explain(e, inputs))?;
-                let timing = Timing::new(op, start.elapsed(), "wall").to_string();
-                (truth.to_f32(), "the CPU reference".to_owned(), timing)
+                let timing = Timing::new(specs, start.elapsed(), "wall").to_string();
+                (rounded(&truth, specs), "the CPU reference".to_owned(), timing)
             }
         };
         Ok((outputs, format!("{} {:?} on {device}: {timing}", op.name(), op.shape())))
@@ -99,14 +144,18 @@ impl<'a> Job<'a> {
 
     fn check(
         &self,
-        op: &impl Norm,
+        op: &dyn Norm,
         inputs: &Inputs,
         specs: &[TensorSpec],
         outputs: &Outputs<f32>,
     ) -> Result<Check, Failure> {
         self.progress.set_message("checking");
-        let truth = op.reference(&inputs.tensors(specs)).map_err(|e| explain(e, inputs))?;
-        Ok(Check::new(specs, outputs, &truth, inputs.tensors(specs).get(Slot::Input).unwrap_or_default()))
+        let tensors = inputs.tensors(specs);
+        let truth = op.reference(&tensors).map_err(|e| explain(e, inputs))?;
+        // What was normalized, if it is not the input.
+        let as_f32 = truth.to_f32();
+        let input = as_f32.get(Slot::ResidualOutput).or(tensors.get(Slot::Input)).unwrap_or_default();
+        Ok(Check::new(specs, outputs, &truth, input))
     }
 
     fn write(&self, specs: &[TensorSpec], outputs: &Outputs<f32>, count: Option<&Count>) -> Result<(), Failure> {
@@ -114,7 +163,7 @@ impl<'a> Job<'a> {
         let written = specs.iter().filter(|spec| spec.access != Access::Read);
         let mut tensors: Vec<Named<'_>> = written
             .filter_map(|spec| {
-                let values = Values::F32(outputs.get(spec.slot)?);
+                let values = Values::Floats(spec.dtype, outputs.get(spec.slot)?);
                 Some(Named { slot: spec.slot, shape: &spec.shape, values })
             })
             .collect();
@@ -126,11 +175,30 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Whether it is what the op is for, and all that goes into a .npy file.
+fn is_main(slot: Slot) -> bool {
+    matches!(slot, Slot::Output | Slot::GradInput)
+}
+
+/// The reference's results, each rounded once to what it is stored as.
+fn rounded(truth: &Outputs<f64>, specs: &[TensorSpec]) -> Outputs<f32> {
+    let mut rounded = truth.clone();
+    for spec in specs {
+        if let Some(values) = truth.get(spec.slot) {
+            rounded.set(spec.slot, values.iter().map(|&x| spec.dtype.round_f64(x)).collect());
+        }
+    }
+    rounded.to_f32()
+}
+
 /// A library error in the words of the command line.
 fn explain(error: Error, inputs: &Inputs) -> Failure {
     match error {
         Error::InvalidArgument { argument: argument @ ("eps" | "momentum" | "groups"), value, expected } => {
             Failure::usage(format!("--{argument}: {value}, expected {expected}"))
+        }
+        Error::InvalidArgument { argument: "per_sample", value, expected } => {
+            Failure::usage(format!("--per-sample: {value}, expected {expected}"))
         }
         Error::InvalidArgument { argument: "zero_centered", .. } => {
             Failure::usage(format!("--zero-centered: {}: no weight", inputs.path().display()))
@@ -148,26 +216,26 @@ fn explain(error: Error, inputs: &Inputs) -> Failure {
     }
 }
 
-/// A time, and the bandwidth of reading the input and writing the output in it.
+/// A time, the bytes of reading and writing each tensor once, and the bandwidth of that in the time.
 struct Timing {
     time: Duration,
     clock: &'static str,
-    bytes: f64,
+    bytes: u64,
 }
 
 impl Timing {
-    #[allow(clippy::cast_precision_loss, reason = "for printing")]
-    fn new(op: &impl Norm, time: Duration, clock: &'static str) -> Self {
-        let elements: usize = op.shape().iter().product();
-        Self { time, clock, bytes: (2 * elements * size_of::<f32>()) as f64 }
+    fn new(specs: &[TensorSpec], time: Duration, clock: &'static str) -> Self {
+        let moved = |spec: &TensorSpec| spec.bytes() * if spec.access == Access::ReadWrite { 2 } else { 1 };
+        Self { time, clock, bytes: specs.iter().map(moved).sum() }
     }
 }
 
 impl fmt::Display for Timing {
+    #[allow(clippy::cast_precision_loss, reason = "for printing")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.time.as_secs_f64();
-        write!(f, "{:.3} ms {}", seconds * 1e3, self.clock)?;
-        if seconds > 0.0 { write!(f, ", {:.2} GB/s", self.bytes / seconds * 1e-9) } else { Ok(()) }
+        let (seconds, bytes) = (self.time.as_secs_f64(), self.bytes);
+        write!(f, "{:.3} ms {}, {bytes} bytes", seconds * 1e3, self.clock)?;
+        if seconds > 0.0 { write!(f, ", {:.2} GB/s", bytes as f64 / seconds * 1e-9) } else { Ok(()) }
     }
 }
 
@@ -192,7 +260,7 @@ impl Check {
                     passed &= error <= bound;
                     let relative = error / testing::largest(expected).max(f64::MIN_POSITIVE);
                     let relative =
-                        if slot == Slot::Output { format!(", {relative:.2e} of the largest") } else { String::new() };
+                        if is_main(slot) { format!(", {relative:.2e} of the largest") } else { String::new() };
                     format!("{slot} off by {error:.2e}{relative}, bound {bound:.2e}")
                 }
                 Err(problem) => {

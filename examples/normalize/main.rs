@@ -1,10 +1,12 @@
 //! Normalizes the tensors of a `.safetensors` or `.npy` file on the GPU, and checks the result if asked to.
 //!
 //! ```text
-//! normalize layer-norm|rms-norm --input IN --output OUT [--eps F] [--normalized-shape A,B,..] [--check]
-//! normalize group-norm --groups G --input IN --output OUT
-//! normalize instance-norm --input IN --output OUT
+//! normalize layer-norm|rms-norm --input IN --output OUT [--axis A,B,.. | --normalized-shape A,B,..] [--eps F] [--check]
+//! normalize l2-norm --input IN --output OUT [--axis A,B,..] [--order l2|l1]
+//! normalize group-norm --groups G --input IN --output OUT [--layout nchw|nhwc]
+//! normalize instance-norm --input IN --output OUT [--layout nchw|nhwc]
 //! normalize batch-norm --input IN --output OUT [--training [--momentum F|none] [--running-stats pytorch|onnx|keras]]
+//! normalize .. [--residual] [--activation NAME] [--dtype f32|f16|bf16 | --backward]
 //! normalize --list-adapters
 //! ```
 //!
@@ -24,15 +26,15 @@ use std::{
     fmt,
     io::{self, Write},
     process::ExitCode,
-    slice,
 };
 
-use cli::{BatchNormArgs, Cli, Common, GroupArgs, Op, RowArgs};
+use cli::{Affine, BatchNormArgs, Cli, GroupArgs, InstanceArgs, L2Args, Op, RowArgs};
 use failure::Failure;
 use files::{Count, Inputs};
 use job::Job;
 use wgpu_norm::{
-    BatchNorm, DeviceReport, Error, GroupNorm, InstanceNorm, LayerNorm, RmsNorm, RunningStats, Slot,
+    BatchNorm, DeviceReport, Error, GroupNorm, InstanceNorm, LayerNorm, LpNormalize, Options, RmsNorm, RunningStats,
+    Slot,
     host::{self, Gpu},
 };
 
@@ -66,8 +68,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Op::LayerNorm(args)) => layer_norm(args, adapter),
         Some(Op::RmsNorm(args)) => rms_norm(args, adapter),
         Some(Op::GroupNorm(args)) => group_norm(args, adapter),
-        Some(Op::InstanceNorm(common)) => instance_norm(common, adapter),
+        Some(Op::InstanceNorm(args)) => instance_norm(args, adapter),
         Some(Op::BatchNorm(args)) => batch_norm(args, adapter),
+        Some(Op::L2Norm(args)) => l2_norm(args, adapter),
         None if cli.list_adapters => list_adapters(),
         None => say(DeviceReport::new(open(adapter)?.device()).to_string().trim_end()),
     }
@@ -100,77 +103,81 @@ fn open(adapter: Option<&str>) -> Result<Gpu, Failure> {
     })
 }
 
-/// The first of the axes that are normalized over.
-fn first_axis(args: &RowArgs, inputs: &Inputs) -> Result<usize, Failure> {
-    let shape = inputs.shape();
-    let Some((last, _)) = shape.split_last() else {
-        return Err(inputs.wrong(Slot::Input, "shape [], expected one axis or more"));
-    };
-    let normalized = args.normalized_shape.as_deref().unwrap_or(slice::from_ref(last));
-    if !shape.ends_with(normalized) {
-        let expected = format!("expected the trailing axes of {shape:?}");
-        return Err(Failure::usage(format!("--normalized-shape: {normalized:?}, {expected}")));
-    }
-    Ok(shape.len() - normalized.len())
+/// A job for an op with a weight, and its tensors.
+fn start<'a>(args: &'a Affine, adapter: Option<&'a str>, more: &[Slot]) -> Result<(Job<'a>, Inputs), Failure> {
+    let job = Job::new(&args.common, adapter)?;
+    let beside = [(Slot::Weight, &args.weight), (Slot::Bias, &args.bias)];
+    let beside: Vec<_> = beside.into_iter().filter_map(|(slot, path)| Some((slot, path.as_deref()?))).collect();
+    let mut wanted = [&[Slot::Input, Slot::Weight], more].concat();
+    wanted.extend(args.residual.then_some(Slot::Residual));
+    wanted.extend(args.common.backward.then_some(Slot::GradOutput));
+    let inputs = job.read(&beside, &wanted)?;
+    Ok((job, inputs))
+}
+
+/// Sets what the ops have in common whose residual is added to the input.
+fn set(options: &mut Options, args: &Affine, job: &Job<'_>, inputs: &Inputs) {
+    args.set(options, inputs);
+    options.save_stats = job.writes_all();
+    // The backward pass would read the sum instead of input and residual, and want the gradient of it.
+    options.residual_output = args.residual && job.writes_all() && !args.common.backward;
 }
 
 fn layer_norm(args: &RowArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let job = Job::new(&args.common, adapter)?;
-    let inputs = job.read(&[Slot::Input, Slot::Weight, Slot::Bias])?;
-    let op = LayerNorm::new(inputs.shape(), first_axis(args, &inputs)?..)
-        .eps(args.common.eps)
-        .weight(inputs.has(Slot::Weight))
-        .zero_centered(args.common.zero_centered)
-        .bias(inputs.has(Slot::Bias))
-        .save_stats(job.writes_all());
-    job.run(&op, &inputs, None)
+    let (job, inputs) = start(&args.affine, adapter, &[Slot::Bias])?;
+    let mut op = LayerNorm::new(inputs.shape(), args.range(&inputs)?).per_sample(args.samples.per_sample);
+    set(&mut op.options, &args.affine, &job, &inputs);
+    job.run(&op, &op.backward(), &inputs, None)
 }
 
 fn rms_norm(args: &RowArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let job = Job::new(&args.common, adapter)?;
-    let inputs = job.read(&[Slot::Input, Slot::Weight])?;
-    let op = RmsNorm::new(inputs.shape(), first_axis(args, &inputs)?..)
-        .eps(args.common.eps)
-        .weight(inputs.has(Slot::Weight))
-        .zero_centered(args.common.zero_centered)
-        .save_stats(job.writes_all());
-    job.run(&op, &inputs, None)
+    let (job, inputs) = start(&args.affine, adapter, &[])?;
+    let mut op = RmsNorm::new(inputs.shape(), args.range(&inputs)?).per_sample(args.samples.per_sample);
+    set(&mut op.options, &args.affine, &job, &inputs);
+    job.run(&op, &op.backward(), &inputs, None)
 }
 
 fn group_norm(args: &GroupArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let job = Job::new(&args.common, adapter)?;
-    let inputs = job.read(&[Slot::Input, Slot::Weight, Slot::Bias])?;
-    let op = GroupNorm::new(inputs.shape(), args.groups)
-        .eps(args.common.eps)
-        .weight(inputs.has(Slot::Weight))
-        .zero_centered(args.common.zero_centered)
-        .bias(inputs.has(Slot::Bias))
-        .save_stats(job.writes_all());
-    job.run(&op, &inputs, None)
+    let (job, inputs) = start(&args.affine, adapter, &[Slot::Bias])?;
+    let op = GroupNorm::new(inputs.shape(), args.groups).layout(args.channels.layout.into());
+    let mut op = op.per_sample(args.samples.per_sample);
+    set(&mut op.options, &args.affine, &job, &inputs);
+    job.run(&op, &op.backward(), &inputs, None)
 }
 
-fn instance_norm(common: &Common, adapter: Option<&str>) -> Result<(), Failure> {
-    let job = Job::new(common, adapter)?;
-    let inputs = job.read(&[Slot::Input, Slot::Weight, Slot::Bias])?;
-    let op = InstanceNorm::new(inputs.shape())
-        .eps(common.eps)
-        .weight(inputs.has(Slot::Weight))
-        .zero_centered(common.zero_centered)
-        .bias(inputs.has(Slot::Bias))
-        .save_stats(job.writes_all());
-    job.run(&op, &inputs, None)
+fn instance_norm(args: &InstanceArgs, adapter: Option<&str>) -> Result<(), Failure> {
+    let (job, inputs) = start(&args.affine, adapter, &[Slot::Bias])?;
+    let op = InstanceNorm::new(inputs.shape()).layout(args.channels.layout.into());
+    let mut op = op.per_sample(args.samples.per_sample);
+    set(&mut op.options, &args.affine, &job, &inputs);
+    job.run(&op, &op.backward(), &inputs, None)
+}
+
+fn l2_norm(args: &L2Args, adapter: Option<&str>) -> Result<(), Failure> {
+    let job = Job::new(&args.common, adapter)?;
+    let mut wanted = vec![Slot::Input];
+    wanted.extend(args.common.backward.then_some(Slot::GradOutput));
+    let inputs = job.read(&[], &wanted)?;
+    let op = LpNormalize::new(inputs.shape(), args.axes.range(&inputs)?).order(args.order.into());
+    let mut op = op.eps(args.eps).save_stats(job.writes_all());
+    args.common.set(&mut op.options, &inputs);
+    job.run(&op, &op.backward(), &inputs, None)
 }
 
 fn batch_norm(args: &BatchNormArgs, adapter: Option<&str>) -> Result<(), Failure> {
     let convention = args.convention()?;
-    let job = Job::new(&args.common, adapter)?;
-    let mut wanted = vec![Slot::Input, Slot::Weight, Slot::Bias, Slot::RunningMean, Slot::RunningVar];
-    if args.training && matches!(convention, RunningStats::PyTorch { .. }) {
-        wanted.push(Slot::NumBatchesTracked);
-    }
-    let mut inputs = job.read(&wanted)?;
     let running = [Slot::RunningMean, Slot::RunningVar];
-    let tracked = args.training && running.into_iter().any(|slot| inputs.has(slot));
+    // Gradients leave running statistics as they are, and read them in inference only.
+    let updates = args.training && !args.affine.common.backward;
+    let mut more = vec![Slot::Bias];
+    if updates || !args.training {
+        more.extend(running);
+    }
+    if updates && matches!(convention, RunningStats::PyTorch { .. }) {
+        more.push(Slot::NumBatchesTracked);
+    }
+    let (job, mut inputs) = start(&args.affine, adapter, &more)?;
+    let tracked = updates && running.into_iter().any(|slot| inputs.has(slot));
     if tracked || !args.training {
         if let Some(slot) = running.into_iter().find(|&slot| !inputs.has(slot)) {
             let why = if tracked { "running_mean and running_var go together" } else { "inference reads it" };
@@ -181,16 +188,13 @@ fn batch_norm(args: &BatchNormArgs, adapter: Option<&str>) -> Result<(), Failure
         inputs.count_from_zero();
     }
     let shape = inputs.shape();
-    let mut op = if args.training { BatchNorm::training(shape) } else { BatchNorm::inference(shape) }
-        .eps(args.common.eps)
-        .weight(inputs.has(Slot::Weight))
-        .zero_centered(args.common.zero_centered)
-        .bias(inputs.has(Slot::Bias))
-        .save_stats(args.training && job.writes_all());
+    let op = if args.training { BatchNorm::training(shape) } else { BatchNorm::inference(shape) };
+    let mut op = op.layout(args.channels.layout.into()).save_stats(args.training && job.writes_all());
+    args.affine.set(&mut op.options, &inputs);
     op.running_stats = tracked.then_some(convention);
     // PyTorch counts every batch, also where a fixed momentum makes the op independent of the count.
     let batches = u32::from(!shape.starts_with(&[0]));
     let count = inputs.count().filter(|_| tracked).cloned();
     let count = count.map(|count| Count { value: count.value + batches, ..count });
-    job.run(&op, &inputs, count.as_ref())
+    job.run(&op, &op.backward(), &inputs, count.as_ref())
 }
