@@ -107,7 +107,11 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             lines
         }
         KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => Vec::new(),
-        KernelKey::Finalize { .. } | KernelKey::MergeSums { .. } | KernelKey::Count => return Vec::new(),
+        KernelKey::Finalize { .. }
+        | KernelKey::MergeSums { .. }
+        | KernelKey::Count
+        | KernelKey::Window { .. }
+        | KernelKey::WindowBackward { .. } => return Vec::new(),
     };
     lines.push(block);
     lines
@@ -208,6 +212,12 @@ fn parts(key: &KernelKey) -> Vec<Part> {
                 Some(_) => shader!("parts/grad_residual/write"),
             });
             parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
+        }
+        KernelKey::Window { width, .. } => {
+            parts.extend([pack(width), shader!("parts/window"), shader!("kernels/window")]);
+        }
+        KernelKey::WindowBackward { width, .. } => {
+            parts.extend([pack(width), shader!("parts/window"), shader!("kernels/window_backward")]);
         }
     }
     parts

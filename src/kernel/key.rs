@@ -289,6 +289,17 @@ pub(crate) enum KernelKey {
         grad_input: Option<GradInput>,
         grad_residual: Option<DType>,
     },
+    Window {
+        width: Width,
+        input: DType,
+        output: DType,
+    },
+    WindowBackward {
+        width: Width,
+        /// Of the input and its gradient.
+        input: DType,
+        grad_output: DType,
+    },
 }
 
 /// Workgroup size where lanes, or subgroups, work on their own.
@@ -433,7 +444,11 @@ impl KernelKey {
                 REDUCE_BLOCK
             }
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
-            Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count => 1,
+            Self::Finalize { .. }
+            | Self::MergeSums { .. }
+            | Self::Count
+            | Self::Window { .. }
+            | Self::WindowBackward { .. } => 1,
         }
     }
 
@@ -456,7 +471,9 @@ impl KernelKey {
             | Self::Apply { width, .. }
             | Self::Sums { width, .. }
             | Self::SumsColumns { width, .. }
-            | Self::ApplyBackward { width, .. } => width,
+            | Self::ApplyBackward { width, .. }
+            | Self::Window { width, .. }
+            | Self::WindowBackward { width, .. } => width,
             Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count => Width::X1,
         }
     }
@@ -545,6 +562,15 @@ impl KernelKey {
                 }
                 buffers.tensor(Slot::GradResidual, Write, grad_residual);
             }
+            Self::Window { input, output, .. } => {
+                buffers.tensor(Slot::Input, Read, Some(input));
+                buffers.tensor(Slot::Output, Write, Some(output));
+            }
+            Self::WindowBackward { input, grad_output, .. } => {
+                buffers.tensor(Slot::Input, Read, Some(input));
+                buffers.tensor(Slot::GradOutput, Read, Some(grad_output));
+                buffers.tensor(Slot::GradInput, Write, Some(input));
+            }
         }
         buffers.list.sort_by_key(|storage| storage.slot);
         buffers.list
@@ -561,6 +587,7 @@ impl KernelKey {
             Self::Sums { .. } => params::Sums::FIELDS,
             Self::SumsColumns { .. } => params::SumsColumns::FIELDS,
             Self::MergeSums { .. } => params::MergeSums::FIELDS,
+            Self::Window { .. } | Self::WindowBackward { .. } => params::Window::FIELDS,
             Self::Count => &[],
         }
     }
