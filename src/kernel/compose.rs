@@ -214,10 +214,10 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
         }
         KernelKey::Window { width, .. } => {
-            parts.extend([pack(width), shader!("parts/window"), shader!("kernels/window")]);
+            parts.extend([pack(width), shader!("parts/window/forward"), shader!("kernels/window")]);
         }
         KernelKey::WindowBackward { width, .. } => {
-            parts.extend([pack(width), shader!("parts/window"), shader!("kernels/window_backward")]);
+            parts.extend([pack(width), shader!("parts/window/backward"), shader!("kernels/window")]);
         }
     }
     parts

@@ -135,7 +135,7 @@ params! {
     }
 }
 params! {
-    /// `kernels/window.wgsl`, `kernels/window_backward.wgsl`
+    /// `kernels/window.wgsl`
     Window { packs: u32, channels: u32, stride: u32, before: u32, after: u32, alpha: f32, beta: f32, k: f32, }
 }
 params! {

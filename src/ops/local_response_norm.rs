@@ -1,4 +1,4 @@
-use super::{Channels, Gradients, Layout, Norm, options::setters, sealed};
+use super::{ChannelShape, Gradients, Layout, Norm, options::setters, sealed};
 use crate::{
     error::{Error, Result},
     lower::{self, Caps, Lowered, Strategy},
@@ -173,7 +173,7 @@ impl LocalResponseNorm {
 
     /// How many channels there are, and how many elements from one to the next.
     pub(crate) fn channels(&self) -> [usize; 2] {
-        let Channels { channels, spatial, .. } = Channels::of(&self.shape, self.layout);
+        let ChannelShape { channels, spatial, .. } = ChannelShape::of(&self.shape, self.layout);
         match self.layout {
             Layout::ChannelsFirst => [channels, spatial],
             Layout::ChannelsLast => [channels, 1],
@@ -184,7 +184,7 @@ impl LocalResponseNorm {
         let refuse = |argument, value: String, expected: &str| {
             Err(Error::InvalidArgument { argument, value, expected: expected.into() })
         };
-        Channels::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
+        ChannelShape::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
         if self.size == 0 {
             return refuse("size", "0".into(), "one channel or more");
         }
@@ -249,7 +249,7 @@ impl sealed::Differentiable for LocalResponseNorm {
         }
     }
 
-    fn backward_tensors(&self, gradients: &Gradients) -> Result<Vec<TensorSpec>> {
+    fn backward_tensors(&self, gradients: Gradients) -> Result<Vec<TensorSpec>> {
         self.validate()?;
         let refuse = |argument, value: &str, expected: &str| {
             Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
@@ -273,11 +273,11 @@ impl sealed::Differentiable for LocalResponseNorm {
         ])
     }
 
-    fn backward_reference(&self, _: &Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
+    fn backward_reference(&self, _: Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
         Ok(reference::local_response_norm::backward(self, tensors))
     }
 
-    fn lower_backward(&self, gradients: &Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+    fn lower_backward(&self, gradients: Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
         lower::window(self, self.backward_tensors(gradients)?, true, caps, strategy)
     }
 }
