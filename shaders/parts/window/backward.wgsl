@@ -4,6 +4,7 @@
 
 fn put(at: u32, first: u32, channel: u32) {
     let reach = window(channel, params.after, params.before);
+    let x = load_input(at);
     var direct = Pack();
     var through = Pack();
     for (var i = reach.x; i <= reach.y; i += 1u) {
@@ -13,7 +14,8 @@ fn put(at: u32, first: u32, channel: u32) {
         if i == channel {
             direct = g;
         }
-        through += g * load_input(other) / power.base;
+        // x is in this window, so x times other over base is of the order of 1, where base alone may be tiny.
+        through += g * (x * (load_input(other) / power.base));
     }
-    store_grad_input(at, direct - 2.0 * params.alpha * params.beta * load_input(at) * through);
+    store_grad_input(at, direct - 2.0 * params.alpha * params.beta * through);
 }
