@@ -220,11 +220,9 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
             BatchNorm::inference(image).dtype(dtype),
             BatchNorm::inference(rows).dtype(dtype),
         );
-        for output in DType::FLOATS {
-            let op = LocalResponseNorm::new(image, 5).input_dtype(dtype).output_dtype(output);
-            ops.push(Box::new(op.backward()));
-            ops.push(Box::new(op));
-        }
+        let window = LocalResponseNorm::new(image, 5).dtype(dtype);
+        ops.push(Box::new(window.backward()));
+        ops.push(Box::new(window));
         ops.push(Box::new(layer.clone().dtype(DType::F32).output_dtype(dtype)));
         ops.push(Box::new(layer.clone().output_dtype(DType::F32)));
         ops.push(Box::new(layer.output_dtype(DType::F32).backward()));

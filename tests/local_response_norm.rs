@@ -276,9 +276,10 @@ fn a_nan_touches_the_windows_that_it_is_in() {
     let (c, s) = (7, 4);
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
         let shape = if layout == Layout::ChannelsFirst { [2, c, s] } else { [2, s, c] };
-        let (channel_of, place_of): (fn(usize) -> usize, fn(usize) -> usize) = match layout {
-            Layout::ChannelsFirst => (|i| i / 4 % 7, |i| i % 4 + i / 28 * 4),
-            Layout::ChannelsLast => (|i| i % 7, |i| i / 7),
+        // The channel of an element, and its place in the image and in the batch.
+        let index = |i: usize| match layout {
+            Layout::ChannelsFirst => (i / s % c, i % s + i / (c * s) * s),
+            Layout::ChannelsLast => (i % c, i / c),
         };
         let op = op(&shape, 3).layout(layout);
         let clean = Random::new(3).normal(2 * c * s, 1.0, 1.0);
@@ -296,7 +297,8 @@ fn a_nan_touches_the_windows_that_it_is_in() {
                     let mut input = clean.clone();
                     input[at] = poison;
                     for (i, (a, e)) in run(&input).into_iter().zip(&expected).enumerate() {
-                        let near = channel_of(i).abs_diff(channel_of(at)) <= reach && place_of(i) == place_of(at);
+                        let ((channel, place), (channel_of_it, place_of_it)) = (index(i), index(at));
+                        let near = channel.abs_diff(channel_of_it) <= reach && place == place_of_it;
                         // An infinite neighbour makes the power zero, which is a number.
                         let touched = near && (poison.is_nan() || i == at);
                         assert!(a.is_nan() || !touched, "{layout:?} {poison} at {at}: [{i}] = {a}");

@@ -107,11 +107,9 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             lines
         }
         KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => Vec::new(),
-        KernelKey::Finalize { .. }
-        | KernelKey::MergeSums { .. }
-        | KernelKey::Count
-        | KernelKey::Window { .. }
-        | KernelKey::WindowBackward { .. } => return Vec::new(),
+        KernelKey::Finalize { .. } | KernelKey::MergeSums { .. } | KernelKey::Count | KernelKey::Window { .. } => {
+            return Vec::new();
+        }
     };
     lines.push(block);
     lines
@@ -213,11 +211,8 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             });
             parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
         }
-        KernelKey::Window { width, .. } => {
-            parts.extend([pack(width), shader!("parts/window/forward"), shader!("kernels/window")]);
-        }
-        KernelKey::WindowBackward { width, .. } => {
-            parts.extend([pack(width), shader!("parts/window/backward"), shader!("kernels/window")]);
+        KernelKey::Window { width, backward, .. } => {
+            parts.extend([pack(width), window(backward), shader!("kernels/window")]);
         }
     }
     parts
@@ -303,6 +298,10 @@ fn put_grad_params(gradients: ParamGradients) -> [Part; 2] {
             (true, true) => shader!("parts/grad_bias/add"),
         },
     ]
+}
+
+fn window(backward: bool) -> Part {
+    if backward { shader!("parts/window/backward") } else { shader!("parts/window/forward") }
 }
 
 fn affine_parts(affine: Affine) -> [Part; 4] {

@@ -291,14 +291,11 @@ pub(crate) enum KernelKey {
     },
     Window {
         width: Width,
-        input: DType,
-        output: DType,
-    },
-    WindowBackward {
-        width: Width,
         /// Of the input and its gradient.
         input: DType,
-        grad_output: DType,
+        /// Of the output and its gradient.
+        output: DType,
+        backward: bool,
     },
 }
 
@@ -444,11 +441,7 @@ impl KernelKey {
                 REDUCE_BLOCK
             }
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
-            Self::Finalize { .. }
-            | Self::MergeSums { .. }
-            | Self::Count
-            | Self::Window { .. }
-            | Self::WindowBackward { .. } => 1,
+            Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count | Self::Window { .. } => 1,
         }
     }
 
@@ -472,8 +465,7 @@ impl KernelKey {
             | Self::Sums { width, .. }
             | Self::SumsColumns { width, .. }
             | Self::ApplyBackward { width, .. }
-            | Self::Window { width, .. }
-            | Self::WindowBackward { width, .. } => width,
+            | Self::Window { width, .. } => width,
             Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count => Width::X1,
         }
     }
@@ -562,14 +554,11 @@ impl KernelKey {
                 }
                 buffers.tensor(Slot::GradResidual, Write, grad_residual);
             }
-            Self::Window { input, output, .. } => {
+            Self::Window { input, output, backward, .. } => {
                 buffers.tensor(Slot::Input, Read, Some(input));
-                buffers.tensor(Slot::Output, Write, Some(output));
-            }
-            Self::WindowBackward { input, grad_output, .. } => {
-                buffers.tensor(Slot::Input, Read, Some(input));
-                buffers.tensor(Slot::GradOutput, Read, Some(grad_output));
-                buffers.tensor(Slot::GradInput, Write, Some(input));
+                buffers.tensor(Slot::Output, Write, (!backward).then_some(output));
+                buffers.tensor(Slot::GradOutput, Read, backward.then_some(output));
+                buffers.tensor(Slot::GradInput, Write, backward.then_some(input));
             }
         }
         buffers.list.sort_by_key(|storage| storage.slot);
@@ -587,7 +576,7 @@ impl KernelKey {
             Self::Sums { .. } => params::Sums::FIELDS,
             Self::SumsColumns { .. } => params::SumsColumns::FIELDS,
             Self::MergeSums { .. } => params::MergeSums::FIELDS,
-            Self::Window { .. } | Self::WindowBackward { .. } => params::Window::FIELDS,
+            Self::Window { .. } => params::Window::FIELDS,
             Self::Count => &[],
         }
     }

@@ -33,12 +33,7 @@ pub(crate) fn window(
     }
     let [channels, stride] = op.channels();
     let width = if stride.is_multiple_of(4) { Width::X4 } else { Width::X1 };
-    let (input, output) = (op.input_dtype, op.output_dtype);
-    let key = if backward {
-        KernelKey::WindowBackward { width, input, grad_output: output }
-    } else {
-        KernelKey::Window { width, input, output }
-    };
+    let key = KernelKey::Window { width, input: op.input_dtype, output: op.output_dtype, backward };
     // Nothing is in reach beyond the channels that there are; all these are at most the number of elements.
     let [before, after] = op.reach().map(|reach| reach.min(channels) as u32);
     let packs = elements as u32 / width.elements();

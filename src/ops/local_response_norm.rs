@@ -29,8 +29,8 @@ use crate::{
 /// `alpha` is 1e-4, `beta` 0.75 and `k` 1 by default. `k` alone is no `eps`: where it is 0, a window of zeros is 0 / 0, a NaN.
 ///
 /// # Types
-/// Input and output are stored as f32, f16 or bf16, see [`dtype`](Self::dtype); all arithmetic is f32. What is raised to `beta` must
-/// be a positive f32: above about 1.8e19 squares leave f32, and of a negative number the result is NaN, whatever `beta`.
+/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); all arithmetic is f32, see `docs/numerics.md`. What is raised
+/// to `beta` must be a positive f32: of a negative number the power is NaN, whatever `beta`, and squares leave f32 above about 1.8e19.
 ///
 /// # In place
 /// No: a neighbour's window needs the input. Input and output are different buffers.
@@ -86,13 +86,13 @@ pub struct LocalResponseNorm {
     pub output_dtype: DType,
 }
 
-/// Where the window of a channel is, where its size is even. Of an odd size, its channel is in the middle.
+/// Where the window of a channel is, if its size is even. In one of an odd size the channel is in the middle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Window {
-    /// The middle, rounded up: `size / 2` channels before and `(size - 1) / 2` after.
+    /// One more before the channel than after it: `size / 2` and `(size - 1) / 2`.
     #[default]
     PyTorch,
-    /// The middle, rounded down: `(size - 1) / 2` channels before and `size / 2` after.
+    /// One more after the channel than before it: `(size - 1) / 2` and `size / 2`.
     Onnx,
 }
 
@@ -163,7 +163,6 @@ impl LocalResponseNorm {
 
     /// The channels before and after a channel that are in its window, if they are there.
     pub(crate) fn reach(&self) -> [usize; 2] {
-        // A size of zero is refused; this is asked first by nobody.
         let rest = self.size.saturating_sub(1);
         match self.window {
             Window::PyTorch => [self.size / 2, rest / 2],
