@@ -76,8 +76,8 @@ pub use device::{DeviceReport, recommended};
 pub use error::{BindingProblem, Error, Result};
 pub use lower::{Caps, Method, Strategy, Team};
 pub use ops::{
-    Activation, Backward, BatchMoments, BatchNorm, Gradients, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize,
-    Norm, Options, Order, RmsNorm, RunningStats, Types,
+    Activation, Backward, BatchMoments, BatchNorm, Gradients, GroupNorm, InstanceNorm, LayerNorm, Layout,
+    LocalResponseNorm, LpNormalize, Norm, Options, Order, RmsNorm, RunningStats, Types, Window,
 };
 pub use plan::{Bindings, Bound, Plan, View};
 pub use planner::Planner;

@@ -7,8 +7,8 @@ use crate::{
     kernel::{compose::compose, key::KernelKey},
     lower::{Caps, KernelCall, Method, Strategy},
     ops::{
-        Activation, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Norm, Order,
-        RmsNorm, RunningStats,
+        Activation, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
+        LpNormalize, Norm, Order, RmsNorm, RunningStats,
     },
     tensor::{Access, DType, Slot},
 };
@@ -220,6 +220,9 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
             BatchNorm::inference(image).dtype(dtype),
             BatchNorm::inference(rows).dtype(dtype),
         );
+        let window = LocalResponseNorm::new(image, 5).dtype(dtype);
+        ops.push(Box::new(window.backward()));
+        ops.push(Box::new(window));
         ops.push(Box::new(layer.clone().dtype(DType::F32).output_dtype(dtype)));
         ops.push(Box::new(layer.clone().output_dtype(DType::F32)));
         ops.push(Box::new(layer.output_dtype(DType::F32).backward()));

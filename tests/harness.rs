@@ -190,6 +190,43 @@ fn a_broken_backward_pass_does_not_conform() {
 }
 
 #[test]
+fn a_broken_window_does_not_conform() {
+    use wgpu_norm::LocalResponseNorm;
+    let forward = LocalResponseNorm::new(&[3, 7, 5], 4).alpha(0.5);
+    let breaks = [
+        ("squares += x * x;", "squares += x;"),
+        ("channel - min(channel, before)", "channel"),
+        ("min(channel + after, params.channels - 1u)", "channel + after"),
+        ("params.before, params.after", "params.after, params.before"),
+        ("i * params.stride", "i"),
+        ("params.k + ", ""),
+        ("-params.beta * log2", "-log2"),
+    ];
+    let only_backward = [
+        ("params.after, params.before", "params.before, params.after"),
+        ("if i == channel", "if i == reach.x"),
+        (" / power.base", ""),
+        ("2.0 * params.alpha", "params.alpha"),
+    ];
+    let backward: Vec<_> = breaks.iter().chain(&only_backward).copied().collect();
+    for (op, breaks) in [(&forward as &dyn Norm, &breaks[..]), (&forward.backward(), &backward)] {
+        let data = Data::random(op, 2);
+        assert!(conforms(op, &data.tensors(), Strategy::Inferred, "no such text", ""), "{}: unbroken", op.name());
+        for &(from, to) in breaks {
+            let broken = conforms(op, &data.tensors(), Strategy::Inferred, from, to);
+            assert!(!broken, "{}: conforms without {from:?}", op.name());
+        }
+    }
+    // 0 / 0, which exp2 and log2 of some devices would make a number of.
+    let (op, zeros) = (forward.k(0.0), [0.0; 105]);
+    let tensors = Tensors::new(&zeros);
+    assert!(conforms(&op, &tensors, Strategy::Inferred, "no such text", ""), "unbroken");
+    let lost = "select(0.5, exp2(-params.beta * log2(base)), base > Pack())";
+    let kept = "select(inverseSqrt(base), exp2(-params.beta * log2(base)), base > Pack())";
+    assert!(!conforms(&op, &tensors, Strategy::Inferred, kept, lost), "a NaN is a number");
+}
+
+#[test]
 fn broken_storage_does_not_conform() {
     use wgpu_norm::{Method, Team};
     let strategy = Strategy::Forced(Method::Resident(Team::Lane));

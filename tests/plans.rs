@@ -2,7 +2,8 @@
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, InstanceNorm, LayerNorm,
-    LpNormalize, Method, Norm, Plan, Planner, RmsNorm, RunningStats, Slot, Strategy, Team, View, wgpu,
+    LocalResponseNorm, LpNormalize, Method, Norm, Plan, Planner, RmsNorm, RunningStats, Slot, Strategy, Team, View,
+    wgpu,
 };
 
 /// A device that computes nothing, with these limits and no features. It calls itself a CPU.
@@ -157,6 +158,33 @@ fn lp_normalize_refuses_what_is_wrong_on_every_device() {
 }
 
 #[test]
+fn local_response_norm_refuses_what_is_wrong_on_every_device() {
+    let op = LocalResponseNorm::new(&[2, 6, 5], 5);
+    for shape in [&[][..], &[6], &[2, 0], &[2, 6, 0]] {
+        assert_eq!(refused(&LocalResponseNorm::new(shape, 5)).0, "shape", "{shape:?}");
+    }
+    let expected = ("size", "size is 0, expected one channel or more".to_owned());
+    assert_eq!(refused(&LocalResponseNorm::new(&[2, 6, 5], 0)), expected);
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert_eq!(refused(&op.clone().alpha(value)).0, "alpha");
+        assert_eq!(refused(&op.clone().beta(value)).0, "beta");
+        assert_eq!(refused(&op.clone().k(value)).0, "k");
+    }
+    for value in [-3.0, -0.0, 0.0, f32::MAX] {
+        op.clone().alpha(value).beta(value).k(value).tensors().expect("any finite number");
+    }
+    assert_eq!(refused(&op.clone().input_dtype(DType::U32)).0, "input_dtype");
+    assert_eq!(refused(&op.clone().output_dtype(DType::U32)).0, "output_dtype");
+    assert!(matches!(LocalResponseNorm::new(&[1 << 16, 1 << 16], 5).tensors(), Err(Error::Limit { .. })));
+
+    assert_eq!(refused(&op.backward().grad_weight(true)).0, "grad_weight");
+    assert_eq!(refused(&op.backward().grad_bias(true)).0, "grad_bias");
+    assert_eq!(refused(&op.backward().grad_residual(true)).0, "grad_residual");
+    assert_eq!(refused(&op.backward().grad_input(false)).0, "gradients");
+    assert_eq!(refused(&LocalResponseNorm::new(&[2, 6, 5], 0).backward()).0, "size");
+}
+
+#[test]
 fn a_zero_centered_weight_must_be_there() {
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).weight(false).zero_centered(true)).0, "zero_centered");
     assert_eq!(refused(&RmsNorm::new(&[2, 3], 1..).weight(false).zero_centered(true)).0, "zero_centered");
@@ -262,6 +290,13 @@ fn a_forced_method_that_cannot_compute_the_op_is_refused() {
     refused(&training, Method::Resident(Team::Workgroup));
     refused(&training, Method::Columns);
     refused(&training, Method::Elementwise);
+    let window = |strategy| planner.plan_with(&LocalResponseNorm::new(&[4, 3, 5], 3), strategy);
+    let window_backward = |strategy| planner.plan_with(&LocalResponseNorm::new(&[4, 3, 5], 3).backward(), strategy);
+    for method in Method::ALL.iter().copied().filter(|&method| method != Method::Elementwise) {
+        refused(&window, method);
+        refused(&window_backward, method);
+    }
+    assert_eq!(window(Strategy::Inferred).map(|plan| plan.method()), Ok(Some(Method::Elementwise)));
     let inference = |strategy| planner.plan_with(&BatchNorm::inference(&[4, 3, 5]), strategy);
     refused(&inference, Method::Split(Team::Lane));
 }
@@ -392,6 +427,7 @@ fn an_empty_batch_binds_nothing_and_records_nothing() {
         planner.plan(&RmsNorm::new(&[0, 8], 1..)).expect("RMS norm"),
         planner.plan(&GroupNorm::new(&[0, 6, 5], 2)).expect("group norm"),
         planner.plan(&InstanceNorm::new(&[0, 3, 5])).expect("instance norm"),
+        planner.plan(&LocalResponseNorm::new(&[0, 3, 5], 3)).expect("local response norm"),
     ] {
         assert_eq!((plan.method(), plan.scratch_size()), (None, 0));
         let bound = plan.bind(&Bindings::new()).expect("nothing to bind");

@@ -7,8 +7,8 @@ use std::{collections::HashSet, sync::Mutex};
 use common::{Random, gpu, run};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 use wgpu_norm::{
-    Activation, BatchMoments, BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method,
-    Norm, RmsNorm, RunningStats, Strategy, Tensors, shaders,
+    Activation, BatchMoments, BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
+    LpNormalize, Method, Norm, RmsNorm, RunningStats, Strategy, Tensors, shaders,
     shaders::{Backend, Shader, translate},
     testing,
 };
@@ -78,6 +78,8 @@ proptest! {
         let mut instance_norm = with_options!(InstanceNorm::new(&shape)).layout(layout);
         instance_norm.running_stats = tracked.then_some(convention);
         let lp = LpNormalize::new(&shape, start..end).eps(eps).save_stats(save).in_place(in_place).dtype(dtypes[0]);
+        let window = LocalResponseNorm::new(&shape, stride).alpha(eps).beta(momentum).layout(layout);
+        let window = window.input_dtype(dtypes[0]).output_dtype(dtypes[1]);
         let moments = BatchMoments::new(&shape).layout(layout).dtype(dtypes[0]);
         let mut ops: Vec<Box<dyn Norm>> = Vec::new();
         macro_rules! and_backward {
@@ -90,7 +92,7 @@ proptest! {
                 ops.push(Box::new($op));
             )* };
         }
-        and_backward!(layer_norm, rms_norm, batch_norm, group_norm, instance_norm, lp);
+        and_backward!(layer_norm, rms_norm, batch_norm, group_norm, instance_norm, lp, window);
         ops.push(Box::new(moments));
         for op in ops {
             let Ok(program) = shaders::program(&*op, &caps, strategy) else { continue };

@@ -107,7 +107,9 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             lines
         }
         KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => Vec::new(),
-        KernelKey::Finalize { .. } | KernelKey::MergeSums { .. } | KernelKey::Count => return Vec::new(),
+        KernelKey::Finalize { .. } | KernelKey::MergeSums { .. } | KernelKey::Count | KernelKey::Window { .. } => {
+            return Vec::new();
+        }
     };
     lines.push(block);
     lines
@@ -209,6 +211,9 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             });
             parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
         }
+        KernelKey::Window { width, backward, .. } => {
+            parts.extend([pack(width), window(backward), shader!("kernels/window")]);
+        }
     }
     parts
 }
@@ -293,6 +298,10 @@ fn put_grad_params(gradients: ParamGradients) -> [Part; 2] {
             (true, true) => shader!("parts/grad_bias/add"),
         },
     ]
+}
+
+fn window(backward: bool) -> Part {
+    if backward { shader!("parts/window/backward") } else { shader!("parts/window/forward") }
 }
 
 fn affine_parts(affine: Affine) -> [Part; 4] {

@@ -289,6 +289,14 @@ pub(crate) enum KernelKey {
         grad_input: Option<GradInput>,
         grad_residual: Option<DType>,
     },
+    Window {
+        width: Width,
+        /// Of the input and its gradient.
+        input: DType,
+        /// Of the output and its gradient.
+        output: DType,
+        backward: bool,
+    },
 }
 
 /// Workgroup size where lanes, or subgroups, work on their own.
@@ -433,7 +441,7 @@ impl KernelKey {
                 REDUCE_BLOCK
             }
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
-            Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count => 1,
+            Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count | Self::Window { .. } => 1,
         }
     }
 
@@ -456,7 +464,8 @@ impl KernelKey {
             | Self::Apply { width, .. }
             | Self::Sums { width, .. }
             | Self::SumsColumns { width, .. }
-            | Self::ApplyBackward { width, .. } => width,
+            | Self::ApplyBackward { width, .. }
+            | Self::Window { width, .. } => width,
             Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count => Width::X1,
         }
     }
@@ -545,6 +554,12 @@ impl KernelKey {
                 }
                 buffers.tensor(Slot::GradResidual, Write, grad_residual);
             }
+            Self::Window { input, output, backward, .. } => {
+                buffers.tensor(Slot::Input, Read, Some(input));
+                buffers.tensor(Slot::Output, Write, (!backward).then_some(output));
+                buffers.tensor(Slot::GradOutput, Read, backward.then_some(output));
+                buffers.tensor(Slot::GradInput, Write, backward.then_some(input));
+            }
         }
         buffers.list.sort_by_key(|storage| storage.slot);
         buffers.list
@@ -561,6 +576,7 @@ impl KernelKey {
             Self::Sums { .. } => params::Sums::FIELDS,
             Self::SumsColumns { .. } => params::SumsColumns::FIELDS,
             Self::MergeSums { .. } => params::MergeSums::FIELDS,
+            Self::Window { .. } => params::Window::FIELDS,
             Self::Count => &[],
         }
     }

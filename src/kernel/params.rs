@@ -135,6 +135,10 @@ params! {
     }
 }
 params! {
+    /// `kernels/window.wgsl`
+    Window { packs: u32, channels: u32, stride: u32, before: u32, after: u32, alpha: f32, beta: f32, k: f32, }
+}
+params! {
     /// `kernels/merge_sums.wgsl`
     MergeSums {
         groups: u32,

@@ -7,6 +7,7 @@ mod forward;
 mod method;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ use bytemuck::{Pod, bytes_of};
 pub(crate) use self::{
     backward::backward,
     forward::{forward, moments},
+    window::window,
 };
 use crate::{
     error::{Error, Result},
@@ -124,7 +126,7 @@ pub enum Method {
     Split(Team),
     /// The same for statistics over the first axis of a matrix: a lane owns neighbouring columns.
     Columns,
-    /// The statistics are given: one pass.
+    /// The statistics are given, or there are none: one pass.
     Elementwise,
 }
 

@@ -4,6 +4,7 @@
 //! (`place`, in its file); the rest is the same for all of them.
 
 mod activation;
+pub(crate) mod local_response_norm;
 
 use crate::{
     kernel::key::Scale,

@@ -1,0 +1,54 @@
+// Ops over a window of neighbouring channels: the tensor is [outer, channels, stride] in packs, and a lane owns a pack.
+//
+// Requires pack, window, load_input.
+
+struct Params {
+    packs: u32, // in the tensor
+    channels: u32,
+    stride: u32, // packs from one channel to the next
+    before: u32, // channels of a window before its own
+    after: u32, // and after it
+    alpha: f32, // divided by the size of the window
+    beta: f32,
+    k: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+// What an element is divided by.
+struct Power {
+    base: Pack, // k + alpha * squares of the window
+    inverse: Pack, // base to the power of -beta
+}
+
+// The channels from `before` lower to `after` higher, as far as they are there: the first and the last.
+fn window(channel: u32, before: u32, after: u32) -> vec2<u32> {
+    return vec2<u32>(channel - min(channel, before), min(channel + after, params.channels - 1u));
+}
+
+// Of the channel whose place has its first channel at `first`.
+fn power_of(first: u32, channel: u32) -> Power {
+    let reach = window(channel, params.before, params.after);
+    var squares = Pack();
+    for (var i = reach.x; i <= reach.y; i += 1u) {
+        let x = load_input(first + i * params.stride);
+        squares += x * x;
+    }
+    let base = params.k + params.alpha * squares;
+    // exp2 and log2 may lose a NaN, and log2 makes none of a negative number on every device.
+    return Power(base, select(inverseSqrt(base), exp2(-params.beta * log2(base)), base > Pack()));
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    let at = workgroup * WORKGROUP_SIZE + local_index;
+    if at < params.packs {
+        let channel = at / params.stride % params.channels;
+        put(at, at - channel * params.stride, channel);
+    }
+}

@@ -1,0 +1,282 @@
+use super::{ChannelShape, Gradients, Layout, Norm, options::setters, sealed};
+use crate::{
+    error::{Error, Result},
+    lower::{self, Caps, Lowered, Strategy},
+    reference,
+    tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors},
+};
+
+/// Local response normalization of `[N, C]` or `[N, C, ..]`: each element by the squares of its neighbours in other channels.
+///
+/// ```text
+/// output = input / (k + alpha / size * sum(input^2))^beta
+/// ```
+///
+/// with the sum over a window of `size` neighbouring channels at the same place. Channels that are not there count as zero:
+/// `alpha` is divided by `size` at the border too.
+///
+/// # Shapes
+/// `shape` is the input's and the output's, of two axes or more; the channels are the second or, with
+/// [`layout`](Self::layout), the last. `size` may be more than there are channels. An empty batch (N = 0) is a no-op: nothing is
+/// read or written.
+///
+/// # Tensors
+/// | slot | shape | |
+/// |---|---|---|
+/// | `input` | `shape` | read |
+/// | `output` | `shape` | written |
+///
+/// `alpha` is 1e-4, `beta` 0.75 and `k` 1 by default. `k` alone is no `eps`: where it is 0, a window of zeros is 0 / 0, a NaN.
+///
+/// # Types
+/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); all arithmetic is f32, see `docs/numerics.md`. What is raised
+/// to `beta` must be a positive f32: of a negative number the power is NaN, whatever `beta`, and squares leave f32 above about 1.8e19.
+///
+/// # In place
+/// No: a neighbour's window needs the input. Input and output are different buffers.
+///
+/// # Backward
+/// [`backward`](Self::backward) makes the descriptor of the gradient: [`Backward`](crate::Backward). There is `grad_input` alone. With
+/// `D = k + alpha / size * sum(input^2)`
+/// ```text
+/// grad_input = grad_output * D^-beta - 2 * alpha * beta / size * input * sum(grad_output * input * D^(-beta - 1))
+/// ```
+/// with the second sum over the elements in whose windows this one is. D is computed again for each of them, which takes `size^2` loads
+/// of the input, near each other, and no scratch.
+///
+/// # Errors
+/// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `size` is zero; `alpha`, `beta` or `k` is not finite.
+/// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
+///
+/// # Example
+/// ```
+/// use wgpu_norm::{LocalResponseNorm, Norm, Tensors};
+///
+/// // One sample of 3 channels; a window of 3 has a neighbour on each side.
+/// let op = LocalResponseNorm::new(&[1, 3], 3).alpha(3.).beta(0.5);
+/// let truth = op.reference(&Tensors::new(&[2., 2., 4.]))?;
+/// assert_eq!(truth.output()[0], 2. / 3.); // 1 + 4 + 4 is 9
+/// assert_eq!(truth.output()[1], 2. / 5.); // 1 + 4 + 4 + 16 is 25
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// # Source
+/// Krizhevsky, Sutskever, Hinton, `ImageNet` Classification with Deep Convolutional Neural Networks, 2012, section 3.3, where alpha is not
+/// divided by the size. PyTorch: `torch.nn.LocalResponseNorm`, of three axes or more. ONNX: `LRN` (13), see [`Window::Onnx`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LocalResponseNorm {
+    /// The input's shape.
+    pub shape: Vec<usize>,
+    /// Channels of a window.
+    pub size: usize,
+    /// What the mean square of a window is multiplied by.
+    pub alpha: f32,
+    /// The exponent.
+    pub beta: f32,
+    /// What is added to it.
+    pub k: f32,
+    /// Where the window of a channel is.
+    pub window: Window,
+    /// Where the channels are.
+    pub layout: Layout,
+    /// How the input is stored.
+    pub input_dtype: DType,
+    /// How the output is stored.
+    pub output_dtype: DType,
+}
+
+/// Where the window of a channel is, if its size is even. In one of an odd size the channel is in the middle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// One more before the channel than after it: `size / 2` and `(size - 1) / 2`.
+    #[default]
+    PyTorch,
+    /// One more after the channel than before it: `(size - 1) / 2` and `size / 2`.
+    Onnx,
+}
+
+impl LocalResponseNorm {
+    /// Local response norm of a tensor of this shape with a window of this size.
+    #[must_use]
+    pub fn new(shape: &[usize], size: usize) -> Self {
+        Self {
+            shape: shape.to_vec(),
+            size,
+            alpha: 1e-4,
+            beta: 0.75,
+            k: 1.0,
+            window: Window::PyTorch,
+            layout: Layout::ChannelsFirst,
+            input_dtype: DType::F32,
+            output_dtype: DType::F32,
+        }
+    }
+
+    /// Sets what the mean square of a window is multiplied by; 1e-4 by default.
+    #[must_use]
+    pub fn alpha(mut self, alpha: f32) -> Self {
+        self.alpha = alpha;
+        self
+    }
+
+    /// Sets the exponent; 0.75 by default.
+    #[must_use]
+    pub fn beta(mut self, beta: f32) -> Self {
+        self.beta = beta;
+        self
+    }
+
+    /// Sets what is added to the mean square; 1 by default.
+    #[must_use]
+    pub fn k(mut self, k: f32) -> Self {
+        self.k = k;
+        self
+    }
+
+    /// Sets where a window of an even size is; PyTorch's by default.
+    #[must_use]
+    pub fn window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Sets the storage type of input and output; f32 by default.
+    #[must_use]
+    pub fn dtype(self, dtype: DType) -> Self {
+        self.input_dtype(dtype).output_dtype(dtype)
+    }
+
+    /// Sets the storage type of the input.
+    #[must_use]
+    pub fn input_dtype(mut self, dtype: DType) -> Self {
+        self.input_dtype = dtype;
+        self
+    }
+
+    /// Sets the storage type of the output.
+    #[must_use]
+    pub fn output_dtype(mut self, dtype: DType) -> Self {
+        self.output_dtype = dtype;
+        self
+    }
+
+    /// The channels before and after a channel that are in its window, if they are there.
+    pub(crate) fn reach(&self) -> [usize; 2] {
+        let rest = self.size.saturating_sub(1);
+        match self.window {
+            Window::PyTorch => [self.size / 2, rest / 2],
+            Window::Onnx => [rest / 2, self.size / 2],
+        }
+    }
+
+    /// How many channels there are, and how many elements from one to the next.
+    pub(crate) fn channels(&self) -> [usize; 2] {
+        let ChannelShape { channels, spatial, .. } = ChannelShape::of(&self.shape, self.layout);
+        match self.layout {
+            Layout::ChannelsFirst => [channels, spatial],
+            Layout::ChannelsLast => [channels, 1],
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        let refuse = |argument, value: String, expected: &str| {
+            Err(Error::InvalidArgument { argument, value, expected: expected.into() })
+        };
+        ChannelShape::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
+        if self.size == 0 {
+            return refuse("size", "0".into(), "one channel or more");
+        }
+        for (argument, value) in [("alpha", self.alpha), ("beta", self.beta), ("k", self.k)] {
+            if !value.is_finite() {
+                return refuse(argument, value.to_string(), "a finite number");
+            }
+        }
+        for (argument, dtype) in [("input_dtype", self.input_dtype), ("output_dtype", self.output_dtype)] {
+            if !DType::FLOATS.contains(&dtype) {
+                return refuse(argument, dtype.to_string(), "f32, f16 or bf16");
+            }
+        }
+        Ok(())
+    }
+}
+
+setters!(LocalResponseNorm: layout);
+
+impl Norm for LocalResponseNorm {
+    fn name(&self) -> &'static str {
+        "local_response_norm"
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn tensors(&self) -> Result<Vec<TensorSpec>> {
+        self.validate()?;
+        Ok(vec![
+            TensorSpec::new(Slot::Input, &self.shape, self.input_dtype, Access::Read),
+            TensorSpec::new(Slot::Output, &self.shape, self.output_dtype, Access::Write),
+        ])
+    }
+
+    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
+        tensors.check(&self.tensors()?)?;
+        Ok(reference::local_response_norm::forward(self, tensors))
+    }
+}
+
+impl sealed::Op for LocalResponseNorm {
+    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+        lower::window(self, self.tensors()?, false, caps, strategy)
+    }
+}
+
+impl sealed::Differentiable for LocalResponseNorm {
+    fn backward_name(&self) -> &'static str {
+        "local_response_norm_backward"
+    }
+
+    fn gradients(&self) -> Gradients {
+        Gradients {
+            input: true,
+            residual: false,
+            weight: false,
+            bias: false,
+            accumulate: false,
+            param_dtype: DType::F32,
+        }
+    }
+
+    fn backward_tensors(&self, gradients: Gradients) -> Result<Vec<TensorSpec>> {
+        self.validate()?;
+        let refuse = |argument, value: &str, expected: &str| {
+            Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
+        };
+        if gradients.weight {
+            return refuse("grad_weight", "true", "false where there is no weight");
+        }
+        if gradients.bias {
+            return refuse("grad_bias", "true", "false where there is no bias");
+        }
+        if gradients.residual {
+            return refuse("grad_residual", "true", "false where there is no residual");
+        }
+        if !gradients.input {
+            return refuse("gradients", "none", "grad_input");
+        }
+        Ok(vec![
+            TensorSpec::new(Slot::Input, &self.shape, self.input_dtype, Access::Read),
+            TensorSpec::new(Slot::GradOutput, &self.shape, self.output_dtype, Access::Read),
+            TensorSpec::new(Slot::GradInput, &self.shape, self.input_dtype, Access::Write),
+        ])
+    }
+
+    fn backward_reference(&self, _: Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
+        Ok(reference::local_response_norm::backward(self, tensors))
+    }
+
+    fn lower_backward(&self, gradients: Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+        lower::window(self, self.backward_tensors(gradients)?, true, caps, strategy)
+    }
+}

@@ -1,0 +1,54 @@
+//! Local response norm, which has windows where the other ops have groups.
+
+use super::values;
+use crate::{
+    ops::LocalResponseNorm,
+    tensor::{Outputs, Slot, Tensors},
+};
+
+/// Where an element's neighbours are: the elements whose channel is at most `before` lower and at most `after` higher.
+fn neighbours(op: &LocalResponseNorm, at: usize, [before, after]: [usize; 2]) -> impl Iterator<Item = usize> {
+    let [channels, stride] = op.channels();
+    let channel = at / stride % channels;
+    let window = channel.saturating_sub(before)..=channel.saturating_add(after).min(channels - 1);
+    window.map(move |other| at - channel * stride + other * stride)
+}
+
+/// What is raised to beta, for each element.
+fn divisors(op: &LocalResponseNorm, x: &[f64]) -> Vec<f64> {
+    let alpha = f64::from(op.alpha) / op.size as f64;
+    let divisor = |at| f64::from(op.k) + alpha * neighbours(op, at, op.reach()).map(|i| x[i] * x[i]).sum::<f64>();
+    (0..x.len()).map(divisor).collect()
+}
+
+/// A power of a divisor; NaN of a negative one, also where the exponent is whole.
+fn power(divisor: f64, exponent: f64) -> f64 {
+    if divisor < 0.0 { f64::NAN } else { divisor.powf(exponent) }
+}
+
+pub(crate) fn forward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
+    let x = values(tensors, Slot::Input, op.input_dtype).unwrap_or_default();
+    let beta = f64::from(op.beta);
+    let output = x.iter().zip(divisors(op, &x)).map(|(x, d)| x / power(d, beta)).collect();
+    let mut outputs = Outputs::default();
+    outputs.set(Slot::Output, output);
+    outputs
+}
+
+pub(crate) fn backward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
+    let x = values(tensors, Slot::Input, op.input_dtype).unwrap_or_default();
+    let g = values(tensors, Slot::GradOutput, op.output_dtype).unwrap_or_default();
+    let (alpha, beta) = (f64::from(op.alpha) / op.size as f64, f64::from(op.beta));
+    let d = divisors(op, &x);
+    // Who has this element in their window: the window, mirrored.
+    let [before, after] = op.reach();
+    let grad_input = |i: usize| {
+        let through = |j: usize| g[j] * x[j] * power(d[j], -beta - 1.0);
+        let sum: f64 = neighbours(op, i, [after, before]).map(through).sum();
+        g[i] * power(d[i], -beta) - 2.0 * alpha * beta * x[i] * sum
+    };
+    let grad_input = (0..x.len()).map(grad_input).collect();
+    let mut outputs = Outputs::default();
+    outputs.set(Slot::GradInput, grad_input);
+    outputs
+}
