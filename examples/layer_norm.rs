@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let outputs = gpu.run(&op, &tensors)?;
 
     let truth = op.reference(&tensors)?;
-    testing::compare_outputs(&op, &tensors, &outputs, &truth)?;
+    testing::compare_outputs(&op, &outputs, &truth)?;
     let error = testing::max_error("output", DType::F32, outputs.output(), truth.output())?;
     println!("{} values on {}, off by {error:.1e} at most", truth.output().len(), gpu.device().adapter_info().name);
     Ok(())

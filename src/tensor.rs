@@ -49,8 +49,8 @@ impl DType {
     pub fn round_f64(self, value: f64) -> f64 {
         match self {
             Self::F32 | Self::U32 => f64::from(value as f32),
-            Self::F16 => f16::from_f64(value).to_f64(),
-            Self::BF16 => bf16::from_f64(value).to_f64(),
+            Self::F16 => f16::from_f32(to_odd(value)).to_f64(),
+            Self::BF16 => bf16::from_f32(to_odd(value)).to_f64(),
         }
     }
 
@@ -84,6 +84,15 @@ impl DType {
             Self::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
         }
     }
+}
+
+/// An f32 that rounds to the same half as the f64: what does not fit makes the last bit odd, so that no tie comes about.
+fn to_odd(value: f64) -> f32 {
+    let nearest = value as f32;
+    let away = f64::from(nearest).abs() > value.abs();
+    let towards_zero = if away { f32::from_bits(nearest.to_bits() - 1) } else { nearest };
+    let exact = f64::from(towards_zero).to_bits() == value.to_bits();
+    if exact { towards_zero } else { f32::from_bits(towards_zero.to_bits() | 1) }
 }
 
 impl fmt::Display for DType {
@@ -389,12 +398,13 @@ impl<'a> Tensors<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs<T> {
     tensors: [Option<Vec<T>>; Slot::COUNT],
+    scales: [f64; Slot::COUNT],
     num_batches_tracked: Option<u32>,
 }
 
 impl<T> Default for Outputs<T> {
     fn default() -> Self {
-        Self { tensors: [const { None }; Slot::COUNT], num_batches_tracked: None }
+        Self { tensors: [const { None }; Slot::COUNT], scales: [0.0; Slot::COUNT], num_batches_tracked: None }
     }
 }
 
@@ -451,6 +461,18 @@ impl<T> Outputs<T> {
         self.tensors[slot as usize] = Some(values);
     }
 
+    /// The largest finite magnitude of what a tensor's values are made of, as far as the reference says: where large numbers cancel,
+    /// f32 can't be more exact than they are.
+    #[must_use]
+    pub fn scale(&self, slot: Slot) -> f64 {
+        self.scales[slot as usize]
+    }
+
+    /// Sets the scale of a slot from what its values are made of.
+    pub(crate) fn set_scale(&mut self, slot: Slot, parts: impl Iterator<Item = f64>) {
+        self.scales[slot as usize] = parts.map(f64::abs).filter(|x| x.is_finite()).fold(0.0, f64::max);
+    }
+
     /// How many batches the cumulative average has seen, with this one.
     #[must_use]
     pub fn num_batches_tracked(&self) -> Option<u32> {
@@ -475,6 +497,7 @@ impl Outputs<f64> {
         let round = |values: &Option<Vec<f64>>| values.as_ref().map(|v| v.iter().map(|&x| x as f32).collect());
         Outputs {
             tensors: std::array::from_fn(|slot| round(&self.tensors[slot])),
+            scales: self.scales,
             num_batches_tracked: self.num_batches_tracked,
         }
     }
@@ -499,6 +522,20 @@ mod tests {
     #[test]
     fn slots_are_listed_in_the_order_of_their_numbers() {
         assert!(Slot::ALL.iter().enumerate().all(|(i, &slot)| slot as usize == i));
+    }
+
+    #[test]
+    fn an_f64_is_rounded_to_a_half_once() {
+        let (half, ulp) = (0.5, 2.0_f64.powi(-11));
+        assert_eq!(DType::F16.round_f64(half + ulp / 2.0).to_bits(), half.to_bits(), "a tie goes to even");
+        assert_eq!(DType::F16.round_f64(half + ulp / 2.0 + 1e-12).to_bits(), (half + ulp).to_bits());
+        assert_eq!(DType::F16.round_f64(half + ulp / 2.0 - 1e-12).to_bits(), half.to_bits());
+        assert_eq!(
+            DType::BF16.round_f64(-1.0 - 2.0_f64.powi(-8) - 1e-12).to_bits(),
+            (-1.0 - 2.0_f64.powi(-7)).to_bits()
+        );
+        assert!(DType::F16.round_f64(1e300).is_infinite() && DType::F16.round_f64(f64::NAN).is_nan());
+        assert!(DType::F16.round_f64(65519.9).is_finite() && DType::F16.round_f64(-65520.0).is_infinite());
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 use crate::{
     ops::Norm,
-    tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors},
+    tensor::{Access, DType, Outputs, Slot, TensorSpec},
 };
 
 /// What this crate promises of every result: at most this far from the f64 result of the same f32 input, in units of
-/// `max(1, largest)`. `largest` is that of the expected tensor; for means, saved and running, it is that of the input or
-/// of the expected tensor, as a mean near zero may be what is left of large values. Where it comes from is in `docs/numerics.md`.
+/// `max(1, largest)`. `largest` is that of the expected tensor, or of what it is made of where large numbers may cancel
+/// ([`Outputs::scale`]): the input for means; for gradients the terms that are added and subtracted. Where it comes from is in `docs/numerics.md`.
 pub const PROMISE: f64 = 2e-5;
 
 /// What real activations reach: an offset of a few standard deviations at most.
@@ -58,17 +58,10 @@ pub fn max_error(name: &str, dtype: DType, actual: &[f32], expected: &[f64]) -> 
     Ok(largest)
 }
 
-/// The absolute error that [`PROMISE`] allows in a slot's tensor of an op with this input, beyond half an ulp of its type.
+/// The absolute error that [`PROMISE`] allows in a slot's tensor, beyond half an ulp of its type.
 #[must_use]
-pub fn slot_bound(slot: Slot, expected: &[f64], input: &[f32]) -> f64 {
-    let of_input = match slot {
-        Slot::Mean | Slot::RunningMean | Slot::Moments | Slot::Statistics => {
-            let finite = input.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite());
-            PROMISE * finite.fold(0.0, f64::max)
-        }
-        _ => 0.0,
-    };
-    bound(expected).max(of_input)
+pub fn slot_bound(slot: Slot, expected: &Outputs<f64>) -> f64 {
+    bound(expected.get(slot).unwrap_or_default()).max(PROMISE * expected.scale(slot))
 }
 
 /// Compares an f32 tensor within [`bound`].
@@ -90,17 +83,15 @@ fn within(name: &str, dtype: DType, actual: &[f32], expected: &[f64], bound: f64
 /// Those of [`compare`], and a tensor that only one side has.
 pub fn compare_outputs(
     op: &(impl Norm + ?Sized),
-    tensors: &Tensors<'_>,
     actual: &Outputs<f32>,
     expected: &Outputs<f64>,
 ) -> Result<(), String> {
-    let input = tensors.get(Slot::Input).unwrap_or_default();
     for spec in op.tensors().map_err(|e| e.to_string())? {
         let TensorSpec { slot, dtype, access, .. } = spec;
         match (actual.get(slot), expected.get(slot)) {
             _ if access == Access::Read || dtype == DType::U32 => {}
-            (Some(actual), Some(expected)) => {
-                within(slot.name(), dtype, actual, expected, slot_bound(slot, expected, input))?;
+            (Some(actual), Some(values)) => {
+                within(slot.name(), dtype, actual, values, slot_bound(slot, expected))?;
             }
             (None, None) => {}
             _ => return Err(format!("{slot}: only one side has it")),

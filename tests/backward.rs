@@ -53,7 +53,7 @@ fn more_rows_and_columns_than_workgroups_in_a_dimension() {
         let data = Data::random(op, 3);
         let outputs = run(gpu(), op, &data.tensors(), strategy).expect("run");
         let truth = op.reference(&data.tensors()).expect("reference");
-        compare_outputs(op, &data.tensors(), &outputs, &truth).unwrap_or_else(|e| panic!("{:?}: {e}", op.shape()));
+        compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{:?}: {e}", op.shape()));
     }
 }
 
@@ -246,7 +246,7 @@ fn batch_norm_keeps_statistics_for_its_backward_pass() {
     let outputs = run(gpu(), &op, &data.tensors(), Strategy::Inferred).expect("backward");
     let without = data.without(Slot::Statistics);
     let truth = plain.reference(&without.tensors()).expect("reference");
-    compare_outputs(&plain, &without.tensors(), &outputs, &truth).expect("as if they were taken again");
+    compare_outputs(&plain, &outputs, &truth).expect("as if they were taken again");
 }
 
 #[test]
@@ -390,6 +390,39 @@ fn a_residual_before_the_norm_shares_the_gradient_of_the_input() {
 }
 
 #[test]
+fn a_large_residual_is_added_as_f32_adds_it() {
+    let mut ran = std::collections::BTreeMap::new();
+    for len in [36, 33000] {
+        for kept in [false, true] {
+            let op = LayerNorm::new(&[2, len], 1..).residual(true).residual_output(kept).save_stats(true);
+            let data = Data::random(&op, 3).with(Slot::Residual, vec![1e6; 2 * len]);
+            by_every_method("forward", &op, &data.tensors(), |method| rows_can(method, len, len), &mut ran);
+            let op = op.backward();
+            let data = Data::random(&op, 3);
+            let data = if kept { data } else { data.with(Slot::Residual, vec![1e6; 2 * len]) };
+            by_every_method("backward", &op, &data.tensors(), |method| rows_can(method, len, len), &mut ran);
+        }
+    }
+}
+
+#[test]
+fn a_gradient_is_as_exact_as_what_it_is_made_of() {
+    // What is small is scaled up; the gradient is along what is normalized, and most of it cancels.
+    let small: Vec<f32> = Random::new(4).normal(64, 1.25e-3, 2e-4);
+    let along: Vec<f32> = small.iter().map(|x| 1e3 * x).collect();
+    let ops: [&dyn Norm; 3] = [
+        &LpNormalize::new(&[8, 8], 1..).backward(),
+        &RmsNorm::new(&[8, 8], 1..).eps(0.0).backward(),
+        &LayerNorm::new(&[8, 8], 1..).eps(0.0).backward(),
+    ];
+    for op in ops {
+        let data = Data::random(op, 5).with(Slot::Input, small.clone()).with(Slot::GradOutput, along.clone());
+        let can = |method| rows_can(method, 8, 8);
+        by_every_method(op.name(), op, &data.tensors(), can, &mut std::collections::BTreeMap::new());
+    }
+}
+
+#[test]
 fn weights_of_each_sample() {
     for zero_centered in [false, true] {
         for len in [12, 13] {
@@ -516,7 +549,7 @@ fn a_device_with_the_guaranteed_limits_has_every_gradient() {
             let data = Data::random(op, 8);
             let outputs = run(&small, op, &data.tensors(), Strategy::Inferred).expect("the limits are enough");
             let truth = op.reference(&data.tensors()).expect("reference");
-            compare_outputs(op, &data.tensors(), &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
         }
     }
 }

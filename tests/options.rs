@@ -209,7 +209,7 @@ fn instance_norm_keeps_running_statistics_of_every_convention() {
     let op = InstanceNorm::new(&[0, 2, 5]).running_stats(RunningStats::CUMULATIVE);
     let tensors = Tensors::new(&[]).running(&[0.25, 0.5], &[1.5, 2.5]).num_batches_tracked(7);
     let outputs = gpu().run(&op, &tensors).expect("an empty batch");
-    compare_outputs(&op, &tensors, &outputs, &op.reference(&tensors).expect("reference")).expect("untouched");
+    compare_outputs(&op, &outputs, &op.reference(&tensors).expect("reference")).expect("untouched");
     assert_eq!(outputs.running_mean(), [0.25, 0.5]);
 }
 
@@ -246,7 +246,7 @@ fn merged(shape: &[usize], parts: &[usize], layout: Layout, offset: f64) {
         let op = norm(samples).merge(parts.len());
         let tensors = common(part).moments(&moments);
         last = gpu().run(&op, &tensors).expect("a part");
-        compare_outputs(&op, &tensors, &last, &op.reference(&tensors).expect("reference")).expect("the reference");
+        compare_outputs(&op, &last, &op.reference(&tensors).expect("reference")).expect("the reference");
         output.extend_from_slice(last.output());
         first += samples;
     }

@@ -2,8 +2,8 @@
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, InstanceNorm, LayerNorm,
-    LocalResponseNorm, LpNormalize, Method, Norm, Plan, Planner, RmsNorm, RunningStats, Slot, Strategy, Team, View,
-    wgpu,
+    LocalResponseNorm, LpNormalize, Method, Norm, Options, Plan, Planner, RmsNorm, RunningStats, Slot, Strategy, Team,
+    View, wgpu,
 };
 
 /// A device that computes nothing, with these limits and no features. It calls itself a CPU.
@@ -102,6 +102,15 @@ fn batch_norm_refuses_what_is_wrong_on_every_device() {
     assert_eq!(refused(&inference.clone().keep_statistics(true)).0, "keep_statistics");
     assert_eq!(refused(&inference.merge(2)).0, "merge");
     assert_eq!(refused(&training.clone().merge(0)).0, "merge");
+    for set in [|o: &mut Options| o.per_sample = true, |o: &mut Options| (o.residual, o.residual_output) = (true, true)]
+    {
+        let mut op = training.clone();
+        set(&mut op.options);
+        assert!(["per_sample", "residual_output"].contains(&refused(&op).0));
+    }
+    let mut rows = LayerNorm::new(&[2, 3], 1..);
+    rows.options.keep_statistics = true;
+    assert_eq!(refused(&rows).0, "keep_statistics");
     assert!(matches!(training.clone().merge(2).backward().tensors(), Err(Error::Unsupported { .. })));
     BatchNorm::training(&[1, 3]).merge(2).tensors().expect("a part may have one value per channel");
     assert!(matches!(BatchNorm::inference(&[1 << 16, 1 << 16]).tensors(), Err(Error::Limit { .. })));

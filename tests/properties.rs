@@ -147,6 +147,5 @@ proptest! {
 fn check(op: &impl Norm, tensors: &Tensors<'_>) -> Result<(), TestCaseError> {
     let outputs = run(gpu(), op, tensors, Strategy::Inferred).expect("run");
     let truth = op.reference(tensors).expect("reference");
-    testing::compare_outputs(op, tensors, &outputs, &truth)
-        .map_err(|e| TestCaseError::fail(format!("{:?}: {e}", op.shape())))
+    testing::compare_outputs(op, &outputs, &truth).map_err(|e| TestCaseError::fail(format!("{:?}: {e}", op.shape())))
 }

@@ -235,7 +235,7 @@ impl Geometric for BatchNorm {
     }
 
     fn definition(&self) -> Result<Definition> {
-        self.options.validate()?;
+        self.options.validate(true)?;
         let channels = self.channels()?;
         let refuse = |argument, value: String, expected: &str| {
             Err(Error::InvalidArgument { argument, value, expected: expected.into() })

@@ -107,7 +107,7 @@ impl Geometric for GroupNorm {
     }
 
     fn definition(&self) -> Result<Definition> {
-        self.options.validate()?;
+        self.options.validate(false)?;
         let all = ChannelShape::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
         let ChannelShape { samples, channels, spatial, .. } = all;
         if self.groups == 0 || !channels.is_multiple_of(self.groups) {

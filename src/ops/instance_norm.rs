@@ -115,7 +115,7 @@ impl Geometric for InstanceNorm {
     }
 
     fn definition(&self) -> Result<Definition> {
-        self.options.validate()?;
+        self.options.validate(false)?;
         let expected = "[N, C, L], [N, C, H, W], .. with more than one spatial element";
         let all = ChannelShape::new(&self.shape, self.layout, 3..=usize::MAX, expected)?;
         let ChannelShape { samples, channels, spatial, .. } = all;

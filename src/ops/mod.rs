@@ -122,7 +122,7 @@ struct OverAxes<'a> {
 impl OverAxes<'_> {
     fn definition(&self, scale: crate::kernel::key::Scale) -> Result<definition::Definition> {
         let Self { shape, axes, input_row_stride, options } = *self;
-        options.validate()?;
+        options.validate(false)?;
         let rank = shape.len();
         let refuse =
             |argument, value: String, expected: String| Err(Error::InvalidArgument { argument, value, expected });

@@ -58,7 +58,8 @@ impl Options {
         if self.zero_centered { 1.0 } else { 0.0 }
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    /// Checks the options. `batch`: of batch norm, which has some that others do not have, and lacks some that they have.
+    pub(super) fn validate(&self, batch: bool) -> Result<()> {
         let refuse = |argument, value: String, expected: &str| {
             Err(Error::InvalidArgument { argument, value, expected: expected.into() })
         };
@@ -70,6 +71,13 @@ impl Options {
         }
         if self.per_sample && !self.weight && !self.bias {
             return refuse("per_sample", "true".into(), "false where there is neither weight nor bias");
+        }
+        if batch && (self.per_sample || self.residual_output) {
+            let argument = if self.per_sample { "per_sample" } else { "residual_output" };
+            return refuse(argument, "true".into(), "false in batch norm");
+        }
+        if !batch && self.keep_statistics {
+            return refuse("keep_statistics", "true".into(), "false: batch norm alone keeps them");
         }
         if self.residual_output && !self.residual {
             return refuse("residual_output", "true".into(), "false where there is no residual");

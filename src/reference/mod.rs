@@ -68,7 +68,9 @@ impl<'a> Elements<'a> {
             (Some(sum), _) => sum[i],
             (None, Some(input)) => {
                 let (len, stride) = definition.row_stride.unwrap_or((1, 1));
-                input[i / len * stride + i % len] + before.as_ref().map_or(0.0, |residual| residual[i])
+                let x = input[i / len * stride + i % len];
+                // The sum is f32: what is added is part of the data, and its rounding no error.
+                before.as_ref().map_or(x, |residual| f64::from((x + residual[i]) as f32))
             }
             // Nothing that is asked for depends on it.
             (None, None) => 0.0,
@@ -177,6 +179,9 @@ pub(crate) fn forward(op: &impl Geometric, definition: &Definition, tensors: &Te
     let mut outputs = Outputs::default();
     outputs.set(if options.in_place { Slot::Input } else { Slot::Output }, output);
     track(definition, tensors, &statistics, &mut outputs);
+    for slot in [Slot::Mean, Slot::RunningMean, Slot::Statistics] {
+        outputs.set_scale(slot, elements.x.iter().copied());
+    }
     if options.residual_output {
         outputs.set(Slot::ResidualOutput, elements.x);
     }
@@ -252,6 +257,8 @@ pub(crate) fn backward(
         }
         sum
     };
+    outputs.set_scale(Slot::GradWeight, g.iter().zip(&normalized).map(|(g, x)| g * x));
+    outputs.set_scale(Slot::GradBias, g.iter().copied());
     if gradients.weight {
         outputs.set(Slot::GradWeight, parameter(Slot::GradWeight, &|i| g[i] * normalized[i]));
     }
@@ -294,6 +301,8 @@ pub(crate) fn backward(
         statistics.rstd[group] * (g[i] - through_statistics) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
     });
     outputs.set(Slot::GradInput, grad_input.collect());
+    let terms = g.iter().zip(places).map(|(g, &(group, _))| g * statistics.rstd[group]);
+    outputs.set_scale(Slot::GradInput, terms);
     outputs
 }
 
@@ -345,6 +354,7 @@ pub(crate) fn moments(op: &BatchNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
         let high = f64::from(part.mean as f32);
         [high, part.mean - high, part.m2, part.count]
     });
+    outputs.set_scale(Slot::Moments, values.iter().copied());
     if !values.is_empty() {
         outputs.set(Slot::Moments, moments.collect());
     }
