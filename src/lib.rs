@@ -23,8 +23,8 @@
 //! ```
 //!
 //! # Map
-//! - [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`GroupNorm`], [`InstanceNorm`], [`LpNormalize`]: descriptors, plain data that says what
-//!   is computed; their methods `backward` make a [`Backward`]. [`BatchMoments`] is for batch norm over several devices.
+//! - [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`GroupNorm`], [`InstanceNorm`], [`LpNormalize`], [`LocalResponseNorm`]: descriptors, plain
+//!   data that says what is computed; their methods `backward` make a [`Backward`]. [`BatchMoments`] is for batch norm over several devices.
 //! - [`Planner`] compiles a descriptor to a [`Plan`]; [`Plan::bind`] takes [`Bindings`] and gives a [`Bound`], which is
 //!   [recorded](Bound::record) as often as wanted.
 //! - [`host`]: slices in, vectors out, for scripts and tests.

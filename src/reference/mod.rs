@@ -1,7 +1,7 @@
 //! Each op in f64 on the CPU, forward and backward, written to be read: what the GPU's results are compared with.
 //!
 //! Call it through [`Norm::reference`](crate::Norm::reference). An op says which statistic and which weight each element has
-//! (`place`, in its file); the rest is the same for all of them.
+//! (`place`, in its file); the rest is the same for all of them but local response norm, whose windows are not groups.
 
 mod activation;
 pub(crate) mod local_response_norm;
