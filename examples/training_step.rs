@@ -4,8 +4,7 @@
 use std::error::Error;
 
 use wgpu_norm::{
-    Access, Activation, Bindings, LayerNorm, Norm, Outputs, Slot, Tensors, host::Gpu, testing, wgpu,
-    wgpu::util::DeviceExt,
+    Activation, Bindings, DType, LayerNorm, Norm, Tensors, host::Gpu, testing, wgpu, wgpu::util::DeviceExt,
 };
 
 const ROWS: usize = 64;
@@ -127,26 +126,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         gpu.queue().submit([encoder.finish()]);
     };
 
-    // The gradients of the first step, for the check alone: what the crate wrote against the same in f64 ...
+    // The gradients of the first step, for the check alone: what the crate wrote against f64 ...
     step();
     let (hidden, grad_y) = (download(&hidden)?, download(&grad_y)?);
-    let tensors = Tensors::new(&hidden).weight(&start[1]).bias(&start[2]).grad_output(&grad_y);
-    let truth = backward.reference(&tensors)?;
-    let mut written = Outputs::default();
-    for spec in backward.tensors()?.iter().filter(|spec| spec.access == Access::Write) {
-        let buffer = match spec.slot {
-            Slot::GradWeight => grad_weight,
-            Slot::GradBias => grad_bias,
-            _ => &grad_hidden,
-        };
-        written.set(spec.slot, download(buffer)?);
-        let (actual, expected) = (written.get(spec.slot).unwrap_or_default(), truth.get(spec.slot).unwrap_or_default());
-        // The crate's promise is of max(1, largest), and these gradients are far below 1: hold it of the largest one.
-        let error = testing::max_error(spec.slot.name(), spec.dtype, actual, expected)? / testing::largest(expected);
-        println!("{:<11} off by {error:.1e} of its largest value from the f64 reference", spec.slot.name());
-        within(spec.slot.name(), error, testing::PROMISE)?;
+    let truth = Tensors::new(&hidden).weight(&start[1]).bias(&start[2]).grad_output(&grad_y);
+    let truth = backward.reference(&truth)?;
+    for (name, buffer, expected) in [
+        ("grad_input", &grad_hidden, truth.grad_input()),
+        ("grad_weight", grad_weight, truth.grad_weight()),
+        ("grad_bias", grad_bias, truth.grad_bias()),
+    ] {
+        // The crate's promise is of max(1, largest). The gradients of a mean are far below 1: hold it of the largest one.
+        let error = testing::max_error(name, DType::F32, &download(buffer)?, expected)? / testing::largest(expected);
+        println!("{name:<11} off by {error:.1e} of its largest value from the f64 reference");
+        within(name, error, testing::PROMISE)?;
     }
-    testing::compare_outputs(&backward, &tensors, &written, &truth)?;
 
     // ... and all of the chain against finite differences of the loss, which know nothing of any gradient.
     let loss_at = |parameters: &[Vec<f32>; 3]| -> Result<f64, wgpu_norm::Error> {
@@ -154,19 +148,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(squares.sum::<f64>() / (ROWS * UNITS) as f64)
     };
     for (parameter, name) in PARAMETERS.into_iter().enumerate() {
+        const DELTA: f32 = 1.0 / 1024.0; // exact too
         let actual = download(&gradients[parameter])?;
-        let largest = actual.iter().fold(0.0, |largest: f64, g| largest.max(g.abs().into()));
-        let mut error = 0.0_f64;
-        for i in (0..actual.len()).step_by(actual.len() / 8 + 1) {
-            const DELTA: f32 = 1.0 / 1024.0; // exact too
-            let moved = |delta| {
-                let mut moved = start.clone();
-                moved[parameter][i] += delta;
-                loss_at(&moved)
-            };
-            let slope = (moved(DELTA)? - moved(-DELTA)?) / f64::from(2.0 * DELTA);
-            error = error.max((f64::from(actual[i]) - slope).abs() / largest);
-        }
+        let picked = (0..actual.len()).step_by(actual.len() / 8 + 1);
+        let slope = |i: usize| {
+            let mut moved = [start.clone(), start.clone()];
+            moved[0][parameter][i] += DELTA;
+            moved[1][parameter][i] -= DELTA;
+            Ok((loss_at(&moved[0])? - loss_at(&moved[1])?) / f64::from(2.0 * DELTA))
+        };
+        let slopes = picked.clone().map(slope).collect::<Result<Vec<f64>, wgpu_norm::Error>>()?;
+        let actual: Vec<f32> = picked.map(|i| actual[i]).collect();
+        let error = testing::max_error(name, DType::F32, &actual, &slopes)? / testing::largest(&slopes);
         println!("grad_{name:<6} off by {error:.1e} of its largest value from finite differences of the loss");
         within(name, error, 1e-4)?;
     }
@@ -184,7 +177,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let first = loss_at(&start)?;
     within("first loss", (f64::from(losses[0]) - first).abs() / first, 1e-5)?;
-    within("last loss", f64::from(losses[STEPS - 1]) / first, 0.01)
+    within("last loss", f64::from(losses[STEPS - 1]) / first, 0.02)
 }
 
 /// The layer in f64 on the host, with these values of the parameters.
