@@ -15,7 +15,8 @@ use safetensors::{
 };
 use tempfile::TempDir;
 use wgpu_norm::{
-    Activation, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, LpNormalize, Norm, Order, RmsNorm, Slot, Tensors,
+    Activation, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize, Norm,
+    Order, RmsNorm, Slot, Tensors, Window,
     testing::{REAL_DATA, bound, compare, largest, max_error},
 };
 
@@ -723,6 +724,34 @@ fn l2_norm_divides_by_either_norm() {
     }
     let op = LpNormalize::new(&[3, 2], 1..).order(Order::L1).eps(8.0).save_stats(true);
     agrees(&folder, "l2-norm --order l1 --eps 8", &op, &Tensors::new(&input));
+}
+
+#[test]
+fn local_response_norm_divides_by_what_its_window_says() {
+    let folder = Folder::new();
+    let input = some(60);
+    folder.save("in.safetensors", &[("input", f32s(&[2, 5, 6], &input)), ("grad_output", f32s(&[2, 5, 6], &input))]);
+    let op = |size| LocalResponseNorm::new(&[2, 5, 6], size);
+    agrees(&folder, "local-response-norm --size 3", &op(3), &Tensors::new(&input));
+    let onnx = op(4).window(Window::Onnx).alpha(0.5).beta(1.5).k(2.0);
+    let options = "local-response-norm --size 4 --window onnx --alpha 0.5 --beta 1.5 --k 2";
+    let right = agrees(&folder, options, &onnx, &Tensors::new(&input));
+    let left =
+        agrees(&folder, &options.replace("onnx", "pytorch"), &onnx.window(Window::PyTorch), &Tensors::new(&input));
+    assert_ne!(left, right);
+    let last = op(3).layout(Layout::ChannelsLast).alpha(0.5);
+    agrees(&folder, "local-response-norm --size 3 --alpha 0.5 --layout nhwc", &last, &Tensors::new(&input));
+    let tensors = Tensors::new(&input).grad_output(&input);
+    agrees(&folder, "local-response-norm --size 3 --alpha 0.5 --layout nhwc --backward", &last.backward(), &tensors);
+    for (options, problem) in [
+        ("--size 0", "--size: 0"),
+        ("--size 3 --alpha nan", "--alpha: NaN"),
+        ("--size 3 --activation relu", "--activation: local response norm has none"),
+        ("", "--size"),
+    ] {
+        let arguments = format!("local-response-norm --input in.safetensors --output out.safetensors {options}");
+        folder.fails(2, &arguments, &[problem]);
+    }
 }
 
 /// `[N, C, spatial]` as `[N, spatial, C]`.

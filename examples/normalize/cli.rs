@@ -7,7 +7,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
     error::ErrorKind,
 };
-use wgpu_norm::{Activation, DType, Layout, Options, Order, RunningStats, Slot};
+use wgpu_norm::{Activation, DType, Layout, Options, Order, RunningStats, Slot, Window};
 
 use crate::{
     failure::Failure,
@@ -47,6 +47,8 @@ pub enum Op {
     /// Division by the L2 or the L1 norm over adjacent axes.
     #[command(name = "l2-norm")]
     L2Norm(L2Args),
+    /// Local response normalization: windows of neighbouring channels.
+    LocalResponseNorm(WindowArgs),
 }
 
 impl Op {
@@ -59,6 +61,7 @@ impl Op {
             | Self::InstanceNorm(InstanceArgs { affine, .. })
             | Self::BatchNorm(BatchNormArgs { affine, .. }) => (&affine.common, Some(affine)),
             Self::L2Norm(args) => (&args.common, None),
+            Self::LocalResponseNorm(args) => (&args.common, None),
         }
     }
 }
@@ -129,6 +132,29 @@ pub struct L2Args {
     /// What a smaller norm is replaced by.
     #[arg(long, value_name = "F", default_value = "1e-12", allow_hyphen_values = true)]
     pub eps: f32,
+}
+
+#[derive(Debug, Args)]
+pub struct WindowArgs {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub channels: ChannelArgs,
+    /// Channels of the window.
+    #[arg(long, value_name = "N")]
+    pub size: usize,
+    /// Where the window of an even size has one channel more: before the element, or after it.
+    #[arg(long, default_value = "pytorch")]
+    pub window: WindowSide,
+    /// What the mean square of the window is multiplied by.
+    #[arg(long, value_name = "F", default_value = "1e-4", allow_hyphen_values = true)]
+    pub alpha: f32,
+    /// The exponent of the divisor.
+    #[arg(long, value_name = "F", default_value = "0.75", allow_hyphen_values = true)]
+    pub beta: f32,
+    /// What is added to the mean square.
+    #[arg(long, value_name = "F", default_value = "1", allow_hyphen_values = true)]
+    pub k: f32,
 }
 
 #[derive(Debug, Args)]
@@ -208,6 +234,12 @@ pub enum NormOrder {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WindowSide {
+    Pytorch,
+    Onnx,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ChannelLayout {
     Nchw,
     Nhwc,
@@ -274,6 +306,9 @@ impl Cli {
                 if matches!(op, Op::RmsNorm(args) if args.affine.bias.is_some()) {
                     return Err(Failure::usage("--bias: RMS norm has none"));
                 }
+                if matches!(op, Op::LocalResponseNorm(_)) && common.activation.is_some() {
+                    return Err(Failure::usage("--activation: local response norm has none"));
+                }
                 if cli.adapter.is_some() && common.device == Device::Reference {
                     return Err(Failure::usage("--adapter: only with --device gpu"));
                 }
@@ -286,14 +321,19 @@ impl Cli {
 }
 
 impl Common {
+    /// How the input is stored, and the output.
+    pub fn types(&self, inputs: &Inputs) -> (DType, DType) {
+        let input = inputs.dtype(&[Slot::Input]);
+        // The gradient that the op reads is stored as its output was.
+        let output =
+            if self.backward { inputs.dtype(&[Slot::GradOutput]) } else { self.dtype.map_or(input, DType::from) };
+        (input, output)
+    }
+
     /// Sets what the command line and the file say of every op.
     pub fn set(&self, options: &mut Options, inputs: &Inputs) {
         options.activation = self.activation.unwrap_or_default();
-        let input = inputs.dtype(&[Slot::Input]);
-        options.types.input = input;
-        // The gradient that the op reads is stored as its output was.
-        options.types.output =
-            if self.backward { inputs.dtype(&[Slot::GradOutput]) } else { self.dtype.map_or(input, DType::from) };
+        (options.types.input, options.types.output) = self.types(inputs);
     }
 }
 
@@ -373,6 +413,15 @@ impl From<ChannelLayout> for Layout {
         match layout {
             ChannelLayout::Nchw => Self::ChannelsFirst,
             ChannelLayout::Nhwc => Self::ChannelsLast,
+        }
+    }
+}
+
+impl From<WindowSide> for Window {
+    fn from(side: WindowSide) -> Self {
+        match side {
+            WindowSide::Pytorch => Self::PyTorch,
+            WindowSide::Onnx => Self::Onnx,
         }
     }
 }

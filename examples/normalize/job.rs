@@ -191,9 +191,11 @@ fn rounded(truth: &Outputs<f64>, specs: &[TensorSpec]) -> Outputs<f32> {
 /// A library error in the words of the command line.
 fn explain(error: Error, inputs: &Inputs) -> Failure {
     match error {
-        Error::InvalidArgument { argument: argument @ ("eps" | "momentum" | "groups"), value, expected } => {
-            Failure::usage(format!("--{argument}: {value}, expected {expected}"))
-        }
+        Error::InvalidArgument {
+            argument: argument @ ("eps" | "momentum" | "groups" | "size" | "alpha" | "beta" | "k"),
+            value,
+            expected,
+        } => Failure::usage(format!("--{argument}: {value}, expected {expected}")),
         Error::InvalidArgument { argument: "per_sample", value, expected } => {
             Failure::usage(format!("--per-sample: {value}, expected {expected}"))
         }

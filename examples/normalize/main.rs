@@ -6,6 +6,7 @@
 //! normalize group-norm --groups G --input IN --output OUT [--layout nchw|nhwc]
 //! normalize instance-norm --input IN --output OUT [--layout nchw|nhwc]
 //! normalize batch-norm --input IN --output OUT [--training [--momentum F|none] [--running-stats pytorch|onnx|keras]]
+//! normalize local-response-norm --size N --input IN --output OUT [--window pytorch|onnx] [--layout nchw|nhwc]
 //! normalize .. [--residual] [--activation NAME] [--dtype f32|f16|bf16 | --backward]
 //! normalize --list-adapters
 //! ```
@@ -28,13 +29,13 @@ use std::{
     process::ExitCode,
 };
 
-use cli::{Affine, BatchNormArgs, Cli, GroupArgs, InstanceArgs, L2Args, Op, RowArgs};
+use cli::{Affine, BatchNormArgs, Cli, Common, GroupArgs, InstanceArgs, L2Args, Op, RowArgs, WindowArgs};
 use failure::Failure;
 use files::{Count, Inputs};
 use job::Job;
 use wgpu_norm::{
-    BatchNorm, DeviceReport, Error, GroupNorm, InstanceNorm, LayerNorm, LpNormalize, Options, RmsNorm, RunningStats,
-    Slot,
+    BatchNorm, DeviceReport, Error, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Options,
+    RmsNorm, RunningStats, Slot,
     host::{self, Gpu},
 };
 
@@ -71,6 +72,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Op::InstanceNorm(args)) => instance_norm(args, adapter),
         Some(Op::BatchNorm(args)) => batch_norm(args, adapter),
         Some(Op::L2Norm(args)) => l2_norm(args, adapter),
+        Some(Op::LocalResponseNorm(args)) => local_response_norm(args, adapter),
         None if cli.list_adapters => list_adapters(),
         None => say(DeviceReport::new(open(adapter)?.device()).to_string().trim_end()),
     }
@@ -153,11 +155,25 @@ fn instance_norm(args: &InstanceArgs, adapter: Option<&str>) -> Result<(), Failu
     job.run(&op, &op.backward(), &inputs, None)
 }
 
-fn l2_norm(args: &L2Args, adapter: Option<&str>) -> Result<(), Failure> {
-    let job = Job::new(&args.common, adapter)?;
+/// A job for an op without a weight, and its tensors.
+fn start_plain<'a>(args: &'a Common, adapter: Option<&'a str>) -> Result<(Job<'a>, Inputs), Failure> {
+    let job = Job::new(args, adapter)?;
     let mut wanted = vec![Slot::Input];
-    wanted.extend(args.common.backward.then_some(Slot::GradOutput));
+    wanted.extend(args.backward.then_some(Slot::GradOutput));
     let inputs = job.read(&[], &wanted)?;
+    Ok((job, inputs))
+}
+
+fn local_response_norm(args: &WindowArgs, adapter: Option<&str>) -> Result<(), Failure> {
+    let (job, inputs) = start_plain(&args.common, adapter)?;
+    let op = LocalResponseNorm::new(inputs.shape(), args.size).alpha(args.alpha).beta(args.beta).k(args.k);
+    let (input, output) = args.common.types(&inputs);
+    let op = op.window(args.window.into()).layout(args.channels.layout.into()).input_dtype(input).output_dtype(output);
+    job.run(&op, &op.backward(), &inputs, None)
+}
+
+fn l2_norm(args: &L2Args, adapter: Option<&str>) -> Result<(), Failure> {
+    let (job, inputs) = start_plain(&args.common, adapter)?;
     let op = LpNormalize::new(inputs.shape(), args.axes.range(&inputs)?).order(args.order.into());
     let mut op = op.eps(args.eps).save_stats(job.writes_all());
     args.common.set(&mut op.options, &inputs);
