@@ -6,8 +6,8 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Parser;
 use wgpu_norm::{
-    Access, BatchNorm, Bindings, Bound, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout, Method, Norm, Plan,
-    RmsNorm, RunningStats, Strategy,
+    Access, BatchNorm, Bindings, Bound, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
+    Method, Norm, Plan, RmsNorm, RunningStats, Strategy,
     host::{self, Gpu},
     wgpu,
 };
@@ -89,6 +89,9 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         bench.op(&group.backward(), args, &mut rows)?;
         bench.op(&InstanceNorm::new(&shape), args, &mut rows)?;
     }
+    let window = LocalResponseNorm::new(&[8, 64, 56, 56], 5);
+    bench.op(&window, args, &mut rows)?;
+    bench.op(&window.backward(), args, &mut rows)?;
     for (shape, groups) in [([8, 56, 56, 64], 8), ([1, 64, 64, 320], 32)] {
         let group = GroupNorm::new(&shape, groups).layout(Layout::ChannelsLast);
         bench.op(&group, args, &mut rows)?;

@@ -50,5 +50,6 @@ pub(crate) fn backward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs
     let grad_input = (0..x.len()).map(grad_input).collect();
     let mut outputs = Outputs::default();
     outputs.set(Slot::GradInput, grad_input);
+    outputs.set_scale(Slot::GradInput, g.iter().zip(&d).map(|(g, &d)| g * power(d, -beta)));
     outputs
 }
