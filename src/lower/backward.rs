@@ -10,10 +10,7 @@ use crate::{
     error::{Error, Result},
     geometry::Fold,
     kernel::{
-        key::{
-            Affine, Coefficients, Given, GradInput, Gradient, KernelKey, Lookups, ParamGradients, SMALL_WORKGROUP,
-            Saved, X,
-        },
+        key::{Affine, Coefficients, Given, GradInput, Gradient, KernelKey, ParamGradients, SMALL_WORKGROUP, Saved, X},
         params,
     },
     ops::{
@@ -221,7 +218,7 @@ impl Pass<'_> {
         };
         let view = View { cols, stat, param, width: problem.width(cols, &[stat, param]) };
         let width = view.width;
-        let lookups = Lookups { given, ..Problem::lookups(&view, given) };
+        let lookups = Problem::lookups(&view, given);
         // Batch norm's groups share a weight, which comes in when sums are merged.
         let weighted = target == Target::Coefficients;
         let gradient = self.gradient(given != Given::None, self.affine(weighted));
