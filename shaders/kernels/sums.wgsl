@@ -9,7 +9,7 @@
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
-    groups: u32, // outer * kept
+    outer: u32,
     reduced: u32,
     kept: u32,
     packs: u32, // of inner
@@ -34,8 +34,9 @@ struct Params {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(builtins: Builtins) {
     let team = team_of(builtins);
-    let has_group = team.index < params.groups * params.splits;
-    let group = min(team.index / params.splits, params.groups - 1u);
+    let groups = params.outer * params.kept;
+    let has_group = team.index < groups * params.splits;
+    let group = min(team.index / params.splits, groups - 1u);
     let split = team.index % params.splits;
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
@@ -89,6 +90,6 @@ fn main(builtins: Builtins) {
     let sums = team_sum2(vec2<f32>(pack_sum(g_sum.hi + g_sum.lo), pack_sum(gy_sum.hi + gy_sum.lo)), team);
     if has_group && team.lane == 0u {
         // [splits, groups]
-        partial_sums[split * params.groups + group] = sums;
+        partial_sums[split * groups + group] = sums;
     }
 }

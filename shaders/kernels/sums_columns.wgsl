@@ -1,4 +1,4 @@
-// The sums of kernels/sums.wgsl for each column of [outer, rows, columns]: the gradient of layer norm's weight and bias, and
+// The sums of kernels/sums.wgsl for each column of [outer, reduced, kept]: the gradient of layer norm's weight and bias, and
 // channels-last tensors. A lane walks down a pack of neighbouring columns; `splits` lanes share a column, and no lane
 // waits for another.
 //
@@ -9,8 +9,9 @@
 
 struct Params {
     outer: u32,
-    rows: u32,
-    columns: u32,
+    reduced: u32,
+    kept: u32,
+    packs: u32, // always 1: there is no inner
     input_packs: u32, // from one row of the input to the next
     splits: u32,
     eps: f32,
@@ -35,7 +36,7 @@ fn main(
     @builtin(num_workgroups) num_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let column_packs = params.columns / PACK;
+    let column_packs = params.kept / PACK;
     let index = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
     if index >= params.outer * column_packs * params.splits {
         return;
@@ -47,8 +48,8 @@ fn main(
 
     let stat_step = place_of(params.splits, params.stat_rows);
     let param_step = place_of(params.splits, params.param_rows);
-    let end = (outer + 1u) * params.rows;
-    var row = outer * params.rows + split;
+    let end = (outer + 1u) * params.reduced;
+    var row = outer * params.reduced + split;
     var stat_place = place_of(row, params.stat_rows);
     var param_place = place_of(row, params.param_rows);
 
@@ -74,8 +75,8 @@ fn main(
         g_sum = two_sum(g_sum.hi, g_sum.lo + g_block);
         gy_sum = two_sum(gy_sum.hi, gy_sum.lo + gy_block);
     }
-    // [splits, outer, columns]
-    let to = (split * params.outer + outer) * params.columns + column * PACK;
+    // [splits, outer, kept]
+    let to = (split * params.outer + outer) * params.kept + column * PACK;
     let g = g_sum.hi + g_sum.lo;
     let gy = gy_sum.hi + gy_sum.lo;
     for (var i = 0u; i < PACK; i += 1u) {

@@ -90,9 +90,9 @@ params! {
     }
 }
 params! {
-    /// `kernels/sums.wgsl`
+    /// `kernels/sums.wgsl`, `kernels/sums_columns.wgsl`
     Sums {
-        groups: u32,
+        outer: u32,
         reduced: u32,
         kept: u32,
         packs: u32,
@@ -113,32 +113,6 @@ params! {
     }
 }
 params! {
-    /// `kernels/sums_columns.wgsl`
-    SumsColumns {
-        outer: u32,
-        rows: u32,
-        columns: u32,
-        input_packs: u32,
-        splits: u32,
-        eps: f32,
-        weight_offset: f32,
-        stats_stride: u32,
-        stat_rows: u32,
-        stat_quotient: u32,
-        stat_remainder: u32,
-        stat_run: u32,
-        param_rows: u32,
-        param_quotient: u32,
-        param_remainder: u32,
-        param_run: u32,
-        zero: u32,
-    }
-}
-params! {
-    /// `kernels/window.wgsl`
-    Window { packs: u32, channels: u32, stride: u32, before: u32, after: u32, alpha: f32, beta: f32, k: f32, }
-}
-params! {
     /// `kernels/merge_sums.wgsl`
     MergeSums {
         groups: u32,
@@ -150,4 +124,8 @@ params! {
         weight_offset: f32,
         zero: u32,
     }
+}
+params! {
+    /// `kernels/window.wgsl`
+    Window { packs: u32, channels: u32, stride: u32, before: u32, after: u32, alpha: f32, beta: f32, k: f32, }
 }

@@ -229,56 +229,32 @@ impl Pass<'_> {
             [stat_rows, stat_quotient, stat_remainder, stat_run],
             [param_rows, param_quotient, param_remainder, param_run],
         ) = (place.stat, place.param);
-        let input_packs = problem.input_stride(cols) / width.elements();
-        let (eps, weight_offset) = (problem.options.eps, problem.weight_offset());
-        let stats_stride = view.stats_stride(stats.kept_len());
-        let call = if columns {
-            let key = KernelKey::SumsColumns { width, lookups, gradient, weighted };
-            let params = params::SumsColumns {
-                outer: whole.outer,
-                rows: whole.reduced,
-                columns: whole.kept,
-                input_packs,
-                splits,
-                eps,
-                weight_offset,
-                stats_stride,
-                stat_rows,
-                stat_quotient,
-                stat_remainder,
-                stat_run,
-                param_rows,
-                param_quotient,
-                param_remainder,
-                param_run,
-                zero: 0,
-            };
-            KernelCall::new(key, &params, workgroups, caps)?
+        let key = if columns {
+            KernelKey::SumsColumns { width, lookups, gradient, weighted }
         } else {
-            let key = KernelKey::Sums { team, workgroup_size, width, lookups, gradient, weighted };
-            let params = params::Sums {
-                groups: whole.kept_len(),
-                reduced: whole.reduced,
-                kept: whole.kept,
-                packs: whole.inner / width.elements(),
-                input_packs,
-                splits,
-                eps,
-                weight_offset,
-                stats_stride,
-                stat_rows,
-                stat_quotient,
-                stat_remainder,
-                stat_run,
-                param_rows,
-                param_quotient,
-                param_remainder,
-                param_run,
-                zero: 0,
-            };
-            KernelCall::new(key, &params, workgroups, caps)?
+            KernelKey::Sums { team, workgroup_size, width, lookups, gradient, weighted }
         };
-        self.calls.push(call);
+        let params = params::Sums {
+            outer: whole.outer,
+            reduced: whole.reduced,
+            kept: whole.kept,
+            packs: if columns { 1 } else { whole.inner / width.elements() },
+            input_packs: problem.input_stride(cols) / width.elements(),
+            splits,
+            eps: problem.options.eps,
+            weight_offset: problem.weight_offset(),
+            stats_stride: view.stats_stride(stats.kept_len()),
+            stat_rows,
+            stat_quotient,
+            stat_remainder,
+            stat_run,
+            param_rows,
+            param_quotient,
+            param_remainder,
+            param_run,
+            zero: 0,
+        };
+        self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
         let bytes = u64::from(whole.kept_len()) * u64::from(splits) * 8;
         self.need(Slot::PartialSums, bytes);
         let members = if columns { fold.inner } else { 1 };
