@@ -125,6 +125,18 @@ fn every_op_in_every_storage_type() {
 }
 
 #[test]
+fn half_precision_rows_of_every_length() {
+    for dtype in [DType::F16, DType::BF16] {
+        for len in [1, 2, 3, 4, 31, 33, 127, 255, 256, 257, 511, 768, 1023, 1024, 1025, 4096, 4097] {
+            let rows = |method| rows_can(method, len, len);
+            let op = LayerNorm::new(&[5, len], 1..).dtype(dtype);
+            conforms("rows", &op, rows);
+            conforms("rows", &op.backward(), rows);
+        }
+    }
+}
+
+#[test]
 fn every_tensor_has_a_storage_type_of_its_own() {
     for len in [12, 13] {
         let rows = |method| rows_can(method, len, len);
