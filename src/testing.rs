@@ -14,6 +14,10 @@ pub const PROMISE: f64 = 2e-5;
 /// What real activations reach: an offset of a few standard deviations at most.
 pub const REAL_DATA: f64 = 2e-6;
 
+/// How near the statistics of a batch that was merged from its parts are to those of the batch taken at once, in units of `max(1, largest)`: both
+/// are f32, rounded once or twice, of means that are kept as hi and lo.
+pub const MERGED: f64 = 1e-6;
+
 /// The largest finite magnitude in a tensor.
 #[must_use]
 pub fn largest(values: &[f64]) -> f64 {

@@ -11,36 +11,6 @@ use wgpu_norm::{
     testing::{REAL_DATA, compare, compare_outputs, largest, max_error},
 };
 
-/// Shapes of layer norm, each with the reason that it is here.
-const ROWS: &[(&str, usize, usize)] = &[
-    ("a row of one element: the output is the bias", 7, 1),
-    ("two elements", 7, 2),
-    ("three elements: shorter than a vec4", 1, 3),
-    ("many rows of three: lanes own rows", 1023, 3),
-    ("one vec4", 5, 4),
-    ("rows of 16: four vec4s a lane", 4096, 16),
-    ("one less than 32 lanes", 7, 31),
-    ("one more than 32 lanes", 7, 33),
-    ("odd, half of a 256-wide workgroup", 7, 127),
-    ("one less than a workgroup", 7, 255),
-    ("exactly a workgroup", 7, 256),
-    ("one more than a workgroup", 7, 257),
-    ("MiniLM's width", 64, 384),
-    ("BERT's width", 33, 768),
-    ("scalar loads, 64 registers for 8 lanes", 7, 511),
-    ("one less than 1024: scalar loads", 7, 1023),
-    ("exactly 1024: 32 vec4s for 8 lanes", 7, 1024),
-    ("one more than 1024", 7, 1025),
-    ("the longest that 8 lanes of 32 vec4s hold is passed", 3, 1028),
-    ("a wide transformer", 2, 4096),
-    ("one more: scalar, beyond every register file of a subgroup", 2, 4097),
-    ("beyond 8 vec4s in 1024 lanes: split", 2, 33000),
-    ("beyond, and odd", 1, 33001),
-    ("one row: no second workgroup to hide behind", 1, 768),
-    ("a row more than a dispatch has workgroups", 65536, 2),
-    ("the folded grid, not a multiple of anything", 70000, 5),
-];
-
 #[test]
 fn layer_norm_by_every_method() {
     let mut ran = BTreeMap::new();
@@ -93,23 +63,6 @@ fn rms_norm_of_hard_rows() {
         }
     }
 }
-
-/// Shapes and groups of group norm, each with the reason that it is here.
-const GROUPS: &[(&str, &[usize], usize)] = &[
-    ("[N, C]: weights by position", &[33, 24], 3),
-    ("[N, C], odd groups", &[7, 15], 5),
-    ("[N, C], one element a group: the output is the bias", &[5, 6], 6),
-    ("[N, C, L], vec4s", &[3, 6, 8], 2),
-    ("[N, C, L], odd channels in a group of even length", &[3, 8, 7], 2),
-    ("[N, C, H, W], everything odd", &[2, 9, 7, 3], 3),
-    ("[N, C, D, H, W]", &[2, 4, 2, 3, 5], 2),
-    ("one group: layer norm with channel weights", &[3, 6, 4, 4], 1),
-    ("a group for each channel", &[3, 6, 5, 5], 6),
-    ("a diffusion model's first block", &[1, 64, 16, 16], 32),
-    ("beyond the registers of a workgroup: split", &[1, 4, 130, 128], 2),
-    ("beyond, and odd", &[1, 2, 181, 183], 1),
-    ("more groups than workgroups in a dimension", &[33000, 4, 2], 2),
-];
 
 #[test]
 fn group_norm_by_every_method() {
@@ -275,27 +228,6 @@ fn a_nan_touches_its_own_row_only() {
         }
     }
 }
-
-/// Shapes of batch norm, each with the reason that it is here.
-const IMAGES: &[(&str, &[usize])] = &[
-    ("two values a channel", &[2, 3]),
-    ("[N, C], channels in vec4s", &[33, 64]),
-    ("[N, C], odd channels", &[129, 7]),
-    ("[N, C], one channel", &[1000, 1]),
-    ("[N, C], more rows than one lane should walk", &[5000, 12]),
-    ("[N, C, L], odd length", &[3, 5, 7]),
-    ("[N, C, L], vec4s", &[4, 3, 64]),
-    ("[N, C, L], one sample", &[1, 3, 1000]),
-    ("[N, C, L] with L = 1: columns", &[8, 12, 1]),
-    ("[N, C, H, W], everything odd", &[3, 5, 7, 3]),
-    ("the end of a ResNet: 7 x 7", &[8, 64, 7, 7]),
-    ("its start: few channels, many pixels", &[2, 3, 56, 56]),
-    ("one sample of an image", &[1, 3, 20, 20]),
-    ("one channel, split", &[3, 1, 100, 100]),
-    ("[N, C, D, H, W]", &[2, 3, 2, 3, 5]),
-    ("more slices than workgroups in a dimension", &[70000, 1, 2]),
-    ("more channels than workgroups in a dimension", &[2, 65536]),
-];
 
 #[test]
 fn batch_norm_inference() {

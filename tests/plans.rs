@@ -151,6 +151,10 @@ fn a_backward_pass_refuses_what_its_op_does_not_have() {
     assert_eq!(refused(&plain.backward().grad_input(false)).0, "gradients");
     assert_eq!(refused(&plain.clone().in_place(true).backward()).0, "in_place");
     assert_eq!(refused(&plain.backward().grad_param_dtype(DType::U32)).0, "grad_param_dtype");
+    assert_eq!(refused(&plain.backward().accumulate(true)).0, "accumulate", "there is nothing to add to");
+    let window = LocalResponseNorm::new(&[2, 3], 3).backward();
+    assert_eq!(refused(&window.clone().accumulate(true)).0, "accumulate");
+    assert_eq!(refused(&window.grad_input(false)).0, "gradients");
     assert_eq!(refused(&plain.eps(-1.0).backward()).0, "eps");
     let added = BatchNorm::training(&[4, 3]).residual(true);
     assert_eq!(refused(&added.backward().grad_residual(true)).0, "grad_residual", "it is grad_output");
@@ -162,6 +166,11 @@ fn lp_normalize_refuses_what_is_wrong_on_every_device() {
     assert_eq!(refused(&LpNormalize::new(&[2, 3], 1..).eps(f32::NAN)).0, "eps");
     assert_eq!(refused(&LpNormalize::new(&[2, 3], 2..)).0, "axes");
     assert_eq!(refused(&LpNormalize::new(&[2, 3], 1..).input_row_stride(2)).0, "input_row_stride");
+    for (i, name) in ["weight", "bias", "residual"].into_iter().enumerate() {
+        let mut op = LpNormalize::new(&[2, 3], 1..);
+        (op.options.weight, op.options.bias, op.options.residual) = (i == 0, i == 1, i == 2);
+        assert_eq!(refused(&op).0, name);
+    }
     assert_eq!(refused(&BatchMoments::new(&[3])).0, "shape");
     assert_eq!(refused(&BatchMoments::new(&[2, 0])).0, "shape");
 }

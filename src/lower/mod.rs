@@ -281,7 +281,8 @@ impl<'a> Problem<'a> {
         !matches!(self.definition.source, Source::Batch { parts: None, .. })
     }
 
-    /// Whether a statistic is that of one run of memory, with nothing between the runs.
+    /// Whether a team that owns a run of memory owns all that its statistic is taken of, and nobody else wants it: the row
+    /// kernel neither updates running statistics nor keeps them for a backward pass.
     fn is_rows(&self) -> bool {
         self.stats.reduced == 1 && self.tracked().is_none() && !self.options.keep_statistics
     }

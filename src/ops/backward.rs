@@ -1,6 +1,6 @@
 use super::{Norm, definition::check_gradients, sealed};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     lower::{self, Caps, Lowered, Strategy},
     reference,
     tensor::{DType, Outputs, TensorSpec, Tensors},
@@ -22,6 +22,38 @@ pub struct Gradients {
     pub accumulate: bool,
     /// How the gradients of weight and bias are stored.
     pub param_dtype: DType,
+}
+
+impl Gradients {
+    /// Checks what is asked for against the tensors that an op has; `residual`: one whose gradient is a tensor of its own.
+    pub(super) fn validate(self, weight: bool, bias: bool, residual: bool) -> Result<()> {
+        let refuse = |argument, value: &str, expected: &str| {
+            Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
+        };
+        if self.weight && !weight {
+            return refuse("grad_weight", "true", "false where there is no weight");
+        }
+        if self.bias && !bias {
+            return refuse("grad_bias", "true", "false where there is no bias");
+        }
+        if self.residual && !residual {
+            return refuse(
+                "grad_residual",
+                "true",
+                "false where there is no residual, or its gradient is grad_input, or grad_output without an activation",
+            );
+        }
+        if !(self.input || self.residual || self.weight || self.bias) {
+            return refuse("gradients", "none", "one of grad_input, grad_residual, grad_weight and grad_bias");
+        }
+        if self.accumulate && !(self.weight || self.bias) {
+            return refuse("accumulate", "true", "false where neither grad_weight nor grad_bias is asked for");
+        }
+        if !DType::FLOATS.contains(&self.param_dtype) {
+            return refuse("grad_param_dtype", &self.param_dtype.to_string(), "f32, f16 or bf16");
+        }
+        Ok(())
+    }
 }
 
 /// The backward pass of an op, made by its `backward` method: [`LayerNorm::backward`](crate::LayerNorm::backward).
@@ -60,7 +92,7 @@ pub struct Gradients {
 ///
 /// # Errors
 /// Those of the op, and [`Error::InvalidArgument`](crate::Error::InvalidArgument) for no gradient at all, one of a tensor that the op
-/// does not have, or an op in place.
+/// does not have, `accumulate` without a gradient of weight or bias, or an op in place.
 ///
 /// # Example
 /// ```

@@ -171,13 +171,14 @@ impl Definition {
     }
 }
 
-/// Checks what a backward pass is asked for.
+/// Checks what the backward pass of an op with a definition is asked for.
 pub(super) fn check_gradients(definition: &Definition, options: &Options, gradients: Gradients) -> Result<()> {
-    let refuse = |argument, value: &str, expected: &str| {
-        Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
-    };
     if options.in_place {
-        return refuse("in_place", "true", "false: the forward pass overwrites what the backward pass needs");
+        return Err(Error::InvalidArgument {
+            argument: "in_place",
+            value: "true".into(),
+            expected: "false: the forward pass overwrites what the backward pass needs".into(),
+        });
     }
     if matches!(definition.source, Source::Batch { parts: Some(_), .. }) {
         return Err(Error::Unsupported {
@@ -185,27 +186,8 @@ pub(super) fn check_gradients(definition: &Definition, options: &Options, gradie
             why: "its sums run over all parts of the batch".into(),
         });
     }
-    if gradients.weight && !options.weight {
-        return refuse("grad_weight", "true", "false where there is no weight");
-    }
-    if gradients.bias && !options.bias {
-        return refuse("grad_bias", "true", "false where there is no bias");
-    }
     let own_residual = options.residual && definition.residual_after && options.activation != super::Activation::None;
-    if gradients.residual && !own_residual {
-        return refuse(
-            "grad_residual",
-            "true",
-            "false where the residual's gradient is another tensor: grad_input, or grad_output without an activation",
-        );
-    }
-    if !(gradients.input || gradients.residual || gradients.weight || gradients.bias) {
-        return refuse("gradients", "none", "one of grad_input, grad_residual, grad_weight and grad_bias");
-    }
-    if !DType::FLOATS.contains(&gradients.param_dtype) {
-        return refuse("grad_param_dtype", &gradients.param_dtype.to_string(), "f32, f16 or bf16");
-    }
-    Ok(())
+    gradients.validate(options.weight, options.bias, own_residual)
 }
 
 impl<T: Geometric> Norm for T {

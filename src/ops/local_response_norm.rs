@@ -250,21 +250,7 @@ impl sealed::Differentiable for LocalResponseNorm {
 
     fn backward_tensors(&self, gradients: Gradients) -> Result<Vec<TensorSpec>> {
         self.validate()?;
-        let refuse = |argument, value: &str, expected: &str| {
-            Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
-        };
-        if gradients.weight {
-            return refuse("grad_weight", "true", "false where there is no weight");
-        }
-        if gradients.bias {
-            return refuse("grad_bias", "true", "false where there is no bias");
-        }
-        if gradients.residual {
-            return refuse("grad_residual", "true", "false where there is no residual");
-        }
-        if !gradients.input {
-            return refuse("gradients", "none", "grad_input");
-        }
+        gradients.validate(false, false, false)?;
         Ok(vec![
             TensorSpec::new(Slot::Input, &self.shape, self.input_dtype, Access::Read),
             TensorSpec::new(Slot::GradOutput, &self.shape, self.output_dtype, Access::Read),

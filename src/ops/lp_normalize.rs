@@ -1,7 +1,10 @@
 use std::ops::{Range, RangeBounds};
 
 use super::{Options, OverAxes, definition::Definition, options::setters, resolve, sealed::Geometric};
-use crate::{error::Result, kernel::key::Scale};
+use crate::{
+    error::{Error, Result},
+    kernel::key::Scale,
+};
 
 /// Division by the L2 or L1 norm over adjacent axes of a tensor.
 ///
@@ -115,6 +118,13 @@ impl Geometric for LpNormalize {
     }
 
     fn definition(&self) -> Result<Definition> {
+        let Options { weight, bias, residual, .. } = self.options;
+        for (argument, set) in [("weight", weight), ("bias", bias), ("residual", residual)] {
+            if set {
+                let (value, expected) = ("true".into(), "false: a norm is all that it divides by".into());
+                return Err(Error::InvalidArgument { argument, value, expected });
+            }
+        }
         self.over_axes().definition(match self.order {
             Order::L2 => Scale::L2,
             Order::L1 => Scale::L1,
