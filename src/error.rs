@@ -48,6 +48,9 @@ pub enum Error {
     /// wgpu refused something, or the device is gone.
     #[error("device: {0}")]
     Device(String),
+    /// The text of a [`Tuning`](crate::Tuning), or a number in it, is wrong.
+    #[error("tuning: {0}")]
+    Tuning(String),
     /// No adapter answers what was asked for.
     #[error("no adapter: {0}")]
     NoAdapter(String),

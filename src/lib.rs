@@ -74,7 +74,7 @@ pub mod testing;
 
 pub use device::{DeviceReport, recommended};
 pub use error::{BindingProblem, Error, Result};
-pub use lower::{Caps, Method, Strategy, Team};
+pub use lower::{Caps, Method, Strategy, Team, Tuning};
 pub use ops::{
     Activation, Backward, BatchMoments, BatchNorm, Gradients, GroupNorm, InstanceNorm, LayerNorm, Layout,
     LocalResponseNorm, LpNormalize, Norm, Options, Order, RmsNorm, RunningStats, Types, Window,

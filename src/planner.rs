@@ -9,7 +9,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     kernel::key::KernelKey,
-    lower::{Caps, KernelCall, Strategy},
+    lower::{Caps, KernelCall, Strategy, Tuning},
     ops::Norm,
     plan::Plan,
     shaders::Shader,
@@ -39,6 +39,8 @@ pub struct Planner {
     device: wgpu::Device,
     caps: Caps,
     pipelines: Mutex<HashMap<KernelKey, Arc<Pipeline>>>,
+    checked: bool,
+    cache: Option<wgpu::PipelineCache>,
     edit: Option<SourceEdit>,
 }
 
@@ -51,7 +53,38 @@ impl Planner {
     /// What a device can do depends on what was requested for it: see [`recommended`](crate::recommended).
     #[must_use]
     pub fn new(device: &wgpu::Device) -> Self {
-        Self { device: device.clone(), caps: Caps::of(device), pipelines: Mutex::default(), edit: None }
+        Self {
+            device: device.clone(),
+            caps: Caps::of(device),
+            pipelines: Mutex::default(),
+            checked: false,
+            cache: None,
+            edit: None,
+        }
+    }
+
+    /// Whether shaders are compiled with all of wgpu's runtime checks; `false` by default.
+    ///
+    /// The default leaves out two that these shaders do not need and that cost time: guards against division by zero, and counters that end infinite
+    /// loops. Buffer accesses are always checked. `docs/safety.md` says why that is sound. For tests, and for those who suspect a
+    /// miscompiled shader.
+    #[must_use]
+    pub fn checked(self, on: bool) -> Self {
+        Self { checked: on, ..self }
+    }
+
+    /// Numbers that the choice of kernels depends on, in place of those that come with the crate for this class of device.
+    #[must_use]
+    pub fn tuning(mut self, tuning: Tuning) -> Self {
+        self.caps.tuning = tuning;
+        self
+    }
+
+    /// A cache of the caller's that pipelines are compiled through, made with the feature
+    /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE): its data can be kept on disk for the next start.
+    #[must_use]
+    pub fn pipeline_cache(self, cache: wgpu::PipelineCache) -> Self {
+        Self { cache: Some(cache), ..self }
     }
 
     /// A planner whose shaders go through `edit` before they are compiled. For tests of tests.
@@ -117,6 +150,16 @@ impl Planner {
         Ok(known().entry(call.key).or_insert(pipeline).clone())
     }
 
+    fn runtime_checks(&self) -> wgpu::ShaderRuntimeChecks {
+        let checks = wgpu::ShaderRuntimeChecks::checked();
+        // Edited source is not this crate's.
+        if self.checked || self.edit.is_some() {
+            checks
+        } else {
+            wgpu::ShaderRuntimeChecks { force_loop_bounding: false, int_div_checks: false, ..checks }
+        }
+    }
+
     async fn compile(&self, key: KernelKey) -> Result<Pipeline> {
         let shader = Shader(key);
         let label = shader.to_string();
@@ -126,10 +169,10 @@ impl Planner {
         }
         log::debug!("compiling {label}");
         caught(&self.device, || {
-            let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(source.into()),
-            });
+            let descriptor =
+                wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(source.into()) };
+            // SAFETY: the source is this crate's, whose divisors are never zero and whose loops end; see docs/safety.md.
+            let module = unsafe { self.device.create_shader_module_trusted(descriptor, self.runtime_checks()) };
             let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(&label),
                 entries: &shader.bind_group_layout(),
@@ -149,7 +192,7 @@ impl Planner {
                     zero_initialize_workgroup_memory: false,
                     ..Default::default()
                 },
-                cache: None,
+                cache: self.cache.as_ref(),
             });
             Pipeline { pipeline, layout }
         })

@@ -252,8 +252,8 @@ fn what_is_not_asked_for_is_not_bound() {
     let input = op.clone().grad_weight(false).grad_bias(false);
     assert_eq!(slots(&input), "input weight grad_output grad_input");
     let rows = |method| rows_can(method, 12, 12);
-    conforms("weights", &weights, |method| rows(method) && !matches!(method, Method::Resident(_)));
-    conforms("bias", &bias, |method| rows(method) && !matches!(method, Method::Resident(_)));
+    conforms("weights", &weights, |method| rows(method) && matches!(method, Method::Split(_)));
+    conforms("bias", &bias, |method| rows(method) && matches!(method, Method::Split(_)));
     conforms("input", &input, rows);
     conforms("input and bias", &op.clone().grad_weight(false), rows);
 
@@ -294,7 +294,7 @@ fn an_activation_is_differentiated() {
                 conforms(name, &op.backward(), rows);
             }
             let weights = LayerNorm::new(&[7, len], 1..).activation(activation).backward().grad_input(false);
-            let split = |method| rows(method) && !matches!(method, Method::Resident(_));
+            let split = |method| rows(method) && matches!(method, Method::Split(_));
             conforms(name, &weights.clone().grad_weight(false), split);
             conforms(name, &weights, split);
             conforms(name, &RmsNorm::new(&[7, len], 1..).activation(activation).backward(), rows);

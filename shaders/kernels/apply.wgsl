@@ -1,12 +1,20 @@
 // Goes through the elements one by one, or through their gradients, with statistics that are already there: batch norm
-// inference, and the second pass of what is reduced by several workgroups. The tensor is [rows, packs].
+// inference, and the second pass of what is reduced by several teams. The tensor is [blocks, steps, packs]; a lane walks through the steps of
+// a block, which are rows or the columns of one row, and keeps what all of them share.
 //
-// Requires pack, real as wide as pack, place, element.
+// Requires pack, real as wide as pack, place, affine, element. STATS_FIXED, PARAMS_FIXED: the steps of a block share
+// statistics, weight and bias.
 
 struct Params {
-    rows: u32,
-    packs: u32, // in a row
-    input_packs: u32, // from one row of the input to the next
+    blocks: u32,
+    steps: u32, // of a block
+    packs: u32, // of a step
+    splits: u32, // lanes that share the steps of a block
+    input_block: u32, // packs from one block of the input to the next
+    input_step: u32, // packs from one step of the input to the next
+    place_block: u32, // rows of the lookups from one block to the next
+    place_step: u32, // and from one step to the next
+    column_step: u32, // columns of the lookups from one step to the next
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` and of `coefficients` to the next
@@ -29,44 +37,48 @@ fn main(
     @builtin(num_workgroups) num_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
-    var at = workgroup * WORKGROUP_SIZE * BLOCK + local_index;
-    let end = params.rows * params.packs;
-
-    // A lane's next pack is WORKGROUP_SIZE further; stepping along saves divisions for each.
-    let step_pack = WORKGROUP_SIZE % params.packs;
-    let step_row = WORKGROUP_SIZE / params.packs;
-    let stat_step = place_of(step_row, params.stat_rows);
-    let stat_row = place_of(1u, params.stat_rows);
-    let param_step = place_of(step_row, params.param_rows);
-    let param_row = place_of(1u, params.param_rows);
-    var pack = at % params.packs;
-    var row = at / params.packs;
-    var stat_place = place_of(row, params.stat_rows);
-    var param_place = place_of(row, params.param_rows);
-
-    // unroll K < BLOCK
-    let at_K = at;
-    let live_K = at < end;
-    let stat_K = select(0u, stat_index(stat_place, pack), live_K);
-    let param_K = select(0u, param_index(param_place, pack), live_K);
-    let input_at_K = select(0u, row * params.input_packs + pack, live_K);
-    let element_K = load_element(input_at_K, select(0u, at, live_K), stat_K, param_K);
-    at += WORKGROUP_SIZE;
-    pack += step_pack;
-    row += step_row;
-    stat_place = advance(stat_place, stat_step, params.stat_rows);
-    param_place = advance(param_place, param_step, params.param_rows);
-    if pack >= params.packs {
-        pack -= params.packs;
-        row += 1u;
-        stat_place = advance(stat_place, stat_row, params.stat_rows);
-        param_place = advance(param_place, param_row, params.param_rows);
+    let lane = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
+    // Neighbouring lanes have neighbouring packs, of one row or of rows that follow each other.
+    let column = lane % params.packs;
+    let split = lane / params.packs % params.splits;
+    let block = lane / params.packs / params.splits;
+    if block >= params.blocks {
+        return;
     }
-    // end
-    // unroll K < BLOCK
-    if live_K {
-        store_element(element_K, at_K, stat_K, param_K);
+
+    let place = block * params.place_block + split * params.place_step;
+    var stat_place = place_of(place, params.stat_rows);
+    var param_place = place_of(place, params.param_rows);
+    let stat_step = place_of(params.splits * params.place_step, params.stat_rows);
+    let param_step = place_of(params.splits * params.place_step, params.param_rows);
+    let table = table_at(stat_index(stat_place, column + split * params.column_step));
+    let affine = affine_at(param_index(param_place, column + split * params.column_step));
+
+    let first = block * params.steps * params.packs + column;
+    let first_input = block * params.input_block + column;
+    for (var step = split; step < params.steps; step += params.splits * BLOCK) {
+        // unroll K < BLOCK
+        let step_K = step + K * params.splits;
+        let live_K = step_K < params.steps;
+        let safe_K = select(step, step_K, live_K);
+        let at_K = first + safe_K * params.packs;
+        let column_K = column + safe_K * params.column_step;
+        var table_K = table;
+        if !STATS_FIXED {
+            table_K = table_at(select(0u, stat_index(stat_place, column_K), live_K));
+            stat_place = advance(stat_place, stat_step, params.stat_rows);
+        }
+        var affine_K = affine;
+        if !PARAMS_FIXED {
+            affine_K = affine_at(select(0u, param_index(param_place, column_K), live_K));
+            param_place = advance(param_place, param_step, params.param_rows);
+        }
+        let element_K = load_element(first_input + safe_K * params.input_step, at_K, table_K, affine_K);
+        // end
+        // unroll K < BLOCK
+        if live_K {
+            store_element(element_K, at_K, table_K, affine_K);
+        }
+        // end
     }
-    // end
 }

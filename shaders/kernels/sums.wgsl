@@ -4,8 +4,8 @@
 //
 // Numerics: blocks are added up as hi + lo, lanes by a tree. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, real as wide as pack, place, x, statistics, weight, bias, after, activation, gradient, team. WEIGHTED: g is
-// multiplied by the weight.
+// Requires pack, real as wide as pack, place, x, statistics, affine, weight, bias, after, activation, gradient, team. WEIGHTED:
+// g is multiplied by the weight. STATS_FIXED, PARAMS_FIXED: the elements of a group share statistics, weight and bias.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
@@ -56,6 +56,9 @@ fn main(builtins: Builtins) {
     var stat_place = place_of(run, params.stat_rows);
     var param_place = place_of(run, params.param_rows);
 
+    let statistics = statistics_at(stat_index(stat_place, pack));
+    let affine = affine_at(param_index(param_place, pack));
+
     var g_sum = Pair();
     var gy_sum = Pair();
     let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
@@ -64,11 +67,18 @@ fn main(builtins: Builtins) {
         var gy_block = Pack();
         // unroll K < BLOCK
         if at < end {
-            let param_K = param_index(param_place, pack);
+            var affine_K = affine;
+            if !PARAMS_FIXED {
+                affine_K = affine_at(param_index(param_place, pack));
+            }
+            var statistics_K = statistics;
+            if !STATS_FIXED {
+                statistics_K = statistics_at(stat_index(stat_place, pack));
+            }
             let x_K = load_x(run * params.input_packs + pack, run * params.packs + pack);
-            let y_K = normalize(x_K, stat_index(stat_place, pack));
-            let grad_K = gradient(y_K, param_K, run * params.packs + pack);
-            let g_K = select(grad_K, apply_weight(grad_K, param_K), WEIGHTED);
+            let y_K = normalize(x_K, statistics_K);
+            let grad_K = gradient(y_K, affine_K, run * params.packs + pack);
+            let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
             g_block += g_K;
             gy_block += g_K * y_K;
         }

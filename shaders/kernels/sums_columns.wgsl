@@ -4,7 +4,7 @@
 //
 // Numerics: blocks are added up as hi + lo. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, real as wide as pack, two_sum, place, x, statistics, weight, bias, after, activation, gradient. WEIGHTED: g
+// Requires pack, real as wide as pack, two_sum, place, x, statistics, weight, bias, after, activation, gradient, partial_sums. WEIGHTED: g
 // is multiplied by the weight.
 
 struct Params {
@@ -53,6 +53,9 @@ fn main(
     var stat_place = place_of(row, params.stat_rows);
     var param_place = place_of(row, params.param_rows);
 
+    let statistics = statistics_at(stat_index(stat_place, column));
+    let affine = affine_at(param_index(param_place, column));
+
     var g_sum = Pair();
     var gy_sum = Pair();
     while row < end {
@@ -61,10 +64,18 @@ fn main(
         // unroll K < BLOCK
         if row < end {
             let at_K = row * column_packs + column;
-            let param_K = param_index(param_place, column);
-            let y_K = normalize(load_x(row * params.input_packs + column, at_K), stat_index(stat_place, column));
-            let grad_K = gradient(y_K, param_K, at_K);
-            let g_K = select(grad_K, apply_weight(grad_K, param_K), WEIGHTED);
+            var affine_K = affine;
+            if !PARAMS_FIXED {
+                affine_K = affine_at(param_index(param_place, column));
+            }
+            var statistics_K = statistics;
+            if !STATS_FIXED {
+                statistics_K = statistics_at(stat_index(stat_place, column));
+            }
+            let x_K = load_x(row * params.input_packs + column, at_K);
+            let y_K = normalize(x_K, statistics_K);
+            let grad_K = gradient(y_K, affine_K, at_K);
+            let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
             g_block += g_K;
             gy_block += g_K * y_K;
         }
@@ -77,9 +88,5 @@ fn main(
     }
     // [splits, outer, kept]
     let to = (split * params.outer + outer) * params.kept + column * PACK;
-    let g = g_sum.hi + g_sum.lo;
-    let gy = gy_sum.hi + gy_sum.lo;
-    for (var i = 0u; i < PACK; i += 1u) {
-        partial_sums[to + i] = vec2<f32>(pack_component(g, i), pack_component(gy, i));
-    }
+    put_partial_sums(to, g_sum.hi + g_sum.lo, gy_sum.hi + gy_sum.lo);
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::{
     kernel::key::{
-        Affine, By, Element, Forward, Given, Gradient, KernelKey, Lookups, Merged, ParamGradients, Partials, Saved,
-        Scale, Storage, Tracking, Width, X,
+        Affine, By, Element, ForParams, Forward, Given, Gradient, Hold, KernelKey, Lookups, Merged, ParamGradients,
+        Partials, Saved, Scale, Storage, Tracking, Width, X,
     },
     lower::Team,
     ops::Activation,
@@ -95,21 +95,36 @@ fn prelude(key: &KernelKey) -> Vec<String> {
         format!("fn {name}_column(column: u32) -> u32 {{ return {index}; }}")
     };
     let block = format!("const BLOCK: u32 = {}u;", key.unroll());
-    let stat = |by: By| format!("alias Stat = {};", if by == By::Position { "Pack" } else { "f32" });
-    let lookups =
-        |lookups: Lookups| vec![stat(lookups.stats), column("stat", lookups.stats), column("param", lookups.params)];
+    // What a table that is looked up like this gives.
+    let ty = |name: &str, by: By| format!("alias {name} = {};", if by == By::Position { "Pack" } else { "f32" });
+    let flag = |name: &str, on: bool| format!("const {name}: bool = {on};");
+    let lookups = |lookups: Lookups| {
+        vec![
+            ty("Stat", lookups.stats),
+            ty("Param", lookups.params),
+            column("stat", lookups.stats),
+            column("param", lookups.params),
+            flag("STATS_FIXED", lookups.stats_fixed),
+            flag("PARAMS_FIXED", lookups.params_fixed),
+        ]
+    };
     let mut lines = match *key {
-        KernelKey::Row { params, .. } | KernelKey::RowBackward { params, .. } => vec![column("param", params)],
+        KernelKey::Row { params, shared, hold, .. } | KernelKey::RowBackward { params, shared, hold, .. } => {
+            let mut lines = vec![ty("Param", params), column("param", params), flag("SHARED", shared)];
+            if let Hold::Registers { full, .. } = hold {
+                lines.push(flag("FULL", full));
+            }
+            lines
+        }
         KernelKey::Apply { lookups: l, .. } | KernelKey::ApplyBackward { lookups: l, .. } => lookups(l),
         KernelKey::Sums { lookups: l, weighted, .. } | KernelKey::SumsColumns { lookups: l, weighted, .. } => {
             let mut lines = lookups(l);
-            lines.push(format!("const WEIGHTED: bool = {weighted};"));
+            lines.push(flag("WEIGHTED", weighted));
             lines
         }
         KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => Vec::new(),
-        KernelKey::Finalize { .. } | KernelKey::MergeSums { .. } | KernelKey::Count | KernelKey::Window { .. } => {
-            return Vec::new();
-        }
+        KernelKey::MergeSums { .. } => return vec![ty("Param", By::Row)],
+        KernelKey::Finalize { .. } | KernelKey::Count | KernelKey::Window { .. } => return Vec::new(),
     };
     lines.push(block);
     lines
@@ -118,28 +133,22 @@ fn prelude(key: &KernelKey) -> Vec<String> {
 /// One part for each role that the kernel has, and the kernel.
 fn parts(key: &KernelKey) -> Vec<Part> {
     let mut parts = storage_parts(key);
-    let pack = |width| match width {
-        Width::X1 => shader!("parts/pack/x1"),
-        Width::X4 => shader!("parts/pack/x4"),
-    };
-    let real = |width| match width {
-        Width::X1 => shader!("parts/real/x1"),
-        Width::X4 => shader!("parts/real/x4"),
-    };
     let two_sum = shader!("parts/real/two_sum");
     let place = shader!("parts/place");
     match *key {
-        KernelKey::Row { team: t, width, scale: s, forward, saved: save, .. } => {
+        KernelKey::Row { team: t, hold, width, scale: s, forward, saved: save, .. } => {
             parts.extend([pack(width), team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
-            parts.extend([shader!("parts/row/forward"), saved(save), shader!("kernels/row")]);
+            parts.extend([shader!("parts/row/forward"), saved(save)]);
+            parts.extend(row_parts(hold, width, false));
         }
-        KernelKey::RowBackward { team: t, width, scale: s, gradient, grad_input, keep, .. } => {
+        KernelKey::RowBackward { team: t, hold, width, scale: s, gradient, grad_input, for_params, .. } => {
             parts.extend([pack(width), team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(gradient_parts(gradient));
             parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
+            let keep = for_params == ForParams::Statistics;
             parts.push(if keep { shader!("parts/saved/statistics") } else { saved(Saved::None) });
-            parts.push(shader!("kernels/row"));
+            parts.extend(row_parts(hold, width, for_params == ForParams::Sums));
         }
         KernelKey::Moments { team: t, width, x: from, magnitudes, .. } => {
             parts.extend([pack(width), real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
@@ -182,7 +191,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         KernelKey::SumsColumns { width, lookups, gradient, .. } => {
             parts.extend([pack(width), real(width), two_sum, place, statistics(lookups.given)]);
             parts.extend(gradient_parts(gradient));
-            parts.push(shader!("kernels/sums_columns"));
+            parts.extend([partial_sums(true), shader!("kernels/sums_columns")]);
         }
         KernelKey::MergeSums { coefficients, gradients } => {
             parts.extend([pack(Width::X1), real(Width::X1), two_sum]);
@@ -216,6 +225,28 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         }
     }
     parts
+}
+
+fn pack(width: Width) -> Part {
+    match width {
+        Width::X1 => shader!("parts/pack/x1"),
+        Width::X4 => shader!("parts/pack/x4"),
+    }
+}
+
+fn real(width: Width) -> Part {
+    match width {
+        Width::X1 => shader!("parts/real/x1"),
+        Width::X4 => shader!("parts/real/x4"),
+    }
+}
+
+/// The kernel of rows, and what it needs in any direction.
+fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
+    match hold {
+        Hold::Registers { .. } => vec![partial_sums(sums), shader!("kernels/row")],
+        Hold::Rows(_) => vec![real(width), shader!("parts/real/two_sum"), shader!("kernels/stream")],
+    }
 }
 
 /// How the half-precision types that the kernel meets are stored.
@@ -265,6 +296,10 @@ fn x(x: X) -> Part {
     }
 }
 
+fn partial_sums(on: bool) -> Part {
+    if on { shader!("parts/partial_sums/write") } else { shader!("parts/partial_sums/none") }
+}
+
 fn weight(on: bool) -> Part {
     if on { shader!("parts/weight/table") } else { shader!("parts/weight/none") }
 }
@@ -304,10 +339,11 @@ fn window(backward: bool) -> Part {
     if backward { shader!("parts/window/backward") } else { shader!("parts/window/forward") }
 }
 
-fn affine_parts(affine: Affine) -> [Part; 4] {
+fn affine_parts(affine: Affine) -> [Part; 5] {
     [
         weight(affine.weight.is_some()),
         if affine.bias.is_some() { shader!("parts/bias/table") } else { shader!("parts/bias/none") },
+        shader!("parts/affine"),
         if affine.after.is_some() { shader!("parts/after/residual") } else { shader!("parts/after/none") },
         match affine.activation {
             Activation::None => shader!("parts/activation/none"),

@@ -191,6 +191,10 @@ pub(crate) struct Lookups {
     pub given: Given,
     pub stats: By,
     pub params: By,
+    /// Whether all that a lane goes through shares its statistics.
+    pub stats_fixed: bool,
+    /// The same for weight and bias.
+    pub params_fixed: bool,
 }
 
 /// How gradients of weight and bias are written.
@@ -212,30 +216,51 @@ pub(crate) struct Coefficients {
     pub kept: bool,
 }
 
+/// How a team goes through rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Hold {
+    /// One after the other, each in so many packs of each lane's registers; exactly so if `full`.
+    Registers { packs: u32, full: bool },
+    /// So many at once, which are read again for each sum.
+    Rows(u32),
+}
+
+/// What the backward pass of rows leaves for the gradients of weight and bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ForParams {
+    None,
+    /// The statistics, for a pass over the tensors that takes the sums.
+    Statistics,
+    /// Partial sums of each column.
+    Sums,
+}
+
 /// One compiled kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum KernelKey {
     Row {
         team: Team,
         workgroup_size: u32,
-        registers: u32,
+        hold: Hold,
         width: Width,
         scale: Scale,
         params: By,
+        /// Whether all rows have the same weight and bias.
+        shared: bool,
         forward: Forward,
         saved: Saved,
     },
     RowBackward {
         team: Team,
         workgroup_size: u32,
-        registers: u32,
+        hold: Hold,
         width: Width,
         scale: Scale,
         params: By,
+        shared: bool,
         gradient: Gradient,
         grad_input: GradInput,
-        /// Whether the statistics are kept for a later pass.
-        keep: bool,
+        for_params: ForParams,
     },
     Moments {
         team: Team,
@@ -309,20 +334,11 @@ pub(crate) const TEAM_WORKGROUPS: [u32; 3] = [256, 512, 1024];
 pub(crate) const REDUCE_BLOCK: u32 = 8;
 /// Packs that a lane of `apply` loads before it stores.
 pub(crate) const APPLY_BLOCK: u32 = 4;
-/// Packs that a lane may hold on a GPU, where more would spill.
-pub(crate) const GPU_REGISTERS: u32 = 8;
-
-/// Packs that a lane of a subgroup may hold on a CPU adapter, where the stack is as near as the registers. More would be faster
-/// still on some, but compilers take time that grows with the square of it: see `docs/performance.md`.
-pub(crate) const fn cpu_registers(width: Width) -> u32 {
-    match width {
-        Width::X1 => 64,
-        Width::X4 => 32,
-    }
-}
+/// Packs that a lane holds of a row that it owns, at most.
+pub(crate) const LANE_REGISTERS: u32 = 8;
 
 /// The register counts that are compiled.
-const REGISTER_STEPS: [u32; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
+const REGISTER_STEPS: [u32; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];
 
 /// The smallest compiled register count that holds `packs`, at most `max`.
 pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {
@@ -436,7 +452,9 @@ impl KernelKey {
     /// How often the kernel's unrolled blocks are repeated.
     pub fn unroll(&self) -> u32 {
         match *self {
-            Self::Row { registers, .. } | Self::RowBackward { registers, .. } => registers,
+            Self::Row { hold, .. } | Self::RowBackward { hold, .. } => match hold {
+                Hold::Registers { packs: count, .. } | Hold::Rows(count) => count,
+            },
             Self::Moments { .. } | Self::MomentsColumns { .. } | Self::Sums { .. } | Self::SumsColumns { .. } => {
                 REDUCE_BLOCK
             }
@@ -492,11 +510,13 @@ impl KernelKey {
                 buffers.forward(forward, params);
                 buffers.saved(saved);
             }
-            Self::RowBackward { params, gradient, grad_input, keep, .. } => {
+            Self::RowBackward { params, gradient, grad_input, for_params, .. } => {
                 buffers.gradient(gradient, params);
                 buffers.grad_input(grad_input);
-                if keep {
-                    buffers.values(&[Slot::Statistics], Write);
+                match for_params {
+                    ForParams::None => {}
+                    ForParams::Statistics => buffers.values(&[Slot::Statistics], Write),
+                    ForParams::Sums => buffers.raw(Slot::PartialSums, Write, "vec2<f32>"),
                 }
             }
             Self::Moments { x, .. } | Self::MomentsColumns { x, .. } => {
@@ -568,7 +588,10 @@ impl KernelKey {
     /// The fields of the kernel's uniform; none where it has no uniform.
     pub fn param_fields(&self) -> &'static [ParamField] {
         match self {
-            Self::Row { .. } | Self::RowBackward { .. } => params::Row::FIELDS,
+            Self::Row { hold: Hold::Registers { .. }, .. } | Self::RowBackward { hold: Hold::Registers { .. }, .. } => {
+                params::Row::FIELDS
+            }
+            Self::Row { .. } | Self::RowBackward { .. } => params::Stream::FIELDS,
             Self::Moments { .. } => params::Moments::FIELDS,
             Self::MomentsColumns { .. } => params::MomentsColumns::FIELDS,
             Self::Finalize { .. } => params::Finalize::FIELDS,

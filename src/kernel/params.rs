@@ -37,6 +37,8 @@ params! {
         rows: u32,
         packs: u32,
         input_packs: u32,
+        rounds: u32,
+        teams: u32,
         len: f32,
         eps: f32,
         weight_offset: f32,
@@ -44,6 +46,22 @@ params! {
         param_quotient: u32,
         param_remainder: u32,
         param_run: u32,
+    }
+}
+params! {
+    /// `kernels/stream.wgsl`
+    Stream {
+        rows: u32,
+        packs: u32,
+        input_packs: u32,
+        len: f32,
+        eps: f32,
+        weight_offset: f32,
+        param_rows: u32,
+        param_quotient: u32,
+        param_remainder: u32,
+        param_run: u32,
+        zero: u32,
     }
 }
 params! {
@@ -72,9 +90,15 @@ params! {
 params! {
     /// `kernels/apply.wgsl`
     Apply {
-        rows: u32,
+        blocks: u32,
+        steps: u32,
         packs: u32,
-        input_packs: u32,
+        splits: u32,
+        input_block: u32,
+        input_step: u32,
+        place_block: u32,
+        place_step: u32,
+        column_step: u32,
         eps: f32,
         weight_offset: f32,
         stats_stride: u32,

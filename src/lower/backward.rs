@@ -2,15 +2,19 @@
 //! by sums over what shares a weight.
 
 use super::{
-    Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team, View,
-    forward::{Shared, share, share_columns},
-    method::{choose, registers, split_team, teams, workgroup_size},
+    Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
+    forward::{RowParams, Shared, share, share_columns},
+    method::{choose, largest_team, rounds, teams, workgroup_size},
+    view::Place,
 };
 use crate::{
     error::{Error, Result},
-    geometry::Fold,
+    geometry::{Columns, Fold, Lookup},
     kernel::{
-        key::{Affine, Coefficients, Given, GradInput, Gradient, KernelKey, ParamGradients, SMALL_WORKGROUP, Saved, X},
+        key::{
+            Affine, Coefficients, ForParams, Given, GradInput, Gradient, KernelKey, ParamGradients, SMALL_WORKGROUP,
+            Saved, X,
+        },
         params,
     },
     ops::{
@@ -100,14 +104,16 @@ impl Pass<'_> {
         let params_need = gradients.weight || problem.options.activation != Activation::None;
         let team = match method {
             Method::Split(team) => team,
-            _ => split_team(problem.caps),
+            _ => largest_team(problem.caps),
         };
         let (given, stats) = match (method, definition.source) {
             (_, Source::Running) => (Given::Running, problem.stats),
             _ if !needs_input => (Given::None, problem.stats),
             _ if problem.options.keep_statistics => (Given::Kept, problem.stats),
-            (Method::Resident(team), _) => {
-                self.rows(team, params_need && wants_params)?;
+            (Method::Resident(team) | Method::Streamed(team), _) => {
+                if self.rows(team, method == Method::Streamed(team), params_need && wants_params)? {
+                    return Ok(());
+                }
                 (Given::Batch, problem.stats)
             }
             _ => {
@@ -118,8 +124,8 @@ impl Pass<'_> {
                 (Given::Batch, stats)
             }
         };
-        let resident = matches!(method, Method::Resident(_));
-        let through = matches!(given, Given::Batch | Given::Kept) && gradients.input && !resident;
+        let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
+        let through = matches!(given, Given::Batch | Given::Kept) && gradients.input && !by_rows;
         // Batch norm: one pass over both tensors has all sums.
         let both = through && wants_params && problem.stats == problem.params;
         if through {
@@ -128,7 +134,7 @@ impl Pass<'_> {
             let fold = if columns { problem.stats } else { runs(&problem.stats, &problem.params) };
             self.sums(&fold, columns, team, given, stats, target)?;
         }
-        if (gradients.input && !resident) || gradients.residual {
+        if (gradients.input && !by_rows) || gradients.residual {
             self.apply(given, stats, through)?;
         }
         if wants_params && !both {
@@ -172,29 +178,48 @@ impl Pass<'_> {
         GradInput { dtype: options.types.input, grad_sum }
     }
 
-    /// The gradient of the input by rows held in registers.
-    fn rows(&mut self, team: Team, keep: bool) -> Result<()> {
-        let (problem, caps) = (self.problem, self.problem.caps);
-        let row = problem.row(team)?;
-        let workgroup_size = workgroup_size(team, row.packs, caps);
+    /// The gradient of the input by rows that belong to a team each. Says whether it had the gradients of weight and bias as well:
+    /// where teams hold enough rows that share them in registers.
+    fn rows(&mut self, team: Team, streamed: bool, params_need_statistics: bool) -> Result<bool> {
+        let (problem, caps, gradients) = (self.problem, self.problem.caps, self.gradients);
+        let (rows, hold) = problem.hold(team, streamed)?;
+        let workgroup_size = workgroup_size(team, rows.packs, caps);
+        let most = |most| rounds(problem.stats.kept_len(), teams(team, workgroup_size, caps), most, &caps.tuning);
+        let sum_rounds = most(caps.tuning.sum_rounds);
+        let sums = rows.shared
+            && !streamed
+            && (gradients.weight || gradients.bias)
+            && sum_rounds >= caps.tuning.least_sum_rounds;
+        let (for_params, rounds) = match (sums, rows.shared, params_need_statistics) {
+            (true, ..) => (ForParams::Sums, sum_rounds),
+            (false, shared, keep) => (
+                if keep { ForParams::Statistics } else { ForParams::None },
+                if shared { most(caps.tuning.rounds) } else { 1 },
+            ),
+        };
         let key = KernelKey::RowBackward {
             team,
             workgroup_size,
-            registers: registers(&row, team, caps)?,
-            width: row.width,
+            hold,
+            width: rows.view.width,
             scale: problem.scale(),
-            params: row.param.columns.into(),
+            params: rows.view.param.columns.into(),
+            shared: rows.shared,
             gradient: self.gradient(true, self.affine(true)),
             grad_input: self.grad_input(),
-            keep,
+            for_params,
         };
-        let params = problem.row_params(&row);
-        let workgroups = u64::from(params.rows).div_ceil(teams(team, workgroup_size, caps).into());
-        self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
-        if keep {
-            self.scratch.extend(problem.statistics_scratch(problem.stats));
+        let RowParams { params, teams, workgroups } = problem.row_params(team, &rows, hold, rounds);
+        self.calls.push(KernelCall::with_bytes(key, params, workgroups, caps)?);
+        match for_params {
+            ForParams::None => {}
+            ForParams::Statistics => self.scratch.extend(problem.statistics_scratch(problem.stats)),
+            ForParams::Sums => {
+                self.need(Slot::PartialSums, u64::from(problem.stats.inner) * u64::from(teams) * 8);
+                self.merge(&problem.params, 1, teams, problem.stats, Target::Params)?;
+            }
         }
-        Ok(())
+        Ok(sums)
     }
 
     /// Sums over a fold, and what they are merged to. Statistics lie as `stats` says.
@@ -210,25 +235,25 @@ impl Pass<'_> {
         let (problem, caps) = (self.problem, self.problem.caps);
         let whole = if columns { fold.columns() } else { *fold };
         let cols = if columns { whole.kept } else { whole.inner };
-        let (Some(stat), Some(param)) = (stats.lookup(cols), problem.params.lookup(cols)) else {
+        let Some(view) = problem.view(stats, cols) else {
             return Err(Error::Unsupported {
                 what: format!("the backward pass of {:?} by runs of memory", problem.definition.shape),
                 why: "the runs are single elements, or their weights differ: it goes by columns".into(),
             });
         };
-        let view = View { cols, stat, param, width: problem.width(cols, &[stat, param]) };
         let width = view.width;
-        let lookups = Problem::lookups(&view, given);
+        let fixed = |lookup| if columns { fixed_in_columns(&whole, lookup) } else { fixed_in_runs(&whole, lookup) };
+        let lookups = view.lookups(given, [fixed(view.stat), fixed(view.param)]);
         // Batch norm's groups share a weight, which comes in when sums are merged.
         let weighted = target == Target::Coefficients;
         let gradient = self.gradient(given != Given::None, self.affine(weighted));
         let shared = if columns { share_columns(&whole, width, caps) } else { share(&whole, width, team, caps) };
         let Shared { workgroup_size, splits, workgroups } = shared;
-        let place = Problem::place(&view);
-        let (
-            [stat_rows, stat_quotient, stat_remainder, stat_run],
-            [param_rows, param_quotient, param_remainder, param_run],
-        ) = (place.stat, place.param);
+        let Place {
+            stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
+            param: [param_rows, param_quotient, param_remainder, param_run],
+            stats_stride,
+        } = view.place(stats.kept_len());
         let key = if columns {
             KernelKey::SumsColumns { width, lookups, gradient, weighted }
         } else {
@@ -243,7 +268,7 @@ impl Pass<'_> {
             splits,
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),
-            stats_stride: view.stats_stride(stats.kept_len()),
+            stats_stride,
             stat_rows,
             stat_quotient,
             stat_remainder,
@@ -302,11 +327,11 @@ impl Pass<'_> {
     /// The gradients of input and residual, element by element.
     fn apply(&mut self, given: Given, stats: Fold, through: bool) -> Result<()> {
         let (problem, gradients) = (self.problem, self.gradients);
-        let view = problem.rows_of_lookups(stats)?;
+        let walk = problem.walk(stats)?;
         let needs_x = through || problem.options.activation != Activation::None;
         let key = |input: bool, residual: bool| KernelKey::ApplyBackward {
-            width: view.width,
-            lookups: Problem::lookups(&view, given),
+            width: walk.view.width,
+            lookups: walk.view.lookups(given, walk.fixed),
             gradient: self.gradient(needs_x, self.affine(input)),
             through: (input && through).then(|| problem.scale()),
             grad_input: input.then(|| self.grad_input()),
@@ -321,11 +346,24 @@ impl Pass<'_> {
             vec![both]
         };
         for key in keys {
-            let (params, workgroups) = problem.apply_params(&view, stats);
+            let (params, workgroups) = problem.walk_params(&walk, stats);
             self.calls.push(KernelCall::new(key, &params, workgroups, problem.caps)?);
         }
         Ok(())
     }
+}
+
+/// Whether what is kept of a fold has one index of a lookup, seen as rows of the fold's runs.
+fn fixed_in_runs(fold: &Fold, lookup: Lookup) -> bool {
+    let Fold { reduced, kept, .. } = *fold;
+    let one_step = kept.is_multiple_of(lookup.rows) && kept / lookup.rows * lookup.quotient == 0;
+    let one_period = kept == 1 && lookup.remainder == 0 && lookup.rows.is_multiple_of(reduced);
+    lookup.columns == Columns::Whole && (reduced == 1 || one_step || one_period)
+}
+
+/// The same for the columns of a fold, seen as rows of all of them.
+fn fixed_in_columns(fold: &Fold, lookup: Lookup) -> bool {
+    lookup.remainder == 0 && lookup.rows.is_multiple_of(fold.reduced)
 }
 
 /// A fold whose runs are cut where the weight changes, so that a run has one: group norm of channels-first tensors.

@@ -1,14 +1,18 @@
 //! Forward passes.
 
+use bytemuck::bytes_of;
+
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
-    method::{self, choose, lanes, registers, row, split_team, splits, teams, workgroup_size},
+    method::{
+        Rows, at_once, choose, full, lanes, largest_team, registers, rounds, rows, splits, teams, workgroup_size,
+    },
 };
 use crate::{
     error::{Error, Result},
     geometry::Fold,
     kernel::{
-        key::{Forward, Given, KernelKey, Merged, Partials, SMALL_WORKGROUP, Saved, Scale, Tracking, Width, X},
+        key::{Forward, Given, Hold, KernelKey, Merged, Partials, SMALL_WORKGROUP, Saved, Scale, Tracking, Width, X},
         params,
     },
     ops::{
@@ -26,7 +30,8 @@ pub(crate) fn forward(definition: &Definition, options: &Options, caps: &Caps, s
     };
     let method = choose(&problem, strategy, true)?;
     let (calls, scratch) = match method {
-        Method::Resident(team) => (vec![problem.resident(team)?], Vec::new()),
+        Method::Resident(team) => (vec![problem.rows(team, false)?], Vec::new()),
+        Method::Streamed(team) => (vec![problem.rows(team, true)?], Vec::new()),
         Method::Split(_) | Method::Columns => {
             let (mut calls, mut scratch, stats) = problem.take_statistics(method, problem.x(), problem.saved())?;
             calls.push(problem.apply(Given::Batch, stats)?);
@@ -91,6 +96,13 @@ pub(super) fn share_columns(columns: &Fold, width: Width, caps: &Caps) -> Shared
     Shared { workgroup_size: SMALL_WORKGROUP, splits, workgroups }
 }
 
+/// What a kernel of rows is called with.
+pub(super) struct RowParams {
+    pub params: Vec<u8>,
+    pub teams: u32,
+    pub workgroups: u64,
+}
+
 impl Problem<'_> {
     fn forward(&self) -> Forward {
         let options = self.options;
@@ -116,51 +128,91 @@ impl Problem<'_> {
         }
     }
 
-    /// The parameters of the row kernels.
-    pub(super) fn row_params(&self, row: &method::Row) -> params::Row {
-        let width = row.width.elements();
-        let place =
-            Self::place(&super::View { cols: self.stats.inner, stat: row.param, param: row.param, width: row.width });
-        let [param_rows, param_quotient, param_remainder, param_run] = place.param;
-        params::Row {
-            rows: self.stats.kept_len(),
-            packs: row.packs,
-            input_packs: self.input_stride(self.stats.inner) / width,
-            len: self.stats.inner as f32,
-            eps: self.options.eps,
-            weight_offset: self.weight_offset(),
-            param_rows,
-            param_quotient,
-            param_remainder,
-            param_run,
-        }
+    /// The parameters of the kernels of rows, and how many workgroups there are, if each team goes through `rounds` rows.
+    pub(super) fn row_params(&self, team: Team, rows: &Rows, hold: Hold, rounds: u32) -> RowParams {
+        let [param_rows, param_quotient, param_remainder, param_run] = rows.view.place(self.stats.kept_len()).param;
+        let count = self.stats.kept_len();
+        let input_packs = self.input_stride(self.stats.inner) / rows.view.width.elements();
+        let (packs, len, eps, weight_offset) =
+            (rows.packs, self.stats.inner as f32, self.options.eps, self.weight_offset());
+        let (params, teams) = match hold {
+            Hold::Registers { .. } => {
+                let teams = count.div_ceil(rounds);
+                let params = params::Row {
+                    rows: count,
+                    packs,
+                    input_packs,
+                    rounds,
+                    teams,
+                    len,
+                    eps,
+                    weight_offset,
+                    param_rows,
+                    param_quotient,
+                    param_remainder,
+                    param_run,
+                };
+                (bytes_of(&params).to_vec(), teams)
+            }
+            Hold::Rows(at_once) => {
+                let params = params::Stream {
+                    rows: count,
+                    packs,
+                    input_packs,
+                    len,
+                    eps,
+                    weight_offset,
+                    param_rows,
+                    param_quotient,
+                    param_remainder,
+                    param_run,
+                    zero: 0,
+                };
+                (bytes_of(&params).to_vec(), count.div_ceil(at_once))
+            }
+        };
+        let a_workgroup = self::teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
+        RowParams { params, teams, workgroups: u64::from(teams).div_ceil(a_workgroup.into()) }
     }
 
-    /// Rows held in registers.
-    fn resident(&self, team: Team) -> Result<KernelCall> {
-        let row = self.row(team)?;
-        let workgroup_size = workgroup_size(team, row.packs, self.caps);
+    /// Rows that belong to a team each.
+    fn rows(&self, team: Team, streamed: bool) -> Result<KernelCall> {
+        let (rows, hold) = self.hold(team, streamed)?;
+        let workgroup_size = workgroup_size(team, rows.packs, self.caps);
         let key = KernelKey::Row {
             team,
             workgroup_size,
-            registers: registers(&row, team, self.caps)?,
-            width: row.width,
+            hold,
+            width: rows.view.width,
             scale: self.scale(),
-            params: row.param.columns.into(),
+            params: rows.view.param.columns.into(),
+            shared: rows.shared,
             forward: self.forward(),
             saved: self.saved(),
         };
-        let params = self.row_params(&row);
-        let workgroups = u64::from(params.rows).div_ceil(teams(team, workgroup_size, self.caps).into());
-        KernelCall::new(key, &params, workgroups, self.caps)
+        // What rows don't share is not worth a longer life of a team.
+        let tuning = &self.caps.tuning;
+        let teams = teams(team, workgroup_size, self.caps);
+        let rounds = if rows.shared { rounds(self.stats.kept_len(), teams, tuning.rounds, tuning) } else { 1 };
+        let RowParams { params, workgroups, .. } = self.row_params(team, &rows, hold, rounds);
+        KernelCall::with_bytes(key, params, workgroups, self.caps)
     }
 
-    /// The problem as rows; `choose` saw to it that it is one.
-    pub(super) fn row(&self, team: Team) -> Result<method::Row> {
-        row(self).ok_or_else(|| Error::Unsupported {
-            what: format!("the method {}", Method::Resident(team)),
+    /// The problem as rows, and how a team goes through them; `choose` saw to it that it is one.
+    pub(super) fn hold(&self, team: Team, streamed: bool) -> Result<(Rows, Hold)> {
+        let method = if streamed { Method::Streamed(team) } else { Method::Resident(team) };
+        let rows = rows(self).ok_or_else(|| Error::Unsupported {
+            what: format!("the method {method}"),
             why: "its statistics are not those of rows".into(),
-        })
+        })?;
+        let hold = if streamed {
+            let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
+            Hold::Rows(at_once(self.stats.kept_len(), teams, &self.caps.tuning))
+        } else {
+            let packs = registers(&rows, team, self.caps)?;
+            Hold::Registers { packs, full: full(&rows, team, packs, self.caps) }
+        };
+        Ok((rows, hold))
     }
 
     /// Takes the statistics of the input: the calls, their scratch, and how the statistics lie in it.
@@ -196,7 +248,7 @@ impl Problem<'_> {
             let width = self.width(inner, &[]);
             let team = match method {
                 Method::Split(team) => team,
-                _ => split_team(self.caps),
+                _ => largest_team(self.caps),
             };
             let Shared { workgroup_size, splits, workgroups } = share(&self.stats, width, team, self.caps);
             let key = KernelKey::Moments { team, workgroup_size, width, x, magnitudes };
@@ -254,9 +306,10 @@ impl Problem<'_> {
 
     /// Applies statistics that lie as the fold says.
     fn apply(&self, given: Given, stats: Fold) -> Result<KernelCall> {
-        let view = self.rows_of_lookups(stats)?;
-        let key = KernelKey::Apply { width: view.width, lookups: Self::lookups(&view, given), forward: self.forward() };
-        let (params, workgroups) = self.apply_params(&view, stats);
+        let walk = self.walk(stats)?;
+        let lookups = walk.view.lookups(given, walk.fixed);
+        let key = KernelKey::Apply { width: walk.view.width, lookups, forward: self.forward() };
+        let (params, workgroups) = self.walk_params(&walk, stats);
         KernelCall::new(key, &params, workgroups, self.caps)
     }
 }

@@ -1,58 +1,55 @@
 //! The choice of the method, and what follows from it and the device alone.
 
-use super::{Caps, Method, Problem, Strategy, Team};
+use super::{Caps, Method, Problem, Strategy, Team, Tuning, view::View};
 use crate::{
     error::{Error, Result},
-    geometry::Lookup,
     kernel::key::{
-        GPU_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, cpu_registers,
-        registers_for,
+        LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
     },
 };
 
-/// Fewer rows than this don't fill a GPU with a workgroup each: long ones are shared by several.
-const FEW_ROWS: u32 = 64;
-/// From this many elements on, few rows are split on a GPU.
-const LONG_ROW: u32 = 32 * 1024;
-/// Rows of at most this many packs are owned by a lane.
-const LANE_PACKS: u32 = 4;
-
-/// The method table.
+/// The method table: the first line that fits. Numbers in it are those of [`Tuning`].
 ///
-/// | statistics | adapter | row | method |
-/// |---|---|---|---|
-/// | given, or merged | any | any | elementwise |
-/// | of rows | any | up to 4 packs | resident/lane |
-/// | of rows | CPU, subgroups | up to 32 vec4s, or 64 elements, a lane | resident/subgroup |
-/// | of rows | CPU, none | up to 8 packs | resident/lane |
-/// | of rows | GPU, subgroups | up to 8 packs a lane of a subgroup | resident/subgroup |
-/// | of rows | GPU | up to 8 packs a lane of a workgroup, unless few and long | resident/workgroup |
-/// | of rows, of channels | any | all others | split, by the widest team without a barrier on a CPU, by workgroups on a GPU |
-/// | of columns | any | any | columns |
+/// | statistics | rows | method |
+/// |---|---|---|
+/// | given, or merged | any | elementwise |
+/// | of columns | any | columns |
+/// | of channels or groups that are no rows | any | split |
+/// | of rows | up to `lane_packs` long | resident/lane |
+/// | | fewer than `few_rows`, from `long_row` on | split |
+/// | | that registers hold | resident, by the smallest team that does |
+/// | | longer ones | streamed, by the largest team |
+/// | | too long for that | split |
+///
+/// Teams are lanes and subgroups on a CPU, where a barrier costs more than all else, and subgroups and workgroups on a GPU.
 fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if problem.given() {
         return Method::Elementwise;
     }
-    let caps = problem.caps;
     if problem.is_columns() {
         return Method::Columns;
     }
-    let (rows, len) = (problem.stats.kept_len(), problem.stats.inner);
-    let few_and_long = !caps.cpu && rows < FEW_ROWS && len >= LONG_ROW;
-    let candidates: &[Team] = match (caps.cpu, caps.subgroup_size.is_some()) {
-        _ if row(problem).is_some_and(|row| row.packs <= LANE_PACKS) => &[Team::Lane],
-        (true, true) => &[Team::Subgroup],
-        (true, false) => &[Team::Lane],
-        (false, _) if few_and_long => &[],
-        (false, true) => &[Team::Subgroup, Team::WorkgroupSubgroups],
-        (false, false) => &[Team::Workgroup],
+    let caps = problem.caps;
+    let tuning = &caps.tuning;
+    let largest = largest_team(caps);
+    let Some(rows) = rows(problem).filter(|_| resident) else {
+        return Method::Split(largest);
     };
-    let fits = |team: &&Team| resident && check(Method::Resident(**team), problem, resident).is_ok();
-    candidates.iter().find(fits).map_or(Method::Split(split_team(caps)), |&team| Method::Resident(team))
+    if rows.packs <= tuning.lane_packs {
+        return Method::Resident(Team::Lane);
+    }
+    if problem.stats.kept_len() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
+        return Method::Split(largest);
+    }
+    let smaller = (!caps.cpu && caps.subgroup_size.is_some()).then_some(Team::Subgroup);
+    let holds = |team: &Team| registers(&rows, *team, caps).is_ok();
+    let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
+    let streamed = || streams(&rows, largest, caps).map(|()| Method::Streamed(largest));
+    resident.or_else(|| streamed().ok()).unwrap_or(Method::Split(largest))
 }
 
-/// The team that shares a reduction with others: the widest without a barrier on a CPU, a workgroup on a GPU.
-pub(super) fn split_team(caps: &Caps) -> Team {
+/// The largest team that is not slow: without a barrier on a CPU, a workgroup on a GPU.
+pub(super) fn largest_team(caps: &Caps) -> Team {
     match (caps.cpu, caps.subgroup_size.is_some()) {
         (true, true) => Team::Subgroup,
         (true, false) => Team::Lane,
@@ -76,14 +73,18 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
         return refuse("elementwise is for given statistics, and the only method for them");
     }
     match method {
-        Method::Resident(team) | Method::Split(team)
+        Method::Resident(team) | Method::Streamed(team) | Method::Split(team)
             if team.uses_subgroups() && problem.caps.subgroup_size.is_none() =>
         {
             refuse("the device has no SUBGROUP feature")
         }
-        Method::Resident(_) if !resident => refuse("only sums of gradients are asked for"),
-        Method::Resident(team) => match row(problem) {
-            Some(row) => registers(&row, team, problem.caps).map(|_| ()),
+        Method::Resident(_) | Method::Streamed(_) if !resident => refuse("only sums of gradients are asked for"),
+        Method::Resident(team) => match rows(problem) {
+            Some(rows) => registers(&rows, team, problem.caps).map(|_| ()),
+            None => refuse("its statistics are not those of rows"),
+        },
+        Method::Streamed(team) => match rows(problem) {
+            Some(rows) => streams(&rows, team, problem.caps),
             None => refuse("its statistics are not those of rows"),
         },
         Method::Columns if !problem.is_columns() => refuse("its statistics are not those of columns"),
@@ -92,27 +93,63 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
 }
 
 /// Rows that share nothing but their weights.
-pub(super) struct Row {
-    pub param: Lookup,
-    pub width: Width,
+pub(super) struct Rows {
+    pub view: View,
     pub packs: u32,
+    /// Whether all of them have the same weights.
+    pub shared: bool,
 }
 
 /// The problem as rows, if it is one of rows.
-pub(super) fn row(problem: &Problem<'_>) -> Option<Row> {
-    let len = problem.stats.inner;
-    let param = problem.params.lookup(len).filter(|_| problem.is_rows())?;
-    let width = problem.width(len, &[param]);
-    Some(Row { param, width, packs: len / width.elements() })
+pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
+    let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
+    let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
+    Some(Rows { view, packs: view.cols / view.width.elements(), shared })
+}
+
+/// Rows that each team goes through: at most `max`, and so few that there are workgroups to fill the device.
+pub(super) fn rounds(rows: u32, teams: u32, max: u32, tuning: &Tuning) -> u32 {
+    let rounds = (rows / tuning.workgroups.saturating_mul(teams)).clamp(1, max);
+    // As many for each.
+    rows.div_ceil(rows.div_ceil(rounds))
+}
+
+/// Rows that a team streams at once: as many as share a loaded weight, and so few that there are workgroups to fill the device.
+pub(super) fn at_once(rows: u32, teams: u32, tuning: &Tuning) -> u32 {
+    let most = rounds(rows, teams, tuning.stream_rows, tuning);
+    // A power of two: there are few kernels then.
+    1 << most.ilog2()
+}
+
+/// Whether a team's registers hold a row exactly, whatever the size of a subgroup.
+pub(super) fn full(rows: &Rows, team: Team, registers: u32, caps: &Caps) -> bool {
+    let size = workgroup_size(team, rows.packs, caps);
+    let known = team != Team::Subgroup || caps.subgroup_size.is_some_and(|(min, max)| min == max);
+    known && rows.packs == registers * lanes(team, size, caps)
+}
+
+/// Whether the lanes of a team get to the end of a row.
+fn streams(rows: &Rows, team: Team, caps: &Caps) -> Result<()> {
+    let steps = rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps));
+    if steps <= MAX_STEPS {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: format!("the method {}", Method::Streamed(team)),
+        why: format!("a lane goes through {MAX_STEPS} packs of a row, the row needs {steps}"),
+    })
 }
 
 /// Packs of a row that a lane holds.
-pub(super) fn registers(row: &Row, team: Team, caps: &Caps) -> Result<u32> {
-    let max = match team {
-        Team::Subgroup if caps.cpu => cpu_registers(row.width),
-        _ => GPU_REGISTERS,
+pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
+    let tuning = &caps.tuning;
+    let max = match (team, rows.view.width) {
+        (Team::Lane, _) => LANE_REGISTERS,
+        (Team::Subgroup, Width::X4) => tuning.registers_x4,
+        (Team::Subgroup, Width::X1) => tuning.registers_x1,
+        (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };
-    let needed = row.packs.div_ceil(lanes(team, workgroup_size(team, row.packs, caps), caps));
+    let needed = rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps));
     registers_for(needed, max).ok_or_else(|| Error::Unsupported {
         what: format!("the method {}", Method::Resident(team)),
         why: format!("a lane holds {max} packs, the row needs {needed}"),
@@ -129,7 +166,8 @@ pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
         },
         Team::Workgroup | Team::WorkgroupSubgroups => {
             let allowed = TEAM_WORKGROUPS.into_iter().filter(|&size| size <= caps.max_workgroup_size);
-            let enough = allowed.clone().find(|&size| packs.div_ceil(size) <= GPU_REGISTERS / 2);
+            let enough =
+                allowed.clone().find(|&size| packs.div_ceil(size) <= caps.tuning.workgroup_registers.div_ceil(2));
             // Where not even the smallest is allowed, KernelCall::new says so.
             enough.or(allowed.max()).unwrap_or(TEAM_WORKGROUPS[0])
         }
@@ -138,6 +176,10 @@ pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
 
 /// The most elements a partial may count: in f32, counts up to here are exact.
 pub(super) const MAX_PARTIAL: u64 = 1 << 24;
+
+/// How often a lane may go through a loop. LLVM-based adapters up to Mesa 22 end all loops of an invocation, silently, after 65535 turns together,
+/// of which a streamed backward pass takes four and a bit for each pack; and a lane that runs for long meets the watchdog of a GPU.
+pub(super) const MAX_STEPS: u32 = 15_000;
 
 /// How many teams share a group of `packs`: enough to fill the device, few enough that each has a block to do.
 pub(super) fn splits(groups: u32, packs: u64, width: Width, team: Team, lanes: u32, caps: &Caps) -> u32 {
@@ -150,7 +192,9 @@ pub(super) fn splits(groups: u32, packs: u64, width: Width, team: Team, lanes: u
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => 512_u32.div_ceil(groups),
     };
     let useful = (packs / u64::from(lanes * REDUCE_BLOCK)).max(1);
-    let needed = (packs * u64::from(width.elements())).div_ceil(MAX_PARTIAL);
+    let counted = (packs * u64::from(width.elements())).div_ceil(MAX_PARTIAL);
+    let ended = packs.div_ceil(u64::from(MAX_STEPS) * u64::from(lanes * REDUCE_BLOCK));
+    let needed = counted.max(ended);
     // All three are below 2^31, as the tensor's elements are.
     u64::from(fill).min(useful).max(needed) as u32
 }

@@ -7,12 +7,15 @@ mod forward;
 mod method;
 #[cfg(test)]
 mod tests;
+mod tuning;
+mod view;
 mod window;
 
 use std::fmt;
 
 use bytemuck::{Pod, bytes_of};
 
+pub use self::tuning::Tuning;
 pub(crate) use self::{
     backward::backward,
     forward::{forward, moments},
@@ -20,11 +23,10 @@ pub(crate) use self::{
 };
 use crate::{
     error::{Error, Result},
-    geometry::{Fold, Lookup},
+    geometry::Fold,
     kernel::{
         grid,
-        key::{APPLY_BLOCK, Affine, By, Given, KernelKey, Lookups, SMALL_WORKGROUP, Scale, Width, X},
-        params,
+        key::{Affine, KernelKey, Scale, X},
     },
     ops::{
         Options, RunningStats,
@@ -33,7 +35,7 @@ use crate::{
     tensor::{Slot, TensorSpec},
 };
 
-/// What a device can do, as far as lowering looks at it.
+/// What a device can do and what is fast on it, as far as lowering looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caps {
@@ -53,6 +55,8 @@ pub struct Caps {
     pub max_storage_buffers: u32,
     /// What the offset of a storage-buffer binding must be a multiple of.
     pub storage_offset_alignment: u32,
+    /// What is fast.
+    pub tuning: Tuning,
 }
 
 impl Caps {
@@ -76,6 +80,7 @@ impl Caps {
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+            tuning: Tuning::of(info),
         }
     }
 }
@@ -93,6 +98,7 @@ impl Default for Caps {
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+            tuning: Tuning::GPU,
         }
     }
 }
@@ -122,6 +128,8 @@ impl Team {
 pub enum Method {
     /// Each row is read once and held in a team's registers: one dispatch.
     Resident(Team),
+    /// Each row belongs to a team, which reads it once for each sum and once more: one dispatch.
+    Streamed(Team),
     /// Teams share a row or channel and write partial statistics; they are merged, then applied in a second read.
     Split(Team),
     /// The same for statistics over the first axis of a matrix: a lane owns neighbouring columns.
@@ -137,6 +145,10 @@ impl Method {
         Self::Resident(Team::Subgroup),
         Self::Resident(Team::Workgroup),
         Self::Resident(Team::WorkgroupSubgroups),
+        Self::Streamed(Team::Lane),
+        Self::Streamed(Team::Subgroup),
+        Self::Streamed(Team::Workgroup),
+        Self::Streamed(Team::WorkgroupSubgroups),
         Self::Split(Team::Lane),
         Self::Split(Team::Subgroup),
         Self::Split(Team::Workgroup),
@@ -150,6 +162,7 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, team) = match self {
             Self::Resident(team) => ("resident", Some(team)),
+            Self::Streamed(team) => ("streamed", Some(team)),
             Self::Split(team) => ("split", Some(team)),
             Self::Columns => ("columns", None),
             Self::Elementwise => ("elementwise", None),
@@ -185,6 +198,10 @@ pub(crate) struct KernelCall {
 
 impl KernelCall {
     fn new(key: KernelKey, params: &impl Pod, workgroups: u64, caps: &Caps) -> Result<Self> {
+        Self::with_bytes(key, bytes_of(params).to_vec(), workgroups, caps)
+    }
+
+    fn with_bytes(key: KernelKey, params: Vec<u8>, workgroups: u64, caps: &Caps) -> Result<Self> {
         let limit = |what, needed: u32, allowed: u32| {
             if needed <= allowed {
                 Ok(())
@@ -196,7 +213,7 @@ impl KernelCall {
         limit("max_compute_workgroup_storage_size", key.workgroup_storage(), caps.max_workgroup_storage)?;
         limit("max_storage_buffers_per_shader_stage", key.storage().len() as u32, caps.max_storage_buffers)?;
         let workgroups = grid::fold(workgroups, caps.max_workgroups_per_dimension)?;
-        Ok(Self { key, params: bytes_of(params).to_vec(), workgroups })
+        Ok(Self { key, params, workgroups })
     }
 }
 
@@ -292,20 +309,6 @@ impl<'a> Problem<'a> {
         self.stats.reduced > 1 && (self.stats.inner == 1 || self.params.inner == 1)
     }
 
-    /// Elements from one row of the input to the next, where the tensor is seen as rows of `cols`.
-    fn input_stride(&self, cols: u32) -> u32 {
-        // Rows that are apart are seen as rows and nothing else; with the padding they are few enough for u32.
-        self.definition.row_stride.map_or(cols, |(_, stride)| stride as u32)
-    }
-
-    /// The widest packs of which rows of `cols` elements, and what is looked up in them, are made.
-    fn width(&self, cols: u32, lookups: &[Lookup]) -> Width {
-        let x4 = cols.is_multiple_of(4)
-            && self.input_stride(cols).is_multiple_of(4)
-            && lookups.iter().all(|lookup| lookup.suits(4));
-        if x4 { Width::X4 } else { Width::X1 }
-    }
-
     /// What is normalized, in a forward pass.
     fn x(&self) -> X {
         let types = self.options.types;
@@ -330,98 +333,4 @@ impl<'a> Problem<'a> {
     fn weight_offset(&self) -> f32 {
         self.options.weight_offset()
     }
-
-    /// The view as rows in which both lookups exist: vec4s before single elements, whole rows before runs, longer before
-    /// shorter rows.
-    fn rows_of_lookups(&self, stats: Fold) -> Result<View> {
-        let params = self.params;
-        let candidates = [stats.inner, params.inner, stats.kept * stats.inner, params.kept * params.inner];
-        let own = self.definition.row_stride.map(|(len, _)| len as u32);
-        let view = |cols: u32| {
-            let (stat, param) = (stats.lookup(cols)?, params.lookup(cols)?);
-            let width = self.width(cols, &[stat, param]);
-            own.is_none_or(|len| len == cols).then_some(View { cols, stat, param, width })
-        };
-        let runs = |view: &View| [view.stat, view.param].iter().any(|l| By::from(l.columns) == By::Run);
-        candidates
-            .into_iter()
-            .filter_map(view)
-            .max_by_key(|view| (view.width.elements(), !runs(view), view.cols))
-            .ok_or_else(|| Error::Unsupported {
-                what: format!("the shape {:?}", self.definition.shape),
-                why: "no kernel finds its statistics and weights".into(),
-            })
-    }
-
-    /// The parameters of the kernels that go through elements one by one, and how many workgroups do.
-    fn apply_params(&self, view: &View, stats: Fold) -> (params::Apply, u64) {
-        let place = Self::place(view);
-        let (
-            [stat_rows, stat_quotient, stat_remainder, stat_run],
-            [param_rows, param_quotient, param_remainder, param_run],
-        ) = (place.stat, place.param);
-        let (rows, packs) = (self.stats.len() / view.cols, view.cols / view.width.elements());
-        let params = params::Apply {
-            rows,
-            packs,
-            input_packs: self.input_stride(view.cols) / view.width.elements(),
-            eps: self.options.eps,
-            weight_offset: self.weight_offset(),
-            stats_stride: view.stats_stride(stats.kept_len()),
-            stat_rows,
-            stat_quotient,
-            stat_remainder,
-            stat_run,
-            param_rows,
-            param_quotient,
-            param_remainder,
-            param_run,
-            zero: 0,
-        };
-        let tile = u64::from(SMALL_WORKGROUP * APPLY_BLOCK);
-        (params, (u64::from(rows) * u64::from(packs)).div_ceil(tile))
-    }
-
-    /// The lookups of a view for a kernel of its width.
-    fn place(view: &View) -> Place {
-        let elements = view.width.elements();
-        let lookup = |lookup: Lookup| {
-            // An index counts what a load gives: packs where each position has its own.
-            let unit = if By::from(lookup.columns) == By::Position { elements } else { 1 };
-            let run = match lookup.columns {
-                crate::geometry::Columns::Runs(run) => run / elements,
-                _ => 1,
-            };
-            [lookup.rows, lookup.quotient / unit, lookup.remainder / unit, run]
-        };
-        Place { stat: lookup(view.stat), param: lookup(view.param) }
-    }
-
-    fn lookups(view: &View, given: Given) -> Lookups {
-        Lookups { given, stats: view.stat.columns.into(), params: view.param.columns.into() }
-    }
-}
-
-/// A tensor seen as rows, with where its statistics and weights are.
-struct View {
-    cols: u32,
-    stat: Lookup,
-    param: Lookup,
-    width: Width,
-}
-
-impl View {
-    /// From one region of statistics to the next, in what a load gives.
-    fn stats_stride(&self, statistics: u32) -> u32 {
-        match By::from(self.stat.columns) {
-            By::Position => statistics / self.width.elements(),
-            By::Row | By::Run => statistics,
-        }
-    }
-}
-
-/// The numbers of a view's lookups: rows, quotient, remainder, run.
-struct Place {
-    stat: [u32; 4],
-    param: [u32; 4],
 }

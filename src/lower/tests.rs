@@ -10,10 +10,11 @@ const SUBGROUPS: Caps = Caps {
     max_storage_buffer_binding_size: 1 << 34,
     max_storage_buffers: 8,
     storage_offset_alignment: 32,
+    tuning: Tuning::GPU,
 };
 const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };
-const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), ..SUBGROUPS };
-const LLVMPIPE: Caps = Caps { cpu: true, ..PLAIN };
+const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), tuning: Tuning::LLVM, ..SUBGROUPS };
+const LLVMPIPE: Caps = Caps { cpu: true, tuning: Tuning::LLVM, ..PLAIN };
 
 fn lower(op: &impl Op, caps: &Caps) -> Lowered {
     lower_dyn(op, caps)
@@ -31,12 +32,12 @@ fn method(op: &impl Op, caps: &Caps) -> String {
 fn rows_go_to_the_smallest_team_that_holds_them() {
     let cases = [
         ([4096, 16], ["resident/lane", "resident/lane", "resident/lane", "resident/lane"]),
-        ([4096, 768], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "split/lane"]),
-        ([4096, 1023], ["resident/workgroup+subgroups", "resident/workgroup", "split/subgroup", "split/lane"]),
-        ([4096, 1024], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "split/lane"]),
-        ([4096, 4096], ["resident/workgroup+subgroups", "resident/workgroup", "split/subgroup", "split/lane"]),
-        ([4096, 32768], ["resident/workgroup+subgroups", "resident/workgroup", "split/subgroup", "split/lane"]),
-        ([4096, 65536], ["split/workgroup+subgroups", "split/workgroup", "split/subgroup", "split/lane"]),
+        ([4096, 768], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
+        ([4096, 1023], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
+        ([4096, 1024], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
+        ([4096, 4096], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
+        ([4096, 32768], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
+        ([4096, 65536], ["streamed/workgroup+subgroups", "streamed/workgroup", "streamed/subgroup", "split/lane"]),
         ([1, 32768], ["split/workgroup+subgroups", "split/workgroup", "split/subgroup", "split/lane"]),
     ];
     for (shape, expected) in cases {
@@ -87,10 +88,31 @@ fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
 #[test]
 fn a_partial_counts_no_more_than_f32_can() {
     for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE] {
-        for shape in [[1, 1 << 31], [64, 1 << 25], [1, (1 << 31) - 3]] {
+        for shape in [[1, 1 << 31], [8, 1 << 28], [1, (1 << 31) - 3]] {
             let lowered = lower(&LayerNorm::new(&shape, 1..).weight(false).bias(false), caps);
             let partials = lowered.scratch[0].bytes / 16 / shape[0] as u64;
             assert!((shape[1] as u64).div_ceil(partials) <= MAX_PARTIAL, "{shape:?}: {partials}");
+        }
+    }
+}
+
+#[test]
+fn every_loop_ends_before_mesa_ends_it() {
+    for caps in [&LAVAPIPE, &LLVMPIPE] {
+        for len in [15_000, 100_000, 480_000, 480_004, 1 << 24, 1 << 31] {
+            for (rows, op) in [1, 64].map(|rows| (rows, LayerNorm::new(&[rows, len], 1..).weight(false).bias(false))) {
+                let Ok(lowered) = op.lower(caps, Strategy::Inferred) else {
+                    assert!(rows * len > 1 << 31);
+                    continue;
+                };
+                let lanes = caps.subgroup_size.map_or(1, |(min, _)| min) as usize;
+                let packs = match lowered.method {
+                    Some(Method::Streamed(_)) => len / 4 * 3,
+                    Some(Method::Split(_)) => len / 4 / (lowered.scratch[0].bytes / 16 / rows as u64) as usize / 8,
+                    _ => 0,
+                };
+                assert!(packs / lanes < 65535, "{rows} rows of {len}: {packs} by {lanes}");
+            }
         }
     }
 }

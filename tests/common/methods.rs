@@ -79,8 +79,7 @@ pub const IMAGES: &[(&str, &[usize])] = &[
 pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 
 /// Whether a method can compute the norm of rows, whose packs end where `unit` elements end: the row, or a channel in it.
-/// The longest rows that are held in registers have 8 packs a lane, and on a CPU 32 vec4s or 64 elements a lane of a
-/// subgroup.
+/// The longest rows that are held in registers have 8 packs a lane, and of a subgroup as many as the device's table says.
 pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
     let caps = gpu().planner().caps();
     let packs = if unit.is_multiple_of(4) { len / 4 } else { len };
@@ -88,18 +87,16 @@ pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
     let subgroups = caps.subgroup_size.is_some();
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
-    let a_lane = match (caps.cpu, unit.is_multiple_of(4)) {
-        (false, _) => 8,
-        (true, true) => 32,
-        (true, false) => 64,
-    };
+    let tuning = &caps.tuning;
+    let a_lane = if unit.is_multiple_of(4) { tuning.registers_x4 } else { tuning.registers_x1 } as usize;
     match method {
         Method::Resident(Team::Lane) => packs <= 8,
         Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,
         Method::Resident(Team::Workgroup) => packs <= largest * 8,
         Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * 8,
-        Method::Split(Team::Lane | Team::Workgroup) => true,
-        Method::Split(Team::Subgroup | Team::WorkgroupSubgroups) => subgroups,
+        Method::Streamed(Team::Lane) => packs <= 15_000,
+        Method::Streamed(Team::Subgroup) => subgroups && packs <= min * 15_000,
+        Method::Split(team) | Method::Streamed(team) => subgroups || matches!(team, Team::Lane | Team::Workgroup),
         _ => false,
     }
 }
@@ -144,11 +141,12 @@ pub fn optional<'a>(tensors: Tensors<'a>, weight: Option<&'a Vec<f32>>, bias: Op
 pub fn assert_all_ran(ran: &BTreeMap<String, usize>, methods: &[Method]) {
     let subgroups = gpu().planner().caps().subgroup_size.is_some();
     for method in methods {
-        let needs = matches!(
-            method,
-            Method::Resident(Team::Subgroup | Team::WorkgroupSubgroups)
-                | Method::Split(Team::Subgroup | Team::WorkgroupSubgroups)
-        );
+        let needs = match method {
+            Method::Resident(team) | Method::Streamed(team) | Method::Split(team) => {
+                matches!(team, Team::Subgroup | Team::WorkgroupSubgroups)
+            }
+            _ => false,
+        };
         let count = ran.get(&format!("{:?}", Strategy::Forced(*method))).copied().unwrap_or(0);
         assert_eq!(count > 1, subgroups || !needs, "{method} ran {count} times");
     }

@@ -1,6 +1,10 @@
 // No bias.
-// Provides apply_bias.
+// Provides bias_at, apply_bias. Requires Param.
 
-fn apply_bias(y: Pack, i: u32) -> Pack {
+fn bias_at(i: u32) -> Param {
+    return Param();
+}
+
+fn apply_bias(y: Pack, bias: Param) -> Pack {
     return y;
 }

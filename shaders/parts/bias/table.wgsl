@@ -1,6 +1,10 @@
 // A bias: a pack for each position, or one value for a row or channel, as load_bias says.
-// Provides apply_bias.
+// Provides bias_at, apply_bias. Requires Param.
 
-fn apply_bias(y: Pack, i: u32) -> Pack {
-    return y + load_bias(i);
+fn bias_at(i: u32) -> Param {
+    return load_bias(i);
+}
+
+fn apply_bias(y: Pack, bias: Param) -> Pack {
+    return y + bias;
 }

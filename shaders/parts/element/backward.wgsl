@@ -1,19 +1,29 @@
 // The gradient of an element is computed, with statistics and coefficients that are already there.
-// Provides Element, load_element, store_element. Requires x, statistics, weight, gradient, through, grad_input,
-// grad_residual.
+// Provides Table, table_at, Element, load_element, store_element. Requires x, statistics, affine, weight, gradient, through,
+// grad_input, grad_residual.
+
+// What is looked up by the statistic's index.
+struct Table {
+    statistics: Statistics,
+    lost: Lost,
+}
 
 struct Element {
     y: Pack,
     grad: Pack,
 }
 
-fn load_element(input_at: u32, at: u32, stat: u32, param: u32) -> Element {
-    let y = normalize(load_x(input_at, at), stat);
-    return Element(y, gradient(y, param, at));
+fn table_at(i: u32) -> Table {
+    return Table(statistics_at(i), lost_at(i));
 }
 
-fn store_element(element: Element, at: u32, stat: u32, param: u32) {
+fn load_element(input_at: u32, at: u32, table: Table, affine: Affine) -> Element {
+    let y = normalize(load_x(input_at, at), table.statistics);
+    return Element(y, gradient(y, affine, at));
+}
+
+fn store_element(element: Element, at: u32, table: Table, affine: Affine) {
     put_grad_residual(at, element.grad);
-    let g = apply_weight(element.grad, param);
-    put_grad_input(at, through_statistics(g, element.y, stat) * rstd_at(stat));
+    let g = apply_weight(element.grad, affine.weight);
+    put_grad_input(at, through_statistics(g, element.y, table.lost) * table.statistics.rstd);
 }

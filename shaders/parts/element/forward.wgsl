@@ -1,17 +1,27 @@
 // An element is normalized with statistics that are already there.
-// Provides Element, load_element, store_element. Requires x, statistics, sum, weight, bias, after, activation, result.
+// Provides Table, table_at, Element, load_element, store_element. Requires x, statistics, sum, affine, weight, bias, after,
+// activation, result.
+
+// What is looked up by the statistic's index.
+struct Table {
+    statistics: Statistics,
+}
 
 struct Element {
     x: Pack,
     y: Pack,
 }
 
-fn load_element(input_at: u32, at: u32, stat: u32, param: u32) -> Element {
-    let x = load_x(input_at, at);
-    return Element(x, normalize(x, stat));
+fn table_at(i: u32) -> Table {
+    return Table(statistics_at(i));
 }
 
-fn store_element(element: Element, at: u32, stat: u32, param: u32) {
+fn load_element(input_at: u32, at: u32, table: Table, affine: Affine) -> Element {
+    let x = load_x(input_at, at);
+    return Element(x, normalize(x, table.statistics));
+}
+
+fn store_element(element: Element, at: u32, table: Table, affine: Affine) {
     store_sum(at, element.x);
-    store_result(at, activate(add_after(apply_bias(apply_weight(element.y, param), param), at)));
+    store_result(at, activate(add_after(apply_bias(apply_weight(element.y, affine.weight), affine.bias), at)));
 }

@@ -1,7 +1,7 @@
 // The gradient of what the activation is applied to, from the normalized y.
-// Provides gradient.
+// Provides gradient. Requires affine, weight, bias, after, activation.
 
-fn gradient(y: Pack, param: u32, at: u32) -> Pack {
-    let u = add_after(apply_bias(apply_weight(y, param), param), at);
+fn gradient(y: Pack, affine: Affine, at: u32) -> Pack {
+    let u = add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at);
     return load_grad_output(at) * activation_slope(u);
 }

@@ -1,6 +1,6 @@
 // The gradient of what has no activation after it: that of the output.
 // Provides gradient.
 
-fn gradient(y: Pack, param: u32, at: u32) -> Pack {
+fn gradient(y: Pack, affine: Affine, at: u32) -> Pack {
     return load_grad_output(at);
 }

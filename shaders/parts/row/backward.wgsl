@@ -1,13 +1,13 @@
 // The gradient of a row is computed.
-// Provides BACKWARD, row_gradient, finish. Requires gradient, weight, grad_input.
+// Provides BACKWARD, row_gradient, finish. Requires gradient, grad_input.
 
 const BACKWARD: bool = true;
 
-// The gradient that reaches the normalized y.
-fn row_gradient(y: Pack, param: u32, at: u32) -> Pack {
-    return apply_weight(gradient(y, param, at), param);
+// The gradient that reaches what weight and bias are applied to.
+fn row_gradient(y: Pack, affine: Affine, at: u32) -> Pack {
+    return gradient(y, affine, at);
 }
 
-fn finish(at: u32, param: u32, x: Pack, y: Pack, grad_input: Pack) {
+fn finish(at: u32, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     put_grad_input(at, grad_input);
 }

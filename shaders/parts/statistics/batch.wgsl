@@ -1,12 +1,19 @@
 // Statistics that an earlier pass took: three regions, the mean as hi and lo, and rstd.
-// Provides normalize, rstd_at. Requires opaque, params.stats_stride (from one region to the next, in what load_statistics gives).
+// Provides Statistics, statistics_at, normalize. Requires Stat, opaque, params.stats_stride (from one region to the next, in what
+// load_statistics gives).
 
-// x - hi comes first and stays on its own: f32 can't hold hi + lo for data with a large offset.
-fn normalize(x: Pack, i: u32) -> Pack {
-    let d = opaque(x - load_statistics(i));
-    return (d - load_statistics(params.stats_stride + i)) * load_statistics(2u * params.stats_stride + i);
+struct Statistics {
+    hi: Stat,
+    lo: Stat,
+    rstd: Stat,
 }
 
-fn rstd_at(i: u32) -> Stat {
-    return load_statistics(2u * params.stats_stride + i);
+fn statistics_at(i: u32) -> Statistics {
+    let lo = load_statistics(params.stats_stride + i);
+    return Statistics(load_statistics(i), lo, load_statistics(2u * params.stats_stride + i));
+}
+
+// x - hi comes first and stays on its own: f32 can't hold hi + lo for data with a large offset.
+fn normalize(x: Pack, statistics: Statistics) -> Pack {
+    return (opaque(x - statistics.hi) - statistics.lo) * statistics.rstd;
 }

@@ -1,6 +1,14 @@
 // Nothing that is computed depends on the statistics.
-// Provides normalize.
+// Provides Statistics, statistics_at, normalize. Requires Stat.
 
-fn normalize(x: Pack, i: u32) -> Pack {
+struct Statistics {
+    rstd: Stat,
+}
+
+fn statistics_at(i: u32) -> Statistics {
+    return Statistics(Stat());
+}
+
+fn normalize(x: Pack, statistics: Statistics) -> Pack {
     return x;
 }

@@ -1,10 +1,15 @@
 // Running statistics, as batch norm inference uses them.
-// Provides normalize, rstd_at. Requires params.eps.
+// Provides Statistics, statistics_at, normalize. Requires Stat, params.eps.
 
-fn normalize(x: Pack, i: u32) -> Pack {
-    return (x - load_running_mean(i)) * rstd_at(i);
+struct Statistics {
+    mean: Stat,
+    rstd: Stat,
 }
 
-fn rstd_at(i: u32) -> Stat {
-    return inverseSqrt(load_running_var(i) + params.eps);
+fn statistics_at(i: u32) -> Statistics {
+    return Statistics(load_running_mean(i), inverseSqrt(load_running_var(i) + params.eps));
+}
+
+fn normalize(x: Pack, statistics: Statistics) -> Pack {
+    return (x - statistics.mean) * statistics.rstd;
 }

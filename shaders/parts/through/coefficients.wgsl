@@ -1,6 +1,15 @@
 // Takes from the gradient what the statistics lose, by two coefficients that an earlier pass merged.
-// Provides through_statistics. Requires slope, params.stats_stride.
+// Provides Lost, lost_at, through_statistics. Requires Stat, slope, params.stats_stride.
 
-fn through_statistics(g: Pack, y: Pack, i: u32) -> Pack {
-    return g - load_coefficients(i) - slope(y) * load_coefficients(params.stats_stride + i);
+struct Lost {
+    mean: Stat, // of g
+    along: Stat, // its share along y
+}
+
+fn lost_at(i: u32) -> Lost {
+    return Lost(load_coefficients(i), load_coefficients(params.stats_stride + i));
+}
+
+fn through_statistics(g: Pack, y: Pack, lost: Lost) -> Pack {
+    return g - lost.mean - slope(y) * lost.along;
 }

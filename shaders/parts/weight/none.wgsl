@@ -1,6 +1,10 @@
 // No weight.
-// Provides apply_weight.
+// Provides weight_at, apply_weight. Requires Param.
 
-fn apply_weight(y: Pack, i: u32) -> Pack {
+fn weight_at(i: u32) -> Param {
+    return Param();
+}
+
+fn apply_weight(y: Pack, weight: Param) -> Pack {
     return y;
 }

@@ -1,0 +1,159 @@
+// Goes through the rows of kernels/row.wgsl that no registers hold: a team reads BLOCK rows at once, again for each sum and for the
+// result, while they are in the cache. All of them use a weight that was loaded once.
+//
+// Numerics: as in row.wgsl. A lane adds up CHUNK packs, and chunks as hi + lo: it may have many.
+//
+// Requires pack, real as wide as pack, two_sum, team, x, scale, measure, affine, row, saved. BLOCK rows a team. SHARED: all rows
+// have the same weight and bias.
+// Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
+
+struct Params {
+    rows: u32,
+    packs: u32, // in a row
+    input_packs: u32, // from one row of the input to the next
+    len: f32, // elements in a row
+    eps: f32,
+    weight_offset: f32, // added to the weight
+    param_rows: u32, // see param_index
+    param_quotient: u32,
+    param_remainder: u32,
+    param_run: u32, // packs that share a weight
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+const CHUNK: u32 = 16u;
+
+fn param_index(row: u32, column: u32) -> u32 {
+    let first = row / params.param_rows * params.param_quotient + row % params.param_rows * params.param_remainder;
+    return first + param_column(column);
+}
+
+fn add(sum: Pair, v: Pack) -> Pair {
+    return two_sum(sum.hi, sum.lo + v);
+}
+
+fn total(sum: Pair) -> f32 {
+    return pack_sum(sum.hi + sum.lo);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(builtins: Builtins) {
+    let team = team_of(builtins);
+    let stride = CHUNK * team.lanes;
+    // unroll K < BLOCK
+    let has_row_K = team.index * BLOCK + K < params.rows;
+    let row_K = min(team.index * BLOCK + K, params.rows - 1u);
+    let first_K = row_K * params.packs;
+    let first_input_K = row_K * params.input_packs;
+    let shift_K = pack_first(load_x(first_input_K, first_K));
+    var shifted_sum_K = Pair();
+    // end
+    if CENTERED {
+        for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
+            // unroll K < BLOCK
+            var sum_K = Pack();
+            // end
+            for (var at = chunk; at < min(chunk + stride, params.packs); at += team.lanes) {
+                // unroll K < BLOCK
+                sum_K += load_x(first_input_K + at, first_K + at) - shift_K;
+                // end
+            }
+            // unroll K < BLOCK
+            shifted_sum_K = add(shifted_sum_K, sum_K);
+            // end
+        }
+    }
+    // unroll K < BLOCK
+    var mean_K = 0.0;
+    if CENTERED {
+        mean_K = shift_K + team_sum(total(shifted_sum_K), team) / params.len;
+    }
+    var d_sum_K = Pair();
+    var measure_sum_K = Pair();
+    // end
+    for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
+        // unroll K < BLOCK
+        var d_chunk_K = Pack();
+        var measure_chunk_K = Pack();
+        // end
+        for (var at = chunk; at < min(chunk + stride, params.packs); at += team.lanes) {
+            // unroll K < BLOCK
+            let d_K = load_x(first_input_K + at, first_K + at) - mean_K;
+            d_chunk_K += d_K;
+            measure_chunk_K += measure(d_K);
+            // end
+        }
+        // unroll K < BLOCK
+        d_sum_K = add(d_sum_K, d_chunk_K);
+        measure_sum_K = add(measure_sum_K, measure_chunk_K);
+        // end
+    }
+    // unroll K < BLOCK
+    let moments_K = team_sum2(vec2<f32>(total(d_sum_K), total(measure_sum_K)), team) / params.len;
+    let correction_K = select(0.0, moments_K.x, CENTERED);
+    let rstd_K = rstd_of(moments_K.y - correction_K * correction_K, params.len);
+    var g_sum_K = Pair();
+    var gy_sum_K = Pair();
+    // end
+
+    if BACKWARD {
+        for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
+            // unroll K < BLOCK
+            var g_chunk_K = Pack();
+            var gy_chunk_K = Pack();
+            // end
+            for (var at = chunk; at < min(chunk + stride, params.packs); at += team.lanes) {
+                var affine = Affine();
+                if SHARED {
+                    affine = affine_at(param_column(at));
+                }
+                // unroll K < BLOCK
+                if !SHARED {
+                    affine = affine_at(param_index(row_K, at));
+                }
+                let y_K = (load_x(first_input_K + at, first_K + at) - mean_K - correction_K) * rstd_K;
+                let g_K = apply_weight(row_gradient(y_K, affine, first_K + at), affine.weight);
+                g_chunk_K += g_K;
+                gy_chunk_K += g_K * y_K;
+                // end
+            }
+            // unroll K < BLOCK
+            g_sum_K = add(g_sum_K, g_chunk_K);
+            gy_sum_K = add(gy_sum_K, gy_chunk_K);
+            // end
+        }
+    }
+    // What the gradient loses through the statistics: its mean, and its share along y.
+    // unroll K < BLOCK
+    var lost_K = vec2<f32>();
+    if BACKWARD {
+        let sums = team_sum2(vec2<f32>(total(g_sum_K), total(gy_sum_K)), team);
+        lost_K = vec2<f32>(select(0.0, sums.x / params.len, CENTERED), sums.y * pull(params.len, rstd_K));
+    }
+    // end
+
+    for (var at = team.lane; at < params.packs; at += team.lanes) {
+        var affine = Affine();
+        if SHARED {
+            affine = affine_at(param_column(at));
+        }
+        // unroll K < BLOCK
+        if has_row_K {
+            if !SHARED {
+                affine = affine_at(param_index(row_K, at));
+            }
+            let x = load_x(first_input_K + at, first_K + at);
+            let y = (x - mean_K - correction_K) * rstd_K;
+            let g = apply_weight(row_gradient(y, affine, first_K + at), affine.weight);
+            finish(first_K + at, affine, x, y, (g - lost_K.x - slope(y) * lost_K.y) * rstd_K);
+        }
+        // end
+    }
+    // unroll K < BLOCK
+    if has_row_K && team.lane == 0u {
+        save(row_K, mean_K, correction_K, rstd_K);
+    }
+    // end
+}

@@ -1,0 +1,196 @@
+//! What is fast on a device: the numbers that the choice of kernels depends on.
+
+use std::{fmt, str::FromStr};
+
+use crate::error::{Error, Result};
+
+macro_rules! tuning {
+    ($($(#[$doc:meta])* $field:ident: $least:literal..=$most:literal,)*) => {
+        /// The numbers that the choice of kernels depends on. They change how fast an op is, never what it computes beyond rounding.
+        ///
+        /// A table for each class of device comes with the crate; `cargo xtask tune` measures one, and
+        /// [`Planner::tuning`](crate::Planner::tuning) takes it. As text, a line for each number: `name = value`.
+        ///
+        /// ```
+        /// use wgpu_norm::{Caps, Tuning};
+        ///
+        /// let mut tuning = Caps::default().tuning;
+        /// tuning.walk = 8;
+        /// assert_eq!(tuning.to_string().parse::<Tuning>()?, tuning);
+        /// # Ok::<(), wgpu_norm::Error>(())
+        /// ```
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Tuning {
+            $($(#[$doc])* pub $field: u32,)*
+        }
+
+        impl Tuning {
+            /// The names of the numbers, with the least and the largest value.
+            pub const FIELDS: &'static [(&'static str, u32, u32)] =
+                &[$((stringify!($field), $least, $most),)*];
+
+            /// The number of this name.
+            #[must_use]
+            pub fn get(&self, name: &str) -> Option<u32> {
+                match name {
+                    $(stringify!($field) => Some(self.$field),)*
+                    _ => None,
+                }
+            }
+
+            /// Sets a number by its name.
+            ///
+            /// # Errors
+            /// [`Error::Tuning`] for a name that there isn't, and a value out of range.
+            pub fn set(&mut self, name: &str, value: u32) -> Result<()> {
+                match name {
+                    $(stringify!($field) => {
+                        if !($least..=$most).contains(&value) {
+                            let range = format!("{} to {}", $least, $most);
+                            return Err(Error::Tuning(format!("{name} is {value}, and can be {range}")));
+                        }
+                        self.$field = value;
+                    })*
+                    _ => return Err(Error::Tuning(format!("there is no {name:?}"))),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+tuning! {
+    /// Rows of at most this many packs (four elements, or one where a row is not a multiple of four) are owned by a lane.
+    lane_packs: 0..=8,
+    /// Packs of four elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
+    registers_x4: 1..=256,
+    /// The same for single elements.
+    registers_x1: 1..=256,
+    /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
+    workgroup_registers: 1..=32,
+    /// Workgroups that fill the device.
+    workgroups: 1..=65535,
+    /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
+    rounds: 1..=1024,
+    /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias.
+    sum_rounds: 1..=1024,
+    /// Fewer than this, and the sums are a pass of their own.
+    least_sum_rounds: 1..=1024,
+    /// Rows that a team streams at once.
+    stream_rows: 1..=8,
+    /// With fewer rows than this, long rows are split: teams share a row.
+    few_rows: 0..=0x7fff_ffff,
+    /// From this many elements on a row is long.
+    long_row: 1..=0x7fff_ffff,
+    /// Packs that a lane goes through with the same statistics or weights at most.
+    walk: 1..=1024,
+    /// Lanes that should go through neighbouring packs even if each goes through fewer then.
+    adjacent: 1..=256,
+}
+
+impl Tuning {
+    /// Software adapters that compile with LLVM: lavapipe, llvmpipe.
+    pub(crate) const LLVM: Self = Self {
+        lane_packs: 4,
+        registers_x4: 32,
+        registers_x1: 64,
+        workgroup_registers: 8,
+        workgroups: 8,
+        rounds: 16,
+        sum_rounds: 32,
+        least_sum_rounds: 4,
+        stream_rows: 4,
+        few_rows: 16,
+        long_row: 4096,
+        walk: 16,
+        adjacent: 4,
+    };
+    /// SwiftShader: the time to compile a kernel grows with the square of its registers.
+    pub(crate) const SWIFTSHADER: Self = Self { registers_x4: 8, registers_x1: 16, ..Self::LLVM };
+    /// GPUs: none has been measured, so these are hypotheses.
+    pub(crate) const GPU: Self = Self {
+        lane_packs: 4,
+        registers_x4: 8,
+        registers_x1: 8,
+        workgroup_registers: 8,
+        workgroups: 256,
+        rounds: 1,
+        sum_rounds: 32,
+        least_sum_rounds: 16,
+        stream_rows: 2,
+        few_rows: 256,
+        long_row: 32 * 1024,
+        walk: 4,
+        adjacent: 32,
+    };
+
+    /// The table for an adapter.
+    pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
+        match info.device_type {
+            wgpu::DeviceType::Cpu if info.name.contains("SwiftShader") => Self::SWIFTSHADER,
+            wgpu::DeviceType::Cpu => Self::LLVM,
+            _ => Self::GPU,
+        }
+    }
+}
+
+impl fmt::Display for Tuning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, ..) in Self::FIELDS {
+            if let Some(value) = self.get(name) {
+                writeln!(f, "{name} = {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every number must be there once. Lines that begin with `#` are comments.
+impl FromStr for Tuning {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut tuning = Self::GPU;
+        let mut missing: Vec<&str> = Self::FIELDS.iter().map(|&(name, ..)| name).collect();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let wrong = || Error::Tuning(format!("{line:?} is not `name = value`"));
+            let (name, value) = line.split_once('=').ok_or_else(wrong)?;
+            let name = name.trim();
+            tuning.set(name, value.trim().parse().map_err(|_| wrong())?)?;
+            let before = missing.len();
+            missing.retain(|other| *other != name);
+            if missing.len() == before {
+                return Err(Error::Tuning(format!("{name} is there twice")));
+            }
+        }
+        match missing.first() {
+            None => Ok(tuning),
+            Some(name) => Err(Error::Tuning(format!("{name} is missing"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_survives_as_text() {
+        for tuning in [Tuning::LLVM, Tuning::GPU] {
+            assert_eq!(format!("# comment\n\n{tuning}").parse(), Ok(tuning));
+        }
+    }
+
+    #[test]
+    fn a_wrong_table_says_what_is_wrong() {
+        let good = Tuning::LLVM.to_string();
+        let message = |text: String| text.parse::<Tuning>().unwrap_err().to_string();
+        assert!(message(good.replace("walk = 16", "")).contains("walk is missing"));
+        assert!(message(good.replace("walk = 16", "walk = 16\nwalk = 16")).contains("walk is there twice"));
+        assert!(message(good.replace("walk = 16", "walk 16")).contains("\"walk 16\" is not `name = value`"));
+        assert!(message(good.replace("walk = 16", "walk = -1")).contains("is not `name = value`"));
+        assert!(message(good.replace("walk = 16", "walk = 0")).contains("walk is 0, and can be 1 to 1024"));
+        assert!(message(good + "run = 1").contains("there is no \"run\""));
+    }
+}
