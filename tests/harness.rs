@@ -93,21 +93,26 @@ fn a_broken_shader_does_not_conform() {
     let op = LayerNorm::new(&[7, 257], 1..).bias(false).save_stats(true);
     let tensors = Tensors::new(&rows).weight(&weight);
     let resident = Strategy::Forced(Method::Resident(Team::Workgroup));
+    let streamed = Strategy::Forced(Method::Streamed(Team::Lane));
     let split = Strategy::Forced(Method::Split(Team::Lane));
     // What each fix is for: without it the result is wrong, and the conformance test says so.
     let breaks = [
         (resident, "x_1 - shift", "x_1"),
         (resident, "(d_0 - correction)", "d_0"),
-        (resident, "y * (load_weight(i) + params.weight_offset)", "y"),
+        (resident, "return y * weight;", "return y;"),
         (resident, "+ params.weight_offset", "+ 1.0"),
         (resident, "+ params.eps", ""),
-        (resident, "at_1 < packs)", "true)"),
+        (resident, "at_1 < params.packs", "true"),
         (resident, "store_rstd(i, rstd_value)", "store_rstd(i, hi)"),
         (resident, "total += branches[i];", ""),
-        (split, "(d - load_statistics(params.stats_stride + i))", "d"),
+        (streamed, "y = (x - mean_0 - correction_0)", "y = (x - mean_0)"),
+        (streamed, "two_sum(sum.hi, sum.lo + v)", "Pair(v, 0.0)"),
+        (streamed, "team.index * BLOCK + 0u", "team.index * BLOCK + 1u"),
+        (split, "opaque(x - statistics.hi) - statistics.lo", "opaque(x - statistics.hi)"),
         (split, "count * share", "share"),
         (split, "x_7 - block_mean, live_7)", "x_7 - block_mean, true)"),
-        (split, "stat_place = advance(stat_place, stat_row, params.stat_rows);", ""),
+        (split, "block * params.place_block", "0u"),
+        (split, "safe_0 * params.column_step", "0u"),
         // An offset of 1e6 needs both halves of the mean, from the lanes to the output.
         (split, "Pair(hi, (a - a_part) + (b - b_part))", "Pair(hi, 0.0)"),
         (split, "(partial.y - mean.lo)", "0.0"),
@@ -133,7 +138,7 @@ fn a_broken_shader_does_not_conform() {
         ("num_batches_tracked[0] += 1u", "num_batches_tracked[0] += 2u"),
         ("slice * params.kept", "slice"),
         ("slice += 1u", ""),
-        ("stat_place = advance(stat_place, stat_row, params.stat_rows);", ""),
+        ("block * params.place_block", "0u"),
     ];
     assert!(conforms(&op, &tensors, split, "no such text", ""), "unbroken");
     for (from, to) in breaks {
@@ -159,23 +164,33 @@ fn a_broken_backward_pass_does_not_conform() {
     let rows = [
         ("(g_0 - lost.x", "(g_0"),
         ("sums.y * pull", "0.0 * pull"),
-        ("store_statistics(params.rows + i, lo)", "store_statistics(params.rows + i, 1.0)"),
+        ("grad_y_sum_0 += select(Pack(), grad_0 * y_0, has_row)", "grad_y_sum_0 += grad_0"),
+        ("(team.index * params.packs + at_0)", "(team.index * params.packs)"),
+        ("round * params.teams", "0u * params.teams"),
         ("g = two_sum(g.hi, g.lo + partial.x)", "g = Pair(partial.x, 0.0)"),
         ("put_grad_bias(group, g_sum)", "put_grad_bias(group, gy_sum)"),
-        ("gy_block += g_0 * y_0", "gy_block += g_0"),
     ];
     every(&layer_norm, resident, &rows);
+    let kept = [
+        ("store_statistics(params.rows + i, lo)", "store_statistics(params.rows + i, 1.0)"),
+        ("gy_block += g_0 * y_0", "gy_block += g_0"),
+    ];
+    every(&GroupNorm::new(&[3, 4, 7], 2).backward(), resident, &kept);
+    let streams = [("- lost_0.x", ""), ("gy_chunk_0 += g_0 * y_0", "gy_chunk_0 += g_0")];
+    every(&layer_norm, Strategy::Forced(Method::Streamed(Team::Lane)), &streams);
+    let middle = [("param_place = advance(param_place, param_step, params.param_rows);", "")];
+    every(&LayerNorm::new(&[3, 5, 7], 1..2), columns, &middle);
     let through = [
         (
             "store_coefficients(group * params.members + member, g_mean)",
             "store_coefficients(group * params.members + member, 0.0)",
         ),
-        ("slope(y) * load_coefficients", "0.0 * load_coefficients"),
+        ("slope(y) * lost.along", "0.0 * lost.along"),
         ("run += params.kept;", ""),
     ];
     every(&layer_norm, split, &through[..2]);
     every(&BatchNorm::training(&[3, 5, 7]).backward(), split, &through);
-    every(&BatchNorm::training(&[3, 5, 7]).backward(), split, &[("apply_weight(gy_sum, group)", "gy_sum")]);
+    every(&BatchNorm::training(&[3, 5, 7]).backward(), split, &[("apply_weight(gy_sum, weight)", "gy_sum")]);
     let steps = [("stat_place = advance(stat_place, stat_run, params.stat_rows);", "")];
     every(&GroupNorm::new(&[3, 4, 7], 2).backward(), split, &steps);
     let channels_last = GroupNorm::new(&[3, 7, 6], 2).layout(Layout::ChannelsLast).backward();

@@ -106,7 +106,7 @@ impl Tuning {
         walk: 16,
         adjacent: 4,
     };
-    /// SwiftShader: the time to compile a kernel grows with the square of its registers.
+    /// `SwiftShader`: the time to compile a kernel grows with the square of its registers.
     pub(crate) const SWIFTSHADER: Self = Self { registers_x4: 8, registers_x1: 16, ..Self::LLVM };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
