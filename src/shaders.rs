@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use crate::{
     error::Result,
     kernel::{compose::compose, key::KernelKey},
-    lower::{Caps, KernelCall, Method, Strategy},
+    lower::{Caps, KernelCall, Method, Strategy, Team},
     ops::{
         Activation, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
         LpNormalize, Norm, Order, RmsNorm, RunningStats,
@@ -156,13 +156,18 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
-    // Every option, by every method.
-    for caps in &devices[..2] {
-        for strategy in forced() {
-            for len in [12, 13] {
-                for op in options(len) {
-                    add(&*op, caps, strategy);
-                }
+    // Every option, by one team of every method: options and teams are parts of their own.
+    let methods = [
+        Method::Resident(Team::Subgroup),
+        Method::Streamed(Team::Lane),
+        Method::Split(Team::Workgroup),
+        Method::Columns,
+        Method::Elementwise,
+    ];
+    for strategy in methods.map(Strategy::Forced) {
+        for len in [12, 13] {
+            for op in options(len) {
+                add(&*op, &devices[0], strategy);
             }
         }
     }

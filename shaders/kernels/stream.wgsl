@@ -23,7 +23,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-const CHUNK: u32 = 16u;
+const CHUNK: u32 = 64u;
 
 fn param_index(row: u32, column: u32) -> u32 {
     let first = row / params.param_rows * params.param_quotient + row % params.param_rows * params.param_remainder;
@@ -55,7 +55,8 @@ fn main(builtins: Builtins) {
             // unroll K < BLOCK
             var sum_K = Pack();
             // end
-            for (var at = chunk; at < min(chunk + stride, params.packs); at += team.lanes) {
+            let end = min(chunk + stride, params.packs);
+            for (var at = chunk; at < end; at += team.lanes) {
                 // unroll K < BLOCK
                 sum_K += load_x(first_input_K + at, first_K + at) - shift_K;
                 // end
@@ -78,7 +79,8 @@ fn main(builtins: Builtins) {
         var d_chunk_K = Pack();
         var measure_chunk_K = Pack();
         // end
-        for (var at = chunk; at < min(chunk + stride, params.packs); at += team.lanes) {
+        let end = min(chunk + stride, params.packs);
+        for (var at = chunk; at < end; at += team.lanes) {
             // unroll K < BLOCK
             let d_K = load_x(first_input_K + at, first_K + at) - mean_K;
             d_chunk_K += d_K;
@@ -104,7 +106,8 @@ fn main(builtins: Builtins) {
             var g_chunk_K = Pack();
             var gy_chunk_K = Pack();
             // end
-            for (var at = chunk; at < min(chunk + stride, params.packs); at += team.lanes) {
+            let end = min(chunk + stride, params.packs);
+            for (var at = chunk; at < end; at += team.lanes) {
                 var affine = Affine();
                 if SHARED {
                     affine = affine_at(param_column(at));

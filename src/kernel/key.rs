@@ -338,7 +338,7 @@ pub(crate) const APPLY_BLOCK: u32 = 4;
 pub(crate) const LANE_REGISTERS: u32 = 8;
 
 /// The register counts that are compiled.
-const REGISTER_STEPS: [u32; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];
+const REGISTER_STEPS: [u32; 17] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 136, 192, 256];
 
 /// The smallest compiled register count that holds `packs`, at most `max`.
 pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {

@@ -94,7 +94,7 @@ impl Tuning {
     pub(crate) const LLVM: Self = Self {
         lane_packs: 4,
         registers_x4: 32,
-        registers_x1: 64,
+        registers_x1: 136,
         workgroup_registers: 8,
         workgroups: 8,
         rounds: 16,
@@ -107,7 +107,7 @@ impl Tuning {
         adjacent: 4,
     };
     /// `SwiftShader`: the time to compile a kernel grows with the square of its registers.
-    pub(crate) const SWIFTSHADER: Self = Self { registers_x4: 8, registers_x1: 16, ..Self::LLVM };
+    pub(crate) const SWIFTSHADER: Self = Self { registers_x4: 8, registers_x1: 32, ..Self::LLVM };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
