@@ -18,6 +18,9 @@ struct Args {
     /// Writes the rows as a JSON list.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Times only the cases of a JSON list.
+    #[arg(long, value_name = "FILE")]
+    cases: Option<PathBuf>,
     /// Only ops whose name contains this.
     #[arg(long, value_name = "OP", default_value = "")]
     filter: String,
@@ -58,6 +61,32 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         "op", "shape", "type", "ms", "spread", "GB/s", "/copy"
     );
     let mut rows = Vec::new();
+    if let Some(path) = &args.cases {
+        for case in serde_json::from_str::<Vec<serde_json::Value>>(&std::fs::read_to_string(path)?)? {
+            let field = |name: &str| case[name].as_str().unwrap_or_default();
+            let shape: Vec<usize> = serde_json::from_value(case["shape"].clone())?;
+            let dtype = if field("dtype") == "f16" { DType::F16 } else { DType::F32 };
+            let last = shape.len() - 1;
+            match (field("op"), field("direction")) {
+                ("layer_norm", "forward") => bench.op(&LayerNorm::new(&shape, last..).dtype(dtype), args, &mut rows)?,
+                ("layer_norm", _) => {
+                    bench.op(&LayerNorm::new(&shape, last..).dtype(dtype).backward(), args, &mut rows)?
+                }
+                ("rms_norm", "forward") => bench.op(&RmsNorm::new(&shape, last..).dtype(dtype), args, &mut rows)?,
+                ("rms_norm", _) => bench.op(&RmsNorm::new(&shape, last..).dtype(dtype).backward(), args, &mut rows)?,
+                ("batch_norm_inference", _) => bench.op(&BatchNorm::inference(&shape).dtype(dtype), args, &mut rows)?,
+                ("group_norm", _) => {
+                    let groups = case["groups"].as_u64().unwrap_or(1) as usize;
+                    bench.op(&GroupNorm::new(&shape, groups).dtype(dtype), args, &mut rows)?;
+                }
+                (op, _) => return Err(format!("no op {op}").into()),
+            }
+        }
+        if let Some(path) = &args.json {
+            std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")?;
+        }
+        return Ok(());
+    }
     for shape in
         [[1024, 1024], [4096, 256], [4096, 768], [256, 8192], [64, 384], [1024, 1023], [65536, 16], [1, 1 << 20]]
     {
@@ -226,6 +255,7 @@ impl Bench {
                 "ratio_to_copy": ratio,
                 "strategy": strategy,
                 "timer": self.timer.name(),
+                "spread": spread / 100.0,
             }));
         }
         Ok(())

@@ -46,14 +46,7 @@ const PACKAGE_MANAGERS: [PackageManager; 5] = [
 ///
 /// `build_flags` select the build of the example that lists the adapters.
 pub fn ensure(build_flags: &[OsString]) -> Result<(), String> {
-    eprintln!("xtask: building the `normalize` example; the first build takes some minutes");
-    let mut build = vec![OsString::from("build")];
-    build.extend_from_slice(build_flags);
-    build.extend(["--example".into(), "normalize".into()]);
-    if cargo(&build)? != 0 {
-        return Err("the `normalize` example could not be built".into());
-    }
-
+    build(build_flags)?;
     let mut adapters = list(build_flags)?;
     if adapters.is_empty() {
         let set = driver_variables(|name| env::var_os(name));
@@ -74,6 +67,29 @@ pub fn ensure(build_flags: &[OsString]) -> Result<(), String> {
     }
     for adapter in adapters {
         println!("adapter: {adapter}");
+    }
+    Ok(())
+}
+
+/// Whether the user has chosen a driver or an adapter.
+pub fn is_chosen() -> bool {
+    !driver_variables(|name| env::var_os(name)).is_empty()
+}
+
+/// Whether wgpu finds a GPU: an adapter that is not a CPU.
+pub fn has_gpu(build_flags: &[OsString]) -> Result<bool, String> {
+    build(build_flags)?;
+    Ok(list(build_flags)?.iter().any(|adapter| !adapter.contains(", Cpu, ")))
+}
+
+/// Builds the example that lists the adapters.
+fn build(build_flags: &[OsString]) -> Result<(), String> {
+    eprintln!("xtask: building the `normalize` example; the first build takes some minutes");
+    let mut build = vec![OsString::from("build")];
+    build.extend_from_slice(build_flags);
+    build.extend(["--example".into(), "normalize".into()]);
+    if cargo(&build)? != 0 {
+        return Err("the `normalize` example could not be built".into());
     }
     Ok(())
 }

@@ -4,6 +4,8 @@
 #![warn(clippy::pedantic)]
 
 mod adapter;
+mod compare;
+mod unpacked;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -18,10 +20,18 @@ Tasks:
   demo             normalize real activations and check the results
   test [args..]    run the tests; the arguments go to `cargo test --workspace`
   bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
+  compare [args..] measure other engines on the same adapter, and print them beside this crate:
+                     --adapter mesa25|swiftshader|system  (mesa25 on a Debian 12 without a GPU, which is unpacked below
+                                                          target; else the adapter of the system)
+                     --engines NAME,..                    only these, of burn, onnxruntime, tinygrad, torch
+                     --rounds N                           each engine so many times, in turns (3)
+                     --cases FILE                         (benches/peers/cases.json)
+                     --json FILE                          where the rows go (target/compare.json)
   help             print this text
 
 Every task needs a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
-system's package manager, as root or through sudo; the commands are printed.
+system's package manager, as root or through sudo; the commands are printed. `compare` needs Python 3.11 or later too,
+and downloads the engines; nothing is installed outside of target.
 ";
 
 /// Where the demo writes, relative to the root of the repository.
@@ -53,6 +63,7 @@ fn main() {
         (Some("demo"), true) => demo(),
         (Some("test"), _) => test(&args),
         (Some("bench"), _) => bench(&args),
+        (Some("compare"), _) => compare::compare(&args),
         _ => {
             let line: Vec<_> = [&task].into_iter().chain(&args).collect();
             eprint!("xtask: unknown task `{}`\n\n{USAGE}", joined(&line));
@@ -112,6 +123,20 @@ fn build_flags(args: &[OsString]) -> Vec<OsString> {
         }
     }
     flags
+}
+
+/// Prints and runs a command that must succeed.
+fn run(command: &mut Command) -> Result<(), String> {
+    let line = shown(command);
+    println!("$ {line}");
+    let status = command.status().map_err(|e| format!("cannot start `{line}`: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{line}` failed ({status})")) }
+}
+
+/// A command as the user would type it.
+fn shown(command: &Command) -> String {
+    let words: Vec<_> = [command.get_program()].into_iter().chain(command.get_args()).collect();
+    joined(&words)
 }
 
 /// Prints and runs a cargo command in the root of the repository; returns its exit code.
@@ -180,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_task() {
-        for task in ["demo", "test", "bench", "help"] {
+        for task in ["demo", "test", "bench", "compare", "help"] {
             assert!(USAGE.contains(&format!("\n  {task} ")), "{task}");
         }
     }

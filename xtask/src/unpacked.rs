@@ -1,0 +1,111 @@
+//! Graphics drivers that are unpacked below `target`, where nothing is installed and no rights are needed.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::{root, run};
+
+/// Where Mesa's packages are unpacked, relative to the root of the repository.
+const MESA_FOLDER: &str = "target/peers/mesa25";
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const SUITES: [&str; 2] = ["bookworm", "bookworm-backports"];
+/// `SwiftShader`, as Debian's package chromium-common brings it.
+const SWIFTSHADER: &str = "/usr/lib/chromium/vk_swiftshader_icd.json";
+
+/// A Vulkan driver.
+#[derive(Debug)]
+pub struct Driver {
+    /// Its manifest, for `VK_ICD_FILENAMES`.
+    pub icd: PathBuf,
+    /// Where it finds the libraries that were unpacked with it.
+    pub libraries: Option<PathBuf>,
+}
+
+/// Whether this system is the one that Mesa 25 can be unpacked for.
+pub fn is_debian_12() -> bool {
+    fs::read_to_string("/etc/os-release").is_ok_and(|text| text.lines().any(|line| line == "VERSION_CODENAME=bookworm"))
+}
+
+pub fn swiftshader() -> Result<Driver, String> {
+    let icd = PathBuf::from(SWIFTSHADER);
+    if icd.is_file() {
+        return Ok(Driver { icd, libraries: None });
+    }
+    Err(format!(
+        "no {SWIFTSHADER}. On Debian it comes with `apt-get install --no-install-recommends chromium-common libvulkan1`; of \
+         another build of SwiftShader, set VK_ICD_FILENAMES and take `--adapter system`"
+    ))
+}
+
+/// The lavapipe of Mesa 25, from Debian 12's backports.
+pub fn mesa25() -> Result<Driver, String> {
+    let folder = root().join(MESA_FOLDER);
+    let libraries = folder.join(format!("usr/lib/{}-linux-gnu", env::consts::ARCH));
+    let icd = folder.join("lavapipe.json");
+    if !icd.is_file() {
+        if !is_debian_12() {
+            return Err(
+                "Mesa 25 is unpacked from the backports of Debian 12, and this system is another. Install Mesa 25 \
+                        or later and take `--adapter system`"
+                    .into(),
+            );
+        }
+        unpack(&folder)?;
+        let library = libraries.join("libvulkan_lvp.so").display().to_string();
+        let manifest =
+            json!({"file_format_version": "1.0.0", "ICD": {"api_version": "1.4.0", "library_path": library}});
+        fs::write(&icd, manifest.to_string()).map_err(|e| format!("cannot write {}: {e}", icd.display()))?;
+    }
+    Ok(Driver { icd, libraries: Some(libraries) })
+}
+
+/// Downloads Mesa, and what of it this system lacks, with lists of packages of its own, and unpacks it.
+fn unpack(folder: &Path) -> Result<(), String> {
+    let apt = folder.join("apt");
+    for below in ["lists/partial", "cache/archives/partial"] {
+        let path = apt.join(below);
+        fs::create_dir_all(&path).map_err(|e| format!("cannot make {}: {e}", path.display()))?;
+    }
+    let mirror = mirror();
+    let sources = SUITES.map(|suite| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n")).concat();
+    let list = apt.join("sources.list");
+    fs::write(&list, sources).map_err(|e| format!("cannot write {}: {e}", list.display()))?;
+    let options = [
+        ("Dir::Etc::SourceList", list.as_path()),
+        ("Dir::Etc::SourceParts", Path::new("/dev/null")),
+        ("Dir::State::Lists", &apt.join("lists")),
+        ("Dir::State::status", Path::new("/var/lib/dpkg/status")),
+        ("Dir::Cache", &apt.join("cache")),
+        // apt's own user may not write below the target folder, and any other may not lock the system's files.
+        ("APT::Sandbox::User", Path::new("root")),
+        ("Debug::NoLocking", Path::new("1")),
+    ]
+    .map(|(name, value)| format!("-o{name}={}", value.display()));
+    run(Command::new("apt-get").args(&options).args(["-q", "update"]))?;
+    run(Command::new("apt-get")
+        .args(&options)
+        .args(["-q", "install", "-y", "--download-only", "--no-install-recommends", "-t", SUITES[1]])
+        .args(["mesa-vulkan-drivers", "libvulkan1"]))?;
+
+    let archives = apt.join("cache/archives");
+    let files = fs::read_dir(&archives).map_err(|e| format!("cannot list {}: {e}", archives.display()))?;
+    for file in files {
+        let package = file.map_err(|e| e.to_string())?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            run(Command::new("dpkg").arg("-x").arg(&package).arg(folder))?;
+        }
+    }
+    fs::remove_dir_all(&apt).map_err(|e| format!("cannot remove {}: {e}", apt.display()))
+}
+
+/// The mirror that this system takes Debian from.
+fn mirror() -> String {
+    let sites = Command::new("apt-get").args(["indextargets", "--format", "$(SITE)", "Created-By: Packages"]).output();
+    let sites = sites.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let own = sites.lines().find(|site| site.trim_end_matches('/').ends_with("/debian"));
+    own.unwrap_or("http://deb.debian.org/debian").to_owned()
+}
