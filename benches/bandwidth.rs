@@ -7,9 +7,9 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use clap::Parser;
 use wgpu_norm::{
     Access, BatchNorm, Bindings, Bound, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
-    Method, Norm, Plan, RmsNorm, RunningStats, Strategy,
+    Method, Norm, Plan, Planner, RmsNorm, RunningStats, Strategy,
     host::{self, Gpu},
-    wgpu,
+    shaders, wgpu,
 };
 
 /// Time of each op beside a copy of as many bytes.
@@ -63,73 +63,204 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let mut rows = Vec::new();
     if let Some(path) = &args.cases {
         for case in serde_json::from_str::<Vec<serde_json::Value>>(&std::fs::read_to_string(path)?)? {
-            let field = |name: &str| case[name].as_str().unwrap_or_default();
-            let shape: Vec<usize> = serde_json::from_value(case["shape"].clone())?;
-            let dtype = if field("dtype") == "f16" { DType::F16 } else { DType::F32 };
-            let last = shape.len() - 1;
-            match (field("op"), field("direction")) {
-                ("layer_norm", "forward") => bench.op(&LayerNorm::new(&shape, last..).dtype(dtype), args, &mut rows)?,
-                ("layer_norm", _) => {
-                    bench.op(&LayerNorm::new(&shape, last..).dtype(dtype).backward(), args, &mut rows)?
-                }
-                ("rms_norm", "forward") => bench.op(&RmsNorm::new(&shape, last..).dtype(dtype), args, &mut rows)?,
-                ("rms_norm", _) => bench.op(&RmsNorm::new(&shape, last..).dtype(dtype).backward(), args, &mut rows)?,
-                ("batch_norm_inference", _) => bench.op(&BatchNorm::inference(&shape).dtype(dtype), args, &mut rows)?,
-                ("group_norm", _) => {
-                    let groups = case["groups"].as_u64().unwrap_or(1) as usize;
-                    bench.op(&GroupNorm::new(&shape, groups).dtype(dtype), args, &mut rows)?;
-                }
-                (op, _) => return Err(format!("no op {op}").into()),
-            }
+            bench.op(&*case_op(&case)?, args, &mut rows)?;
         }
-        if let Some(path) = &args.json {
-            std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")?;
-        }
-        return Ok(());
-    }
-    for shape in
-        [[1024, 1024], [4096, 256], [4096, 768], [256, 8192], [64, 384], [1024, 1023], [65536, 16], [1, 1 << 20]]
-    {
-        let (layer, rms) = (LayerNorm::new(&shape, 1..), RmsNorm::new(&shape, 1..));
-        bench.op(&layer, args, &mut rows)?;
-        for dtype in [DType::F16, DType::BF16] {
-            bench.op(&layer.clone().dtype(dtype), args, &mut rows)?;
-        }
-        bench.op(&layer.backward(), args, &mut rows)?;
-        bench.op(&layer.backward().grad_weight(false).grad_bias(false), args, &mut rows)?;
-        bench.op(&rms, args, &mut rows)?;
-        bench.op(&rms.backward(), args, &mut rows)?;
-        bench.op(&rms.residual(true).residual_output(true), args, &mut rows)?;
-    }
-    for shape in [[8, 96, 56, 56], [2, 768, 14, 14]] {
-        bench.op(&LayerNorm::new(&shape, 1..2), args, &mut rows)?;
-        bench.op(&LayerNorm::new(&shape, 1..2).backward(), args, &mut rows)?;
-    }
-    for shape in [&[8, 64, 56, 56][..], &[32, 256, 14, 14], &[32, 512, 7, 7], &[4096, 256]] {
-        bench.op(&BatchNorm::inference(shape), args, &mut rows)?;
-        let training = BatchNorm::training(shape).running_stats(RunningStats::PYTORCH);
-        bench.op(&training, args, &mut rows)?;
-        bench.op(&training.backward(), args, &mut rows)?;
-        bench.op(&training.keep_statistics(true).backward(), args, &mut rows)?;
-    }
-    for (shape, groups) in [([1, 320, 64, 64], 32), ([8, 64, 56, 56], 8), ([8, 512, 7, 7], 32)] {
-        let group = GroupNorm::new(&shape, groups);
-        bench.op(&group, args, &mut rows)?;
-        bench.op(&group.backward(), args, &mut rows)?;
-        bench.op(&InstanceNorm::new(&shape), args, &mut rows)?;
-    }
-    let window = LocalResponseNorm::new(&[8, 64, 56, 56], 5);
-    bench.op(&window, args, &mut rows)?;
-    bench.op(&window.backward(), args, &mut rows)?;
-    for (shape, groups) in [([8, 56, 56, 64], 8), ([1, 64, 64, 320], 32)] {
-        let group = GroupNorm::new(&shape, groups).layout(Layout::ChannelsLast);
-        bench.op(&group, args, &mut rows)?;
-        bench.op(&group.backward(), args, &mut rows)?;
-        bench.op(&BatchNorm::training(&shape).layout(Layout::ChannelsLast), args, &mut rows)?;
-        bench.op(&BatchNorm::training(&shape).layout(Layout::ChannelsLast).backward(), args, &mut rows)?;
+    } else {
+        host_costs(&bench.gpu, &mut rows)?;
+        models(&bench, args, &mut rows)?;
     }
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")?;
+    }
+    Ok(())
+}
+
+/// The op of a case: `{"op": "layer_norm", "direction": "forward", "dtype": "f32", "shape": [1024, 1024]}`.
+fn case_op(case: &serde_json::Value) -> Result<Box<dyn Norm>, String> {
+    let field = |name: &str| case[name].as_str().ok_or_else(|| format!("{case} has no {name:?}"));
+    let shape: Vec<usize> = serde_json::from_value(case["shape"].clone()).map_err(|e| format!("{case}: {e}"))?;
+    let dtype = [DType::F32, DType::F16, DType::BF16]
+        .into_iter()
+        .find(|dtype| field("dtype").is_ok_and(|name| name == dtype.to_string()));
+    let dtype = dtype.ok_or_else(|| format!("{case}: no such dtype"))?;
+    let last = shape.len().saturating_sub(1);
+    let backward = match field("direction")? {
+        "forward" => false,
+        "backward" => true,
+        other => return Err(format!("{case}: no direction {other:?}")),
+    };
+    macro_rules! op {
+        ($op:expr) => {{
+            let op = $op.dtype(dtype);
+            if backward { Box::new(op.backward()) } else { Box::new(op) }
+        }};
+    }
+    Ok(match field("op")? {
+        "layer_norm" => op!(LayerNorm::new(&shape, last..)),
+        "rms_norm" => op!(RmsNorm::new(&shape, last..)),
+        "batch_norm_inference" => op!(BatchNorm::inference(&shape)),
+        "batch_norm_training" => op!(BatchNorm::training(&shape)),
+        "instance_norm" => op!(InstanceNorm::new(&shape)),
+        "group_norm" => {
+            let groups = case["groups"].as_u64().ok_or_else(|| format!("{case} has no \"groups\""))?;
+            op!(GroupNorm::new(&shape, groups as usize))
+        }
+        other => return Err(format!("no op {other:?}")),
+    })
+}
+
+/// What the host pays: for a plan whose kernels are known, for its bindings, and to record it beside the bare wgpu calls.
+fn host_costs(gpu: &Gpu, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
+    const RECORDS: usize = 1000;
+    let device = gpu.device();
+    let mut row = |op: &str, seconds: f64, to_bare: Option<f64>| {
+        let ratio = to_bare.map_or(String::new(), |ratio| format!(", {ratio:.2} of the bare calls"));
+        println!("host: {op}: {:.1} us{ratio}", seconds * 1e6);
+        rows.push(serde_json::json!({
+            "adapter": device.adapter_info().name,
+            "engine": "host",
+            "op": op,
+            "ms": seconds * 1e3,
+            "ratio_to_bare": to_bare,
+        }));
+    };
+    let op = LayerNorm::new(&[64, 384], 1..);
+    let start = Instant::now();
+    let plan = Planner::new(device).plan(&op)?;
+    row("first plan", start.elapsed().as_secs_f64(), None);
+    gpu.planner().plan(&op)?;
+    let mut known = [0.0; 101].map(|_: f64| {
+        let start = Instant::now();
+        let plan = gpu.planner().plan(&op);
+        (start.elapsed().as_secs_f64(), plan).0
+    });
+    row("plan of known kernels", median(&mut known).0, None);
+
+    let buffers: Vec<_> = plan
+        .tensors()
+        .iter()
+        .map(|spec| {
+            let usage = wgpu::BufferUsages::STORAGE;
+            let size = spec.bytes();
+            let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+            (spec.slot, device.create_buffer(&descriptor))
+        })
+        .collect();
+    let bindings = buffers.iter().fold(Bindings::new(), |b, (slot, buffer)| b.set(*slot, buffer));
+    let mut binds = [0.0; 101].map(|_: f64| {
+        let start = Instant::now();
+        let bound = plan.bind(&bindings);
+        (start.elapsed().as_secs_f64(), bound).0
+    });
+    row("bind", median(&mut binds).0, None);
+
+    // The bare calls: an op with one dispatch, put together from its shader by hand.
+    let bound = plan.bind(&bindings)?;
+    let program = shaders::program(&op, gpu.planner().caps(), Strategy::Inferred)?;
+    let dispatch = &program.dispatches[0];
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: None,
+        source: wgpu::ShaderSource::Wgsl(dispatch.shader.wgsl().into()),
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: None,
+        layout: None,
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions::default(),
+        cache: None,
+    });
+    let uniform = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: dispatch.params.len() as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    gpu.queue().write_buffer(&uniform, 0, &dispatch.params);
+    let entries: Vec<_> = [(0, &uniform)]
+        .into_iter()
+        .chain(buffers.iter().map(|(slot, buffer)| (slot.binding(), buffer)))
+        .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+        .collect();
+    let layout = pipeline.get_bind_group_layout(0);
+    let group =
+        device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries });
+    let [x, y, z] = dispatch.workgroups;
+    let time = |record: &dyn Fn(&mut wgpu::ComputePass<'_>)| {
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let start = Instant::now();
+        for _ in 0..RECORDS {
+            record(&mut pass);
+        }
+        start.elapsed().as_secs_f64() / RECORDS as f64
+    };
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..51 {
+        ours.push(time(&|pass| bound.record(pass)));
+        bare.push(time(&|pass| {
+            pass.set_pipeline(&pipeline);
+            pass.set_bind_group(0, &group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }));
+    }
+    let (ours, bare) = (median(&mut ours).0, median(&mut bare).0);
+    row("record", ours, Some(ours / bare));
+    Ok(())
+}
+
+/// Shapes of models, and such as break a careless kernel.
+fn models(bench: &Bench, args: &Args, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
+    for shape in [
+        [1024, 1024],
+        [4096, 256],
+        [4096, 768],
+        [256, 8192],
+        [64, 384],
+        [1024, 1023],
+        [1024, 1025],
+        [256, 4096],
+        [256, 4097],
+        [65536, 16],
+        [1, 1 << 20],
+    ] {
+        let (layer, rms) = (LayerNorm::new(&shape, 1..), RmsNorm::new(&shape, 1..));
+        bench.op(&layer, args, rows)?;
+        for dtype in [DType::F16, DType::BF16] {
+            bench.op(&layer.clone().dtype(dtype), args, rows)?;
+        }
+        bench.op(&layer.backward(), args, rows)?;
+        bench.op(&layer.backward().grad_weight(false).grad_bias(false), args, rows)?;
+        bench.op(&rms, args, rows)?;
+        bench.op(&rms.backward(), args, rows)?;
+        bench.op(&rms.residual(true).residual_output(true), args, rows)?;
+    }
+    for shape in [[8, 96, 56, 56], [2, 768, 14, 14]] {
+        bench.op(&LayerNorm::new(&shape, 1..2), args, rows)?;
+        bench.op(&LayerNorm::new(&shape, 1..2).backward(), args, rows)?;
+    }
+    for shape in [&[8, 64, 56, 56][..], &[32, 256, 14, 14], &[32, 512, 7, 7], &[4096, 256]] {
+        bench.op(&BatchNorm::inference(shape), args, rows)?;
+        let training = BatchNorm::training(shape).running_stats(RunningStats::PYTORCH);
+        bench.op(&training, args, rows)?;
+        bench.op(&training.backward(), args, rows)?;
+        bench.op(&training.keep_statistics(true).backward(), args, rows)?;
+    }
+    for (shape, groups) in [([1, 320, 64, 64], 32), ([8, 64, 56, 56], 8), ([8, 512, 7, 7], 32)] {
+        let group = GroupNorm::new(&shape, groups);
+        bench.op(&group, args, rows)?;
+        bench.op(&group.backward(), args, rows)?;
+        bench.op(&InstanceNorm::new(&shape), args, rows)?;
+    }
+    let window = LocalResponseNorm::new(&[8, 64, 56, 56], 5);
+    bench.op(&window, args, rows)?;
+    bench.op(&window.backward(), args, rows)?;
+    for (shape, groups) in [([8, 56, 56, 64], 8), ([1, 64, 64, 320], 32)] {
+        let group = GroupNorm::new(&shape, groups).layout(Layout::ChannelsLast);
+        bench.op(&group, args, rows)?;
+        bench.op(&group.backward(), args, rows)?;
+        bench.op(&BatchNorm::training(&shape).layout(Layout::ChannelsLast), args, rows)?;
+        bench.op(&BatchNorm::training(&shape).layout(Layout::ChannelsLast).backward(), args, rows)?;
     }
     Ok(())
 }
@@ -177,7 +308,7 @@ impl Bench {
         Self { gpu, rounds, copy, timer }
     }
 
-    fn op(&self, op: &impl Norm, args: &Args, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
+    fn op(&self, op: &(impl Norm + ?Sized), args: &Args, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
         if !op.name().contains(&args.filter) {
             return Ok(());
         }
@@ -195,7 +326,7 @@ impl Bench {
     }
 
     /// Times a plan and a copy in turns; appends their rows.
-    fn plan(&self, op: &impl Norm, plan: &Plan, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
+    fn plan(&self, op: &(impl Norm + ?Sized), plan: &Plan, rows: &mut Vec<serde_json::Value>) -> Result<(), Error> {
         let buffers: Vec<_> = plan.tensors().iter().map(|spec| (spec.slot, self.buffer(spec.bytes()))).collect();
         let bindings = buffers.iter().fold(Bindings::new(), |b, (slot, buffer)| b.set(*slot, buffer));
         let bound = plan.bind(&bindings)?;

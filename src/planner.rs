@@ -139,6 +139,29 @@ impl Planner {
         Plan::new(&self.device, &self.caps, lowered, pipelines).await
     }
 
+    /// Compiles the kernels of these ops now, so that no later plan of one of them does: for the start of a program. Blocks; in a
+    /// browser, use [`warm_up_async`](Self::warm_up_async).
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn warm_up(&self, ops: &[&dyn Norm]) -> Result<()> {
+        pollster::block_on(self.warm_up_async(ops))
+    }
+
+    /// [`warm_up`](Self::warm_up) without blocking.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub async fn warm_up_async(&self, ops: &[&dyn Norm]) -> Result<()> {
+        for op in ops {
+            for call in &op.lower(&self.caps, Strategy::Inferred)?.calls {
+                self.pipeline(call).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn pipeline(&self, call: &KernelCall) -> Result<Arc<Pipeline>> {
         // A thread that panicked here left the map as it was: entries are only ever added.
         let known = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);

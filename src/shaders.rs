@@ -372,3 +372,46 @@ mod validate {
         Ok(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What shaders divide by, which the soundness of compiling them without guards rests on: see `docs/safety.md`.
+    #[test]
+    fn every_divisor_is_at_least_one() {
+        const DIVISORS: [&str; 11] = [
+            "packs",
+            "kept",
+            "splits",
+            "members",
+            "channels",
+            "stride",
+            "outer",
+            "stat_rows",
+            "param_rows",
+            "stat_run",
+            "param_run",
+        ];
+        let mut seen = HashSet::new();
+        for caps in &devices() {
+            for strategy in [Strategy::Inferred].into_iter().chain(Method::ALL.iter().map(|&m| Strategy::Forced(m))) {
+                for op in [1, 12, 13].into_iter().flat_map(options) {
+                    let Ok(lowered) = op.lower(caps, strategy) else { continue };
+                    for call in lowered.calls {
+                        for field in call.key.param_fields().iter().filter(|field| DIVISORS.contains(&field.name)) {
+                            assert!(
+                                call.params[field.offset..field.offset + 4] != [0; 4],
+                                "{}: {}",
+                                call.key,
+                                field.name
+                            );
+                            seen.insert(field.name);
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(seen.len(), DIVISORS.len(), "{seen:?}");
+    }
+}

@@ -450,3 +450,23 @@ fn a_bound_plan_is_recorded_again_and_running_statistics_go_on() {
     compare("running_var", &floats(&var), truth.running_var()).unwrap();
     assert_eq!(gpu().download(&count, 4).expect("download"), 3_u32.to_ne_bytes());
 }
+
+#[test]
+fn the_checks_of_wgpu_change_no_bit() {
+    use wgpu_norm::{Planner, host::Gpu};
+    let planner = Planner::new(gpu().device()).checked(true);
+    let checked = Gpu::from_parts(gpu().queue().clone(), planner);
+    let ops: [&dyn Norm; 6] = [
+        &LayerNorm::new(&[70, 768], 1..),
+        &LayerNorm::new(&[70, 257], 1..).backward(),
+        &LayerNorm::new(&[33, 33001], 1..),
+        &BatchNorm::training(&[3, 5, 7, 7]).backward(),
+        &BatchNorm::inference(&[3, 5, 7, 7]),
+        &GroupNorm::new(&[2, 12, 49], 3),
+    ];
+    for op in ops {
+        let data = Data::random(op, 5);
+        let run = |gpu| run(gpu, op, &data.tensors(), Strategy::Inferred).expect("run");
+        assert_eq!(run(&checked), run(gpu()), "{}", op.name());
+    }
+}

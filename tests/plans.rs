@@ -473,3 +473,36 @@ fn plans_are_shared_between_threads_and_outlive_their_planner() {
         }
     });
 }
+
+#[test]
+fn what_was_warmed_up_is_not_compiled_again() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    let compiled = Arc::new(AtomicUsize::new(0));
+    let count = compiled.clone();
+    let planner = Planner::with_source_edit(&default_device(), move |source| {
+        count.fetch_add(1, Ordering::Relaxed);
+        source
+    });
+    let (rows, channels) = (LayerNorm::new(&[64, 384], 1..), BatchNorm::training(&[4, 3, 8, 8]).backward());
+    planner.warm_up(&[&rows, &channels]).expect("warm up");
+    let before = compiled.load(Ordering::Relaxed);
+    assert!(before > 2, "{before}");
+    planner.plan(&rows.eps(0.5)).expect("plan");
+    planner.plan(&channels).expect("plan");
+    assert_eq!(compiled.load(Ordering::Relaxed), before);
+    assert!(planner.warm_up(&[&LayerNorm::new(&[4, 0], 1..)]).is_err());
+}
+
+#[test]
+fn a_planner_keeps_to_the_table_that_it_is_given() {
+    let planner = Planner::new(&default_device());
+    let mut split = planner.caps().tuning.clone();
+    split.set("few_rows", 100).expect("in range");
+    let op = LayerNorm::new(&[64, 4096], 1..);
+    let method = |planner: &Planner| planner.plan(&op).expect("plan").method().map(|method| method.to_string());
+    assert_eq!(method(&planner), Some("streamed/lane".into()));
+    assert_eq!(method(&planner.tuning(split)), Some("split/lane".into()));
+}

@@ -33,7 +33,7 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
     let cases = [
         ([4096, 16], ["resident/lane", "resident/lane", "resident/lane", "resident/lane"]),
         ([4096, 768], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
-        ([4096, 1023], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
+        ([4096, 1023], ["resident/workgroup+subgroups", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 1024], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 4096], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
         ([4096, 32768], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
