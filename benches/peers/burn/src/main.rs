@@ -266,6 +266,9 @@ fn time(device: &Device, op: &Op, less: Option<&Op>, rounds: usize) -> Result<(f
         let mut outputs = Vec::new();
         for _ in 0..ops {
             outputs = op();
+            // Each op by itself: else fusion takes all that is queued for one graph, whose kernels are others, tuned anew, for
+            // every number of ops.
+            device.flush().map_err(|e| format!("{e:?}"))?;
         }
         for output in outputs {
             output.wait()?;
