@@ -224,7 +224,8 @@ fn set_up(peer: Peer, folder: &Path) -> Result<Vec<PathBuf>, String> {
             Ok(vec![target.join("release").join(format!("peer-burn{}", env::consts::EXE_SUFFIX))])
         }
         Peer::Python { cuda: true, .. } if !has_cuda() => {
-            Err("needs CUDA, and `nvidia-smi` found no device on this machine".into())
+            Err("PyTorch eager, torch.compile and Triton need CUDA, and `nvidia-smi` found no device on this machine"
+                .into())
         }
         Peer::Python { script, requirements, .. } => {
             let environment = folder.join("python");
