@@ -115,7 +115,7 @@ fn host_costs(gpu: &Gpu, rows: &mut Vec<serde_json::Value>) -> Result<(), Error>
     let device = gpu.device();
     let mut row = |op: &str, seconds: f64, to_bare: Option<f64>| {
         let ratio = to_bare.map_or(String::new(), |ratio| format!(", {ratio:.2} of the bare calls"));
-        println!("host: {op}: {:.1} us{ratio}", seconds * 1e6);
+        println!("host: {op}: {:.3} us{ratio}", seconds * 1e6);
         rows.push(serde_json::json!({
             "adapter": device.adapter_info().name,
             "engine": "host",
