@@ -156,6 +156,13 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
+    // Partial results in two passes.
+    for caps in &devices {
+        for op in [LayerNorm::new(&[1 << 22, 4], 1..), LayerNorm::new(&[1 << 22, 4], ..1)] {
+            add(&op, caps, Strategy::Inferred);
+            add(&op.backward(), caps, Strategy::Inferred);
+        }
+    }
     // Every option, by one team of every method: options and teams are parts of their own.
     let methods = [
         Method::Resident(Team::Subgroup),
@@ -377,10 +384,12 @@ mod validate {
 mod tests {
     use super::*;
 
-    /// What shaders divide by, which the soundness of compiling them without guards rests on: see `docs/safety.md`.
+    /// What shaders divide by and what their loops step by, which the soundness of compiling them without guards rests on: see
+    /// `docs/safety.md`.
     #[test]
-    fn every_divisor_is_at_least_one() {
-        const DIVISORS: [&str; 11] = [
+    fn every_divisor_and_step_is_at_least_one() {
+        const FIELDS: [&str; 12] = [
+            "groups",
             "packs",
             "kept",
             "splits",
@@ -399,7 +408,7 @@ mod tests {
                 for op in [1, 12, 13].into_iter().flat_map(options) {
                     let Ok(lowered) = op.lower(caps, strategy) else { continue };
                     for call in lowered.calls {
-                        for field in call.key.param_fields().iter().filter(|field| DIVISORS.contains(&field.name)) {
+                        for field in call.key.param_fields().iter().filter(|field| FIELDS.contains(&field.name)) {
                             assert!(
                                 call.params[field.offset..field.offset + 4] != [0; 4],
                                 "{}: {}",
@@ -412,6 +421,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(seen.len(), DIVISORS.len(), "{seen:?}");
+        assert_eq!(seen.len(), FIELDS.len(), "{seen:?}");
     }
 }

@@ -49,6 +49,20 @@ fn more_rows_and_columns_than_workgroups_in_a_dimension() {
 }
 
 #[test]
+fn partial_results_of_more_teams_than_one_invocation_merges() {
+    // Drivers end the loops of an invocation after 65535 turns: these have more partial results of a statistic or a weight.
+    let groups = GroupNorm::new(&[1, 300, 8192], 2).layout(Layout::ChannelsLast);
+    let rows = LayerNorm::new(&[2_200_000, 4], 1..).backward();
+    let ops: [&dyn Norm; 4] = [&groups, &groups.backward(), &rows, &BatchNorm::training(&[600_000, 5]).backward()];
+    for op in ops {
+        let data = Data::random(op, 3);
+        let outputs = run(gpu(), op, &data.tensors(), Strategy::Inferred).expect("run");
+        let truth = op.reference(&data.tensors()).expect("reference");
+        compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{:?}: {e}", op.shape()));
+    }
+}
+
+#[test]
 fn rms_norm() {
     for &(why, rows, len) in few_rows() {
         conforms(why, &RmsNorm::new(&[rows, len], 1..).backward(), |method| rows_can(method, len, len));

@@ -470,3 +470,26 @@ fn the_checks_of_wgpu_change_no_bit() {
         assert_eq!(run(&checked), run(gpu()), "{}", op.name());
     }
 }
+
+#[test]
+fn pipelines_are_compiled_through_the_cache_of_the_caller() {
+    use wgpu_norm::{Planner, host, recommended, wgpu};
+    let adapter = host::adapter(None).expect("an adapter");
+    let (features, required_limits) = recommended(&adapter);
+    if !adapter.features().contains(wgpu::Features::PIPELINE_CACHE) {
+        assert_ne!(adapter.get_info().backend, wgpu::Backend::Vulkan, "wgpu has pipeline caches on Vulkan");
+        return;
+    }
+    let required_features = features | wgpu::Features::PIPELINE_CACHE;
+    let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+    let device = || pollster::block_on(adapter.request_device(&descriptor)).expect("a device").0;
+    let (one, other) = (device(), device());
+    let descriptor = wgpu::PipelineCacheDescriptor { label: None, data: None, fallback: true };
+    // SAFETY: there is no data that a driver could misread.
+    let cache = unsafe { one.create_pipeline_cache(&descriptor) };
+    let op = LayerNorm::new(&[3, 5], 1..);
+    Planner::new(&one).pipeline_cache(cache.clone()).plan(&op).expect("a plan");
+    // Not every driver fills a cache; that it is used shows where it can't be.
+    let refused = Planner::new(&other).pipeline_cache(cache).plan(&op).unwrap_err();
+    assert!(matches!(refused, Error::Device(_)), "{refused}");
+}

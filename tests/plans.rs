@@ -287,7 +287,7 @@ fn a_plan_names_the_limit_that_is_too_small() {
     let narrow = wgpu::Limits { max_compute_workgroups_per_dimension: 4, ..wgpu::Limits::default() };
     let planner = Planner::new(&device(narrow));
     let mut a_row_each = planner.caps().tuning.clone();
-    a_row_each.rounds = 1;
+    a_row_each.set("rounds", 1).expect("a number of the table");
     let planner = planner.tuning(a_row_each);
     planner.plan_with(&LayerNorm::new(&[16, 1024], 1..), workgroups).expect("4 x 4 workgroups");
     let error = planner.plan_with(&LayerNorm::new(&[17, 1024], 1..), workgroups).unwrap_err();

@@ -1,5 +1,6 @@
 // Merges the partial statistics of each group in a fixed order and hands them on. One invocation a group; running statistics
-// average over `outer` groups of a channel, which one invocation then does one after the other.
+// average over `outer` groups of a channel, which one invocation then does one after the other. Where there are many partials, a pass
+// before makes few of them.
 //
 // Requires real/x1, two_sum, partials, scale, saved, merged, running.
 
@@ -7,7 +8,7 @@ struct Params {
     outer: u32,
     groups: u32, // of one outer
     members: u32, // columns of a group, neighbours, that have partials of their own
-    splits: u32, // partials of a member
+    partials: u32, // of all groups: [.., outer, groups, members]
     stats_stride: u32, // from one region of `statistics` to the next
     eps: f32,
     old_weight: f32, // running = old_weight * running + new_weight * batch
@@ -36,18 +37,19 @@ fn main(
         var count = 0.0;
         var mean = Pair();
         var m2 = 0.0;
-        for (var i = 0u; i < params.splits * params.members; i += 1u) {
-            // [splits, outer, groups, members]
-            let partial = partial_at(i / params.members * stride + group * params.members + i % params.members);
-            if count == 0.0 {
-                mean = Pair(partial.x, partial.y);
+        for (var member = 0u; member < params.members; member += 1u) {
+            for (var i = group * params.members + member; i < params.partials; i += stride) {
+                let partial = partial_at(i);
+                if count == 0.0 {
+                    mean = Pair(partial.x, partial.y);
+                }
+                let both = count + partial.w;
+                let share = partial.w / max(both, 1.0);
+                let delta = opaque(partial.x - mean.hi) + (partial.y - mean.lo);
+                mean = two_sum(mean.hi, mean.lo + delta * share);
+                m2 += partial.z + delta * (delta * (count * share));
+                count = both;
             }
-            let both = count + partial.w;
-            let share = partial.w / max(both, 1.0);
-            let delta = opaque(partial.x - mean.hi) + (partial.y - mean.lo);
-            mean = two_sum(mean.hi, mean.lo + delta * share);
-            m2 += partial.z + delta * (delta * (count * share));
-            count = both;
         }
         // A NaN stays a NaN: max() might drop it.
         m2 = select(m2, 0.0, m2 < 0.0);

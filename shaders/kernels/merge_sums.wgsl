@@ -1,12 +1,13 @@
 // Merges partial sums of gradients in a fixed order. One invocation a group. They are the gradients of weight and bias, or make
-// the coefficients that the gradient of the input needs, or both in batch norm, whose groups share a weight.
+// the coefficients that the gradient of the input needs, or both in batch norm, whose groups share a weight. Where there are many,
+// a pass before makes few of them.
 //
-// Requires pack/x1, real/x1, two_sum, weight, scale, coefficients, grad_weight, grad_bias.
+// Requires pack/x1, real/x1, two_sum, weight, scale, merged_sums, grad_weight, grad_bias.
 
 struct Params {
     groups: u32,
     members: u32, // columns of a group, neighbours, that have partials of their own
-    splits: u32, // partials of a member
+    partials: u32, // of all groups: [.., groups, members]
     stats_stride: u32, // from one region of `statistics` and of `coefficients` to the next
     count: f32, // elements of a group
     eps: f32,
@@ -26,19 +27,19 @@ fn main(
     if group >= params.groups {
         return;
     }
-    let first = group * params.members;
-    let stride = params.groups * params.members;
     var g = Pair();
     var gy = Pair();
-    for (var i = 0u; i < params.splits * params.members; i += 1u) {
-        // [splits, groups, members]
-        let partial = partial_sums[i / params.members * stride + first + i % params.members];
-        g = two_sum(g.hi, g.lo + partial.x);
-        gy = two_sum(gy.hi, gy.lo + partial.y);
+    for (var member = 0u; member < params.members; member += 1u) {
+        let first = group * params.members + member;
+        for (var i = first; i < params.partials; i += params.groups * params.members) {
+            let partial = partial_sums[i];
+            g = two_sum(g.hi, g.lo + partial.x);
+            gy = two_sum(gy.hi, gy.lo + partial.y);
+        }
     }
     let g_sum = g.hi + g.lo;
     let gy_sum = gy.hi + gy.lo;
     put_grad_bias(group, g_sum);
     put_grad_weight(group, gy_sum);
-    put_coefficients(group, g_sum, gy_sum);
+    put_merged_sums(group, g_sum, gy_sum);
 }

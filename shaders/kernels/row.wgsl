@@ -7,31 +7,9 @@
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. Norms that are not
 // CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it.
 //
-// Requires pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row, and do so
+// Requires rows, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row, and do so
 // exactly if FULL. SHARED: all rows have the same weight and bias.
 // Uniformity: no return and no branch around team_sum but on constants; a team past the last row computes on nothing.
-
-struct Params {
-    rows: u32,
-    packs: u32, // in a row
-    input_packs: u32, // from one row of the input to the next
-    rounds: u32, // rows of a team, at most
-    teams: u32, // that have rows
-    len: f32, // elements in a row
-    eps: f32,
-    weight_offset: f32, // added to the weight
-    param_rows: u32, // see param_index
-    param_quotient: u32,
-    param_remainder: u32,
-    param_run: u32, // packs that share a weight
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-
-fn param_index(row: u32, column: u32) -> u32 {
-    let first = row / params.param_rows * params.param_quotient + row % params.param_rows * params.param_remainder;
-    return first + param_column(column);
-}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(builtins: Builtins) {

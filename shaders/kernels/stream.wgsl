@@ -3,32 +3,11 @@
 //
 // Numerics: as in row.wgsl. A lane adds up CHUNK packs, and chunks as hi + lo: it may have many.
 //
-// Requires pack, real as wide as pack, two_sum, team, x, scale, measure, affine, row, saved. BLOCK rows a team. SHARED: all rows
+// Requires rows, pack, real as wide as pack, two_sum, team, x, scale, measure, affine, row, saved. BLOCK rows a team. SHARED: all rows
 // have the same weight and bias.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 
-struct Params {
-    rows: u32,
-    packs: u32, // in a row
-    input_packs: u32, // from one row of the input to the next
-    len: f32, // elements in a row
-    eps: f32,
-    weight_offset: f32, // added to the weight
-    param_rows: u32, // see param_index
-    param_quotient: u32,
-    param_remainder: u32,
-    param_run: u32, // packs that share a weight
-    zero: u32, // always 0
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-
 const CHUNK: u32 = 64u;
-
-fn param_index(row: u32, column: u32) -> u32 {
-    let first = row / params.param_rows * params.param_quotient + row % params.param_rows * params.param_remainder;
-    return first + param_column(column);
-}
 
 fn add(sum: Pair, v: Pack) -> Pair {
     return two_sum(sum.hi, sum.lo + v);

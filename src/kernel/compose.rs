@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::{
     kernel::key::{
-        Affine, By, Element, ForParams, Forward, Given, Gradient, Hold, KernelKey, Lookups, Merged, ParamGradients,
-        Partials, Saved, Scale, Storage, Tracking, Width, X,
+        Affine, By, Element, ForParams, Forward, Given, Gradient, Hold, KernelKey, Lookups, Merged, MergedSums,
+        ParamGradients, Partials, Saved, Scale, Storage, Tracking, Width, X,
     },
     lower::Team,
     ops::Activation,
@@ -169,6 +169,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
                     parts.extend([scale(s), saved(save), shader!("parts/merged/statistics")]);
                 }
                 Merged::Moments => parts.push(shader!("parts/merged/moments")),
+                Merged::Partials => parts.push(shader!("parts/merged/partials")),
             }
             parts.push(match tracking {
                 Tracking::None => shader!("parts/running/none"),
@@ -193,14 +194,15 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             parts.extend(gradient_parts(gradient));
             parts.extend([partial_sums(true), shader!("kernels/sums_columns")]);
         }
-        KernelKey::MergeSums { coefficients, gradients } => {
+        KernelKey::MergeSums { merged, gradients } => {
             parts.extend([pack(Width::X1), real(Width::X1), two_sum]);
-            match coefficients {
-                Some(c) => {
+            match merged {
+                MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
+                MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),
+                MergedSums::Coefficients(c) => {
                     parts.extend([scale(c.scale), weight(c.weight.is_some())]);
-                    parts.push(shader!("parts/coefficients/statistics"));
+                    parts.push(shader!("parts/merged_sums/coefficients"));
                 }
-                None => parts.push(shader!("parts/coefficients/none")),
             }
             parts.extend(put_grad_params(gradients));
             parts.push(shader!("kernels/merge_sums"));
@@ -243,9 +245,10 @@ fn real(width: Width) -> Part {
 
 /// The kernel of rows, and what it needs in any direction.
 fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
+    let rows = shader!("parts/rows");
     match hold {
-        Hold::Registers { .. } => vec![partial_sums(sums), shader!("kernels/row")],
-        Hold::Rows(_) => vec![real(width), shader!("parts/real/two_sum"), shader!("kernels/stream")],
+        Hold::Registers { .. } => vec![rows, partial_sums(sums), shader!("kernels/row")],
+        Hold::Rows(_) => vec![rows, real(width), shader!("parts/real/two_sum"), shader!("kernels/stream")],
     }
 }
 

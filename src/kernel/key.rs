@@ -183,6 +183,8 @@ pub(crate) enum Merged {
     Statistics(Scale, Saved),
     /// The caller's, of one part of a batch.
     Moments,
+    /// Fewer partials.
+    Partials,
 }
 
 /// The lookups of a kernel that finds statistics and weights.
@@ -206,6 +208,10 @@ pub(crate) struct ParamGradients {
     pub dtype: DType,
 }
 
+impl ParamGradients {
+    pub const NONE: Self = Self { weight: false, bias: false, accumulate: false, dtype: DType::F32 };
+}
+
 /// The coefficients that the gradient of the input needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Coefficients {
@@ -214,6 +220,15 @@ pub(crate) struct Coefficients {
     pub weight: Option<DType>,
     /// Whether the statistics are the forward pass's.
     pub kept: bool,
+}
+
+/// What partial sums are merged to, besides the gradients of weight and bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum MergedSums {
+    Nothing,
+    /// Fewer partial sums.
+    Partials,
+    Coefficients(Coefficients),
 }
 
 /// How a team goes through rows.
@@ -302,7 +317,7 @@ pub(crate) enum KernelKey {
         weighted: bool,
     },
     MergeSums {
-        coefficients: Option<Coefficients>,
+        merged: MergedSums,
         gradients: ParamGradients,
     },
     ApplyBackward {
@@ -338,7 +353,7 @@ pub(crate) const APPLY_BLOCK: u32 = 4;
 pub(crate) const LANE_REGISTERS: u32 = 8;
 
 /// The register counts that are compiled.
-const REGISTER_STEPS: [u32; 17] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 136, 192, 256];
+const REGISTER_STEPS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 136];
 
 /// The smallest compiled register count that holds `packs`, at most `max`.
 pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {
@@ -534,6 +549,8 @@ impl KernelKey {
                         buffers.values(&[Slot::Statistics], Write);
                     }
                     Merged::Moments => buffers.raw(Slot::Moments, Write, "vec4<f32>"),
+                    // Over those that were merged.
+                    Merged::Partials => {}
                 }
                 if tracking != Tracking::None {
                     buffers.values(&[Slot::RunningMean, Slot::RunningVar], ReadWrite);
@@ -552,12 +569,12 @@ impl KernelKey {
                 buffers.given(lookups, ReadWrite);
                 buffers.raw(Slot::PartialSums, Write, "vec2<f32>");
             }
-            Self::MergeSums { coefficients, gradients } => {
+            Self::MergeSums { merged, gradients } => {
                 buffers.raw(Slot::PartialSums, ReadWrite, "vec2<f32>");
                 let access = if gradients.accumulate { ReadWrite } else { Write };
                 buffers.tensor(Slot::GradWeight, access, gradients.weight.then_some(gradients.dtype));
                 buffers.tensor(Slot::GradBias, access, gradients.bias.then_some(gradients.dtype));
-                if let Some(Coefficients { weight, kept, .. }) = coefficients {
+                if let MergedSums::Coefficients(Coefficients { weight, kept, .. }) = merged {
                     buffers.table(Slot::Weight, Read, weight, By::Row);
                     buffers.values(&[Slot::Statistics], if kept { Read } else { ReadWrite });
                     buffers.values(&[Slot::Coefficients], Write);
@@ -588,10 +605,7 @@ impl KernelKey {
     /// The fields of the kernel's uniform; none where it has no uniform.
     pub fn param_fields(&self) -> &'static [ParamField] {
         match self {
-            Self::Row { hold: Hold::Registers { .. }, .. } | Self::RowBackward { hold: Hold::Registers { .. }, .. } => {
-                params::Row::FIELDS
-            }
-            Self::Row { .. } | Self::RowBackward { .. } => params::Stream::FIELDS,
+            Self::Row { .. } | Self::RowBackward { .. } => params::Row::FIELDS,
             Self::Moments { .. } => params::Moments::FIELDS,
             Self::MomentsColumns { .. } => params::MomentsColumns::FIELDS,
             Self::Finalize { .. } => params::Finalize::FIELDS,

@@ -32,28 +32,13 @@ macro_rules! params {
 }
 
 params! {
-    /// `kernels/row.wgsl`
+    /// `parts/rows.wgsl`
     Row {
         rows: u32,
         packs: u32,
         input_packs: u32,
         rounds: u32,
         teams: u32,
-        len: f32,
-        eps: f32,
-        weight_offset: f32,
-        param_rows: u32,
-        param_quotient: u32,
-        param_remainder: u32,
-        param_run: u32,
-    }
-}
-params! {
-    /// `kernels/stream.wgsl`
-    Stream {
-        rows: u32,
-        packs: u32,
-        input_packs: u32,
         len: f32,
         eps: f32,
         weight_offset: f32,
@@ -78,7 +63,7 @@ params! {
         outer: u32,
         groups: u32,
         members: u32,
-        splits: u32,
+        partials: u32,
         stats_stride: u32,
         eps: f32,
         old_weight: f32,
@@ -141,7 +126,7 @@ params! {
     MergeSums {
         groups: u32,
         members: u32,
-        splits: u32,
+        partials: u32,
         stats_stride: u32,
         count: f32,
         eps: f32,

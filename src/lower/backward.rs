@@ -3,8 +3,8 @@
 
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
-    forward::{RowParams, Shared, share, share_columns},
-    method::{choose, largest_team, rounds, teams, workgroup_size},
+    forward::{Shared, share, share_columns},
+    method::{choose, largest_team, left_to_merge, rounds, teams, workgroup_size},
     view::Place,
 };
 use crate::{
@@ -12,8 +12,8 @@ use crate::{
     geometry::{Columns, Fold, Lookup},
     kernel::{
         key::{
-            Affine, Coefficients, ForParams, Given, GradInput, Gradient, KernelKey, ParamGradients, SMALL_WORKGROUP,
-            Saved, X,
+            Affine, Coefficients, ForParams, Given, GradInput, Gradient, KernelKey, MergedSums, ParamGradients,
+            SMALL_WORKGROUP, Saved, X,
         },
         params,
     },
@@ -21,7 +21,7 @@ use crate::{
         Activation, Gradients, Options,
         definition::{Definition, Source},
     },
-    tensor::{DType, Slot, TensorSpec, element_count},
+    tensor::{Slot, TensorSpec, element_count},
 };
 
 /// Lowers a backward pass.
@@ -51,11 +51,11 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
     if gradients.accumulate || groups == 0 || !(params.weight || params.bias) {
         return Ok(Lowered::nothing(tensors));
     }
-    let key = KernelKey::MergeSums { coefficients: None, gradients: params };
+    let key = KernelKey::MergeSums { merged: MergedSums::Nothing, gradients: params };
     let uniform = params::MergeSums {
         groups,
         members: 1,
-        splits: 0,
+        partials: 0,
         stats_stride: 0,
         count: 0.0,
         eps: 0.0,
@@ -184,18 +184,14 @@ impl Pass<'_> {
         let (problem, caps, gradients) = (self.problem, self.problem.caps, self.gradients);
         let (rows, hold) = problem.hold(team, streamed)?;
         let workgroup_size = workgroup_size(team, rows.packs, caps);
-        let most = |most| rounds(problem.stats.kept_len(), teams(team, workgroup_size, caps), most, &caps.tuning);
-        let sum_rounds = most(caps.tuning.sum_rounds);
-        let sums = rows.shared
-            && !streamed
-            && (gradients.weight || gradients.bias)
-            && sum_rounds >= caps.tuning.least_sum_rounds;
-        let (for_params, rounds) = match (sums, rows.shared, params_need_statistics) {
-            (true, ..) => (ForParams::Sums, sum_rounds),
-            (false, shared, keep) => (
-                if keep { ForParams::Statistics } else { ForParams::None },
-                if shared { most(caps.tuning.rounds) } else { 1 },
-            ),
+        let tuning = &caps.tuning;
+        let sum_rounds = rounds(problem.stats.kept_len(), teams(team, workgroup_size, caps), tuning.sum_rounds, tuning);
+        let sums =
+            rows.shared && !streamed && (gradients.weight || gradients.bias) && sum_rounds >= tuning.least_sum_rounds;
+        let (for_params, rounds) = match (sums, params_need_statistics) {
+            (true, _) => (ForParams::Sums, sum_rounds),
+            (false, true) => (ForParams::Statistics, problem.rounds(team, &rows, hold)),
+            (false, false) => (ForParams::None, problem.rounds(team, &rows, hold)),
         };
         let key = KernelKey::RowBackward {
             team,
@@ -209,14 +205,14 @@ impl Pass<'_> {
             grad_input: self.grad_input(),
             for_params,
         };
-        let RowParams { params, teams, workgroups } = problem.row_params(team, &rows, hold, rounds);
-        self.calls.push(KernelCall::with_bytes(key, params, workgroups, caps)?);
+        let (params, workgroups) = problem.row_params(team, &rows, rounds);
+        self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
         match for_params {
             ForParams::None => {}
             ForParams::Statistics => self.scratch.extend(problem.statistics_scratch(problem.stats)),
             ForParams::Sums => {
-                self.need(Slot::PartialSums, u64::from(problem.stats.inner) * u64::from(teams) * 8);
-                self.merge(&problem.params, 1, teams, problem.stats, Target::Params)?;
+                self.need(Slot::PartialSums, u64::from(problem.stats.inner) * u64::from(params.teams) * 8);
+                self.merge(&problem.params, 1, params.teams, problem.stats, Target::Params)?;
             }
         }
         Ok(sums)
@@ -300,25 +296,40 @@ impl Pass<'_> {
         let weight = if target == Target::Both { problem.affine().weight } else { None };
         let kept = problem.options.keep_statistics;
         let scale = problem.scale();
-        let coefficients = (target != Target::Params).then_some(Coefficients { scale, weight, kept });
+        let merged = match target {
+            Target::Params => MergedSums::Nothing,
+            Target::Coefficients | Target::Both => MergedSums::Coefficients(Coefficients { scale, weight, kept }),
+        };
         let gradients = match target {
-            Target::Coefficients => ParamGradients { weight: false, bias: false, accumulate: false, dtype: DType::F32 },
+            Target::Coefficients => ParamGradients::NONE,
             Target::Params | Target::Both => self.gradients.params(),
         };
         let groups = fold.kept_len();
+        // No more than there are elements.
+        let apart = groups * members;
+        let left = left_to_merge(splits, members);
         let params = params::MergeSums {
             groups,
             members,
-            splits,
+            partials: left * apart,
             stats_stride: stats.kept_len(),
             count: fold.shared() as f32,
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),
             zero: 0,
         };
-        let key = KernelKey::MergeSums { coefficients, gradients };
-        self.calls.push(KernelCall::new(key, &params, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?);
-        if coefficients.is_some() {
+        let mut call = |merged, gradients, params: params::MergeSums| -> Result<()> {
+            let key = KernelKey::MergeSums { merged, gradients };
+            let workgroups = params.groups.div_ceil(SMALL_WORKGROUP).into();
+            self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
+            Ok(())
+        };
+        if left < splits {
+            let params = params::MergeSums { groups: left * apart, members: 1, partials: splits * apart, ..params };
+            call(MergedSums::Partials, ParamGradients::NONE, params)?;
+        }
+        call(merged, gradients, params)?;
+        if target != Target::Params {
             self.need(Slot::Coefficients, u64::from(stats.kept_len()) * 2 * 4);
         }
         Ok(())

@@ -1,11 +1,10 @@
 //! Forward passes.
 
-use bytemuck::bytes_of;
-
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
     method::{
-        Rows, at_once, choose, full, lanes, largest_team, registers, rounds, rows, splits, teams, workgroup_size,
+        MAX_TURNS, Rows, at_once, choose, full, lanes, largest_team, left_to_merge, registers, rounds, rows, splits,
+        teams, workgroup_size,
     },
 };
 use crate::{
@@ -96,13 +95,6 @@ pub(super) fn share_columns(columns: &Fold, width: Width, caps: &Caps) -> Shared
     Shared { workgroup_size: SMALL_WORKGROUP, splits, workgroups }
 }
 
-/// What a kernel of rows is called with.
-pub(super) struct RowParams {
-    pub params: Vec<u8>,
-    pub teams: u32,
-    pub workgroups: u64,
-}
-
 impl Problem<'_> {
     fn forward(&self) -> Forward {
         let options = self.options;
@@ -129,50 +121,27 @@ impl Problem<'_> {
     }
 
     /// The parameters of the kernels of rows, and how many workgroups there are, if each team goes through `rounds` rows.
-    pub(super) fn row_params(&self, team: Team, rows: &Rows, hold: Hold, rounds: u32) -> RowParams {
+    pub(super) fn row_params(&self, team: Team, rows: &Rows, rounds: u32) -> (params::Row, u64) {
         let [param_rows, param_quotient, param_remainder, param_run] = rows.view.place(self.stats.kept_len()).param;
         let count = self.stats.kept_len();
-        let input_packs = self.input_stride(self.stats.inner) / rows.view.width.elements();
-        let (packs, len, eps, weight_offset) =
-            (rows.packs, self.stats.inner as f32, self.options.eps, self.weight_offset());
-        let (params, teams) = match hold {
-            Hold::Registers { .. } => {
-                let teams = count.div_ceil(rounds);
-                let params = params::Row {
-                    rows: count,
-                    packs,
-                    input_packs,
-                    rounds,
-                    teams,
-                    len,
-                    eps,
-                    weight_offset,
-                    param_rows,
-                    param_quotient,
-                    param_remainder,
-                    param_run,
-                };
-                (bytes_of(&params).to_vec(), teams)
-            }
-            Hold::Rows(at_once) => {
-                let params = params::Stream {
-                    rows: count,
-                    packs,
-                    input_packs,
-                    len,
-                    eps,
-                    weight_offset,
-                    param_rows,
-                    param_quotient,
-                    param_remainder,
-                    param_run,
-                    zero: 0,
-                };
-                (bytes_of(&params).to_vec(), count.div_ceil(at_once))
-            }
+        let teams = count.div_ceil(rounds);
+        let params = params::Row {
+            rows: count,
+            packs: rows.packs,
+            input_packs: self.input_stride(self.stats.inner) / rows.view.width.elements(),
+            rounds,
+            teams,
+            len: self.stats.inner as f32,
+            eps: self.options.eps,
+            weight_offset: self.weight_offset(),
+            param_rows,
+            param_quotient,
+            param_remainder,
+            param_run,
+            zero: 0,
         };
         let a_workgroup = self::teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
-        RowParams { params, teams, workgroups: u64::from(teams).div_ceil(a_workgroup.into()) }
+        (params, u64::from(teams).div_ceil(a_workgroup.into()))
     }
 
     /// Rows that belong to a team each.
@@ -190,12 +159,21 @@ impl Problem<'_> {
             forward: self.forward(),
             saved: self.saved(),
         };
-        // What rows don't share is not worth a longer life of a team.
-        let tuning = &self.caps.tuning;
-        let teams = teams(team, workgroup_size, self.caps);
-        let rounds = if rows.shared { rounds(self.stats.kept_len(), teams, tuning.rounds, tuning) } else { 1 };
-        let RowParams { params, workgroups, .. } = self.row_params(team, &rows, hold, rounds);
-        KernelCall::with_bytes(key, params, workgroups, self.caps)
+        let (params, workgroups) = self.row_params(team, &rows, self.rounds(team, &rows, hold));
+        KernelCall::new(key, &params, workgroups, self.caps)
+    }
+
+    /// Rows that a team goes through.
+    pub(super) fn rounds(&self, team: Team, rows: &Rows, hold: Hold) -> u32 {
+        match hold {
+            Hold::Rows(at_once) => at_once,
+            // What rows don't share is not worth a longer life of a team.
+            Hold::Registers { .. } if !rows.shared => 1,
+            Hold::Registers { .. } => {
+                let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
+                rounds(self.stats.kept_len(), teams, self.caps.tuning.rounds, &self.caps.tuning)
+            }
+        }
     }
 
     /// The problem as rows, and how a team goes through them; `choose` saw to it that it is one.
@@ -278,12 +256,22 @@ impl Problem<'_> {
         // Groups are merged on their own, unless running statistics average over some of them.
         let (outer, groups) =
             if tracked.is_some() { (self.stats.outer, self.stats.kept) } else { (1, self.stats.kept_len()) };
+        // No more than there are elements.
+        let apart = self.stats.kept_len() * members;
+        let merged_by_one = outer.saturating_mul(members);
+        let left = if partials == Partials::Scratch { left_to_merge(splits, merged_by_one) } else { splits };
+        if u64::from(merged_by_one) * u64::from(left + 1) > MAX_TURNS.into() {
+            return Err(Error::Unsupported {
+                what: format!("{merged_by_one} times {splits} partial statistics of a channel"),
+                why: format!("an invocation merges them, and goes through {MAX_TURNS} at most"),
+            });
+        }
         let params = params::Finalize {
             outer,
             groups,
             members,
-            splits,
-            stats_stride: self.stats.kept_len() * members,
+            partials: left * apart,
+            stats_stride: apart,
             eps: self.options.eps,
             old_weight,
             new_weight,
@@ -291,6 +279,12 @@ impl Problem<'_> {
             zero: 0,
         };
         let mut calls = Vec::new();
+        if left < splits {
+            let key = KernelKey::Finalize { partials, merged: Merged::Partials, tracking: Tracking::None };
+            let groups = left * apart;
+            let params = params::Finalize { outer: 1, groups, members: 1, partials: splits * apart, ..params };
+            calls.push(KernelCall::new(key, &params, groups.div_ceil(SMALL_WORKGROUP).into(), self.caps)?);
+        }
         if tracking == Tracking::Cumulative {
             calls.push(KernelCall::new(KernelKey::Count, &[0u8; 0], 1, self.caps)?);
         }

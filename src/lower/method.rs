@@ -181,6 +181,24 @@ pub(super) const MAX_PARTIAL: u64 = 1 << 24;
 /// of which a streamed backward pass takes four and a bit for each pack; and a lane that runs for long meets the watchdog of a GPU.
 pub(super) const MAX_STEPS: u32 = 15_000;
 
+/// Turns of loops of an invocation that merges: with room below those 65535.
+pub(super) const MAX_TURNS: u32 = 60_000;
+
+/// Columns of a group, each with partial results of its own, at most: an invocation goes through them to merge, and again to write.
+pub(super) const MAX_MEMBERS: u32 = MAX_TURNS / 2;
+
+/// Partial results that an invocation merges, one after the other. A pass before makes fewer of more.
+const MERGED_AT_ONCE: u64 = 1024;
+
+/// How many of the `splits` partial results of each of `members` are left by that pass: all, if there is none.
+pub(super) fn left_to_merge(splits: u32, members: u32) -> u32 {
+    if u64::from(splits) * u64::from(members) <= MERGED_AT_ONCE {
+        return splits;
+    }
+    // Either pass goes through as many.
+    (splits / members).isqrt().max(1)
+}
+
 /// How many teams share a group of `packs`: enough to fill the device, few enough that each has a block to do.
 pub(super) fn splits(groups: u32, packs: u64, width: Width, team: Team, lanes: u32, caps: &Caps) -> u32 {
     let fill: u32 = match (team, caps.cpu) {

@@ -15,6 +15,7 @@ use std::fmt;
 
 use bytemuck::{Pod, bytes_of};
 
+use self::method::MAX_MEMBERS;
 pub use self::tuning::Tuning;
 pub(crate) use self::{
     backward::backward,
@@ -198,10 +199,6 @@ pub(crate) struct KernelCall {
 
 impl KernelCall {
     fn new(key: KernelKey, params: &impl Pod, workgroups: u64, caps: &Caps) -> Result<Self> {
-        Self::with_bytes(key, bytes_of(params).to_vec(), workgroups, caps)
-    }
-
-    fn with_bytes(key: KernelKey, params: Vec<u8>, workgroups: u64, caps: &Caps) -> Result<Self> {
         let limit = |what, needed: u32, allowed: u32| {
             if needed <= allowed {
                 Ok(())
@@ -213,7 +210,7 @@ impl KernelCall {
         limit("max_compute_workgroup_storage_size", key.workgroup_storage(), caps.max_workgroup_storage)?;
         limit("max_storage_buffers_per_shader_stage", key.storage().len() as u32, caps.max_storage_buffers)?;
         let workgroups = grid::fold(workgroups, caps.max_workgroups_per_dimension)?;
-        Ok(Self { key, params, workgroups })
+        Ok(Self { key, params: bytes_of(params).to_vec(), workgroups })
     }
 }
 
@@ -306,7 +303,8 @@ impl<'a> Problem<'a> {
 
     /// Whether statistics can be taken for columns of a matrix: of each of its columns, or of neighbouring ones together.
     fn is_columns(&self) -> bool {
-        self.stats.reduced > 1 && (self.stats.inner == 1 || self.params.inner == 1)
+        let neighbours = self.stats.inner <= MAX_MEMBERS && self.params.inner == 1;
+        self.stats.reduced > 1 && (self.stats.inner == 1 || neighbours)
     }
 
     /// What is normalized, in a forward pass.

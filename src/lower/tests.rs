@@ -1,5 +1,11 @@
-use super::{method::MAX_PARTIAL, *};
-use crate::ops::{Activation, BatchNorm, InstanceNorm, LayerNorm, sealed::Op};
+use super::{
+    method::{MAX_PARTIAL, MAX_TURNS},
+    *,
+};
+use crate::{
+    kernel::params,
+    ops::{Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, sealed::Op},
+};
 
 const SUBGROUPS: Caps = Caps {
     cpu: false,
@@ -115,6 +121,54 @@ fn every_loop_ends_before_mesa_ends_it() {
             }
         }
     }
+}
+
+#[test]
+fn no_invocation_merges_for_long() {
+    let mut merges = 0;
+    for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE] {
+        let few_rows_a_team = {
+            let mut tuning = caps.tuning.clone();
+            tuning.set("sum_rounds", 4).and_then(|()| tuning.set("least_sum_rounds", 1)).expect("numbers of the table");
+            Caps { tuning, ..caps.clone() }
+        };
+        let ops: [&dyn Op; 8] = [
+            &LayerNorm::new(&[1 << 24, 4], 1..).backward(),
+            &LayerNorm::new(&[1, 1 << 31], 1..).weight(false).bias(false),
+            &BatchNorm::training(&[1 << 24, 4]),
+            &BatchNorm::training(&[1 << 24, 4]).backward(),
+            &BatchNorm::training(&[1 << 12, 4, 1 << 12]).backward(),
+            &GroupNorm::new(&[1, 300, 8192], 2).layout(Layout::ChannelsLast),
+            &GroupNorm::new(&[1, 300, 60_000], 2).layout(Layout::ChannelsLast),
+            &InstanceNorm::new(&[20_000, 2, 4096]).running_stats(RunningStats::CUMULATIVE),
+        ];
+        for call in ops.iter().flat_map(|op| [caps, &few_rows_a_team].map(|caps| lower_dyn(*op, caps).calls)).flatten()
+        {
+            let (outer, members, partials, apart) = match call.key {
+                KernelKey::Finalize { .. } => {
+                    let p: &params::Finalize = bytemuck::from_bytes(&call.params);
+                    (p.outer, p.members, p.partials, p.outer * p.groups * p.members)
+                }
+                KernelKey::MergeSums { .. } => {
+                    let p: &params::MergeSums = bytemuck::from_bytes(&call.params);
+                    (1, p.members, p.partials, p.groups * p.members)
+                }
+                _ => continue,
+            };
+            merges += 1;
+            let turns = u64::from(outer) * u64::from(members) * u64::from(partials.div_ceil(apart) + 1);
+            assert!(turns <= MAX_TURNS.into(), "{turns} by {call:?}");
+        }
+    }
+    assert!(merges > 60, "{merges}");
+    let refused = |op: &dyn Op| op.lower(&LAVAPIPE, Strategy::Inferred).expect_err("it is too long").to_string();
+    let samples = InstanceNorm::new(&[40_000, 2, 4096]).running_stats(RunningStats::CUMULATIVE);
+    assert!(refused(&samples).contains("goes through 60000 at most"));
+    let window = |size, channels| LocalResponseNorm::new(&[1, channels, 4], size);
+    assert!(refused(&window(255, 300).backward()).contains("the backward pass of windows of 255 channels"));
+    assert!(refused(&window(70_000, 70_000)).contains("the forward pass of windows of 70000 channels"));
+    lower_dyn(&window(255, 300), &LAVAPIPE);
+    lower_dyn(&window(400, 240).backward(), &LAVAPIPE);
 }
 
 #[test]

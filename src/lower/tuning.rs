@@ -15,14 +15,20 @@ macro_rules! tuning {
         /// use wgpu_norm::{Caps, Tuning};
         ///
         /// let mut tuning = Caps::default().tuning;
-        /// tuning.walk = 8;
+        /// tuning.set("walk", 8)?;
         /// assert_eq!(tuning.to_string().parse::<Tuning>()?, tuning);
         /// # Ok::<(), wgpu_norm::Error>(())
         /// ```
+        ///
+        /// The numbers, and what they can be:
+        $(
+            #[doc = concat!("- `", stringify!($field), "`, ", $least, " to ", $most, ":")]
+            $(#[$doc])*
+        )*
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Tuning {
-            $($(#[$doc])* pub $field: u32,)*
+            $($(#[$doc])* pub(crate) $field: u32,)*
         }
 
         impl Tuning {
@@ -64,19 +70,19 @@ tuning! {
     /// Rows of at most this many packs (four elements, or one where a row is not a multiple of four) are owned by a lane.
     lane_packs: 0..=8,
     /// Packs of four elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
-    registers_x4: 1..=256,
+    registers_x4: 1..=136,
     /// The same for single elements.
-    registers_x1: 1..=256,
+    registers_x1: 1..=136,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
     workgroup_registers: 1..=32,
     /// Workgroups that fill the device.
     workgroups: 1..=65535,
     /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
     rounds: 1..=1024,
-    /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias.
-    sum_rounds: 1..=1024,
+    /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias. The sums are plain ones.
+    sum_rounds: 1..=64,
     /// Fewer than this, and the sums are a pass of their own.
-    least_sum_rounds: 1..=1024,
+    least_sum_rounds: 1..=65,
     /// Rows that a team streams at once.
     stream_rows: 1..=8,
     /// With fewer rows than this, long rows are split: teams share a row.

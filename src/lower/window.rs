@@ -1,6 +1,6 @@
 //! Ops over a window of neighbouring channels, which have no statistics to take.
 
-use super::{Caps, KernelCall, Lowered, Method, Strategy};
+use super::{Caps, KernelCall, Lowered, Method, Strategy, method::MAX_TURNS};
 use crate::{
     error::{Error, Result},
     kernel::{
@@ -36,6 +36,16 @@ pub(crate) fn window(
     let key = KernelKey::Window { width, input: op.input_dtype, output: op.output_dtype, backward };
     // Nothing is in reach beyond the channels that there are; all these are at most the number of elements.
     let [before, after] = op.reach().map(|reach| reach.min(channels) as u32);
+    // The gradient goes through a window of windows.
+    let size = (op.size as u64).min(channels as u64);
+    let turns = if backward { size.saturating_mul(size + 1) } else { size };
+    if turns > MAX_TURNS.into() {
+        let pass = if backward { "backward" } else { "forward" };
+        return Err(Error::Unsupported {
+            what: format!("the {pass} pass of windows of {size} channels"),
+            why: format!("an invocation goes through all that reaches an element, and through {MAX_TURNS} at most"),
+        });
+    }
     let packs = elements as u32 / width.elements();
     let params = params::Window {
         packs,

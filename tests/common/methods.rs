@@ -87,8 +87,8 @@ pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
     let subgroups = caps.subgroup_size.is_some();
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
-    let tuning = &caps.tuning;
-    let a_lane = if unit.is_multiple_of(4) { tuning.registers_x4 } else { tuning.registers_x1 } as usize;
+    let registers = if unit.is_multiple_of(4) { "registers_x4" } else { "registers_x1" };
+    let a_lane = caps.tuning.get(registers).expect("a number of the table") as usize;
     match method {
         Method::Resident(Team::Lane) => packs <= 8,
         Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,

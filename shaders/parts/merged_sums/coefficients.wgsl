@@ -1,7 +1,7 @@
 // What the gradient of the input loses through the statistics of a group: the mean of g, and its share along y. Two regions.
-// Provides put_coefficients. Requires scale, weight, params.members, params.stats_stride, params.count.
+// Provides put_merged_sums. Requires scale, weight, params.members, params.stats_stride, params.count.
 
-fn put_coefficients(group: u32, g_sum: f32, gy_sum: f32) {
+fn put_merged_sums(group: u32, g_sum: f32, gy_sum: f32) {
     let weight = weight_at(group);
     let rstd = load_statistics(2u * params.stats_stride + group * params.members);
     let g_mean = select(0.0, apply_weight(g_sum, weight) / params.count, CENTERED);
