@@ -7,8 +7,8 @@
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. Norms that are not
 // CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it.
 //
-// Requires rows, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row, and do so
-// exactly if FULL. SHARED: all rows have the same weight and bias.
+// Requires rows, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
+// of each are in it. SHARED: all rows have the same weight and bias.
 // Uniformity: no return and no branch around team_sum but on constants; a team past the last row computes on nothing.
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -16,7 +16,7 @@ fn main(builtins: Builtins) {
     let team = team_of(builtins);
     // unroll K < BLOCK
     let at_K = team.lane + K * team.lanes;
-    let in_row_K = FULL || at_K < params.packs;
+    let in_row_K = K < FULL || at_K < params.packs;
     let column_K = select(params.packs - 1u, at_K, in_row_K);
     var affine_K = Affine();
     if SHARED {

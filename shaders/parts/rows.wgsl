@@ -6,7 +6,7 @@ struct Params {
     rows: u32,
     packs: u32, // in a row
     input_packs: u32, // from one row of the input to the next
-    rounds: u32, // rows of a team, at most
+    rounds: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
     len: f32, // elements in a row
     eps: f32,

@@ -66,10 +66,10 @@ fn declare(storage: &Storage) -> String {
             "f32",
             "atomic<u32>",
             format!("return decode1_{half}(atomicLoad(&{name}[i / 2u]), i);"),
-            // The neighbour in the word may belong to another invocation.
+            // The neighbour in the word may belong to another invocation, and change between load and exclusive or; this half does not.
             format!(
-                "let shift = 16u * (i & 1u); atomicAnd(&{name}[i / 2u], ~(0xffffu << shift)); \
-                 atomicOr(&{name}[i / 2u], encode1_{half}(v) << shift);"
+                "let shift = 16u * (i & 1u); let was = atomicLoad(&{name}[i / 2u]) >> shift & 0xffffu; \
+                 atomicXor(&{name}[i / 2u], (was ^ encode1_{half}(v)) << shift);"
             ),
         ),
         (half, Width::X1) => ("f32", "u32", format!("return decode1_{half}({name}[i / 2u], i);"), String::new()),
@@ -112,7 +112,7 @@ fn prelude(key: &KernelKey) -> Vec<String> {
         KernelKey::Row { params, shared, hold, .. } | KernelKey::RowBackward { params, shared, hold, .. } => {
             let mut lines = vec![ty("Param", params), column("param", params), flag("SHARED", shared)];
             if let Hold::Registers { full, .. } = hold {
-                lines.push(flag("FULL", full));
+                lines.push(format!("const FULL: u32 = {full}u;"));
             }
             lines
         }
@@ -248,7 +248,10 @@ fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     let rows = shader!("parts/rows");
     match hold {
         Hold::Registers { .. } => vec![rows, partial_sums(sums), shader!("kernels/row")],
-        Hold::Rows(_) => vec![rows, real(width), shader!("parts/real/two_sum"), shader!("kernels/stream")],
+        Hold::Rows(_) => {
+            let sums = if sums { shader!("parts/partial_sums/add") } else { partial_sums(false) };
+            vec![rows, real(width), shader!("parts/real/two_sum"), sums, shader!("kernels/stream")]
+        }
     }
 }
 

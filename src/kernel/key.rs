@@ -234,8 +234,8 @@ pub(crate) enum MergedSums {
 /// How a team goes through rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Hold {
-    /// One after the other, each in so many packs of each lane's registers; exactly so if `full`.
-    Registers { packs: u32, full: bool },
+    /// One after the other, each in so many packs of each lane's registers, of which the first `full` are in the row for every lane.
+    Registers { packs: u32, full: u32 },
     /// So many at once, which are read again for each sum.
     Rows(u32),
 }
@@ -358,6 +358,13 @@ const REGISTER_STEPS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96,
 /// The smallest compiled register count that holds `packs`, at most `max`.
 pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {
     REGISTER_STEPS.into_iter().find(|&r| r >= packs && r <= max)
+}
+
+/// How many of a compiled count of registers are compiled as full, where `packs` are: all, all but one, or as many as the next
+/// smaller count, so that there are few kernels.
+pub(crate) fn full_registers(registers: u32, packs: u32) -> u32 {
+    let smaller = REGISTER_STEPS.into_iter().rev().find(|&r| r < registers).unwrap_or(0);
+    [registers, registers - 1, smaller].into_iter().find(|&full| full <= packs).unwrap_or(0)
 }
 
 /// The storage buffers of a kernel, as they are put together.
@@ -525,13 +532,16 @@ impl KernelKey {
                 buffers.forward(forward, params);
                 buffers.saved(saved);
             }
-            Self::RowBackward { params, gradient, grad_input, for_params, .. } => {
+            Self::RowBackward { params, hold, gradient, grad_input, for_params, .. } => {
                 buffers.gradient(gradient, params);
                 buffers.grad_input(grad_input);
                 match for_params {
                     ForParams::None => {}
                     ForParams::Statistics => buffers.values(&[Slot::Statistics], Write),
-                    ForParams::Sums => buffers.raw(Slot::PartialSums, Write, "vec2<f32>"),
+                    ForParams::Sums => {
+                        let access = if matches!(hold, Hold::Rows(_)) { ReadWrite } else { Write };
+                        buffers.raw(Slot::PartialSums, access, "vec2<f32>");
+                    }
                 }
             }
             Self::Moments { x, .. } | Self::MomentsColumns { x, .. } => {
@@ -636,5 +646,6 @@ mod tests {
         assert_eq!(registers_for(32, 32), Some(32));
         assert_eq!(registers_for(9, 8), None);
         assert_eq!(registers_for(33, 32), None);
+        assert_eq!([7, 8, 9, 10, 11, 12].map(|packs| full_registers(12, packs)), [0, 8, 8, 8, 11, 12]);
     }
 }

@@ -4,7 +4,7 @@
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
     forward::{Shared, share, share_columns},
-    method::{choose, largest_team, left_to_merge, rounds, teams, workgroup_size},
+    method::{blocks, choose, largest_team, left_to_merge, rounds, teams, workgroup_size},
     view::Place,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     geometry::{Columns, Fold, Lookup},
     kernel::{
         key::{
-            Affine, Coefficients, ForParams, Given, GradInput, Gradient, KernelKey, MergedSums, ParamGradients,
+            Affine, Coefficients, ForParams, Given, GradInput, Gradient, Hold, KernelKey, MergedSums, ParamGradients,
             SMALL_WORKGROUP, Saved, X,
         },
         params,
@@ -186,8 +186,11 @@ impl Pass<'_> {
         let workgroup_size = workgroup_size(team, rows.packs, caps);
         let tuning = &caps.tuning;
         let sum_rounds = rounds(problem.stats.kept_len(), teams(team, workgroup_size, caps), tuning.sum_rounds, tuning);
-        let sums =
-            rows.shared && !streamed && (gradients.weight || gradients.bias) && sum_rounds >= tuning.least_sum_rounds;
+        let sums = rows.shared && (gradients.weight || gradients.bias) && sum_rounds >= tuning.least_sum_rounds;
+        let sum_rounds = match hold {
+            Hold::Registers { .. } => sum_rounds,
+            Hold::Rows(at_once) => (sum_rounds / at_once).max(1).min(blocks(&rows, team, caps)),
+        };
         let (for_params, rounds) = match (sums, params_need_statistics) {
             (true, _) => (ForParams::Sums, sum_rounds),
             (false, true) => (ForParams::Statistics, problem.rounds(team, &rows, hold)),
@@ -205,7 +208,7 @@ impl Pass<'_> {
             grad_input: self.grad_input(),
             for_params,
         };
-        let (params, workgroups) = problem.row_params(team, &rows, rounds);
+        let (params, workgroups) = problem.row_params(team, &rows, hold, rounds);
         self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
         match for_params {
             ForParams::None => {}

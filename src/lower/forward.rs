@@ -120,11 +120,16 @@ impl Problem<'_> {
         }
     }
 
-    /// The parameters of the kernels of rows, and how many workgroups there are, if each team goes through `rounds` rows.
-    pub(super) fn row_params(&self, team: Team, rows: &Rows, rounds: u32) -> (params::Row, u64) {
+    /// The parameters of the kernels of rows, and how many workgroups there are, if each team goes through `rounds` rows, or
+    /// blocks of rows.
+    pub(super) fn row_params(&self, team: Team, rows: &Rows, hold: Hold, rounds: u32) -> (params::Row, u64) {
         let [param_rows, param_quotient, param_remainder, param_run] = rows.view.place(self.stats.kept_len()).param;
         let count = self.stats.kept_len();
-        let teams = count.div_ceil(rounds);
+        let block = match hold {
+            Hold::Registers { .. } => 1,
+            Hold::Rows(at_once) => at_once,
+        };
+        let teams = count.div_ceil(block * rounds);
         let params = params::Row {
             rows: count,
             packs: rows.packs,
@@ -159,15 +164,15 @@ impl Problem<'_> {
             forward: self.forward(),
             saved: self.saved(),
         };
-        let (params, workgroups) = self.row_params(team, &rows, self.rounds(team, &rows, hold));
+        let (params, workgroups) = self.row_params(team, &rows, hold, self.rounds(team, &rows, hold));
         KernelCall::new(key, &params, workgroups, self.caps)
     }
 
-    /// Rows that a team goes through.
+    /// Rows that a team goes through, or blocks of rows.
     pub(super) fn rounds(&self, team: Team, rows: &Rows, hold: Hold) -> u32 {
         match hold {
-            Hold::Rows(at_once) => at_once,
-            // What rows don't share is not worth a longer life of a team.
+            // A block shares what it loads, and what rows don't share is not worth a longer life of a team.
+            Hold::Rows(_) => 1,
             Hold::Registers { .. } if !rows.shared => 1,
             Hold::Registers { .. } => {
                 let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);

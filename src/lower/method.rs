@@ -4,7 +4,8 @@ use super::{Caps, Method, Problem, Strategy, Team, Tuning, view::View};
 use crate::{
     error::{Error, Result},
     kernel::key::{
-        LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
+        LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, full_registers,
+        registers_for,
     },
 };
 
@@ -121,19 +122,24 @@ pub(super) fn at_once(rows: u32, teams: u32, tuning: &Tuning) -> u32 {
     1 << most.ilog2()
 }
 
-/// Whether a team's registers hold a row exactly, whatever the size of a subgroup.
-pub(super) fn full(rows: &Rows, team: Team, registers: u32, caps: &Caps) -> bool {
-    let size = workgroup_size(team, rows.packs, caps);
+/// Registers of each lane of a team that are in the row, whatever the size of a subgroup.
+pub(super) fn full(rows: &Rows, team: Team, registers: u32, caps: &Caps) -> u32 {
     let known = team != Team::Subgroup || caps.subgroup_size.is_some_and(|(min, max)| min == max);
-    known && rows.packs == registers * lanes(team, size, caps)
+    let lanes = lanes(team, workgroup_size(team, rows.packs, caps), caps);
+    if known { full_registers(registers, rows.packs / lanes) } else { 0 }
+}
+
+/// How many blocks of such rows the lanes of a team get to the end of.
+pub(super) fn blocks(rows: &Rows, team: Team, caps: &Caps) -> u32 {
+    MAX_STEPS / rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps))
 }
 
 /// Whether the lanes of a team get to the end of a row.
 fn streams(rows: &Rows, team: Team, caps: &Caps) -> Result<()> {
-    let steps = rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps));
-    if steps <= MAX_STEPS {
+    if blocks(rows, team, caps) > 0 {
         return Ok(());
     }
+    let steps = rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps));
     Err(Error::Unsupported {
         what: format!("the method {}", Method::Streamed(team)),
         why: format!("a lane goes through {MAX_STEPS} packs of a row, the row needs {steps}"),
@@ -178,7 +184,7 @@ pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
 pub(super) const MAX_PARTIAL: u64 = 1 << 24;
 
 /// How often a lane may go through a loop. LLVM-based adapters up to Mesa 22 end all loops of an invocation, silently, after 65535 turns together,
-/// of which a streamed backward pass takes four and a bit for each pack; and a lane that runs for long meets the watchdog of a GPU.
+/// of which a streamed backward pass takes up to three and a bit for each pack; and a lane that runs for long meets the watchdog of a GPU.
 pub(super) const MAX_STEPS: u32 = 15_000;
 
 /// Turns of loops of an invocation that merges: with room below those 65535.

@@ -104,23 +104,35 @@ fn a_partial_counts_no_more_than_f32_can() {
 
 #[test]
 fn every_loop_ends_before_mesa_ends_it() {
+    let mut seen = [0; 2];
     for caps in [&LAVAPIPE, &LLVMPIPE] {
+        let lanes = caps.subgroup_size.map_or(1, |(min, _)| min);
         for len in [15_000, 100_000, 480_000, 480_004, 1 << 24, 1 << 31] {
-            for (rows, op) in [1, 64].map(|rows| (rows, LayerNorm::new(&[rows, len], 1..).weight(false).bias(false))) {
-                let Ok(lowered) = op.lower(caps, Strategy::Inferred) else {
-                    assert!(rows * len > 1 << 31);
-                    continue;
-                };
-                let lanes = caps.subgroup_size.map_or(1, |(min, _)| min) as usize;
-                let packs = match lowered.method {
-                    Some(Method::Streamed(_)) => len / 4 * 3,
-                    Some(Method::Split(_)) => len / 4 / (lowered.scratch[0].bytes / 16 / rows as u64) as usize / 8,
-                    _ => 0,
-                };
-                assert!(packs / lanes < 65535, "{rows} rows of {len}: {packs} by {lanes}");
+            for rows in [1, 64, 1024, 20_000].into_iter().filter(|rows| rows * len <= 1 << 31) {
+                let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false);
+                for call in [lower(&op, caps), lower(&LayerNorm::new(&[rows, len], 1..).backward(), caps)]
+                    .into_iter()
+                    .flat_map(|lowered| lowered.calls)
+                {
+                    let (kind, turns) = match call.key {
+                        KernelKey::Row { .. } | KernelKey::RowBackward { .. } => {
+                            let p: &params::Row = bytemuck::from_bytes(&call.params);
+                            // A block of rows takes three turns for each pack, and some for each chunk of packs.
+                            (0, p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
+                        }
+                        KernelKey::Moments { .. } => {
+                            let p: &params::Moments = bytemuck::from_bytes(&call.params);
+                            (1, (p.reduced * p.packs).div_ceil(p.splits * lanes * 8))
+                        }
+                        _ => continue,
+                    };
+                    seen[kind] += 1;
+                    assert!(turns < 65535, "{rows} rows of {len}: {turns} turns of {:?}", call.key);
+                }
             }
         }
     }
+    assert!(seen.into_iter().all(|times| times > 5), "{seen:?}");
 }
 
 #[test]

@@ -172,6 +172,8 @@ pub fn hard_rows(len: usize) -> Vec<(&'static str, Vec<f32>)> {
     outlier_first[0] = 1e6;
     let mut outlier_last = random.normal(len, 0.0, 1.0);
     outlier_last[len - 1] = -1e6;
+    let mut far_first = random.normal(len, 0.0, 1.0);
+    far_first[..len.div_ceil(8)].iter_mut().for_each(|x| *x += 1e6);
     let all_but_one = |value: f32| {
         let mut row = vec![value; len];
         row[len - 1] = f32::from_bits(value.to_bits() + 1);
@@ -191,6 +193,7 @@ pub fn hard_rows(len: usize) -> Vec<(&'static str, Vec<f32>)> {
         ("tiny spread at a large mean", (0..len).map(ulp).collect()),
         ("an outlier that is also the shift", outlier_first),
         ("an outlier at the end", outlier_last),
+        ("a first eighth that is far away", far_first),
         ("a ramp", (0..len).map(|i| i as f32 * 1e6 / len as f32).collect()),
         ("small numbers", random.normal(len, 0.0, 1e-12)),
         ("large numbers", random.normal(len, 0.0, 1e15)),

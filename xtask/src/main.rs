@@ -27,6 +27,8 @@ Tasks:
                      --rounds N                           each engine so many times, in turns (3)
                      --cases FILE                         (benches/peers/cases.json)
                      --json FILE                          where the rows go (target/compare.json)
+  tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning` (target/tuning.txt); some minutes
+  plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
   help             print this text
 
 Every task needs a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
@@ -64,6 +66,8 @@ fn main() {
         (Some("test"), _) => test(&args),
         (Some("bench"), _) => bench(&args),
         (Some("compare"), _) => compare::compare(&args),
+        (Some("tune"), _) => tune(&args),
+        (Some("plot"), _) => cargo(&with(&["run", "--quiet", "--example", "plot", "--"], &args)),
         _ => {
             let line: Vec<_> = [&task].into_iter().chain(&args).collect();
             eprint!("xtask: unknown task `{}`\n\n{USAGE}", joined(&line));
@@ -100,6 +104,16 @@ fn bench(args: &[OsString]) -> Result<i32, String> {
     // The bench profile, so that wgpu is not built for development as well.
     adapter::ensure(&["--profile".into(), "bench".into()])?;
     cargo(&with(&["bench", "--bench", "bandwidth", "--"], args))
+}
+
+fn tune(args: &[OsString]) -> Result<i32, String> {
+    let default = [OsString::from("target/tuning.txt")];
+    let file = match args {
+        [] => &default,
+        [file] if !file.to_string_lossy().starts_with('-') => args,
+        _ => return Err(format!("tune takes one file, not `{}`", joined(&args.iter().collect::<Vec<_>>()))),
+    };
+    bench(&with(&["--tune"], file))
 }
 
 /// Those arguments of `cargo test` that choose how dependencies are built. With the same ones, the example that lists
@@ -205,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_task() {
-        for task in ["demo", "test", "bench", "compare", "help"] {
+        for task in ["demo", "test", "bench", "compare", "tune", "plot", "help"] {
             assert!(USAGE.contains(&format!("\n  {task} ")), "{task}");
         }
     }

@@ -1,5 +1,7 @@
 // The gradient of what the activation is applied to, from the normalized y.
-// Provides gradient. Requires affine, weight, bias, after, activation.
+// Provides gradient, GRADIENT_NEEDS_Y. Requires affine, weight, bias, after, activation.
+
+const GRADIENT_NEEDS_Y: bool = true;
 
 fn gradient(y: Pack, affine: Affine, at: u32) -> Pack {
     let u = add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at);

@@ -1,5 +1,7 @@
 // The gradient of what has no activation after it: that of the output.
-// Provides gradient.
+// Provides gradient, GRADIENT_NEEDS_Y.
+
+const GRADIENT_NEEDS_Y: bool = false;
 
 fn gradient(y: Pack, affine: Affine, at: u32) -> Pack {
     return load_grad_output(at);

@@ -1,7 +1,8 @@
 // The gradient of a row is computed.
-// Provides BACKWARD, row_gradient, finish. Requires gradient, grad_input.
+// Provides BACKWARD, BACKWARD_NEEDS_Y, row_gradient, finish. Requires gradient, grad_input.
 
 const BACKWARD: bool = true;
+const BACKWARD_NEEDS_Y: bool = GRADIENT_NEEDS_Y;
 
 // The gradient that reaches what weight and bias are applied to.
 fn row_gradient(y: Pack, affine: Affine, at: u32) -> Pack {

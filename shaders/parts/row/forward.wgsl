@@ -1,7 +1,8 @@
 // A row is normalized.
-// Provides BACKWARD, row_gradient, finish. Requires sum, affine, weight, bias, after, activation, result.
+// Provides BACKWARD, BACKWARD_NEEDS_Y, row_gradient, finish. Requires sum, affine, weight, bias, after, activation, result.
 
 const BACKWARD: bool = false;
+const BACKWARD_NEEDS_Y: bool = false;
 
 fn row_gradient(y: Pack, affine: Affine, at: u32) -> Pack {
     return Pack();

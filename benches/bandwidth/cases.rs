@@ -1,0 +1,225 @@
+//! What is timed: the shapes of models, and those where a kernel might do badly.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use wgpu_norm::{
+    BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, RmsNorm, RunningStats,
+};
+
+pub type Ops = Vec<Box<dyn Norm>>;
+
+/// Rows that differ by little in length: none should take much longer a byte than the others.
+pub const NEIGHBOURS: [(usize, &[usize]); 2] = [(1024, &[1023, 1024, 1025]), (256, &[4096, 4097])];
+
+/// Bytes that the copies alone move.
+pub const COPIES: [u64; 6] = [1 << 20, 1 << 23, 1 << 25, 1 << 26, 1 << 29, 1 << 31];
+
+/// The same for the short list.
+pub const QUICK_COPIES: [u64; 2] = [1 << 23, 1 << 26];
+
+/// A list of a few minutes less.
+pub fn quick() -> Ops {
+    let mut ops: Ops = Vec::new();
+    for shape in [[1024, 1024], [4096, 256], [4096, 768], [256, 8192]] {
+        let layer = LayerNorm::new(&shape, 1..);
+        ops.push(Box::new(layer.clone()));
+        ops.push(Box::new(layer.backward()));
+        ops.push(Box::new(RmsNorm::new(&shape, 1..)));
+    }
+    let shape = [8, 64, 56, 56];
+    ops.push(Box::new(BatchNorm::inference(&shape)));
+    ops.push(Box::new(BatchNorm::training(&shape).running_stats(RunningStats::PYTORCH)));
+    for (rows, lens) in NEIGHBOURS {
+        for len in lens {
+            for dtype in [DType::F32, DType::F16] {
+                // In f32 it is one of the first shapes.
+                if (rows, *len, dtype) != (1024, 1024, DType::F32) {
+                    ops.push(Box::new(LayerNorm::new(&[rows, *len], 1..).dtype(dtype)));
+                }
+            }
+        }
+    }
+    ops
+}
+
+/// Everything.
+pub fn full() -> Ops {
+    let mut ops: Ops = Vec::new();
+    // Regular and awkward rows, with more of the options.
+    for shape in
+        [[1024, 1024], [4096, 256], [4096, 768], [256, 8192], [64, 384], [1024, 1023], [65536, 16], [1, 1 << 20]]
+    {
+        rows(&mut ops, &shape);
+        let (layer, rms) = (LayerNorm::new(&shape, 1..), RmsNorm::new(&shape, 1..));
+        ops.push(Box::new(layer.backward().grad_weight(false).grad_bias(false)));
+        ops.push(Box::new(rms.residual(true).residual_output(true)));
+    }
+    // Transformers: one token, a short prompt, batches.
+    for count in [1, 128, 4096, 16384] {
+        for len in [768, 1024, 2048, 4096, 8192, 16384] {
+            if (count, len) != (4096, 768) {
+                rows(&mut ops, &[count, len]);
+            }
+        }
+    }
+    // Queries and keys of attention heads; one row; the most rows.
+    for shape in [[131_072, 128], [1, 1 << 24], [1 << 20, 16]] {
+        rows(&mut ops, &shape);
+    }
+    // Neighbours that are not among the first shapes.
+    for shape in [[1024, 1025], [256, 4096], [256, 4097]] {
+        for dtype in [DType::F32, DType::F16] {
+            ops.push(Box::new(LayerNorm::new(&shape, 1..).dtype(dtype)));
+        }
+    }
+    // Time by size, from 1e5 to 1e8 elements.
+    for count in [100, 300, 1000, 3000, 10_000, 30_000, 100_000] {
+        ops.push(Box::new(LayerNorm::new(&[count, 1024], 1..)));
+    }
+    images(&mut ops);
+    ops
+}
+
+/// Layer norm and RMS norm over the last axis, in every type and direction.
+fn rows(ops: &mut Ops, shape: &[usize]) {
+    for dtype in DType::FLOATS {
+        let (layer, rms) = (LayerNorm::new(shape, 1..).dtype(dtype), RmsNorm::new(shape, 1..).dtype(dtype));
+        ops.push(Box::new(layer.clone()));
+        ops.push(Box::new(layer.backward()));
+        ops.push(Box::new(rms.clone()));
+        ops.push(Box::new(rms.backward()));
+    }
+}
+
+/// Ops over channels, in every type and direction.
+fn images(ops: &mut Ops) {
+    macro_rules! both {
+        ($op:expr) => {
+            for dtype in DType::FLOATS {
+                let op = $op.dtype(dtype);
+                ops.push(Box::new(op.backward()));
+                ops.push(Box::new(op));
+            }
+        };
+    }
+    // ConvNeXt: over the channels, first or last.
+    for shape in [[8, 96, 56, 56], [2, 768, 14, 14]] {
+        both!(LayerNorm::new(&shape, 1..2));
+    }
+    for shape in [[8, 56, 56, 96], [2, 14, 14, 768]] {
+        both!(LayerNorm::new(&shape, 3..));
+    }
+    // ResNet-50, and a batch of features.
+    for shape in [&[8, 64, 56, 56][..], &[32, 256, 14, 14], &[32, 512, 7, 7], &[4096, 256]] {
+        let training = BatchNorm::training(shape).running_stats(RunningStats::PYTORCH);
+        both!(BatchNorm::inference(shape));
+        both!(training.clone());
+        both!(training.clone().keep_statistics(true));
+    }
+    // Stable Diffusion, and the shapes of ResNet-50.
+    let groups = [
+        ([1, 320, 64, 64], 32),
+        ([1, 640, 32, 32], 32),
+        ([1, 1280, 16, 16], 32),
+        ([8, 64, 56, 56], 8),
+        ([8, 512, 7, 7], 32),
+    ];
+    for (shape, groups) in groups {
+        both!(GroupNorm::new(&shape, groups));
+        both!(InstanceNorm::new(&shape));
+    }
+    for (shape, groups) in [([1, 64, 64, 320], 32), ([1, 16, 16, 1280], 32), ([8, 56, 56, 64], 8)] {
+        both!(GroupNorm::new(&shape, groups).layout(Layout::ChannelsLast));
+    }
+    for shape in [[8, 56, 56, 64], [1, 64, 64, 320]] {
+        both!(BatchNorm::training(&shape).layout(Layout::ChannelsLast));
+    }
+    both!(LocalResponseNorm::new(&[8, 64, 56, 56], 5));
+}
+
+/// A case as a file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    op: OpName,
+    #[serde(default)]
+    direction: Direction,
+    #[serde(default)]
+    dtype: TypeName,
+    shape: Vec<usize>,
+    groups: Option<usize>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum OpName {
+    LayerNorm,
+    RmsNorm,
+    BatchNormInference,
+    BatchNormTraining,
+    GroupNorm,
+    InstanceNorm,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "snake_case")]
+enum Direction {
+    #[default]
+    Forward,
+    Backward,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "lowercase")]
+enum TypeName {
+    #[default]
+    F32,
+    F16,
+    BF16,
+}
+
+impl Entry {
+    fn op(&self) -> Result<Box<dyn Norm>, String> {
+        macro_rules! directed {
+            ($op:expr) => {{
+                let op = $op.dtype(match self.dtype {
+                    TypeName::F32 => DType::F32,
+                    TypeName::F16 => DType::F16,
+                    TypeName::BF16 => DType::BF16,
+                });
+                match self.direction {
+                    Direction::Forward => Box::new(op) as Box<dyn Norm>,
+                    Direction::Backward => Box::new(op.backward()),
+                }
+            }};
+        }
+        let shape = &self.shape[..];
+        let last = shape.len().saturating_sub(1);
+        let op = match (self.op, self.groups) {
+            (OpName::GroupNorm, Some(groups)) => directed!(GroupNorm::new(shape, groups)),
+            (OpName::GroupNorm, None) => return Err("group_norm needs groups".into()),
+            (_, Some(_)) => return Err("groups are for group_norm".into()),
+            (OpName::LayerNorm, None) => directed!(LayerNorm::new(shape, last..)),
+            (OpName::RmsNorm, None) => directed!(RmsNorm::new(shape, last..)),
+            (OpName::BatchNormInference, None) => directed!(BatchNorm::inference(shape)),
+            (OpName::BatchNormTraining, None) => {
+                directed!(BatchNorm::training(shape).running_stats(RunningStats::PYTORCH))
+            }
+            (OpName::InstanceNorm, None) => directed!(InstanceNorm::new(shape)),
+        };
+        match op.tensors() {
+            Ok(tensors) if tensors.iter().any(|tensor| tensor.is_empty()) => Err("an empty tensor".into()),
+            Ok(_) => Ok(op),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+}
+
+/// The cases of a JSON list.
+pub fn read(path: &Path) -> Result<Ops, String> {
+    let at = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|e| at(&e))?;
+    let entries: Vec<Entry> = serde_json::from_str(&text).map_err(|e| at(&e))?;
+    entries.iter().enumerate().map(|(i, entry)| entry.op().map_err(|e| at(&format!("case {}: {e}", i + 1)))).collect()
+}

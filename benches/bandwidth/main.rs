@@ -1,0 +1,710 @@
+//! Time of each op beside a copy of as many bytes, on the adapter of this machine, in one run; and the time that the host
+//! takes to plan, bind and record.
+//!
+//! `cargo bench --bench bandwidth [-- --quick] [--cases FILE] [--host] [--filter OP] [--json FILE] [--rounds N]
+//! [--all-methods] [--adapter NAME-PART] [--tuning FILE] [--tune FILE]`
+
+mod cases;
+mod host;
+mod timer;
+mod tune;
+
+use std::{
+    cell::Cell,
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use pollster::block_on;
+use serde::Serialize;
+use timer::{Clock, Timer, median};
+use wgpu_norm::{
+    Access, Bindings, Bound, DType, Error, Method, Norm, Plan, Planner, Strategy, TensorSpec, Tuning, View,
+    host::{Gpu, adapter},
+    wgpu,
+};
+
+/// Time of each op beside a copy of as many bytes, and of what the host does.
+#[derive(Parser)]
+struct Args {
+    /// Writes the rows as a JSON list.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only ops whose name contains this.
+    #[arg(long, value_name = "OP", default_value = "")]
+    filter: String,
+    /// A short list, of a minute or two.
+    #[arg(long, conflicts_with = "cases")]
+    quick: bool,
+    /// Only the cases of this JSON list: op, direction (forward), dtype (f32), shape, and groups for group_norm.
+    #[arg(long, value_name = "FILE")]
+    cases: Option<PathBuf>,
+    /// Only the host's times: to plan, build, bind and record.
+    #[arg(long, conflicts_with_all = ["quick", "cases", "filter", "all_methods"])]
+    host: bool,
+    /// Times every method that can compute an op, not only the one that is chosen.
+    #[arg(long)]
+    all_methods: bool,
+    /// Timed rounds at most; each times the copy and the op once. A case of more than 1.5 s gets fewer.
+    #[arg(long, default_value_t = 31, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// The adapter whose name contains this.
+    #[arg(long, value_name = "NAME-PART")]
+    adapter: Option<String>,
+    /// The table by which kernels are chosen, in place of the adapter's own.
+    #[arg(long, value_name = "FILE")]
+    tuning: Option<PathBuf>,
+    /// Measures a table for the adapter and writes it; nothing else.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "cases", "filter", "all_methods", "host", "json"])]
+    tune: Option<PathBuf>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Rounds before the timed ones: page faults, clocks and caches.
+const WARM_UP: u32 = 3;
+/// No more warm-up rounds after this.
+const WARM_UP_TIME: Duration = Duration::from_millis(300);
+/// No more rounds after this, warm-up included.
+const CASE_TIME: Duration = Duration::from_millis(1500);
+/// Timed rounds, whatever they take.
+const MIN_ROUNDS: usize = 3;
+/// What a case may move on a CPU adapter.
+const CPU_BYTES: u64 = 64 << 20;
+/// More than the last-level cache of a GPU.
+const BEYOND_CACHE: u64 = 256 << 20;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("bandwidth: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    env_logger::init();
+    // Files first: a wrong path should not cost a run.
+    let given = args.cases.as_deref().map(cases::read).transpose()?;
+    let create = |path: &PathBuf| File::create(path).map_err(|e| format!("{}: {e}", path.display()));
+    let json = args.json.as_ref().map(create).transpose()?;
+    let table = args.tune.as_ref().map(create).transpose()?;
+    let tuning = args.tuning.as_deref().map(read_tuning).transpose()?;
+
+    let mut bench = Bench::new(args, tuning)?;
+    println!("{}", bench.adapter);
+    if let Some(mut file) = table {
+        let table = tune::run(&bench)?;
+        print!("\n{table}");
+        return Ok(file.write_all(table.as_bytes())?);
+    }
+    if !args.host {
+        print_head();
+        match given {
+            Some(ops) => bench.ops(&ops, args)?,
+            None if args.quick => {
+                bench.copies(&cases::QUICK_COPIES, args)?;
+                bench.ops(&cases::quick(), args)?;
+            }
+            None => {
+                bench.copies(&cases::COPIES, args)?;
+                bench.ops(&cases::full(), args)?;
+            }
+        }
+        bench.print_neighbours();
+    }
+    if args.host || (args.cases.is_none() && !args.quick && args.filter.is_empty()) {
+        host::run(&bench.gpu, &bench.adapter, &mut bench.rows)?;
+    }
+    if !args.host {
+        bench.left_out.print();
+    }
+    if let Some(mut file) = json {
+        file.write_all((serde_json::to_string_pretty(&bench.rows)? + "\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+fn read_tuning(path: &Path) -> Result<Tuning, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string());
+    text.and_then(|text| text.parse().map_err(|e: Error| e.to_string())).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// A line of the table, and an object of the JSON.
+#[derive(Serialize)]
+struct Row {
+    adapter: String,
+    engine: &'static str,
+    op: String,
+    direction: &'static str,
+    dtype: String,
+    /// Tensors that are written: tells rows of one op apart that are asked for different gradients.
+    outputs: usize,
+    shape: String,
+    ms: f64,
+    /// The distance between the quartiles, in parts of the median.
+    spread: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gbps: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio_to_copy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio_to_bare: Option<f64>,
+    /// The op or shader that the host works at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    strategy: String,
+    timer: &'static str,
+    /// Not one of the methods that `--all-methods` adds.
+    #[serde(skip)]
+    chosen: bool,
+}
+
+fn print_head() {
+    println!(
+        "{:<28} {:<14} {:<4} out {:>9} {:>8} {:>7} {:>6}  strategy",
+        "op", "shape", "type", "ms", "spread", "GB/s", "/copy"
+    );
+}
+
+impl Row {
+    fn print(&self) {
+        let Self { op, shape, dtype, outputs, ms, strategy, .. } = self;
+        let (spread, gbps, ratio) =
+            (self.spread * 100.0, self.gbps.unwrap_or(f64::NAN), self.ratio_to_copy.unwrap_or(f64::NAN));
+        println!(
+            "{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {gbps:>7.2} {ratio:>6.2}  {strategy}"
+        );
+    }
+}
+
+fn dimensions(shape: &[usize]) -> String {
+    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// Cases that were not timed, by reason.
+#[derive(Default)]
+struct LeftOut {
+    large_for_cpu: usize,
+    beyond_binding: usize,
+    out_of_memory: usize,
+}
+
+impl LeftOut {
+    fn print(&self) {
+        let reasons = [
+            (self.large_for_cpu, format!("move more than {} MiB, on a CPU adapter", CPU_BYTES >> 20)),
+            (self.beyond_binding, "are beyond the device's binding limit".into()),
+            (self.out_of_memory, "do not fit the device's memory".into()),
+        ];
+        let all: usize = reasons.iter().map(|(count, _)| count).sum();
+        if all > 0 {
+            let told: Vec<_> =
+                reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+            println!("\n{all} cases left out: {}", told.join(", "));
+        }
+    }
+}
+
+struct Bench {
+    gpu: Gpu,
+    adapter: String,
+    cpu: bool,
+    limits: wgpu::Limits,
+    rounds: usize,
+    copy: wgpu::ComputePipeline,
+    fill: wgpu::ComputePipeline,
+    /// What is written to empty the caches; none on a CPU adapter.
+    flush: Option<wgpu::Buffer>,
+    seed: Cell<u32>,
+    timer: Timer,
+    rows: Vec<Row>,
+    left_out: LeftOut,
+}
+
+const COPY: &str = "
+@group(0) @binding(0) var<storage, read> src: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> dst: array<vec4<f32>>;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+    let i = (id.y * n.x + id.x) * 64u + l;
+    if i < arrayLength(&src) {
+        dst[i] = src[i];
+    }
+}";
+
+/// Pseudo-random bits where `mask` has ones, `base` elsewhere.
+const FILL: &str = "
+struct Params { base: u32, mask: u32, seed: u32, unused: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> dst: array<vec4<u32>>;
+
+fn hash(x: vec4<u32>) -> vec4<u32> {
+    let s = x * 747796405u + 2891336453u;
+    let w = ((s >> ((s >> vec4(28u)) + 4u)) ^ s) * 277803737u;
+    return (w >> vec4(22u)) ^ w;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+    let i = (id.y * n.x + id.x) * 64u + l;
+    if i < arrayLength(&dst) {
+        dst[i] = hash(vec4(4u * i) + vec4(0u, 1u, 2u, 3u) + params.seed) & vec4(params.mask) | vec4(params.base);
+    }
+}";
+
+/// A buffer with the same tensor of every set, one after the other.
+struct Arena {
+    buffer: wgpu::Buffer,
+    stride: u64,
+    bytes: u64,
+}
+
+impl Arena {
+    fn view(&self, set: usize) -> View<'_> {
+        View::new(&self.buffer, set as u64 * self.stride, self.bytes)
+    }
+
+    fn binding(&self, set: usize) -> wgpu::BindingResource<'_> {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &self.buffer,
+            offset: set as u64 * self.stride,
+            size: self.bytes.try_into().ok(),
+        })
+    }
+}
+
+/// Source and destination of copies.
+struct Copies {
+    src: Arena,
+    dst: Arena,
+    groups: Vec<wgpu::BindGroup>,
+}
+
+/// Workgroups of 64 lanes, one for each 16 bytes.
+fn grid(bytes: u64) -> (u32, u32) {
+    let workgroups = (bytes / 16).div_ceil(64);
+    let y = workgroups.div_ceil(65535);
+    (workgroups.div_ceil(y) as u32, y as u32)
+}
+
+/// What must move: each tensor once, both ways where it is updated.
+fn moved(tensors: &[TensorSpec]) -> u64 {
+    tensors.iter().map(|spec| if spec.access == Access::ReadWrite { 2 * spec.bytes() } else { spec.bytes() }).sum()
+}
+
+/// A copy of as many bytes moves half of them each way.
+fn half(moved: u64) -> u64 {
+    (moved / 2).next_multiple_of(16)
+}
+
+impl Bench {
+    fn new(args: &Args, tuning: Option<Tuning>) -> Result<Self, Error> {
+        let adapter = adapter(args.adapter.as_deref())?;
+        let (features, required_limits) = wgpu_norm::recommended(&adapter);
+        let (device, queue) = block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("bandwidth"),
+            required_features: features | (adapter.features() & Timer::FEATURES),
+            required_limits,
+            ..Default::default()
+        }))
+        .map_err(|e| Error::Device(e.to_string()))?;
+        let pipeline = |label, source: &'static str| {
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(label),
+                source: wgpu::ShaderSource::Wgsl(source.into()),
+            });
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(label),
+                layout: None,
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                cache: None,
+            })
+        };
+        let (copy, fill) = (pipeline("copy", COPY), pipeline("fill", FILL));
+        let (info, limits) = (device.adapter_info(), device.limits());
+        let cpu = info.device_type == wgpu::DeviceType::Cpu;
+        let planner = Planner::new(&device);
+        let planner = match tuning {
+            None => planner,
+            Some(tuning) => planner.tuning(tuning),
+        };
+        let mut bench = Self {
+            adapter: info.name,
+            cpu,
+            rounds: args.rounds as usize,
+            copy,
+            fill,
+            flush: None,
+            seed: Cell::new(0),
+            timer: Timer::new(&device),
+            rows: Vec::new(),
+            left_out: LeftOut::default(),
+            gpu: Gpu::from_parts(queue, planner),
+            limits,
+        };
+        if !cpu {
+            let bytes = BEYOND_CACHE.min(bench.largest_binding());
+            bench.flush = bench.buffer(bytes);
+        }
+        Ok(bench)
+    }
+
+    /// Times copies alone, by the shader and by the driver, in turns.
+    fn copies(&mut self, sizes: &[u64], args: &Args) -> Result<(), Error> {
+        const NAMES: [&str; 2] = ["copy", "copy_buffer_to_buffer"];
+        if !NAMES.iter().any(|name| name.contains(&args.filter)) {
+            return Ok(());
+        }
+        for &moved in sizes {
+            if !self.takes(moved, half(moved), true) {
+                continue;
+            }
+            let sets = self.sets(moved);
+            let Some(copies) = self.copy_sets(moved, sets) else {
+                self.left_out.out_of_memory += 1;
+                continue;
+            };
+            self.flush();
+            let [mut shader, mut driver] = self.rounds(|round| {
+                let set = round % sets;
+                Ok([self.copy(&copies, set)?, self.driver_copy(&copies, set)?])
+            })?;
+            let clocks = [self.timer.clock(), self.timer.encoder_clock(&self.gpu)];
+            let times = [median(&mut shader), median(&mut driver)];
+            for (i, strategy) in ["copy shader", "driver"].into_iter().enumerate() {
+                let row = Row {
+                    op: NAMES[i].into(),
+                    dtype: DType::F32.to_string(),
+                    outputs: 1,
+                    shape: (half(moved) / 4).to_string(),
+                    strategy: strategy.into(),
+                    ..self.row("copy", moved, times[i], times[0].0, clocks[i])
+                };
+                row.print();
+                self.rows.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn ops(&mut self, ops: &[Box<dyn Norm>], args: &Args) -> Result<(), Error> {
+        // Whoever writes a list knows what to expect of a CPU.
+        let capped = args.cases.is_none();
+        for op in ops.iter().filter(|op| op.name().contains(&args.filter)) {
+            let tensors = op.tensors()?;
+            let moved = moved(&tensors);
+            let largest = tensors.iter().map(TensorSpec::bytes).max().unwrap_or(0);
+            if !self.takes(moved, largest.max(half(moved)), capped) {
+                continue;
+            }
+            let chosen = self.gpu.planner().plan(&**op)?;
+            if args.all_methods {
+                for method in Method::ALL.iter().copied().filter(|&method| Some(method) != chosen.method()) {
+                    match self.gpu.planner().plan_with(&**op, Strategy::Forced(method)) {
+                        Ok(plan) => self.plan(&**op, &plan, false)?,
+                        Err(Error::Unsupported { .. }) => {}
+                        Err(e) => return Err(e),
+                    }
+                }
+            }
+            self.plan(&**op, &chosen, true)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a case is for this device; counts it where not.
+    fn takes(&mut self, moved: u64, largest: u64, capped: bool) -> bool {
+        if largest > self.largest_binding() {
+            self.left_out.beyond_binding += 1;
+            return false;
+        }
+        if self.cpu && capped && moved > CPU_BYTES {
+            self.left_out.large_for_cpu += 1;
+            return false;
+        }
+        true
+    }
+
+    fn largest_binding(&self) -> u64 {
+        self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size) & !15
+    }
+
+    /// How many sets of buffers a case takes turns with: none is met again while a cache may still hold it.
+    fn sets(&self, moved: u64) -> usize {
+        if self.cpu {
+            return 1;
+        }
+        let enough = BEYOND_CACHE / moved.max(1) + 1;
+        // No more than there are rounds.
+        (enough as usize).min(self.rounds + WARM_UP as usize)
+    }
+
+    /// Times a plan and a copy in turns; appends their rows.
+    fn plan(&mut self, op: &dyn Norm, plan: &Plan, chosen: bool) -> Result<(), Error> {
+        let moved = moved(plan.tensors());
+        let sets = self.sets(moved);
+        let Some((bounds, copies)) = self.bind(plan, sets, moved)? else {
+            self.left_out.out_of_memory += 1;
+            return Ok(());
+        };
+        self.flush();
+        let [mut copies, mut ops] = self.rounds(|round| {
+            let set = round % sets;
+            let copy = self.copy(&copies, set)?;
+            Ok([copy, self.timer.pass(&self.gpu, |pass| bounds[set].record(pass))?])
+        })?;
+
+        let (copy, op_time) = (median(&mut copies), median(&mut ops));
+        let strategy = plan.method().map_or_else(String::new, |method| method.to_string());
+        let direction = if op.name().ends_with("_backward") { "backward" } else { "forward" };
+        let large = plan.tensors().iter().max_by_key(|spec| spec.bytes());
+        let dtype = large.map_or_else(String::new, |spec| spec.dtype.to_string());
+        let outputs = plan.tensors().iter().filter(|spec| spec.access != Access::Read).count();
+        for (engine, name, direction, time, strategy) in [
+            ("copy", "copy", "", copy, "copy shader".to_owned()),
+            ("wgpu-norm", op.name(), direction, op_time, strategy),
+        ] {
+            let row = Row {
+                op: name.into(),
+                direction,
+                dtype: dtype.clone(),
+                outputs,
+                shape: dimensions(op.shape()),
+                strategy,
+                chosen,
+                ..self.row(engine, moved, time, copy.0, self.timer.clock())
+            };
+            row.print();
+            self.rows.push(row);
+        }
+        Ok(())
+    }
+
+    /// How many times faster another plan of the same op is, in turns; `None` where the memory is not there.
+    fn faster(&self, plan: &Plan, other: &Plan) -> Result<Option<f64>, Error> {
+        let moved = moved(plan.tensors());
+        let sets = self.sets(moved);
+        let (Some((one, _)), Some((other, _))) = (self.bind(plan, sets, moved)?, self.bind(other, sets, moved)?) else {
+            return Ok(None);
+        };
+        self.flush();
+        let [mut one, mut other] = self.rounds(|round| {
+            let set = round % sets;
+            let time = |bound: &Bound| self.timer.pass(&self.gpu, |pass| bound.record(pass));
+            // Neither is always the first.
+            if round % 2 == 0 {
+                Ok([time(&one[set])?, time(&other[set])?])
+            } else {
+                let other = time(&other[set])?;
+                Ok([time(&one[set])?, other])
+            }
+        })?;
+        Ok(Some(median(&mut one).0 / median(&mut other).0))
+    }
+
+    /// What rows have in common. `copy`: seconds of the copy shader for as many bytes.
+    fn row(&self, engine: &'static str, moved: u64, (time, spread): (f64, f64), copy: f64, clock: Clock) -> Row {
+        Row {
+            adapter: self.adapter.clone(),
+            engine,
+            op: String::new(),
+            direction: "",
+            dtype: String::new(),
+            outputs: 0,
+            shape: String::new(),
+            ms: time * 1e3,
+            spread,
+            gbps: Some(moved as f64 / time * 1e-9),
+            ratio_to_copy: Some(time / copy),
+            ratio_to_bare: None,
+            subject: None,
+            strategy: String::new(),
+            timer: clock.name(),
+            chosen: true,
+        }
+    }
+
+    /// Warms up, then times until there are enough rounds or the time is over.
+    fn rounds(&self, mut round: impl FnMut(usize) -> Result<[f64; 2], Error>) -> Result<[Vec<f64>; 2], Error> {
+        let start = Instant::now();
+        let mut done = 0;
+        while done == 0 || (done < WARM_UP as usize && start.elapsed() < WARM_UP_TIME) {
+            round(done)?;
+            done += 1;
+        }
+        let mut times = [Vec::new(), Vec::new()];
+        while times[0].len() < self.rounds && (times[0].len() < MIN_ROUNDS || start.elapsed() < CASE_TIME) {
+            let [first, second] = round(done)?;
+            times[0].push(first);
+            times[1].push(second);
+            done += 1;
+        }
+        Ok(times)
+    }
+
+    fn copy(&self, copies: &Copies, set: usize) -> Result<f64, Error> {
+        let (x, y) = grid(copies.src.bytes);
+        self.timer.pass(&self.gpu, |pass| {
+            pass.set_pipeline(&self.copy);
+            pass.set_bind_group(0, &copies.groups[set], &[]);
+            pass.dispatch_workgroups(x, y, 1);
+        })
+    }
+
+    fn driver_copy(&self, copies: &Copies, set: usize) -> Result<f64, Error> {
+        let Copies { src, dst, .. } = copies;
+        let offset = set as u64 * src.stride;
+        self.timer.commands(&self.gpu, |encoder| {
+            encoder.copy_buffer_to_buffer(&src.buffer, offset, &dst.buffer, offset, src.bytes);
+        })
+    }
+
+    /// The tensors of a plan and of a copy that moves as much; `None` where the memory is not there.
+    fn bind(&self, plan: &Plan, sets: usize, moved: u64) -> Result<Option<(Vec<Bound>, Copies)>, Error> {
+        let Some(copies) = self.copy_sets(moved, sets) else { return Ok(None) };
+        let mut arenas = Vec::new();
+        for spec in plan.tensors() {
+            let Some(arena) = self.arena(spec.bytes(), spec.dtype, sets) else { return Ok(None) };
+            arenas.push((spec.slot, arena));
+        }
+        let scratch = if plan.scratch_size() > 0 {
+            let Some(scratch) = self.buffer(plan.scratch_size()) else { return Ok(None) };
+            Some(scratch)
+        } else {
+            None
+        };
+        let bounds = (0..copies.groups.len()).map(|set| {
+            let bindings = arenas.iter().fold(Bindings::new(), |b, (slot, arena)| b.set(*slot, arena.view(set)));
+            plan.bind(&scratch.iter().fold(bindings, |b, scratch| b.scratch(scratch)))
+        });
+        Ok(Some((bounds.collect::<Result<_, _>>()?, copies)))
+    }
+
+    fn copy_sets(&self, moved: u64, sets: usize) -> Option<Copies> {
+        let bytes = half(moved);
+        let (src, dst) = (self.arena(bytes, DType::F32, sets)?, self.arena(bytes, DType::F32, sets)?);
+        let group = |set| {
+            self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &self.copy.get_bind_group_layout(0),
+                entries: &[
+                    wgpu::BindGroupEntry { binding: 0, resource: src.binding(set) },
+                    wgpu::BindGroupEntry { binding: 1, resource: dst.binding(set) },
+                ],
+            })
+        };
+        let groups = (0..sets).map(group).collect();
+        Some(Copies { src, dst, groups })
+    }
+
+    /// Tensors of pseudo-random values in [1, 2): no subnormals, no constant rows, positive variances.
+    fn arena(&self, bytes: u64, dtype: DType, sets: usize) -> Option<Arena> {
+        let alignment = u64::from(self.limits.min_storage_buffer_offset_alignment).max(16);
+        let stride = bytes.next_multiple_of(alignment);
+        let buffer = self.buffer(stride * sets as u64)?;
+        let (base, mask) = match dtype {
+            DType::F16 => (0x3c00_3c00, 0x03ff_03ff),
+            DType::BF16 => (0x3f80_3f80, 0x007f_007f),
+            _ => (0x3f80_0000, 0x007f_ffff),
+        };
+        self.fill(&buffer, base, mask);
+        Some(Arena { buffer, stride, bytes })
+    }
+
+    /// A buffer, unless the memory is not there.
+    fn buffer(&self, bytes: u64) -> Option<wgpu::Buffer> {
+        if bytes > self.limits.max_buffer_size {
+            return None;
+        }
+        let scope = self.gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = self.gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: bytes.next_multiple_of(16),
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        block_on(scope.pop()).is_none().then_some(buffer)
+    }
+
+    fn fill(&self, buffer: &wgpu::Buffer, base: u32, mask: u32) {
+        let device = self.gpu.device();
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut offset = 0;
+        while offset < buffer.size() {
+            let size = (buffer.size() - offset).min(self.fill_step());
+            self.seed.set(self.seed.get().wrapping_add(0x9e37_79b9));
+            let params = device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: 16,
+                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            self.gpu.queue().write_buffer(&params, 0, bytemuck::cast_slice(&[base, mask, self.seed.get(), 0]));
+            let part = wgpu::BufferBinding { buffer, offset, size: size.try_into().ok() };
+            let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &self.fill.get_bind_group_layout(0),
+                entries: &[
+                    wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() },
+                    wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::Buffer(part) },
+                ],
+            });
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let (x, y) = grid(size);
+            pass.set_pipeline(&self.fill);
+            pass.set_bind_group(0, &group, &[]);
+            pass.dispatch_workgroups(x, y, 1);
+            offset += size;
+        }
+        self.gpu.queue().submit([encoder.finish()]);
+    }
+
+    /// Bytes that are filled at once: a binding, at an offset that is allowed.
+    fn fill_step(&self) -> u64 {
+        self.largest_binding().min(1 << 30) & !4095
+    }
+
+    /// Leaves nothing of a case's tensors in the caches.
+    fn flush(&self) {
+        if let Some(buffer) = &self.flush {
+            self.fill(buffer, 0, u32::MAX);
+        }
+    }
+
+    /// The largest ratio of time per byte between rows of neighbouring lengths.
+    fn print_neighbours(&self) {
+        let mut first = true;
+        for (count, lens) in cases::NEIGHBOURS {
+            let shapes: Vec<_> = lens.iter().map(|&len| dimensions(&[count, len])).collect();
+            for dtype in [DType::F32, DType::F16] {
+                let per_byte: Vec<f64> = self
+                    .rows
+                    .iter()
+                    .filter(|row| row.chosen && row.op == "layer_norm" && row.dtype == dtype.to_string())
+                    .filter(|row| shapes.contains(&row.shape))
+                    .filter_map(|row| row.gbps.map(f64::recip))
+                    .collect();
+                if per_byte.len() != lens.len() {
+                    continue;
+                }
+                if std::mem::take(&mut first) {
+                    println!();
+                }
+                let largest = per_byte.iter().copied().fold(0.0, f64::max);
+                let smallest = per_byte.iter().copied().fold(f64::INFINITY, f64::min);
+                let ratio = largest / smallest;
+                println!("neighbours, layer_norm {} {dtype}: {ratio:.2} times a byte at most", shapes.join(", "));
+            }
+        }
+    }
+}

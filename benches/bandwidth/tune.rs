@@ -1,0 +1,130 @@
+//! Measures a [`Tuning`] for the adapter of this machine: each number is doubled and halved as long as that makes the ops faster.
+
+use std::{fmt::Write as _, time::Instant};
+
+use wgpu_norm::{BatchNorm, Error, GroupNorm, LayerNorm, Planner, RmsNorm, RunningStats, Strategy, Tuning, shaders};
+
+use crate::{Bench, cases::Ops, dimensions};
+
+/// Times faster that the ops must get, as a geometric mean: less could be chance.
+const GAIN: f64 = 1.04;
+/// No op may get slower than this many times.
+const WORST: f64 = 1.1;
+/// Seconds that the plan of an op may take when no kernel is there yet.
+const COLD_START: f64 = 4.0;
+
+/// Each number decides about some of them.
+fn ops() -> Ops {
+    let mut ops: Ops = Vec::new();
+    for shape in
+        [[65536, 16], [4096, 256], [4096, 768], [1024, 1024], [1024, 1023], [256, 4097], [256, 8192], [4, 1 << 18]]
+    {
+        ops.push(Box::new(LayerNorm::new(&shape, 1..)));
+        ops.push(Box::new(LayerNorm::new(&shape, 1..).backward()));
+    }
+    ops.push(Box::new(RmsNorm::new(&[32, 32768], 1..)));
+    for shape in [&[8, 64, 56, 56][..], &[4096, 256]] {
+        let training = BatchNorm::training(shape).running_stats(RunningStats::PYTORCH);
+        ops.push(Box::new(training.backward()));
+        ops.push(Box::new(training));
+        ops.push(Box::new(BatchNorm::inference(shape)));
+    }
+    ops.push(Box::new(GroupNorm::new(&[1, 320, 64, 64], 32)));
+    ops
+}
+
+/// Searches from the table that the bench has. The result is a table with the gains as comments.
+pub fn run(bench: &Bench) -> Result<String, Error> {
+    let ops = ops();
+    let mut best = bench.gpu.planner().caps().tuning.clone();
+    let mut log = format!("# {}\n", bench.adapter);
+    for &(name, least, most) in Tuning::FIELDS {
+        for doubled in [true, false] {
+            let mut better = false;
+            // From 0 there is no way down, and up it goes by 1.
+            while let Some(value) = best.get(name).map(|v| if doubled { (2 * v).max(v + 1) } else { v / 2 }) {
+                let value = value.clamp(least, most);
+                if best.get(name) == Some(value) {
+                    break;
+                }
+                let mut candidate = best.clone();
+                candidate.set(name, value)?;
+                let verdict = judge(bench, &ops, &best, &candidate)?;
+                let from = best.get(name).unwrap_or_default();
+                match verdict {
+                    Verdict::Same => break,
+                    Verdict::Slow(why) => {
+                        println!("{name}: {from} stays, {value} {why}");
+                        break;
+                    }
+                    Verdict::Faster(gain) => {
+                        println!("{name}: {from} -> {value}, {gain:.2} times faster");
+                        let _ =
+                            writeln!(log, "# {name}: {from} -> {value} made what it changes {gain:.2} times faster");
+                        best = candidate;
+                        better = true;
+                    }
+                }
+            }
+            // What got faster by growing need not be tried smaller.
+            if better {
+                break;
+            }
+        }
+    }
+    Ok(format!("{log}{best}"))
+}
+
+enum Verdict {
+    /// No op has other kernels.
+    Same,
+    Slow(String),
+    Faster(f64),
+}
+
+/// Times the ops that differ by the two tables.
+fn judge(bench: &Bench, ops: &Ops, best: &Tuning, candidate: &Tuning) -> Result<Verdict, Error> {
+    let planners = [best, candidate].map(|table| Planner::new(bench.gpu.device()).tuning(table.clone()));
+    let mut pairs = Vec::new();
+    for op in ops {
+        let op = &**op;
+        let [one, other] = [&planners[0], &planners[1]].map(|p| shaders::program(op, p.caps(), Strategy::Inferred));
+        let (Ok(one), Ok(other)) = (one, other) else { continue };
+        if one == other {
+            continue;
+        }
+        let before = planners[0].plan(op)?;
+        let start = Instant::now();
+        let after = planners[1].plan(op)?;
+        let seconds = start.elapsed().as_secs_f64();
+        if seconds > COLD_START {
+            let what = format!("{} {}", op.name(), dimensions(op.shape()));
+            return Ok(Verdict::Slow(format!("takes {seconds:.1} s to build {what}")));
+        }
+        pairs.push((op, before, after));
+    }
+    if pairs.is_empty() {
+        return Ok(Verdict::Same);
+    }
+    let mut least = f64::INFINITY;
+    // Twice: the first time may have been chance.
+    for _ in 0..2 {
+        let mut log_gain = 0.0;
+        for (op, before, after) in &pairs {
+            let Some(ratio) = bench.faster(before, after)? else {
+                return Ok(Verdict::Slow("needs more memory".into()));
+            };
+            if ratio < 1.0 / WORST {
+                let what = format!("{} {}", op.name(), dimensions(op.shape()));
+                return Ok(Verdict::Slow(format!("makes {what} {:.2} times slower", 1.0 / ratio)));
+            }
+            log_gain += ratio.ln();
+        }
+        let gain = (log_gain / pairs.len() as f64).exp();
+        if gain < GAIN {
+            return Ok(Verdict::Slow(format!("is {gain:.2} times as fast")));
+        }
+        least = least.min(gain);
+    }
+    Ok(Verdict::Faster(least))
+}
