@@ -16,9 +16,18 @@ const COLD_START: f64 = 4.0;
 /// Each number decides about some of them.
 fn ops() -> Ops {
     let mut ops: Ops = Vec::new();
-    for shape in
-        [[65536, 16], [4096, 256], [4096, 768], [1024, 1024], [1024, 1023], [256, 4097], [256, 8192], [4, 1 << 18]]
-    {
+    for shape in [
+        [65536, 16],
+        [4096, 256],
+        [2048, 384],
+        [4096, 768],
+        [1024, 1024],
+        [1024, 1023],
+        [256, 4097],
+        [128, 4096],
+        [256, 8192],
+        [4, 1 << 18],
+    ] {
         ops.push(Box::new(LayerNorm::new(&shape, 1..)));
         ops.push(Box::new(LayerNorm::new(&shape, 1..).backward()));
     }
@@ -41,18 +50,18 @@ pub fn run(bench: &Bench) -> Result<String, Error> {
     for &(name, least, most) in Tuning::FIELDS {
         for doubled in [true, false] {
             let mut better = false;
-            // From 0 there is no way down, and up it goes by 1.
-            while let Some(value) = best.get(name).map(|v| if doubled { (2 * v).max(v + 1) } else { v / 2 }) {
-                let value = value.clamp(least, most);
-                if best.get(name) == Some(value) {
+            let mut from = best.get(name).unwrap_or_default();
+            let mut value = from;
+            loop {
+                let next = if doubled { (2 * value).max(value + 1) } else { value / 2 }.clamp(least, most);
+                if next == value {
                     break;
                 }
+                value = next;
                 let mut candidate = best.clone();
                 candidate.set(name, value)?;
-                let verdict = judge(bench, &ops, &best, &candidate)?;
-                let from = best.get(name).unwrap_or_default();
-                match verdict {
-                    Verdict::Same => break,
+                match judge(bench, &ops, &best, &candidate)? {
+                    Verdict::Same => {}
                     Verdict::Slow(why) => {
                         println!("{name}: {from} stays, {value} {why}");
                         break;
@@ -62,6 +71,7 @@ pub fn run(bench: &Bench) -> Result<String, Error> {
                         let _ =
                             writeln!(log, "# {name}: {from} -> {value} made what it changes {gain:.2} times faster");
                         best = candidate;
+                        from = value;
                         better = true;
                     }
                 }

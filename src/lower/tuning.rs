@@ -105,15 +105,15 @@ impl Tuning {
         workgroups: 8,
         rounds: 16,
         sum_rounds: 32,
-        least_sum_rounds: 4,
+        least_sum_rounds: 2,
         stream_rows: 4,
         few_rows: 16,
         long_row: 4096,
-        walk: 16,
+        walk: 32,
         adjacent: 4,
     };
     /// `SwiftShader`: the time to compile a kernel grows with the square of its registers.
-    pub(crate) const SWIFTSHADER: Self = Self { registers_x4: 8, registers_x1: 32, ..Self::LLVM };
+    pub(crate) const SWIFTSHADER: Self = Self { registers_x4: 16, registers_x1: 32, walk: 64, ..Self::LLVM };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
@@ -192,11 +192,11 @@ mod tests {
     fn a_wrong_table_says_what_is_wrong() {
         let good = Tuning::LLVM.to_string();
         let message = |text: String| text.parse::<Tuning>().unwrap_err().to_string();
-        assert!(message(good.replace("walk = 16", "")).contains("walk is missing"));
-        assert!(message(good.replace("walk = 16", "walk = 16\nwalk = 16")).contains("walk is there twice"));
-        assert!(message(good.replace("walk = 16", "walk 16")).contains("\"walk 16\" is not `name = value`"));
-        assert!(message(good.replace("walk = 16", "walk = -1")).contains("is not `name = value`"));
-        assert!(message(good.replace("walk = 16", "walk = 0")).contains("walk is 0, and can be 1 to 1024"));
+        assert!(message(good.replace("walk = 32", "")).contains("walk is missing"));
+        assert!(message(good.replace("walk = 32", "walk = 32\nwalk = 32")).contains("walk is there twice"));
+        assert!(message(good.replace("walk = 32", "walk 16")).contains("\"walk 16\" is not `name = value`"));
+        assert!(message(good.replace("walk = 32", "walk = -1")).contains("is not `name = value`"));
+        assert!(message(good.replace("walk = 32", "walk = 0")).contains("walk is 0, and can be 1 to 1024"));
         assert!(message(good + "run = 1").contains("there is no \"run\""));
     }
 }

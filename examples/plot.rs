@@ -1,0 +1,276 @@
+//! Draws what the bench measured as SVG: `cargo xtask plot FILE.. [--out FOLDER]`.
+//!
+//! The files are those of `cargo bench --bench bandwidth -- --json FILE` and of `cargo xtask compare`. For FILE.json it draws
+//! FOLDER/FILE-roofline.svg, GB/s over the length and over the number of rows with the copy as the roof, and where other engines
+//! are in it, FOLDER/FILE-engines.svg, each engine's time as a multiple of the copy's.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use plotters::{coord::Shift, prelude::*, series::LineSeries};
+use serde::Deserialize;
+
+/// Draws what the bench measured as SVG.
+#[derive(Parser)]
+struct Args {
+    /// Rows that the bench or `cargo xtask compare` wrote.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where the pictures go.
+    #[arg(long, value_name = "FOLDER", default_value = "docs/plots")]
+    out: PathBuf,
+}
+
+/// A row of the bench.
+#[derive(Clone, Deserialize)]
+struct Row {
+    adapter: String,
+    engine: String,
+    op: String,
+    #[serde(default)]
+    direction: String,
+    #[serde(default)]
+    dtype: String,
+    #[serde(default)]
+    outputs: u32,
+    #[serde(default)]
+    shape: String,
+    ms: f64,
+    gbps: Option<f64>,
+    ratio_to_copy: Option<f64>,
+}
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Points = Vec<(f64, f64)>;
+
+const OURS: &str = "wgpu-norm";
+/// Okabe and Ito's: told apart by those who see fewer colours.
+const COLORS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+const FONT: &str = "sans-serif";
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let draw = |file: &PathBuf| draw(file, &args.out).map_err(|e| format!("{}: {e}", file.display()));
+    match args.files.iter().try_for_each(draw) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("plot: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn draw(file: &Path, out: &Path) -> Result<()> {
+    let mut rows: Vec<Row> = serde_json::from_str(&fs::read_to_string(file)?)?;
+    rows.retain(|row| row.engine != "host" && row.dtype == "f32");
+    let stem = file.file_stem().ok_or("it has no name")?.to_string_lossy().into_owned();
+    let adapter = rows.first().map(|row| row.adapter.clone()).ok_or("no row of an op in f32")?;
+    fs::create_dir_all(out)?;
+    let mut drawn = 0;
+    let roofs = [(Axis::Length, roofline(&rows, Axis::Length)), (Axis::Count, roofline(&rows, Axis::Count))];
+    if roofs.iter().any(|(_, series)| !series.is_empty()) {
+        let path = out.join(format!("{stem}-roofline.svg"));
+        draw_rooflines(&path, &adapter, &roofs)?;
+        println!("{}", path.display());
+        drawn += 1;
+    }
+    let engines = ratios(&rows);
+    if engines.values().any(|of_case| of_case.len() > 1) {
+        let path = out.join(format!("{stem}-engines.svg"));
+        draw_engines(&path, &adapter, &engines)?;
+        println!("{}", path.display());
+        drawn += 1;
+    }
+    if drawn == 0 { Err("no rows of several lengths or counts, and of no other engine".into()) } else { Ok(()) }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Axis {
+    /// Rows of any length in tensors of about 2^20 elements.
+    Length,
+    /// Any number of rows of 1024.
+    Count,
+}
+
+impl Axis {
+    /// Where a tensor of rows is on this axis, if it is.
+    fn of(self, shape: &str) -> Option<f64> {
+        let (count, len) = shape.split_once('x')?;
+        let (count, len): (u64, u64) = (count.parse().ok()?, len.parse().ok()?);
+        match self {
+            Self::Length => (1 << 19..=1 << 21).contains(&(count * len)).then_some(len as f64),
+            Self::Count => (len == 1024).then_some(count as f64),
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Length => "length of a row, 2^19 to 2^21 elements in all",
+            Self::Count => "rows of 1024 elements",
+        }
+    }
+}
+
+/// GB/s of norms of rows by engine and op, and of the copies that were timed beside them.
+fn roofline(rows: &[Row], axis: Axis) -> BTreeMap<String, Points> {
+    let mut series: BTreeMap<String, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
+    let mut add = |name: String, x: f64, y: f64| series.entry(name).or_default().entry(x as u64).or_default().push(y);
+    for row in rows.iter().filter(|row| matches!(&*row.op, "layer_norm" | "rms_norm" | "layer_norm_backward")) {
+        // One gradient, or a written sum, is another op.
+        let plain = if row.direction == "backward" { row.outputs != 1 } else { row.outputs < 2 };
+        let (Some(x), Some(gbps), true) = (axis.of(&row.shape), row.gbps, plain) else { continue };
+        let backward = if row.direction == "backward" { ", backward" } else { "" };
+        add(format!("{} {}{backward}", row.engine, row.op.trim_end_matches("_backward")), x, gbps);
+        if let (OURS, Some(ratio), "layer_norm") = (&*row.engine, row.ratio_to_copy, &*row.op) {
+            add("copy".into(), x, gbps * ratio);
+        }
+    }
+    // A line needs two points.
+    let lines = series.into_iter().filter(|(_, points)| points.len() > 1);
+    let median = |mut ys: Vec<f64>| {
+        ys.sort_by(f64::total_cmp);
+        ys[ys.len() / 2]
+    };
+    lines.map(|(name, points)| (name, points.into_iter().map(|(x, ys)| (x as f64, median(ys))).collect())).collect()
+}
+
+/// Times of each case as multiples of the copy, by engine.
+fn ratios(rows: &[Row]) -> BTreeMap<String, BTreeMap<String, f64>> {
+    let mut cases: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
+    let case = |row: &Row| (row.op.trim_end_matches("_backward").to_owned(), row.direction.clone(), row.shape.clone());
+    for ours in rows.iter().filter(|row| row.engine == OURS) {
+        let Some(ratio) = ours.ratio_to_copy else { continue };
+        let name = format!("{} {}{}", ours.op.replace('_', " "), "", ours.shape);
+        for row in rows.iter().filter(|row| case(row) == case(ours)) {
+            cases.entry(name.clone()).or_default().insert(row.engine.clone(), row.ms / ours.ms * ratio);
+        }
+    }
+    cases
+}
+
+fn style(name: &str, at: usize) -> (RGBColor, u32) {
+    if name == "copy" { (BLACK, 1) } else { (COLORS[at % COLORS.len()], 2) }
+}
+
+fn draw_rooflines(path: &Path, adapter: &str, roofs: &[(Axis, BTreeMap<String, Points>)]) -> Result<()> {
+    let root = SVGBackend::new(path, (1100, 480)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let root = root.titled(&format!("Bandwidth by the least moves, f32: {adapter}"), (FONT, 20))?;
+    let (panels, legend) = root.split_vertically(370);
+    // The same name, the same colour in both.
+    let mut names: Vec<&String> = roofs.iter().flat_map(|(_, series)| series.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let top = roofs.iter().flat_map(|(_, series)| series.values().flatten()).map(|&(_, y)| y).fold(0.0, f64::max);
+    for ((axis, series), area) in roofs.iter().zip(panels.split_evenly((1, roofs.len()))) {
+        draw_roofline(&area, *axis, series, &names, top * 1.1)?;
+    }
+    draw_legend(&legend, &names)?;
+    root.present()?;
+    Ok(())
+}
+
+fn draw_roofline(
+    area: &DrawingArea<SVGBackend<'_>, Shift>,
+    axis: Axis,
+    series: &BTreeMap<String, Points>,
+    names: &[&String],
+    top: f64,
+) -> Result<()> {
+    let xs = || series.values().flatten().map(|&(x, _)| x);
+    let (low, high) = (xs().fold(f64::INFINITY, f64::min), xs().fold(0.0, f64::max));
+    if !low.is_finite() {
+        let style = TextStyle::from((FONT, 15)).color(&BLACK);
+        area.draw_text(&format!("no rows: {}", axis.label()), &style, (60, 160))?;
+        return Ok(());
+    }
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(58)
+        .build_cartesian_2d((low / 1.3..high * 1.3).log_scale(), 0.0..top)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc(axis.label())
+        .y_desc("GB/s")
+        .x_label_formatter(&|x| if *x < 1e6 { format!("{x:.0}") } else { format!("{:.0}M", x / 1e6) })
+        .label_style((FONT, 14))
+        .draw()?;
+    for (name, points) in series {
+        let (color, width) = style(name, names.iter().position(|other| *other == name).unwrap_or(0));
+        chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(width)))?;
+        chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, color.filled())))?;
+    }
+    Ok(())
+}
+
+fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, names: &[&String]) -> Result<()> {
+    const COLUMNS: usize = 4;
+    let text = TextStyle::from((FONT, 14)).color(&BLACK);
+    for (at, name) in names.iter().enumerate() {
+        let (color, width) = style(name, at);
+        let (x, y) = (60 + (at % COLUMNS) as i32 * 260, 8 + (at / COLUMNS) as i32 * 22);
+        area.draw(&PathElement::new([(x, y + 7), (x + 24, y + 7)], color.stroke_width(width)))?;
+        area.draw(&Circle::new((x + 12, y + 7), 3, color.filled()))?;
+        area.draw_text(name, &text, (x + 32, y))?;
+    }
+    Ok(())
+}
+
+fn draw_engines(path: &Path, adapter: &str, cases: &BTreeMap<String, BTreeMap<String, f64>>) -> Result<()> {
+    let mut engines: Vec<&String> = cases.values().flat_map(BTreeMap::keys).filter(|name| *name != "copy").collect();
+    // Ours first.
+    engines.sort_unstable_by_key(|name| (*name != OURS, *name));
+    engines.dedup();
+    let height = 130 + 34 * cases.len() as u32;
+    let root = SVGBackend::new(path, (1000, height)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let root = root.titled(&format!("Time as a multiple of a copy's, f32: {adapter}"), (FONT, 20))?;
+    let (panel, legend) = root.split_vertically(height as i32 - 70);
+    let most = cases.values().flat_map(BTreeMap::values).copied().fold(1.0, f64::max);
+    let least = cases.values().flat_map(BTreeMap::values).copied().fold(1.0, f64::min);
+    let mut chart = ChartBuilder::on(&panel)
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(270)
+        .build_cartesian_2d((least / 1.3..most * 1.3).log_scale(), 0.0..cases.len() as f64)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .disable_y_axis()
+        .disable_y_mesh()
+        .x_desc("time of the op / time of a copy of as many bytes (less is better)")
+        .x_label_formatter(&|x| format!("{x}"))
+        .label_style((FONT, 14))
+        .draw()?;
+    let text = TextStyle::from((FONT, 14)).color(&BLACK);
+    for (at, (case, of_case)) in cases.iter().rev().enumerate() {
+        let y = at as f64 + 0.5;
+        let (_, pixel) = chart.backend_coord(&(1.0, y));
+        let (_, panel_top) = panel.get_base_pixel();
+        panel.draw_text(case, &text, (16, pixel - panel_top - 8))?;
+        chart.draw_series(LineSeries::new([(least / 1.3, y), (most * 1.3, y)], BLACK.mix(0.15)))?;
+        for (color_at, engine) in engines.iter().enumerate() {
+            if let Some(&ratio) = of_case.get(*engine) {
+                chart.draw_series([Circle::new((ratio, y), 5, style(engine, color_at).0.filled())])?;
+            }
+        }
+    }
+    draw_legend(&legend, &engines)?;
+    root.present()?;
+    Ok(())
+}
