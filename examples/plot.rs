@@ -153,7 +153,7 @@ fn ratios(rows: &[Row]) -> BTreeMap<String, BTreeMap<String, f64>> {
     let case = |row: &Row| (row.op.trim_end_matches("_backward").to_owned(), row.direction.clone(), row.shape.clone());
     for ours in rows.iter().filter(|row| row.engine == OURS) {
         let Some(ratio) = ours.ratio_to_copy else { continue };
-        let name = format!("{} {}{}", ours.op.replace('_', " "), "", ours.shape);
+        let name = format!("{} {}", ours.op.replace('_', " "), ours.shape);
         for row in rows.iter().filter(|row| case(row) == case(ours)) {
             cases.entry(name.clone()).or_default().insert(row.engine.clone(), row.ms / ours.ms * ratio);
         }
@@ -262,7 +262,7 @@ fn draw_engines(path: &Path, adapter: &str, cases: &BTreeMap<String, BTreeMap<St
         let y = at as f64 + 0.5;
         let (_, pixel) = chart.backend_coord(&(1.0, y));
         let (_, panel_top) = panel.get_base_pixel();
-        panel.draw_text(case, &text, (16, pixel - panel_top - 8))?;
+        panel.draw_text(case, &text, (16, pixel - panel_top - 2))?;
         chart.draw_series(LineSeries::new([(least / 1.3, y), (most * 1.3, y)], BLACK.mix(0.15)))?;
         for (color_at, engine) in engines.iter().enumerate() {
             if let Some(&ratio) = of_case.get(*engine) {

@@ -12,7 +12,6 @@ mod tune;
 use std::{
     cell::Cell,
     fs::File,
-    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -37,7 +36,7 @@ struct Args {
     /// Only ops whose name contains this.
     #[arg(long, value_name = "OP", default_value = "")]
     filter: String,
-    /// A short list, of a minute or two.
+    /// A short list, of a minute.
     #[arg(long, conflicts_with = "cases")]
     quick: bool,
     /// Only the cases of this JSON list: op, direction (forward), dtype (f32), shape, and groups for group_norm.
@@ -91,19 +90,20 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     env_logger::init();
-    // Files first: a wrong path should not cost a run.
+    // Files first: a wrong path should not cost a run. What is in them stays until there is something new.
     let given = args.cases.as_deref().map(cases::read).transpose()?;
-    let create = |path: &PathBuf| File::create(path).map_err(|e| format!("{}: {e}", path.display()));
-    let json = args.json.as_ref().map(create).transpose()?;
-    let table = args.tune.as_ref().map(create).transpose()?;
     let tuning = args.tuning.as_deref().map(read_tuning).transpose()?;
+    for path in [&args.json, &args.tune].into_iter().flatten() {
+        let open = File::options().append(true).create(true).open(path);
+        open.map_err(|e| format!("{}: {e}", path.display()))?;
+    }
 
     let mut bench = Bench::new(args, tuning)?;
     println!("{}", bench.adapter);
-    if let Some(mut file) = table {
+    if let Some(path) = &args.tune {
         let table = tune::run(&bench)?;
         print!("\n{table}");
-        return Ok(file.write_all(table.as_bytes())?);
+        return Ok(std::fs::write(path, table)?);
     }
     if !args.host {
         print_head();
@@ -126,8 +126,11 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     if !args.host {
         bench.left_out.print();
     }
-    if let Some(mut file) = json {
-        file.write_all((serde_json::to_string_pretty(&bench.rows)? + "\n").as_bytes())?;
+    if bench.rows.is_empty() {
+        return Err("nothing was timed: no op fits the filter and the device".into());
+    }
+    if let Some(path) = &args.json {
+        std::fs::write(path, serde_json::to_string_pretty(&bench.rows)? + "\n")?;
     }
     Ok(())
 }
@@ -453,7 +456,7 @@ impl Bench {
     fn plan(&mut self, op: &dyn Norm, plan: &Plan, chosen: bool) -> Result<(), Error> {
         let moved = moved(plan.tensors());
         let sets = self.sets(moved);
-        let Some((bounds, copies)) = self.bind(plan, sets, moved)? else {
+        let (Some(bounds), Some(copies)) = (self.bind(plan, sets)?, self.copy_sets(moved, sets)) else {
             self.left_out.out_of_memory += 1;
             return Ok(());
         };
@@ -494,7 +497,7 @@ impl Bench {
     fn faster(&self, plan: &Plan, other: &Plan) -> Result<Option<f64>, Error> {
         let moved = moved(plan.tensors());
         let sets = self.sets(moved);
-        let (Some((one, _)), Some((other, _))) = (self.bind(plan, sets, moved)?, self.bind(other, sets, moved)?) else {
+        let (Some(one), Some(other)) = (self.bind(plan, sets)?, self.bind(other, sets)?) else {
             return Ok(None);
         };
         self.flush();
@@ -569,9 +572,8 @@ impl Bench {
         })
     }
 
-    /// The tensors of a plan and of a copy that moves as much; `None` where the memory is not there.
-    fn bind(&self, plan: &Plan, sets: usize, moved: u64) -> Result<Option<(Vec<Bound>, Copies)>, Error> {
-        let Some(copies) = self.copy_sets(moved, sets) else { return Ok(None) };
+    /// The tensors of a plan, in sets; `None` where the memory is not there.
+    fn bind(&self, plan: &Plan, sets: usize) -> Result<Option<Vec<Bound>>, Error> {
         let mut arenas = Vec::new();
         for spec in plan.tensors() {
             let Some(arena) = self.arena(spec.bytes(), spec.dtype, sets) else { return Ok(None) };
@@ -583,13 +585,14 @@ impl Bench {
         } else {
             None
         };
-        let bounds = (0..copies.groups.len()).map(|set| {
+        let bounds = (0..sets).map(|set| {
             let bindings = arenas.iter().fold(Bindings::new(), |b, (slot, arena)| b.set(*slot, arena.view(set)));
             plan.bind(&scratch.iter().fold(bindings, |b, scratch| b.scratch(scratch)))
         });
-        Ok(Some((bounds.collect::<Result<_, _>>()?, copies)))
+        Ok(Some(bounds.collect::<Result<_, _>>()?))
     }
 
+    /// The tensors of a copy that moves as much.
     fn copy_sets(&self, moved: u64, sets: usize) -> Option<Copies> {
         let bytes = half(moved);
         let (src, dst) = (self.arena(bytes, DType::F32, sets)?, self.arena(bytes, DType::F32, sets)?);

@@ -13,8 +13,9 @@ const WORST: f64 = 1.1;
 /// Seconds that the plan of an op may take when no kernel is there yet.
 const COLD_START: f64 = 4.0;
 
-/// Each number decides about some of them.
-fn ops() -> Ops {
+/// Each number decides about some of them. A GPU takes more rows of each: it should have more to do than to start.
+fn ops(cpu: bool) -> Ops {
+    let times = if cpu { 1 } else { 16 };
     let mut ops: Ops = Vec::new();
     for shape in [
         [65536, 16],
@@ -28,23 +29,24 @@ fn ops() -> Ops {
         [256, 8192],
         [4, 1 << 18],
     ] {
-        ops.push(Box::new(LayerNorm::new(&shape, 1..)));
-        ops.push(Box::new(LayerNorm::new(&shape, 1..).backward()));
+        let op = LayerNorm::new(&[shape[0] * times, shape[1]], 1..);
+        ops.push(Box::new(op.backward()));
+        ops.push(Box::new(op));
     }
-    ops.push(Box::new(RmsNorm::new(&[32, 32768], 1..)));
-    for shape in [&[8, 64, 56, 56][..], &[4096, 256]] {
+    ops.push(Box::new(RmsNorm::new(&[32 * times, 32768], 1..)));
+    for shape in [&[8 * times, 64, 56, 56][..], &[4096 * times, 256]] {
         let training = BatchNorm::training(shape).running_stats(RunningStats::PYTORCH);
         ops.push(Box::new(training.backward()));
         ops.push(Box::new(training));
         ops.push(Box::new(BatchNorm::inference(shape)));
     }
-    ops.push(Box::new(GroupNorm::new(&[1, 320, 64, 64], 32)));
+    ops.push(Box::new(GroupNorm::new(&[times, 320, 64, 64], 32)));
     ops
 }
 
 /// Searches from the table that the bench has. The result is a table with the gains as comments.
 pub fn run(bench: &Bench) -> Result<String, Error> {
-    let ops = ops();
+    let ops = ops(bench.cpu);
     let mut best = bench.gpu.planner().caps().tuning.clone();
     let mut log = format!("# {}\n", bench.adapter);
     for &(name, least, most) in Tuning::FIELDS {

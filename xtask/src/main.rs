@@ -107,13 +107,13 @@ fn bench(args: &[OsString]) -> Result<i32, String> {
 }
 
 fn tune(args: &[OsString]) -> Result<i32, String> {
-    let default = [OsString::from("target/tuning.txt")];
     let file = match args {
-        [] => &default,
-        [file] if !file.to_string_lossy().starts_with('-') => args,
-        _ => return Err(format!("tune takes one file, not `{}`", joined(&args.iter().collect::<Vec<_>>()))),
+        [] => root().join("target/tuning.txt"),
+        [file] if !file.to_string_lossy().starts_with('-') => env::current_dir().map_err(|e| e.to_string())?.join(file),
+        _ => return Err(format!("tune takes one file, not `{}`", joined(args))),
     };
-    bench(&with(&["--tune"], file))
+    fs::create_dir_all(root().join("target")).map_err(|e| format!("cannot make target: {e}"))?;
+    bench(&with(&["--tune"], &[file.into()]))
 }
 
 /// Those arguments of `cargo test` that choose how dependencies are built. With the same ones, the example that lists
