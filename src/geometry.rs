@@ -44,6 +44,27 @@ impl Fold {
         Self { kept: self.kept * self.inner, inner: 1, ..*self }
     }
 
+    /// Neighbouring elements that a part of the tensor must not cut: it is a fold too, then.
+    pub const fn slice(&self) -> u32 {
+        match (self.outer, self.reduced) {
+            (1, 1) => self.inner,
+            (1, _) => self.kept * self.inner,
+            _ => self.reduced * self.kept * self.inner,
+        }
+    }
+
+    /// `len` elements from `first` on, both of whole slices.
+    pub const fn part(&self, first: u32, len: u32) -> Part {
+        let Self { outer, reduced, kept, inner } = *self;
+        let slices = len / self.slice();
+        let (fold, first_kept) = match (outer, reduced) {
+            (1, 1) => (Self::new(1, 1, slices, inner), first / inner),
+            (1, _) => (Self::new(1, slices, kept, inner), 0),
+            _ => (Self::new(slices, reduced, kept, inner), first / self.slice() * kept),
+        };
+        Part { fold, first_kept, shares: outer == 1 && reduced > 1 }
+    }
+
     /// How the index of what is kept follows from row and column of the tensor seen as rows of `cols` elements; `None` where
     /// no [`Lookup`] says it.
     pub fn lookup(&self, cols: u32) -> Option<Lookup> {
@@ -72,6 +93,16 @@ impl Fold {
             _ => None,
         }
     }
+}
+
+/// A part of a fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub fold: Fold,
+    /// The index, in the whole, of the first that is kept.
+    pub first_kept: u32,
+    /// Whether every part keeps the same ones, and reduces some of their elements.
+    pub shares: bool,
 }
 
 /// The index of what is kept: `row / rows * quotient + row % rows * remainder`, and what the column adds.

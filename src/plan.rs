@@ -311,7 +311,7 @@ impl Inner {
         bindings: &Bindings<'_>,
         scratch: Option<View<'_>>,
     ) -> BoundDispatch {
-        let KernelCall { key, params: uniform, workgroups } = &self.lowered.calls[call];
+        let KernelCall { key, params: uniform, workgroups, ranges } = &self.lowered.calls[call];
         let entry = |slot: Slot, buffer, offset, bytes| wgpu::BindGroupEntry {
             binding: slot.binding(),
             resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -328,6 +328,8 @@ impl Inner {
             let region = self.lowered.scratch.iter().position(|region| region.slot == slot);
             let (view, offset, bytes) = if let Some(i) = region {
                 (scratch, self.scratch_offsets[i], self.lowered.scratch[i].bytes)
+            } else if let Some(range) = ranges.iter().find(|range| range.slot == slot) {
+                (bindings.get(slot), range.offset, range.size)
             } else {
                 let bytes = self.lowered.tensors.iter().find(|t| t.slot == slot).map_or(0, TensorSpec::bytes);
                 (bindings.get(slot), 0, bytes)

@@ -13,7 +13,7 @@ use crate::{
     tensor::{Access, DType, Slot},
 };
 
-pub use crate::kernel::params::ParamField;
+pub use crate::{kernel::params::ParamField, lower::Range};
 
 /// A shader of this crate: one entry point, `main`, with everything in bind group 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,11 +96,13 @@ pub struct Dispatch {
     pub params: Vec<u8>,
     /// Workgroups in x, y and z.
     pub workgroups: [u32; 3],
+    /// The tensors that are larger than a binding, and what is bound of them; the whole of all others is.
+    pub ranges: Vec<Range>,
 }
 
 impl From<KernelCall> for Dispatch {
     fn from(call: KernelCall) -> Self {
-        Self { shader: Shader(call.key), params: call.params, workgroups: call.workgroups }
+        Self { shader: Shader(call.key), params: call.params, workgroups: call.workgroups, ranges: call.ranges }
     }
 }
 

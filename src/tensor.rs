@@ -178,6 +178,21 @@ slots! {
 }
 
 impl Slot {
+    /// Whether the tensor has an element for each of the input's.
+    pub(crate) const fn is_elementwise(self) -> bool {
+        matches!(
+            self,
+            Self::Input
+                | Self::Output
+                | Self::Residual
+                | Self::ResidualOutput
+                | Self::GradOutput
+                | Self::GradResidualOutput
+                | Self::GradInput
+                | Self::GradResidual
+        )
+    }
+
     /// The binding number in the shaders, in group 0.
     #[must_use]
     pub const fn binding(self) -> u32 {
@@ -216,16 +231,19 @@ pub struct TensorSpec {
     pub access: Access,
     /// Elements from its first to its last: more than the shape's where rows are apart.
     span: usize,
+    /// Elements of a row, and from the begin of one to that of the next.
+    rows: (usize, usize),
 }
 
 impl TensorSpec {
     pub(crate) fn new(slot: Slot, shape: &[usize], dtype: DType, access: Access) -> Self {
-        Self { slot, shape: shape.to_vec(), dtype, access, span: shape.iter().product() }
+        Self { slot, shape: shape.to_vec(), dtype, access, span: shape.iter().product(), rows: (1, 1) }
     }
 
     /// Of rows of `len` elements that begin `stride` elements apart.
     pub(crate) fn row_stride(mut self, len: usize, stride: usize) -> Self {
         self.span = if self.span == 0 { 0 } else { (self.span / len - 1) * stride + len };
+        self.rows = (len, stride);
         self
     }
 
@@ -233,6 +251,11 @@ impl TensorSpec {
     #[must_use]
     pub fn len(&self) -> usize {
         self.span
+    }
+
+    /// Elements of a row, and from the begin of one to that of the next; of what is dense, any row.
+    pub(crate) fn rows(&self) -> (usize, usize) {
+        self.rows
     }
 
     /// True for a tensor without elements.

@@ -181,7 +181,7 @@ struct Bare {
 fn bare(gpu: &Gpu, op: &dyn Norm, tensors: &[(Slot, wgpu::Buffer)]) -> Result<Vec<Bare>, Error> {
     let program = program(gpu, op)?;
     let scratch: Vec<_> = program.scratch.iter().map(|&(slot, bytes)| (slot, storage(gpu, bytes))).collect();
-    let dispatch = |Dispatch { shader, params, workgroups }: &Dispatch| {
+    let dispatch = |Dispatch { shader, params, workgroups, .. }: &Dispatch| {
         let (pipeline, layout) = build(gpu.device(), shader);
         let uniform = (!shader.params().is_empty()).then(|| {
             let uniform = gpu.device().create_buffer(&wgpu::BufferDescriptor {

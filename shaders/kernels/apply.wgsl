@@ -12,6 +12,7 @@ struct Params {
     splits: u32, // lanes that share the steps of a block
     input_block: u32, // packs from one block of the input to the next
     input_step: u32, // packs from one step of the input to the next
+    first_place: u32, // row of the lookups of the first block
     place_block: u32, // rows of the lookups from one block to the next
     place_step: u32, // and from one step to the next
     column_step: u32, // columns of the lookups from one step to the next
@@ -46,7 +47,7 @@ fn main(
         return;
     }
 
-    let place = block * params.place_block + split * params.place_step;
+    let place = params.first_place + block * params.place_block + split * params.place_step;
     var stat_place = place_of(place, params.stat_rows);
     var param_place = place_of(place, params.param_rows);
     let stat_step = place_of(params.splits * params.place_step, params.stat_rows);

@@ -14,6 +14,8 @@ struct Params {
     packs: u32, // of inner
     input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
+    first_partial: u32, // of these groups in `partials`
+    partial_stride: u32, // from one split to the next there
     zero: u32, // always 0
 }
 
@@ -92,8 +94,8 @@ fn main(builtins: Builtins) {
     let moments = team_sum2(vec2<f32>(count * e, m2 + count * e * e), team);
     let correction = moments.x * inv_count;
     if has_group && team.lane == 0u {
-        // [splits, groups]: the mean's hi and lo, the sum of squared deviations, the count.
+        // [splits, all groups]: the mean's hi and lo, the sum of squared deviations, the count.
         let m2 = moments.y - correction * moments.x;
-        partials[split * params.groups + group] = vec4<f32>(team_mean, correction, m2, sums.x);
+        partials[params.first_partial + split * params.partial_stride + group] = vec4<f32>(team_mean, correction, m2, sums.x);
     }
 }

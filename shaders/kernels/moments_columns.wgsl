@@ -11,6 +11,8 @@ struct Params {
     rows: u32,
     columns: u32,
     splits: u32,
+    first_partial: u32, // of these columns in `partials`
+    partial_stride: u32, // from one split to the next there
     zero: u32, // always 0
 }
 
@@ -70,8 +72,8 @@ fn main(
         m2 += block_m2 + delta * (delta * (count * share));
         count = both;
     }
-    // [splits, outer, columns]: the mean's hi and lo, the sum of squared deviations, the count.
-    let to = (split * params.outer + outer) * params.columns + column * PACK;
+    // [splits, all outer, columns]: the mean's hi and lo, the sum of squared deviations, the count.
+    let to = params.first_partial + split * params.partial_stride + outer * params.columns + column * PACK;
     for (var i = 0u; i < PACK; i += 1u) {
         let hi = pack_component(mean.hi, i);
         partials[to + i] = vec4<f32>(hi, pack_component(mean.lo, i), pack_component(m2, i), count);

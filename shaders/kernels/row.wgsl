@@ -60,7 +60,7 @@ fn main(builtins: Builtins) {
         // unroll K < BLOCK
         let y_K = (d_K - correction) * rstd;
         if !SHARED {
-            affine_K = affine_at(param_index(row, column_K));
+            affine_K = affine_at(param_index(params.first + row, column_K));
         }
         let grad_K = select(Pack(), row_gradient(y_K, affine_K, first + column_K), in_row_K);
         let g_K = apply_weight(grad_K, affine_K.weight);
@@ -85,7 +85,7 @@ fn main(builtins: Builtins) {
             }
             // end
             if team.lane == 0u {
-                save(row, mean, correction, rstd);
+                save(params.first + row, mean, correction, rstd);
             }
         }
     }
@@ -94,7 +94,7 @@ fn main(builtins: Builtins) {
         // unroll K < BLOCK
         if in_row_K {
             // [teams, columns]
-            put_partial_sums((team.index * params.packs + at_K) * PACK, grad_sum_K, grad_y_sum_K);
+            put_partial_sums(params.first_partial + (team.index * params.packs + at_K) * PACK, grad_sum_K, grad_y_sum_K);
         }
         // end
     }

@@ -81,7 +81,7 @@ fn main(builtins: Builtins) {
                 measure_chunk_K += measure(d_K);
                 if BACKWARD && !BACKWARD_NEEDS_Y {
                     if !SHARED {
-                        affine = affine_at(param_index(row_K, at));
+                        affine = affine_at(param_index(params.first + row_K, at));
                     }
                     let g = apply_weight(row_gradient(d_K, affine, first_K + at), affine.weight);
                     g_chunk_K += g;
@@ -116,7 +116,7 @@ fn main(builtins: Builtins) {
                     }
                     // unroll K < BLOCK
                     if !SHARED {
-                        affine = affine_at(param_index(row_K, at));
+                        affine = affine_at(param_index(params.first + row_K, at));
                     }
                     let d_K = load_x(first_input_K + at, first_K + at) - mean_K;
                     let y_K = (d_K - correction_K) * rstd_K;
@@ -151,7 +151,7 @@ fn main(builtins: Builtins) {
             // unroll K < BLOCK
             if has_row_K {
                 if !SHARED {
-                    affine = affine_at(param_index(row_K, at));
+                    affine = affine_at(param_index(params.first + row_K, at));
                 }
                 let x = load_x(first_input_K + at, first_K + at);
                 let y = (x - mean_K - correction_K) * rstd_K;
@@ -164,12 +164,12 @@ fn main(builtins: Builtins) {
             // end
             if SUMS && team.index < params.teams {
                 // [teams, columns]
-                add_partial_sums((team.index * params.packs + at) * PACK, grad_sum, grad_y_sum, round == 0u);
+                add_partial_sums(params.first_partial + (team.index * params.packs + at) * PACK, grad_sum, grad_y_sum, round == 0u);
             }
         }
         // unroll K < BLOCK
         if has_row_K && team.lane == 0u {
-            save(row_K, mean_K, correction_K, rstd_K);
+            save(params.first + row_K, mean_K, correction_K, rstd_K);
         }
         // end
     }

@@ -15,6 +15,9 @@ struct Params {
     packs: u32, // of inner
     input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
+    first_row: u32, // of these in the whole tensor, in the lookups
+    first_partial: u32, // of these groups in `partial_sums`
+    partial_stride: u32, // from one split to the next there
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` to the next
@@ -53,8 +56,8 @@ fn main(builtins: Builtins) {
     var at = split * team.lanes + team.lane;
     var run = first + at / params.packs * params.kept;
     var pack = at % params.packs;
-    var stat_place = place_of(run, params.stat_rows);
-    var param_place = place_of(run, params.param_rows);
+    var stat_place = place_of(params.first_row + run, params.stat_rows);
+    var param_place = place_of(params.first_row + run, params.param_rows);
 
     let statistics = statistics_at(stat_index(stat_place, pack));
     let affine = affine_at(param_index(param_place, pack));
@@ -99,7 +102,7 @@ fn main(builtins: Builtins) {
     }
     let sums = team_sum2(vec2<f32>(pack_sum(g_sum.hi + g_sum.lo), pack_sum(gy_sum.hi + gy_sum.lo)), team);
     if has_group && team.lane == 0u {
-        // [splits, groups]
-        partial_sums[split * groups + group] = sums;
+        // [splits, all groups]
+        partial_sums[params.first_partial + split * params.partial_stride + group] = sums;
     }
 }

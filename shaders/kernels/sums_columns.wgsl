@@ -14,6 +14,9 @@ struct Params {
     packs: u32, // always 1: there is no inner
     input_packs: u32, // from one row of the input to the next
     splits: u32,
+    first_row: u32, // of these in the whole tensor, in the lookups
+    first_partial: u32, // of these groups in `partial_sums`
+    partial_stride: u32, // from one split to the next there
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` to the next
@@ -50,8 +53,8 @@ fn main(
     let param_step = place_of(params.splits, params.param_rows);
     let end = (outer + 1u) * params.reduced;
     var row = outer * params.reduced + split;
-    var stat_place = place_of(row, params.stat_rows);
-    var param_place = place_of(row, params.param_rows);
+    var stat_place = place_of(params.first_row + row, params.stat_rows);
+    var param_place = place_of(params.first_row + row, params.param_rows);
 
     let statistics = statistics_at(stat_index(stat_place, column));
     let affine = affine_at(param_index(param_place, column));
@@ -86,7 +89,7 @@ fn main(
         g_sum = two_sum(g_sum.hi, g_sum.lo + g_block);
         gy_sum = two_sum(gy_sum.hi, gy_sum.lo + gy_block);
     }
-    // [splits, outer, kept]
-    let to = (split * params.outer + outer) * params.kept + column * PACK;
+    // [splits, all outer, kept]
+    let to = params.first_partial + split * params.partial_stride + outer * params.kept + column * PACK;
     put_partial_sums(to, g_sum.hi + g_sum.lo, gy_sum.hi + gy_sum.lo);
 }

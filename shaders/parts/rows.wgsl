@@ -4,6 +4,7 @@
 
 struct Params {
     rows: u32,
+    first: u32, // row of these in the whole tensor, where it is bound in parts
     packs: u32, // in a row
     input_packs: u32, // from one row of the input to the next
     rounds: u32, // rows of a team, or blocks of rows, at most
@@ -11,6 +12,8 @@ struct Params {
     len: f32, // elements in a row
     eps: f32,
     weight_offset: f32, // added to the weight
+    stats_stride: u32, // from one region of `statistics` to the next
+    first_partial: u32, // of these rows in `partial_sums`
     param_rows: u32,
     param_quotient: u32,
     param_remainder: u32,

@@ -35,6 +35,7 @@ params! {
     /// `parts/rows.wgsl`
     Row {
         rows: u32,
+        first: u32,
         packs: u32,
         input_packs: u32,
         rounds: u32,
@@ -42,6 +43,8 @@ params! {
         len: f32,
         eps: f32,
         weight_offset: f32,
+        stats_stride: u32,
+        first_partial: u32,
         param_rows: u32,
         param_quotient: u32,
         param_remainder: u32,
@@ -51,11 +54,29 @@ params! {
 }
 params! {
     /// `kernels/moments.wgsl`
-    Moments { groups: u32, reduced: u32, kept: u32, packs: u32, input_packs: u32, splits: u32, zero: u32, }
+    Moments {
+        groups: u32,
+        reduced: u32,
+        kept: u32,
+        packs: u32,
+        input_packs: u32,
+        splits: u32,
+        first_partial: u32,
+        partial_stride: u32,
+        zero: u32,
+    }
 }
 params! {
     /// `kernels/moments_columns.wgsl`
-    MomentsColumns { outer: u32, rows: u32, columns: u32, splits: u32, zero: u32, }
+    MomentsColumns {
+        outer: u32,
+        rows: u32,
+        columns: u32,
+        splits: u32,
+        first_partial: u32,
+        partial_stride: u32,
+        zero: u32,
+    }
 }
 params! {
     /// `kernels/finalize.wgsl`
@@ -81,6 +102,7 @@ params! {
         splits: u32,
         input_block: u32,
         input_step: u32,
+        first_place: u32,
         place_block: u32,
         place_step: u32,
         column_step: u32,
@@ -107,6 +129,9 @@ params! {
         packs: u32,
         input_packs: u32,
         splits: u32,
+        first_row: u32,
+        first_partial: u32,
+        partial_stride: u32,
         eps: f32,
         weight_offset: f32,
         stats_stride: u32,

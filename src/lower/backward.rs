@@ -3,7 +3,6 @@
 
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
-    forward::{Shared, share, share_columns},
     method::{blocks, choose, largest_team, left_to_merge, rounds, teams, workgroup_size},
     view::Place,
 };
@@ -35,13 +34,14 @@ pub(crate) fn backward(
 ) -> Result<Lowered> {
     // Running statistics are updated in the forward pass.
     let untracked = Definition { source: definition.source.untracked(), ..definition.clone() };
-    let Some(problem) = Problem::new(&untracked, options, caps)? else {
+    let Some(problem) = Problem::new(&untracked, options, &tensors, caps)? else {
         return nothing(definition, gradients, tensors, caps);
     };
     let method = choose(&problem, strategy, gradients.input)?;
     let mut pass = Pass { problem: &problem, gradients, calls: Vec::new(), scratch: Vec::new() };
     pass.lower(method)?;
-    Lowered::new(method, tensors, pass.calls, pass.scratch, caps)
+    let Pass { calls, scratch, .. } = pass;
+    Lowered::new(method, tensors, calls, scratch, caps)
 }
 
 /// An empty batch: the gradients of weight and bias are zero, which is written unless it is added.
@@ -186,11 +186,17 @@ impl Pass<'_> {
         let workgroup_size = workgroup_size(team, rows.packs, caps);
         let tuning = &caps.tuning;
         let sum_rounds = rounds(problem.stats.kept_len(), teams(team, workgroup_size, caps), tuning.sum_rounds, tuning);
-        let sums = rows.shared && (gradients.weight || gradients.bias) && sum_rounds >= tuning.least_sum_rounds;
         let sum_rounds = match hold {
+            _ if sum_rounds < tuning.least_sum_rounds => 0,
             Hold::Registers { .. } => sum_rounds,
             Hold::Rows(at_once) => (sum_rounds / at_once).max(1).min(blocks(&rows, team, caps)),
         };
+        let teams = |rounds| problem.slabs.iter().map(move |&slab| problem.teams(slab, hold, rounds)).sum::<u32>();
+        let partial_bytes = |rounds| u64::from(problem.stats.inner) * u64::from(teams(rounds)) * 8;
+        let sums = rows.shared
+            && (gradients.weight || gradients.bias)
+            && sum_rounds > 0
+            && partial_bytes(sum_rounds) <= caps.max_storage_buffer_binding_size;
         let (for_params, rounds) = match (sums, params_need_statistics) {
             (true, _) => (ForParams::Sums, sum_rounds),
             (false, true) => (ForParams::Statistics, problem.rounds(team, &rows, hold)),
@@ -208,14 +214,19 @@ impl Pass<'_> {
             grad_input: self.grad_input(),
             for_params,
         };
-        let (params, workgroups) = problem.row_params(team, &rows, hold, rounds);
-        self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
+        let mut first_partial = 0;
+        for &slab in &problem.slabs {
+            let (mut params, workgroups) = problem.row_params(slab, team, &rows, hold, rounds);
+            params.first_partial = first_partial;
+            first_partial += params.teams * problem.stats.inner;
+            self.calls.push(problem.call(slab, key, &params, workgroups)?);
+        }
         match for_params {
             ForParams::None => {}
             ForParams::Statistics => self.scratch.extend(problem.statistics_scratch(problem.stats)),
             ForParams::Sums => {
-                self.need(Slot::PartialSums, u64::from(problem.stats.inner) * u64::from(params.teams) * 8);
-                self.merge(&problem.params, 1, params.teams, problem.stats, Target::Params)?;
+                self.need(Slot::PartialSums, partial_bytes(rounds));
+                self.merge(&problem.params, 1, teams(rounds), problem.stats, Target::Params)?;
             }
         }
         Ok(sums)
@@ -231,7 +242,7 @@ impl Pass<'_> {
         stats: Fold,
         target: Target,
     ) -> Result<()> {
-        let (problem, caps) = (self.problem, self.problem.caps);
+        let problem = self.problem;
         let whole = if columns { fold.columns() } else { *fold };
         let cols = if columns { whole.kept } else { whole.inner };
         let Some(view) = problem.view(stats, cols) else {
@@ -246,8 +257,8 @@ impl Pass<'_> {
         // Batch norm's groups share a weight, which comes in when sums are merged.
         let weighted = target == Target::Coefficients;
         let gradient = self.gradient(given != Given::None, self.affine(weighted));
-        let shared = if columns { share_columns(&whole, width, caps) } else { share(&whole, width, team, caps) };
-        let Shared { workgroup_size, splits, workgroups } = shared;
+        let shared = problem.shared(*fold, columns, width, team);
+        let (workgroup_size, splits, partial_stride) = (shared.workgroup_size, shared.splits, whole.kept_len());
         let Place {
             stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
             param: [param_rows, param_quotient, param_remainder, param_run],
@@ -258,31 +269,36 @@ impl Pass<'_> {
         } else {
             KernelKey::Sums { team, workgroup_size, width, lookups, gradient, weighted }
         };
-        let params = params::Sums {
-            outer: whole.outer,
-            reduced: whole.reduced,
-            kept: whole.kept,
-            packs: if columns { 1 } else { whole.inner / width.elements() },
-            input_packs: problem.input_stride(cols) / width.elements(),
-            splits,
-            eps: problem.options.eps,
-            weight_offset: problem.weight_offset(),
-            stats_stride,
-            stat_rows,
-            stat_quotient,
-            stat_remainder,
-            stat_run,
-            param_rows,
-            param_quotient,
-            param_remainder,
-            param_run,
-            zero: 0,
-        };
-        self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
-        let bytes = u64::from(whole.kept_len()) * u64::from(splits) * 8;
-        self.need(Slot::PartialSums, bytes);
+        for (at, (slab, part)) in problem.parts(whole).enumerate() {
+            let Fold { outer, reduced, kept, inner } = part.fold;
+            let params = params::Sums {
+                outer,
+                reduced,
+                kept,
+                packs: if columns { 1 } else { inner / width.elements() },
+                input_packs: problem.input_stride(cols) / width.elements(),
+                splits,
+                first_row: slab.first / cols,
+                first_partial: shared.first_partial(at, &part, partial_stride),
+                partial_stride,
+                eps: problem.options.eps,
+                weight_offset: problem.weight_offset(),
+                stats_stride,
+                stat_rows,
+                stat_quotient,
+                stat_remainder,
+                stat_run,
+                param_rows,
+                param_quotient,
+                param_remainder,
+                param_run,
+                zero: 0,
+            };
+            self.calls.push(problem.call(slab, key, &params, shared.workgroups(&part))?);
+        }
+        self.need(Slot::PartialSums, u64::from(partial_stride) * u64::from(shared.partials) * 8);
         let members = if columns { fold.inner } else { 1 };
-        self.merge(fold, members, splits, stats, target)
+        self.merge(fold, members, shared.partials, stats, target)
     }
 
     /// A scratch slot that passes may share, one after the other.
@@ -341,27 +357,29 @@ impl Pass<'_> {
     /// The gradients of input and residual, element by element.
     fn apply(&mut self, given: Given, stats: Fold, through: bool) -> Result<()> {
         let (problem, gradients) = (self.problem, self.gradients);
-        let walk = problem.walk(stats)?;
         let needs_x = through || problem.options.activation != Activation::None;
-        let key = |input: bool, residual: bool| KernelKey::ApplyBackward {
-            width: walk.view.width,
-            lookups: walk.view.lookups(given, walk.fixed),
-            gradient: self.gradient(needs_x, self.affine(input)),
-            through: (input && through).then(|| problem.scale()),
-            grad_input: input.then(|| self.grad_input()),
-            grad_residual: residual.then_some(problem.options.types.residual),
-        };
-        let both = key(gradients.input, gradients.residual);
-        let two = gradients.input && gradients.residual;
-        let keys = if two && both.storage().len() > problem.caps.max_storage_buffers as usize {
-            // A device with the guaranteed number of storage buffers writes one after the other.
-            vec![key(true, false), key(false, true)]
-        } else {
-            vec![both]
-        };
-        for key in keys {
-            let (params, workgroups) = problem.walk_params(&walk, stats);
-            self.calls.push(KernelCall::new(key, &params, workgroups, problem.caps)?);
+        for &slab in &problem.slabs {
+            let walk = problem.walk(stats, slab)?;
+            let key = |input: bool, residual: bool| KernelKey::ApplyBackward {
+                width: walk.view.width,
+                lookups: walk.view.lookups(given, walk.fixed),
+                gradient: self.gradient(needs_x, self.affine(input)),
+                through: (input && through).then(|| problem.scale()),
+                grad_input: input.then(|| self.grad_input()),
+                grad_residual: residual.then_some(problem.options.types.residual),
+            };
+            let both = key(gradients.input, gradients.residual);
+            let two = gradients.input && gradients.residual;
+            let keys = if two && both.storage().len() > problem.caps.max_storage_buffers as usize {
+                // A device with the guaranteed number of storage buffers writes one after the other.
+                vec![key(true, false), key(false, true)]
+            } else {
+                vec![both]
+            };
+            for key in keys {
+                let (params, workgroups) = problem.walk_params(&walk, stats);
+                self.calls.push(problem.call(slab, key, &params, workgroups)?);
+            }
         }
         Ok(())
     }

@@ -1,15 +1,15 @@
 //! Forward passes.
 
 use super::{
-    Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
+    Caps, KernelCall, Lowered, Method, Problem, Scratch, Slab, Strategy, Team,
     method::{
-        MAX_TURNS, Rows, at_once, choose, full, lanes, largest_team, left_to_merge, registers, rounds, rows, splits,
-        teams, workgroup_size,
+        MAX_TURNS, Rows, at_once, choose, fill, fill_columns, full, lanes, largest_team, left_to_merge, registers,
+        rounds, rows, splits, teams, workgroup_size,
     },
 };
 use crate::{
     error::{Error, Result},
-    geometry::Fold,
+    geometry::{Fold, Part},
     kernel::{
         key::{Forward, Given, Hold, KernelKey, Merged, Partials, SMALL_WORKGROUP, Saved, Scale, Tracking, Width, X},
         params,
@@ -24,26 +24,26 @@ use crate::{
 /// Lowers a forward pass.
 pub(crate) fn forward(definition: &Definition, options: &Options, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
     let tensors = definition.forward(options);
-    let Some(problem) = Problem::new(definition, options, caps)? else {
+    let Some(problem) = Problem::new(definition, options, &tensors, caps)? else {
         return Ok(Lowered::nothing(tensors));
     };
     let method = choose(&problem, strategy, true)?;
     let (calls, scratch) = match method {
-        Method::Resident(team) => (vec![problem.rows(team, false)?], Vec::new()),
-        Method::Streamed(team) => (vec![problem.rows(team, true)?], Vec::new()),
+        Method::Resident(team) => (problem.rows(team, false)?, Vec::new()),
+        Method::Streamed(team) => (problem.rows(team, true)?, Vec::new()),
         Method::Split(_) | Method::Columns => {
             let (mut calls, mut scratch, stats) = problem.take_statistics(method, problem.x(), problem.saved())?;
-            calls.push(problem.apply(Given::Batch, stats)?);
+            calls.extend(problem.apply(Given::Batch, stats)?);
             scratch.extend(problem.statistics_scratch(stats));
             (calls, scratch)
         }
         Method::Elementwise => match definition.source {
-            Source::Running => (vec![problem.apply(Given::Running, problem.stats)?], Vec::new()),
+            Source::Running => (problem.apply(Given::Running, problem.stats)?, Vec::new()),
             Source::Batch { parts, .. } => {
                 let parts = parts.unwrap_or(1) as u32;
                 let merged = Merged::Statistics(problem.scale(), problem.saved());
                 let mut calls = problem.finalize(Partials::Moments, parts, 1, merged)?;
-                calls.push(problem.apply(Given::Batch, problem.stats)?);
+                calls.extend(problem.apply(Given::Batch, problem.stats)?);
                 (calls, problem.statistics_scratch(problem.stats).into_iter().collect())
             }
         },
@@ -61,7 +61,7 @@ pub(crate) fn moments(
 ) -> Result<Lowered> {
     // Of the whole batch, as far as this pass knows.
     let definition = &Definition { source: Source::Batch { parts: None, tracked: None }, ..definition.clone() };
-    let Some(problem) = Problem::new(definition, options, caps)? else {
+    let Some(problem) = Problem::new(definition, options, &tensors, caps)? else {
         return Ok(Lowered::nothing(tensors));
     };
     let method = choose(&problem, strategy, false)?;
@@ -70,29 +70,29 @@ pub(crate) fn moments(
     Lowered::new(method, tensors, calls, vec![scratch], caps)
 }
 
-/// A reduction over a fold by teams that share what is kept.
+/// A reduction over a fold by teams that share what is kept, slab by slab.
 pub(super) struct Shared {
     pub workgroup_size: u32,
+    /// Of each slab.
     pub splits: u32,
-    pub workgroups: u64,
+    /// Partial results of what is kept, all slabs together.
+    pub partials: u32,
+    /// The fewest teams that a workgroup has.
+    teams: u32,
+    /// Neighbours of what is kept that belong to a team.
+    width: u32,
 }
 
-/// Teams over the contiguous runs of a fold.
-pub(super) fn share(fold: &Fold, width: Width, team: Team, caps: &Caps) -> Shared {
-    let groups = fold.kept_len();
-    let total = u64::from(fold.reduced) * u64::from(fold.inner / width.elements());
-    let workgroup_size = workgroup_size(team, u32::try_from(total).unwrap_or(u32::MAX), caps);
-    let splits = splits(groups, total, width, team, lanes(team, workgroup_size, caps), caps);
-    let workgroups = (u64::from(groups) * u64::from(splits)).div_ceil(teams(team, workgroup_size, caps).into());
-    Shared { workgroup_size, splits, workgroups }
-}
+impl Shared {
+    /// Workgroups for a part of the fold.
+    pub fn workgroups(&self, part: &Part) -> u64 {
+        (u64::from(part.fold.kept_len() / self.width) * u64::from(self.splits)).div_ceil(self.teams.into())
+    }
 
-/// Lanes over the columns of a fold.
-pub(super) fn share_columns(columns: &Fold, width: Width, caps: &Caps) -> Shared {
-    let packs = columns.kept_len() / width.elements();
-    let splits = splits(packs, columns.reduced.into(), Width::X1, Team::Lane, 1, caps);
-    let workgroups = (u64::from(packs) * u64::from(splits)).div_ceil(SMALL_WORKGROUP.into());
-    Shared { workgroup_size: SMALL_WORKGROUP, splits, workgroups }
+    /// Where the partial results of the part of the slab number `at` begin, `apart` from one split to the next.
+    pub fn first_partial(&self, at: usize, part: &Part, apart: u32) -> u32 {
+        if part.shares { at as u32 * self.splits * apart } else { part.first_kept }
+    }
 }
 
 impl Problem<'_> {
@@ -120,18 +120,22 @@ impl Problem<'_> {
         }
     }
 
-    /// The parameters of the kernels of rows, and how many workgroups there are, if each team goes through `rounds` rows, or
-    /// blocks of rows.
-    pub(super) fn row_params(&self, team: Team, rows: &Rows, hold: Hold, rounds: u32) -> (params::Row, u64) {
+    /// The parameters of the kernels of rows for a slab, and how many workgroups there are, if each team goes through `rounds`
+    /// rows, or blocks of rows.
+    pub(super) fn row_params(
+        &self,
+        slab: Slab,
+        team: Team,
+        rows: &Rows,
+        hold: Hold,
+        rounds: u32,
+    ) -> (params::Row, u64) {
         let [param_rows, param_quotient, param_remainder, param_run] = rows.view.place(self.stats.kept_len()).param;
-        let count = self.stats.kept_len();
-        let block = match hold {
-            Hold::Registers { .. } => 1,
-            Hold::Rows(at_once) => at_once,
-        };
-        let teams = count.div_ceil(block * rounds);
+        let count = slab.len / self.stats.inner;
+        let teams = self.teams(slab, hold, rounds);
         let params = params::Row {
             rows: count,
+            first: slab.first / self.stats.inner,
             packs: rows.packs,
             input_packs: self.input_stride(self.stats.inner) / rows.view.width.elements(),
             rounds,
@@ -139,6 +143,8 @@ impl Problem<'_> {
             len: self.stats.inner as f32,
             eps: self.options.eps,
             weight_offset: self.weight_offset(),
+            stats_stride: self.stats.kept_len(),
+            first_partial: 0,
             param_rows,
             param_quotient,
             param_remainder,
@@ -149,8 +155,17 @@ impl Problem<'_> {
         (params, u64::from(teams).div_ceil(a_workgroup.into()))
     }
 
+    /// Teams that have rows of a slab.
+    pub(super) fn teams(&self, slab: Slab, hold: Hold, rounds: u32) -> u32 {
+        let block = match hold {
+            Hold::Registers { .. } => 1,
+            Hold::Rows(at_once) => at_once,
+        };
+        (slab.len / self.stats.inner).div_ceil(block * rounds)
+    }
+
     /// Rows that belong to a team each.
-    fn rows(&self, team: Team, streamed: bool) -> Result<KernelCall> {
+    fn rows(&self, team: Team, streamed: bool) -> Result<Vec<KernelCall>> {
         let (rows, hold) = self.hold(team, streamed)?;
         let workgroup_size = workgroup_size(team, rows.packs, self.caps);
         let key = KernelKey::Row {
@@ -164,8 +179,11 @@ impl Problem<'_> {
             forward: self.forward(),
             saved: self.saved(),
         };
-        let (params, workgroups) = self.row_params(team, &rows, hold, self.rounds(team, &rows, hold));
-        KernelCall::new(key, &params, workgroups, self.caps)
+        let calls = self.slabs.iter().map(|&slab| {
+            let (params, workgroups) = self.row_params(slab, team, &rows, hold, self.rounds(team, &rows, hold));
+            self.call(slab, key, &params, workgroups)
+        });
+        calls.collect()
     }
 
     /// Rows that a team goes through, or blocks of rows.
@@ -218,36 +236,68 @@ impl Problem<'_> {
     /// Partial statistics, and how many there are of what is kept.
     fn partials(&self, method: Method, x: X) -> Result<(Vec<KernelCall>, u32, Scratch)> {
         let magnitudes = self.scale() == Scale::L1;
-        let (kept, splits, call) = if method == Method::Columns {
-            let columns = self.stats.columns();
-            let width = self.width(columns.kept, &[]);
-            let Shared { splits, workgroups, .. } = share_columns(&columns, width, self.caps);
-            let key = KernelKey::MomentsColumns { width, x, magnitudes };
-            let (outer, rows, columns_of_one) = (columns.outer, columns.reduced, columns.kept);
-            let params = params::MomentsColumns { outer, rows, columns: columns_of_one, splits, zero: 0 };
-            (columns.kept_len(), splits, KernelCall::new(key, &params, workgroups, self.caps)?)
-        } else {
-            let Fold { reduced, kept, inner, .. } = self.stats;
-            let width = self.width(inner, &[]);
-            let team = match method {
-                Method::Split(team) => team,
-                _ => largest_team(self.caps),
-            };
-            let Shared { workgroup_size, splits, workgroups } = share(&self.stats, width, team, self.caps);
-            let key = KernelKey::Moments { team, workgroup_size, width, x, magnitudes };
-            let params = params::Moments {
-                groups: self.stats.kept_len(),
-                reduced,
-                kept,
-                packs: inner / width.elements(),
-                input_packs: self.input_stride(inner) / width.elements(),
-                splits,
-                zero: 0,
-            };
-            (self.stats.kept_len(), splits, KernelCall::new(key, &params, workgroups, self.caps)?)
+        let columns = method == Method::Columns;
+        let whole = if columns { self.stats.columns() } else { self.stats };
+        let width = self.width(if columns { whole.kept } else { whole.inner }, &[]);
+        let team = match method {
+            Method::Split(team) => team,
+            _ => largest_team(self.caps),
         };
-        let bytes = u64::from(kept) * u64::from(splits) * 16;
-        Ok((vec![call], splits, Scratch { slot: Slot::Partials, bytes }))
+        let shared = self.shared(self.stats, columns, width, team);
+        let splits = shared.splits;
+        let partial_stride = whole.kept_len();
+        let mut calls = Vec::new();
+        for (at, (slab, part)) in self.parts(whole).enumerate() {
+            let Fold { outer, reduced, kept, inner } = part.fold;
+            let first_partial = shared.first_partial(at, &part, partial_stride);
+            let workgroups = shared.workgroups(&part);
+            calls.push(if columns {
+                let key = KernelKey::MomentsColumns { width, x, magnitudes };
+                let (rows, columns) = (reduced, kept);
+                let params =
+                    params::MomentsColumns { outer, rows, columns, splits, first_partial, partial_stride, zero: 0 };
+                self.call(slab, key, &params, workgroups)?
+            } else {
+                let workgroup_size = shared.workgroup_size;
+                let key = KernelKey::Moments { team, workgroup_size, width, x, magnitudes };
+                let params = params::Moments {
+                    groups: part.fold.kept_len(),
+                    reduced,
+                    kept,
+                    packs: inner / width.elements(),
+                    input_packs: self.input_stride(inner) / width.elements(),
+                    splits,
+                    first_partial,
+                    partial_stride,
+                    zero: 0,
+                };
+                self.call(slab, key, &params, workgroups)?
+            });
+        }
+        let bytes = u64::from(partial_stride) * u64::from(shared.partials) * 16;
+        Ok((calls, shared.partials, Scratch { slot: Slot::Partials, bytes }))
+    }
+
+    /// How teams share what is kept of a fold: contiguous runs of it, or its columns.
+    pub(super) fn shared(&self, fold: Fold, columns: bool, width: Width, team: Team) -> Shared {
+        let caps = self.caps;
+        // Slabs that have a part of each sum share its splits too.
+        let slabs = if fold.part(0, self.slabs[0].len).shares { self.slabs.len() as u32 } else { 1 };
+        let of = |workgroup_size, splits: u32, teams, width| {
+            let splits = splits.div_ceil(slabs);
+            Shared { workgroup_size, splits, partials: splits * slabs, teams, width }
+        };
+        if columns {
+            let columns = fold.columns();
+            let fill = fill_columns(columns.kept_len() / width.elements(), caps);
+            let splits = splits(fill, columns.reduced.into(), Width::X1, 1);
+            return of(SMALL_WORKGROUP, splits, SMALL_WORKGROUP, width.elements());
+        }
+        let total = u64::from(fold.reduced) * u64::from(fold.inner / width.elements());
+        let workgroup_size = workgroup_size(team, u32::try_from(total).unwrap_or(u32::MAX), caps);
+        let fill = fill(fold.kept_len(), team, caps);
+        let splits = splits(fill, total, width, lanes(team, workgroup_size, caps));
+        of(workgroup_size, splits, teams(team, workgroup_size, caps), 1)
     }
 
     /// Merges partial statistics. A group has `members` columns with statistics of their own.
@@ -304,11 +354,14 @@ impl Problem<'_> {
     }
 
     /// Applies statistics that lie as the fold says.
-    fn apply(&self, given: Given, stats: Fold) -> Result<KernelCall> {
-        let walk = self.walk(stats)?;
-        let lookups = walk.view.lookups(given, walk.fixed);
-        let key = KernelKey::Apply { width: walk.view.width, lookups, forward: self.forward() };
-        let (params, workgroups) = self.walk_params(&walk, stats);
-        KernelCall::new(key, &params, workgroups, self.caps)
+    fn apply(&self, given: Given, stats: Fold) -> Result<Vec<KernelCall>> {
+        let calls = self.slabs.iter().map(|&slab| {
+            let walk = self.walk(stats, slab)?;
+            let lookups = walk.view.lookups(given, walk.fixed);
+            let key = KernelKey::Apply { width: walk.view.width, lookups, forward: self.forward() };
+            let (params, workgroups) = self.walk_params(&walk, stats);
+            self.call(slab, key, &params, workgroups)
+        });
+        calls.collect()
     }
 }

@@ -205,16 +205,25 @@ pub(super) fn left_to_merge(splits: u32, members: u32) -> u32 {
     (splits / members).isqrt().max(1)
 }
 
-/// How many teams share a group of `packs`: enough to fill the device, few enough that each has a block to do.
-pub(super) fn splits(groups: u32, packs: u64, width: Width, team: Team, lanes: u32, caps: &Caps) -> u32 {
-    let fill: u32 = match (team, caps.cpu) {
+/// Teams that fill a device, shared out among the groups that they reduce.
+pub(super) fn fill(groups: u32, team: Team, caps: &Caps) -> u32 {
+    match (team, caps.cpu) {
         // Lanes of one hardware vector should read neighbouring memory, so they share a group.
-        (Team::Lane, true) => 32.max(256 / groups.min(256)),
-        (Team::Lane, false) => (1 << 16) / groups.min(1 << 16),
+        (Team::Lane, true) => 256_u32.div_ceil(groups).max(32),
+        (Team::Lane, false) => (1_u32 << 16).div_ceil(groups),
         (Team::Subgroup, true) => 16_u32.div_ceil(groups),
         (Team::Subgroup, false) => 4096_u32.div_ceil(groups),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => 512_u32.div_ceil(groups),
-    };
+    }
+}
+
+/// Lanes that fill a device, shared out among columns. Those of neighbouring columns read neighbouring memory.
+pub(super) fn fill_columns(packs: u32, caps: &Caps) -> u32 {
+    if caps.cpu { 256_u32.div_ceil(packs) } else { (1_u32 << 16).div_ceil(packs) }
+}
+
+/// How many teams share a group of `packs`: enough to `fill` the device, few enough that each has a block to do.
+pub(super) fn splits(fill: u32, packs: u64, width: Width, lanes: u32) -> u32 {
     let useful = (packs / u64::from(lanes * REDUCE_BLOCK)).max(1);
     let counted = (packs * u64::from(width.elements())).div_ceil(MAX_PARTIAL);
     let ended = packs.div_ceil(u64::from(MAX_STEPS) * u64::from(lanes * REDUCE_BLOCK));

@@ -5,6 +5,7 @@
 mod backward;
 mod forward;
 mod method;
+mod slab;
 #[cfg(test)]
 mod tests;
 mod tuning;
@@ -15,16 +16,19 @@ use std::fmt;
 
 use bytemuck::{Pod, bytes_of};
 
-use self::method::MAX_MEMBERS;
-pub use self::tuning::Tuning;
 pub(crate) use self::{
     backward::backward,
     forward::{forward, moments},
     window::window,
 };
+use self::{
+    method::MAX_MEMBERS,
+    slab::{Slab, slabs},
+};
+pub use self::{slab::Range, tuning::Tuning};
 use crate::{
     error::{Error, Result},
-    geometry::Fold,
+    geometry::{Fold, Part},
     kernel::{
         grid,
         key::{Affine, KernelKey, Scale, X},
@@ -195,6 +199,8 @@ pub(crate) struct KernelCall {
     pub key: KernelKey,
     pub params: Vec<u8>,
     pub workgroups: [u32; 3],
+    /// The tensors that are bound in part; the whole of all others is.
+    pub ranges: Vec<Range>,
 }
 
 impl KernelCall {
@@ -210,7 +216,7 @@ impl KernelCall {
         limit("max_compute_workgroup_storage_size", key.workgroup_storage(), caps.max_workgroup_storage)?;
         limit("max_storage_buffers_per_shader_stage", key.storage().len() as u32, caps.max_storage_buffers)?;
         let workgroups = grid::fold(workgroups, caps.max_workgroups_per_dimension)?;
-        Ok(Self { key, params: bytes_of(params).to_vec(), workgroups })
+        Ok(Self { key, params: bytes_of(params).to_vec(), workgroups, ranges: Vec::new() })
     }
 }
 
@@ -246,7 +252,15 @@ impl Lowered {
         caps: &Caps,
     ) -> Result<Self> {
         let allowed = caps.max_storage_buffer_binding_size;
-        let sizes = tensors.iter().map(TensorSpec::bytes).chain(scratch.iter().map(|s| s.bytes));
+        let whole = |slot| {
+            let tensor = tensors.iter().find(|spec| spec.slot == slot).map(TensorSpec::bytes);
+            tensor.or(scratch.iter().find(|region| region.slot == slot).map(|region| region.bytes)).unwrap_or(0)
+        };
+        let sizes = calls.iter().flat_map(|call| {
+            let bound =
+                |slot| call.ranges.iter().find(|range| range.slot == slot).map_or(whole(slot), |range| range.size);
+            call.key.storage().into_iter().map(move |storage| bound(storage.slot)).collect::<Vec<_>>()
+        });
         if let Some(needed) = sizes.max().filter(|&n| n > allowed) {
             return Err(Error::Limit { what: "max_storage_buffer_binding_size", needed, allowed });
         }
@@ -262,21 +276,44 @@ struct Problem<'a> {
     stats: Fold,
     /// Which elements share a weight.
     params: Fold,
+    tensors: &'a [TensorSpec],
+    /// The parts that the tensors are gone through in: one, where the device can bind them.
+    slabs: Vec<Slab>,
     caps: &'a Caps,
 }
 
 impl<'a> Problem<'a> {
     /// `None` for an empty tensor.
-    fn new(definition: &'a Definition, options: &'a Options, caps: &'a Caps) -> Result<Option<Self>> {
-        let folds = definition.folds()?;
-        let problem = folds.map(|(stats, params)| Self { definition, options, stats, params, caps });
-        Ok(problem.map(|mut problem| {
-            // With nothing between them, what is kept for each outer index is a row like any other.
-            if problem.stats.reduced == 1 && problem.tracked().is_none() {
-                problem.stats = Fold::new(1, 1, problem.stats.kept_len(), problem.stats.inner);
-            }
-            problem
-        }))
+    fn new(
+        definition: &'a Definition,
+        options: &'a Options,
+        tensors: &'a [TensorSpec],
+        caps: &'a Caps,
+    ) -> Result<Option<Self>> {
+        let Some((stats, params)) = definition.folds()? else { return Ok(None) };
+        let mut problem = Self { definition, options, stats, params, tensors, slabs: Vec::new(), caps };
+        // With nothing between them, what is kept for each outer index is a row like any other.
+        if stats.reduced == 1 && problem.tracked().is_none() {
+            problem.stats = Fold::new(1, 1, stats.kept_len(), stats.inner);
+        }
+        problem.slabs = slabs(problem.stats, params, tensors, caps)?;
+        Ok(Some(problem))
+    }
+
+    /// A call that goes through a slab.
+    fn call(&self, slab: Slab, key: KernelKey, params: &impl Pod, workgroups: u64) -> Result<KernelCall> {
+        let mut call = KernelCall::new(key, params, workgroups, self.caps)?;
+        if self.slabs.len() > 1 {
+            let cut = |slot| self.tensors.iter().find(|spec: &&TensorSpec| spec.slot == slot && slot.is_elementwise());
+            let bound = call.key.storage().into_iter().filter_map(|storage| cut(storage.slot));
+            call.ranges = bound.map(|spec| slab.range(spec)).collect();
+        }
+        Ok(call)
+    }
+
+    /// The parts of a fold: what each slab has of it.
+    fn parts(&self, fold: Fold) -> impl Iterator<Item = (Slab, Part)> + '_ {
+        self.slabs.iter().map(move |&slab| (slab, fold.part(slab.first, slab.len)))
     }
 
     fn scale(&self) -> Scale {

@@ -1,6 +1,6 @@
 //! The tensor seen as rows, with where its statistics and weights are, and how lanes walk through it.
 
-use super::Problem;
+use super::{Problem, Slab};
 use crate::{
     error::{Error, Result},
     geometry::{Columns, Fold, Lookup},
@@ -62,7 +62,8 @@ pub(super) struct Walk {
     packs: u32,
     input_block: u32,
     input_step: u32,
-    /// Rows of the view, in which lookups count, from one block and from one step to the next.
+    /// Rows of the view, in which lookups count: the first, and from one block and from one step to the next.
+    first_place: u32,
     place_block: u32,
     place_step: u32,
     /// Columns of the view from one step to the next.
@@ -106,12 +107,13 @@ impl Problem<'_> {
         self.definition.row_stride.is_none_or(|(len, _)| len as u32 == cols).then_some(view)
     }
 
-    /// The cheapest walk through the tensor, with statistics that lie as `stats` says.
-    pub(super) fn walk(&self, stats: Fold) -> Result<Walk> {
+    /// The cheapest walk through a slab, with statistics that lie as `stats` says.
+    pub(super) fn walk(&self, stats: Fold, slab: Slab) -> Result<Walk> {
         let params = self.params;
         let cols = [stats.inner, params.inner, stats.kept * stats.inner, params.kept * params.inner];
-        let views = cols.into_iter().filter_map(|cols| self.view(stats, cols));
-        let walks = views.flat_map(|view| self.walks(view));
+        let whole_rows = |cols: &u32| slab.first.is_multiple_of(*cols) && slab.len.is_multiple_of(*cols);
+        let views = cols.into_iter().filter(whole_rows).filter_map(|cols| self.view(stats, cols));
+        let walks = views.flat_map(|view| self.walks(view, slab));
         let longest = self.caps.tuning.walk;
         walks.min_by(|a, b| a.cost(longest).total_cmp(&b.cost(longest))).ok_or_else(|| Error::Unsupported {
             what: format!("the shape {:?}", self.definition.shape),
@@ -119,13 +121,19 @@ impl Problem<'_> {
         })
     }
 
-    /// Walks through a view: down its columns, through as many rows as share a statistic, a weight, or neither; and along its rows.
-    fn walks(&self, view: View) -> Vec<Walk> {
+    /// Walks through a slab in a view: down its columns, through as many rows as share a statistic, a weight, or neither; and along
+    /// its rows.
+    fn walks(&self, view: View, slab: Slab) -> Vec<Walk> {
         let packs = view.cols / view.width.elements();
-        let rows = self.stats.len() / view.cols;
+        let (first_row, rows) = (slab.first / view.cols, slab.len / view.cols);
         let input_row = self.input_stride(view.cols) / view.width.elements();
-        // An index without a remainder changes after this many rows.
-        let period = |lookup: Lookup| if lookup.remainder == 0 { lookup.rows.min(rows) } else { 1 };
+        // An index without a remainder changes after this many rows, of which the slab may have a part.
+        let period = |lookup: Lookup| match lookup {
+            Lookup { remainder: 1.., .. } => 1,
+            Lookup { rows: share, .. } if first_row / share == (first_row + rows - 1) / share => rows,
+            Lookup { rows: share, .. } if first_row.is_multiple_of(share) => share,
+            _ => 1,
+        };
         let periods = [view.stat, view.param].map(period);
         let down =
             [periods[0], periods[1], 1].into_iter().filter(|&steps| rows.is_multiple_of(steps)).map(|steps| Walk {
@@ -136,6 +144,7 @@ impl Problem<'_> {
                 packs,
                 input_block: steps * input_row,
                 input_step: input_row,
+                first_place: first_row,
                 place_block: steps,
                 place_step: 1,
                 column_step: 0,
@@ -148,6 +157,7 @@ impl Problem<'_> {
             packs: 1,
             input_block: input_row,
             input_step: 1,
+            first_place: first_row,
             place_block: 1,
             place_step: 0,
             column_step: 1,
@@ -157,8 +167,19 @@ impl Problem<'_> {
 
     /// The parameters of an elementwise kernel, and how many workgroups there are.
     pub(super) fn walk_params(&self, walk: &Walk, stats: Fold) -> (params::Apply, u64) {
-        let Walk { view, blocks, steps, packs, input_block, input_step, place_block, place_step, column_step, .. } =
-            *walk;
+        let Walk {
+            view,
+            blocks,
+            steps,
+            packs,
+            input_block,
+            input_step,
+            first_place,
+            place_block,
+            place_step,
+            column_step,
+            ..
+        } = *walk;
         let Place {
             stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
             param: [param_rows, param_quotient, param_remainder, param_run],
@@ -173,6 +194,7 @@ impl Problem<'_> {
             splits,
             input_block,
             input_step,
+            first_place,
             place_block,
             place_step,
             column_step,

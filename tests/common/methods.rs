@@ -245,6 +245,14 @@ impl Data {
         Self { floats: floats.collect(), counts }
     }
 
+    /// For an op with more samples: the same values, over and over.
+    pub fn repeated(&self, op: &(impl Norm + ?Sized)) -> Self {
+        let specs = op.tensors().expect("valid");
+        let len = |slot| specs.iter().find(|spec| spec.slot == slot).map_or(0, TensorSpec::len);
+        let repeat = |(slot, values): &(Slot, Vec<f32>)| (*slot, values.repeat(len(*slot) / values.len()));
+        Self { floats: self.floats.iter().map(repeat).collect(), counts: self.counts }
+    }
+
     /// With other values for one slot.
     pub fn with(mut self, slot: Slot, values: Vec<f32>) -> Self {
         self.floats.retain(|(other, _)| *other != slot);

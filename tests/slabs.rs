@@ -1,0 +1,178 @@
+//! Tensors that are larger than a storage binding: gone through in parts, by every method.
+
+mod common;
+
+use common::{gpu, methods::Data, run};
+use wgpu_norm::{
+    Access, Activation, BatchMoments, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
+    LpNormalize, Method, Norm, Order, Planner, RmsNorm, RunningStats, Strategy,
+    host::{self, Gpu},
+    shaders, testing, wgpu,
+};
+
+/// A device that binds no more than so many bytes at once.
+fn small(bytes: u64) -> Gpu {
+    let adapter = host::adapter(None).expect("an adapter");
+    let (required_features, limits) = wgpu_norm::recommended(&adapter);
+    let required_limits = wgpu::Limits { max_storage_buffer_binding_size: bytes, ..limits };
+    let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+    Gpu::from_parts(queue, Planner::new(&device))
+}
+
+/// How many parts the tensors of an op are bound in.
+fn parts(op: &dyn Norm, caps: &Caps, strategy: Strategy) -> usize {
+    let program = shaders::program(op, caps, strategy).expect("it lowers");
+    let offsets = program.dispatches.iter().flat_map(|d| d.ranges.iter().map(|range| range.offset));
+    offsets.collect::<std::collections::BTreeSet<_>>().len().max(1)
+}
+
+fn conforms_in_parts(gpu: &Gpu, op: &dyn Norm, strategy: Strategy) -> bool {
+    let data = Data::random(op, 11);
+    let name = format!("{} {:?} by {strategy:?}", op.name(), op.shape());
+    let outputs = match run(gpu, op, &data.tensors(), strategy) {
+        // Some methods have scratch that does not fit a binding so small.
+        Err(Error::Unsupported { .. } | Error::Limit { .. }) if strategy != Strategy::Inferred => return false,
+        outputs => outputs.unwrap_or_else(|e| panic!("{name}: {e}")),
+    };
+    let truth = op.reference(&data.tensors()).expect("reference");
+    testing::compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert!(parts(op, gpu.planner().caps(), strategy) > 1, "{name}: bound as a whole");
+    true
+}
+
+#[test]
+fn every_method_goes_through_tensors_in_parts() {
+    let gpu = small(1 << 16);
+    // Each tensor is about three bindings long; the last part is shorter.
+    let rows = LayerNorm::new(&[131, 384], 1..);
+    let long = LayerNorm::new(&[41, 1023], 1..).save_stats(true);
+    let rms = RmsNorm::new(&[700, 64], 1..);
+    let middle = LayerNorm::new(&[130, 24, 16], 1..2);
+    let first = LayerNorm::new(&[130, 24, 16], ..1).weight(false).bias(false);
+    let groups = GroupNorm::new(&[65, 12, 7, 11], 3).save_stats(true);
+    let training = BatchNorm::training(&[65, 12, 7, 11]).running_stats(RunningStats::PYTORCH).save_stats(true);
+    let features = BatchNorm::training(&[700, 64]);
+    let last = BatchNorm::training(&[65, 7, 11, 12]).layout(Layout::ChannelsLast);
+    let groups_last = GroupNorm::new(&[65, 7, 11, 12], 3).layout(Layout::ChannelsLast);
+    let tracked = InstanceNorm::new(&[65, 12, 77]).running_stats(RunningStats::CUMULATIVE).weight(true).bias(true);
+    let adaptive = LayerNorm::new(&[100, 6, 64], 2..).per_sample(true);
+    let ops: [(&dyn Norm, usize); 26] = [
+        (&rows, 8),
+        (&rows.backward(), 8),
+        (&long, 8),
+        (&long.backward(), 8),
+        (&rms, 8),
+        (&rms.backward(), 8),
+        (&middle, 3),
+        (&middle.backward(), 1),
+        (&first, 3),
+        (&groups, 8),
+        (&groups.backward(), 8),
+        (&training, 3),
+        (&training.backward(), 3),
+        (&training.clone().keep_statistics(true).backward(), 3),
+        (&features, 3),
+        (&features.backward(), 2),
+        (&last, 3),
+        (&last.backward(), 2),
+        (&groups_last, 3),
+        (&groups_last.backward(), 2),
+        (&tracked, 3),
+        (&tracked.backward(), 3),
+        (&adaptive, 8),
+        (&adaptive.backward(), 8),
+        (&BatchNorm::inference(&[65, 12, 7, 11]), 2),
+        (&BatchNorm::inference(&[65, 12, 7, 11]).backward(), 2),
+    ];
+    for (op, least) in ops {
+        let strategies = Method::ALL.iter().map(|&method| Strategy::Forced(method)).chain([Strategy::Inferred]);
+        let ran = strategies.filter(|&strategy| conforms_in_parts(&gpu, op, strategy)).count();
+        // Without subgroups there are fewer methods.
+        let least = if gpu.planner().caps().subgroup_size.is_some() { least } else { least.div_ceil(2) };
+        assert!(ran >= least, "{} {:?} ran by {ran} methods", op.name(), op.shape());
+    }
+}
+
+#[test]
+fn every_option_goes_through_tensors_in_parts() {
+    let gpu = small(1 << 16);
+    let rows = || LayerNorm::new(&[130, 258], 1..);
+    let sum = rows().dtype(DType::F16).residual(true).residual_output(true).residual_output_dtype(DType::F32);
+    let image = BatchNorm::training(&[40, 6, 14, 14]);
+    let ops: [&dyn Norm; 12] = [
+        &rows().dtype(DType::BF16).param_dtype(DType::F32),
+        &rows().output_dtype(DType::F16).activation(Activation::Gelu),
+        &rows().in_place(true),
+        &rows().input_row_stride(300),
+        &LayerNorm::new(&[130, 257], 1..).input_row_stride(301).backward(),
+        &sum,
+        &sum.backward(),
+        &rows().activation(Activation::Silu).backward().accumulate(true),
+        &image.clone().residual(true).activation(Activation::Relu).backward(),
+        &LpNormalize::new(&[200, 129], 1..).order(Order::L1).backward(),
+        &BatchMoments::new(&[40, 6, 14, 14]),
+        &BatchNorm::inference(&[40, 6, 14, 14]).residual(true),
+    ];
+    for op in ops {
+        assert!(conforms_in_parts(&gpu, op, Strategy::Inferred));
+    }
+}
+
+#[test]
+fn what_cannot_be_cut_is_refused() {
+    let gpu = small(1 << 15);
+    // A row, a sample, or the weights of a row are more than a binding.
+    let ops: [&dyn Norm; 3] = [
+        &LayerNorm::new(&[4, 8193], 1..).weight(false).bias(false),
+        &GroupNorm::new(&[4, 6, 2000], 3),
+        &BatchNorm::training(&[4, 6, 2000]),
+    ];
+    for op in ops {
+        let error = gpu.planner().plan(op).unwrap_err();
+        assert!(
+            matches!(error, Error::Limit { what: "max_storage_buffer_binding_size", allowed: 32768, .. }),
+            "{error}"
+        );
+    }
+}
+
+/// 300 MiB a tensor, where lavapipe binds 128: the same samples over and over, so that the reference of some is that of all.
+#[test]
+fn tensors_beyond_the_binding_of_the_adapter() {
+    const TIMES: usize = 12;
+    let caps = gpu().planner().caps();
+    let image = |samples: usize| [samples * 8, 64, 128, 100];
+    let rows = |samples: usize| LayerNorm::new(&[samples * 6400, 1024], 1..);
+    let ops: [&dyn Fn(usize) -> Box<dyn Norm>; 8] = [
+        &|n| Box::new(rows(n)),
+        &|n| Box::new(rows(n).backward()),
+        &|n| Box::new(RmsNorm::new(&[n * 800, 8192], 1..)),
+        &|n| Box::new(RmsNorm::new(&[n * 800, 8192], 1..).backward()),
+        &|n| Box::new(GroupNorm::new(&image(n), 8)),
+        &|n| Box::new(GroupNorm::new(&image(n), 8).backward()),
+        &|n| Box::new(BatchNorm::training(&image(n))),
+        &|n| Box::new(BatchNorm::training(&image(n)).backward()),
+    ];
+    for op in ops {
+        let (some, all) = (op(1), op(TIMES));
+        let data = Data::random(&*some, 12);
+        let truth = some.reference(&data.tensors()).expect("reference");
+        let outputs = run(gpu(), &*all, &data.repeated(&*all).tensors(), Strategy::Inferred).expect("run");
+        for spec in some.tensors().expect("valid").iter().filter(|spec| spec.access != Access::Read) {
+            let expected = truth.get(spec.slot).expect("the reference has it");
+            let actual = outputs.get(spec.slot).expect("the op wrote it");
+            // Gradients of what all samples share are sums over them.
+            let sums = if actual.len() == expected.len() { TIMES as f64 } else { 1.0 };
+            let bound = testing::slot_bound(spec.slot, &truth) * sums;
+            let expected: Vec<f64> = expected.iter().map(|value| value * sums).collect();
+            for actual in actual.chunks(expected.len()) {
+                let error = testing::max_error(spec.slot.name(), spec.dtype, actual, &expected).expect("comparable");
+                assert!(error <= bound, "{} {:?}: {} off by {error:e}", all.name(), all.shape(), spec.slot);
+            }
+        }
+        let bytes = all.tensors().expect("valid").iter().map(wgpu_norm::TensorSpec::bytes).max().expect("tensors");
+        let whole = bytes <= caps.max_storage_buffer_binding_size;
+        assert_eq!(parts(&*all, caps, Strategy::Inferred) == 1, whole, "{}", all.name());
+    }
+}
