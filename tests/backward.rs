@@ -16,6 +16,11 @@ fn few_rows() -> impl Iterator<Item = &'static (&'static str, usize, usize)> {
     ROWS.iter().filter(|(_, rows, _)| *rows < 60000)
 }
 
+/// Those whose kernels compile in little time: registers and teams are parts of their own, and layer norm goes through all of them.
+fn fewer_rows() -> impl Iterator<Item = &'static (&'static str, usize, usize)> {
+    few_rows().filter(|(_, _, len)| !(512..4096).contains(len) || len.is_multiple_of(4))
+}
+
 fn few_images() -> impl Iterator<Item = &'static (&'static str, &'static [usize])> {
     IMAGES.iter().filter(|(_, shape)| shape[0] < 60000 && shape[1] < 60000)
 }
@@ -64,7 +69,7 @@ fn partial_results_of_more_teams_than_one_invocation_merges() {
 
 #[test]
 fn rms_norm() {
-    for &(why, rows, len) in few_rows() {
+    for &(why, rows, len) in fewer_rows() {
         conforms(why, &RmsNorm::new(&[rows, len], 1..).backward(), |method| rows_can(method, len, len));
     }
 }
@@ -72,7 +77,7 @@ fn rms_norm() {
 #[test]
 fn lp_normalize() {
     for order in [Order::L1, Order::L2] {
-        for &(why, rows, len) in few_rows() {
+        for &(why, rows, len) in fewer_rows() {
             let op = LpNormalize::new(&[rows, len], 1..).order(order);
             let can = |method| rows_can(method, len, len);
             conforms(why, &op.clone().save_stats(true), can);
@@ -302,7 +307,17 @@ fn an_activation_is_differentiated() {
         let name = activation.name();
         for len in [12, 13] {
             let rows = |method| rows_can(method, len, len);
-            for (weight, bias) in [(true, true), (false, true), (true, false), (false, false)] {
+            let op = LayerNorm::new(&[7, len], 1..).activation(activation);
+            conforms(name, &op, rows);
+            conforms(name, &op.backward(), rows);
+        }
+    }
+    // What is around it does not depend on which it is.
+    for activation in [Activation::Relu, Activation::Gelu] {
+        let name = activation.name();
+        for len in [12, 13] {
+            let rows = |method| rows_can(method, len, len);
+            for (weight, bias) in [(false, true), (true, false), (false, false)] {
                 let op = LayerNorm::new(&[7, len], 1..).weight(weight).bias(bias).activation(activation);
                 conforms(name, &op, rows);
                 conforms(name, &op.backward(), rows);

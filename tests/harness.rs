@@ -107,7 +107,8 @@ fn a_broken_shader_does_not_conform() {
         (resident, "total += branches[i];", ""),
         (streamed, "y = (x - mean_0 - correction_0)", "y = (x - mean_0)"),
         (streamed, "two_sum(sum.hi, sum.lo + v)", "Pair(v, 0.0)"),
-        (streamed, "team.index * BLOCK + 0u", "team.index * BLOCK + 1u"),
+        (streamed, "+ team.index) * BLOCK;", "+ team.index) * BLOCK + 1u;"),
+        (streamed, "correction_0 * correction_0", "0.0"),
         (split, "opaque(x - statistics.hi) - statistics.lo", "opaque(x - statistics.hi)"),
         (split, "count * share", "share"),
         (split, "x_7 - block_mean, live_7)", "x_7 - block_mean, true)"),
@@ -172,12 +173,17 @@ fn a_broken_backward_pass_does_not_conform() {
     ];
     every(&layer_norm, resident, &rows);
     let kept = [
-        ("store_statistics(params.rows + i, lo)", "store_statistics(params.rows + i, 1.0)"),
+        ("store_statistics(params.stats_stride + i, lo)", "store_statistics(params.stats_stride + i, 1.0)"),
         ("gy_block += g_0 * y_0", "gy_block += g_0"),
     ];
     every(&GroupNorm::new(&[3, 4, 7], 2).backward(), resident, &kept);
-    let streams = [("- lost_0.x", ""), ("gy_chunk_0 += g_0 * y_0", "gy_chunk_0 += g_0")];
-    every(&layer_norm, Strategy::Forced(Method::Streamed(Team::Lane)), &streams);
+    let streamed = Strategy::Forced(Method::Streamed(Team::Lane));
+    let streams = [
+        ("- lost_0.x", ""),
+        ("gd_chunk_0 += g * d_0", "gd_chunk_0 += g"),
+        ("(sums.y - correction_0 * sums.x)", "sums.y"),
+    ];
+    every(&layer_norm, streamed, &streams);
     let middle = [("param_place = advance(param_place, param_step, params.param_rows);", "")];
     every(&LayerNorm::new(&[3, 5, 7], 1..2), columns, &middle);
     let through = [
@@ -194,11 +200,19 @@ fn a_broken_backward_pass_does_not_conform() {
     let steps = [("stat_place = advance(stat_place, stat_run, params.stat_rows);", "")];
     every(&GroupNorm::new(&[3, 4, 7], 2).backward(), split, &steps);
     let channels_last = GroupNorm::new(&[3, 7, 6], 2).layout(Layout::ChannelsLast).backward();
-    every(&channels_last, columns, &[("+ i % params.members", ""), ("if row < end", "if true")]);
+    every(
+        &channels_last,
+        columns,
+        &[
+            ("let first = group * params.members + member", "let first = group * params.members"),
+            ("if row < end", "if true"),
+        ],
+    );
     let summed = LayerNorm::new(&[7, 36], 1..).residual(true).residual_output(true).backward();
     every(&summed, resident, &[("v + load_grad_residual_output(at)", "v")]);
     let activated = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
     every(&activated, resident, &[("load_grad_output(at) * activation_slope(u)", "load_grad_output(at)")]);
+    every(&activated, streamed, &[("gd_chunk_0 += g_0 * d_0", "gd_chunk_0 += g_0")]);
     every(&layer_norm.clone().accumulate(true), resident, &[("load_grad_weight(i) + v", "v")]);
     let l2 = LpNormalize::new(&[7, 36], 1..).eps(30.0).backward();
     every(&l2, resident, &[("select(1.0, 0.0, rstd * params.eps > 0.999999)", "1.0")]);
@@ -248,8 +262,8 @@ fn broken_storage_does_not_conform() {
     for (dtype, from, to) in [
         (DType::F16, "+ 0xfffu + odd", ""),
         (DType::BF16, "+ 0x7fffu + odd", ""),
-        (DType::F16, "atomicAnd(&output[i / 2u], ~(0xffffu << shift));", ""),
-        (DType::F16, "~(0xffffu << shift)", "0u"),
+        (DType::F16, "was ^ encode1_f16(v)", "encode1_f16(v)"),
+        (DType::F16, ">> shift & 0xffffu", ">> shift"),
         (DType::BF16, "16u * (i & 1u)", "0u"),
     ] {
         let op = LayerNorm::new(&[5, 7], 1..).dtype(dtype);
