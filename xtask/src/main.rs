@@ -29,6 +29,7 @@ Tasks:
                      --json FILE                          where the rows go (target/compare.json)
   tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning` (target/tuning.txt); some minutes
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
+  accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
   help             print this text
 
 Every task needs a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
@@ -67,6 +68,7 @@ fn main() {
         (Some("bench"), _) => bench(&args),
         (Some("compare"), _) => compare::compare(&args),
         (Some("tune"), _) => tune(&args),
+        (Some("accuracy"), true) => accuracy(),
         (Some("plot"), _) => cargo(&with(&["run", "--quiet", "--example", "plot", "--"], &args)),
         _ => {
             let line: Vec<_> = [&task].into_iter().chain(&args).collect();
@@ -104,6 +106,11 @@ fn bench(args: &[OsString]) -> Result<i32, String> {
     // The bench profile, so that wgpu is not built for development as well.
     adapter::ensure(&["--profile".into(), "bench".into()])?;
     cargo(&with(&["bench", "--bench", "bandwidth", "--"], args))
+}
+
+fn accuracy() -> Result<i32, String> {
+    adapter::ensure(&[])?;
+    cargo(&["run", "--quiet", "--example", "accuracy"])
 }
 
 fn tune(args: &[OsString]) -> Result<i32, String> {
@@ -219,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_task() {
-        for task in ["demo", "test", "bench", "compare", "tune", "plot", "help"] {
+        for task in ["demo", "test", "bench", "compare", "tune", "plot", "accuracy", "help"] {
             assert!(USAGE.contains(&format!("\n  {task} ")), "{task}");
         }
     }
