@@ -115,7 +115,7 @@ fn data() -> Vec<(String, Vec<f32>)> {
     for offset in [0.0, 1e3, 1e4, 1e5, 1e6, 1e7] {
         data.push((format!("{offset:e} + N(0, 1)"), spread(offset, 1.0)));
     }
-    let ulp = |i: usize| if i % 2 == 0 { 1e6 } else { f32::from_bits(1e6_f32.to_bits() + 1) };
+    let ulp = |i: usize| if i.is_multiple_of(2) { 1e6 } else { f32::from_bits(1e6_f32.to_bits() + 1) };
     data.push(("1e6 and its neighbour, in turns".into(), (0..LEN).map(ulp).collect()));
     let mut outlier = spread(0.0, 1.0);
     outlier[0] = 1e6;
