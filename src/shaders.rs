@@ -158,8 +158,11 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
-    // Partial results in two passes.
+    // Teams that go through so many rows that they sum up their gradients; partial results in two passes.
     for caps in &devices {
+        for (len, strategy) in [36, 37].into_iter().flat_map(|len| forced().map(move |strategy| (len, strategy))) {
+            add(&LayerNorm::new(&[1 << 20, len], 1..).backward(), caps, strategy);
+        }
         for op in [LayerNorm::new(&[1 << 22, 4], 1..), LayerNorm::new(&[1 << 22, 4], ..1)] {
             add(&op, caps, Strategy::Inferred);
             add(&op.backward(), caps, Strategy::Inferred);

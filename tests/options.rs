@@ -127,8 +127,11 @@ fn every_op_in_every_storage_type() {
 
 #[test]
 fn half_precision_rows_of_every_length() {
+    // The longest that registers hold compile for long, and one type goes through them as the other does.
+    let longest = [511, 1023, 1025];
     for dtype in [DType::F16, DType::BF16] {
-        for len in [1, 2, 3, 4, 31, 33, 127, 255, 256, 257, 511, 768, 1023, 1024, 1025, 4096, 4097] {
+        let lens = [1, 2, 3, 4, 31, 33, 127, 255, 256, 257, 768, 1024, 4096, 4097].into_iter();
+        for len in lens.chain(longest.into_iter().filter(|_| dtype == DType::F16)) {
             let rows = |method| rows_can(method, len, len);
             let op = LayerNorm::new(&[5, len], 1..).dtype(dtype);
             conforms("rows", &op, rows);
@@ -141,15 +144,15 @@ fn half_precision_rows_of_every_length() {
 fn every_tensor_has_a_storage_type_of_its_own() {
     for len in [12, 13] {
         let rows = |method| rows_can(method, len, len);
-        for input in DType::FLOATS {
-            for output in DType::FLOATS {
-                for residual in DType::FLOATS {
-                    let op = LayerNorm::new(&[5, len], 1..).input_dtype(input).output_dtype(output);
-                    let op = op.residual(true).residual_dtype(residual);
-                    let op = op.residual_output(true).residual_output_dtype(output).param_dtype(residual);
-                    conforms("types", &op, rows);
-                    conforms("types", &op.backward().grad_param_dtype(input), rows);
-                }
+        for (i, input) in DType::FLOATS.into_iter().enumerate() {
+            for (o, output) in DType::FLOATS.into_iter().enumerate() {
+                // A Latin square: each pair of types of any two tensors.
+                let residual = DType::FLOATS[(i + o) % 3];
+                let op = LayerNorm::new(&[5, len], 1..).input_dtype(input).output_dtype(output);
+                let op = op.residual(true).residual_dtype(residual);
+                let op = op.residual_output(true).residual_output_dtype(output).param_dtype(residual);
+                conforms("types", &op, rows);
+                conforms("types", &op.backward().grad_param_dtype(input), rows);
             }
         }
     }
