@@ -263,7 +263,7 @@ fn broken_storage_does_not_conform() {
         (DType::F16, "+ 0xfffu + odd", ""),
         (DType::BF16, "+ 0x7fffu + odd", ""),
         (DType::F16, "was ^ encode1_f16(v)", "encode1_f16(v)"),
-        (DType::F16, ">> shift & 0xffffu", ">> shift"),
+        (DType::F16, "(atomicLoad(&output[i / 2u]) >> shift) & 0xffffu", "atomicLoad(&output[i / 2u]) >> shift"),
         (DType::BF16, "16u * (i & 1u)", "0u"),
     ] {
         let op = LayerNorm::new(&[5, 7], 1..).dtype(dtype);

@@ -68,7 +68,7 @@ fn declare(storage: &Storage) -> String {
             format!("return decode1_{half}(atomicLoad(&{name}[i / 2u]), i);"),
             // The neighbour in the word may belong to another invocation, and change between load and exclusive or; this half does not.
             format!(
-                "let shift = 16u * (i & 1u); let was = atomicLoad(&{name}[i / 2u]) >> shift & 0xffffu; \
+                "let shift = 16u * (i & 1u); let was = (atomicLoad(&{name}[i / 2u]) >> shift) & 0xffffu; \
                  atomicXor(&{name}[i / 2u], (was ^ encode1_{half}(v)) << shift);"
             ),
         ),
