@@ -102,13 +102,13 @@ fn a_broken_shader_does_not_conform() {
         (resident, "return y * weight;", "return y;"),
         (resident, "+ params.weight_offset", "+ 1.0"),
         (resident, "+ params.eps", ""),
-        (resident, "at_1 < params.packs", "true"),
+        (resident, "pack_1 < params.packs", "true"),
         (resident, "store_rstd(i, rstd_value)", "store_rstd(i, hi)"),
         (resident, "total += branches[i];", ""),
         (streamed, "y = (x - mean_0 - correction_0)", "y = (x - mean_0)"),
         (streamed, "two_sum(sum.hi, sum.lo + v)", "Pair(v, 0.0)"),
-        (streamed, "+ team.index) * BLOCK;", "+ team.index) * BLOCK + 1u;"),
-        (streamed, "correction_0 * correction_0", "0.0"),
+        (streamed, "(round * BLOCK + 0u) * params.teams", "(round * BLOCK + 1u) * params.teams"),
+        (streamed, "let square_0 = correction_0 * correction_0", "let square_0 = 0.0"),
         (split, "opaque(x - statistics.hi) - statistics.lo", "opaque(x - statistics.hi)"),
         (split, "count * share", "share"),
         (split, "x_7 - block_mean, live_7)", "x_7 - block_mean, true)"),
@@ -166,7 +166,7 @@ fn a_broken_backward_pass_does_not_conform() {
         ("(g_0 - lost.x", "(g_0"),
         ("sums.y * pull", "0.0 * pull"),
         ("grad_y_sum_0 += select(Pack(), grad_0 * y_0, has_row)", "grad_y_sum_0 += grad_0"),
-        ("(team.index * params.packs + at_0)", "(team.index * params.packs)"),
+        ("[first + element_of(column, i)]", "[first + i]"),
         ("round * params.teams", "0u * params.teams"),
         ("g = two_sum(g.hi, g.lo + partial.x)", "g = Pair(partial.x, 0.0)"),
         ("put_grad_bias(group, g_sum)", "put_grad_bias(group, gy_sum)"),
@@ -258,13 +258,28 @@ fn a_broken_window_does_not_conform() {
 #[test]
 fn broken_storage_does_not_conform() {
     use wgpu_norm::{Method, Team};
-    let strategy = Strategy::Forced(Method::Resident(Team::Lane));
-    for (dtype, from, to) in [
-        (DType::F16, "+ 0xfffu + odd", ""),
-        (DType::BF16, "+ 0x7fffu + odd", ""),
-        (DType::F16, "was ^ encode1_f16(v)", "encode1_f16(v)"),
-        (DType::F16, "(atomicLoad(&output[i / 2u]) >> shift) & 0xffffu", "atomicLoad(&output[i / 2u]) >> shift"),
-        (DType::BF16, "16u * (i & 1u)", "0u"),
+    let one_by_one = Strategy::Forced(Method::Split(Team::Lane));
+    let ragged = Strategy::Forced(Method::Resident(Team::Lane));
+    let streamed = Strategy::Forced(Method::Streamed(Team::Subgroup));
+    for (strategy, dtype, from, to) in [
+        (one_by_one, DType::F16, "+ 0xfffu + odd", ""),
+        (one_by_one, DType::BF16, "+ 0x7fffu + odd", ""),
+        (one_by_one, DType::F16, "was ^ encode1_f16(v)", "encode1_f16(v)"),
+        (
+            one_by_one,
+            DType::F16,
+            "(atomicLoad(&output[i / 2u]) >> shift) & 0xffffu",
+            "atomicLoad(&output[i / 2u]) >> shift",
+        ),
+        (one_by_one, DType::BF16, "16u * (i & 1u)", "0u"),
+        (ragged, DType::F16, "clamp(i, phase, end - 1u) - phase", "clamp(i, phase, end - 1u)"),
+        (ragged, DType::BF16, "(i >= phase) & (i < end)", "i < end"),
+        (ragged, DType::BF16, "(i >= phase) & (i < end)", "i >= phase"),
+        (ragged, DType::F16, "select(0xffff0000u, 0xffffu, inside.x)", "0xffffu"),
+        (ragged, DType::F16, " ^ word) & mask", " ^ word)"),
+        (ragged, DType::F16, "(row * params.elements) & 1u", "0u"),
+        (ragged, DType::BF16, "* (i & vec4<u32>(1u))", "* vec4<u32>(0u)"),
+        (streamed, DType::F16, "select(Pack(), x_0 - mean_0, inside)", "x_0 - mean_0"),
     ] {
         let op = LayerNorm::new(&[5, 7], 1..).dtype(dtype);
         let data = Data::random(&op, 2);

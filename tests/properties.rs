@@ -4,18 +4,13 @@ mod common;
 
 use std::{collections::HashSet, sync::Mutex};
 
-use common::{Random, gpu, run};
+use common::{Random, descriptors::Descriptor, gpu, run};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 use wgpu_norm::{
-    Activation, BatchMoments, BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
-    LpNormalize, Method, Norm, RmsNorm, RunningStats, Strategy, Tensors, shaders,
+    BatchNorm, GroupNorm, LayerNorm, Norm, RunningStats, Strategy, Tensors, shaders,
     shaders::{Backend, Shader, translate},
     testing,
 };
-
-fn strategies() -> impl Generator<Value = Strategy> {
-    prop_oneof![Just(Strategy::Inferred), proptest::sample::select(Method::ALL.to_vec()).prop_map(Strategy::Forced)]
-}
 
 /// Whether naga takes a shader, asked once for each.
 fn is_valid(shader: &Shader) -> Result<(), String> {
@@ -38,63 +33,16 @@ proptest! {
     #[test]
     fn a_descriptor_is_lowered_or_refused(
         shape in prop::collection::vec(axis(), 0..7),
-        (start, end) in (0..8_usize, 0..8_usize),
+        axes in (0..8_usize, 0..8_usize),
         (eps, momentum) in (any::<f32>(), any::<f32>()),
-        (flags, strategy) in (any::<[bool; 16]>(), strategies()),
-        dtypes in prop::array::uniform5(proptest::sample::select(DType::FLOATS.to_vec())),
-        activation in proptest::sample::select(Activation::ALL.to_vec()),
+        (flags, dtypes, activation) in any::<([bool; 16], [u8; 5], u8)>(),
         stride in axis(),
-        (cpu, subgroup) in (any::<bool>(), prop_oneof![Just(None), Just(Some((4, 4))), Just(Some((8, 128))), Just(Some((32, 32)))]),
+        (cpu, subgroups, method) in any::<(bool, u8, Option<u8>)>(),
     ) {
-        let mut caps = Caps::default();
-        (caps.cpu, caps.subgroup_size) = (cpu, subgroup);
-        let [weight, bias, save, training, zero_centered, per_sample, residual, sum, in_place, last, tracked, ..] = flags;
-        let layout = if last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
-        let convention = RunningStats::Onnx { momentum };
-        // The options that all ops have, for each of them.
-        macro_rules! with_options {
-            ($op:expr) => {{
-                let mut op = $op.eps(eps);
-                let o = &mut op.options;
-                (o.weight, o.bias, o.save_stats, o.zero_centered) = (weight, bias, save, zero_centered && weight);
-                (o.per_sample, o.residual, o.residual_output) = (per_sample, residual, residual && sum);
-                (o.activation, o.in_place) = (activation, in_place);
-                let [input, output, of_residual, of_sum, params] = dtypes;
-                (o.types.input, o.types.output, o.types.params) = (input, output, params);
-                (o.types.residual, o.types.residual_output) = (of_residual, of_sum);
-                op
-            }};
-        }
-        let mut layer_norm = with_options!(LayerNorm::new(&shape, start..end));
-        layer_norm.input_row_stride = tracked.then_some(stride);
-        let rms_norm = with_options!(RmsNorm::new(&shape, start..end));
-        let mut batch_norm = with_options!(BatchNorm::training(&shape)).layout(layout);
-        (batch_norm.options.residual_output, batch_norm.options.per_sample) = (false, false);
-        batch_norm.training = training;
-        batch_norm.running_stats = (tracked && training).then_some(convention);
-        batch_norm.options.save_stats &= training;
-        batch_norm.options.keep_statistics = training && flags[15];
-        let group_norm = with_options!(GroupNorm::new(&shape, start)).layout(layout);
-        let mut instance_norm = with_options!(InstanceNorm::new(&shape)).layout(layout);
-        instance_norm.running_stats = tracked.then_some(convention);
-        let lp = LpNormalize::new(&shape, start..end).eps(eps).save_stats(save).in_place(in_place).dtype(dtypes[0]);
-        let window = LocalResponseNorm::new(&shape, stride).alpha(eps).beta(momentum).layout(layout);
-        let window = window.input_dtype(dtypes[0]).output_dtype(dtypes[1]);
-        let moments = BatchMoments::new(&shape).layout(layout).dtype(dtypes[0]);
-        let mut ops: Vec<Box<dyn Norm>> = Vec::new();
-        macro_rules! and_backward {
-            ($($op:expr),*) => { $(
-                let mut backward = $op.backward().accumulate(flags[11]);
-                let g = &mut backward.gradients;
-                (g.input, g.weight, g.bias) = (flags[12], g.weight && flags[13], g.bias && flags[14]);
-                g.param_dtype = dtypes[3];
-                ops.push(Box::new(backward));
-                ops.push(Box::new($op));
-            )* };
-        }
-        and_backward!(layer_norm, rms_norm, batch_norm, group_norm, instance_norm, lp, window);
-        ops.push(Box::new(moments));
-        for op in ops {
+        let descriptor =
+            Descriptor { shape, axes, eps, momentum, flags, dtypes, activation, stride, cpu, subgroups, method };
+        let (caps, strategy) = (descriptor.caps(), descriptor.strategy());
+        for op in descriptor.ops() {
             let Ok(program) = shaders::program(&*op, &caps, strategy) else { continue };
             for dispatch in program.dispatches {
                 is_valid(&dispatch.shader).map_err(TestCaseError::fail)?;

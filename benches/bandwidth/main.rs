@@ -12,6 +12,7 @@ mod tune;
 use std::{
     cell::Cell,
     fs::File,
+    ops::Range,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -196,7 +197,7 @@ fn dimensions(shape: &[usize]) -> String {
 #[derive(Default)]
 struct LeftOut {
     large_for_cpu: usize,
-    beyond_binding: usize,
+    beyond_limits: usize,
     out_of_memory: usize,
 }
 
@@ -204,7 +205,7 @@ impl LeftOut {
     fn print(&self) {
         let reasons = [
             (self.large_for_cpu, format!("move more than {} MiB, on a CPU adapter", CPU_BYTES >> 20)),
-            (self.beyond_binding, "are beyond the device's binding limit".into()),
+            (self.beyond_limits, "are beyond the device's limits".into()),
             (self.out_of_memory, "do not fit the device's memory".into()),
         ];
         let all: usize = reasons.iter().map(|(count, _)| count).sum();
@@ -275,11 +276,11 @@ impl Arena {
         View::new(&self.buffer, set as u64 * self.stride, self.bytes)
     }
 
-    fn binding(&self, set: usize) -> wgpu::BindingResource<'_> {
+    fn binding(&self, set: usize, part: &Range<u64>) -> wgpu::BindingResource<'_> {
         wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer: &self.buffer,
-            offset: set as u64 * self.stride,
-            size: self.bytes.try_into().ok(),
+            offset: set as u64 * self.stride + part.start,
+            size: (part.end - part.start).try_into().ok(),
         })
     }
 }
@@ -288,7 +289,8 @@ impl Arena {
 struct Copies {
     src: Arena,
     dst: Arena,
-    groups: Vec<wgpu::BindGroup>,
+    /// Of each set: its parts, each no larger than a binding may be, and their bytes.
+    groups: Vec<Vec<(wgpu::BindGroup, u64)>>,
 }
 
 /// Workgroups of 64 lanes, one for each 16 bytes.
@@ -356,8 +358,7 @@ impl Bench {
             limits,
         };
         if !cpu {
-            let bytes = BEYOND_CACHE.min(bench.largest_binding());
-            bench.flush = bench.buffer(bytes);
+            bench.flush = bench.buffer(BEYOND_CACHE.min(bench.limits.max_buffer_size));
         }
         Ok(bench)
     }
@@ -410,7 +411,13 @@ impl Bench {
             if !self.takes(moved, largest.max(half(moved)), capped) {
                 continue;
             }
-            let chosen = self.gpu.planner().plan(&**op)?;
+            let chosen = match self.gpu.planner().plan(&**op) {
+                Err(Error::Limit { .. }) => {
+                    self.left_out.beyond_limits += 1;
+                    continue;
+                }
+                chosen => chosen?,
+            };
             if args.all_methods {
                 for method in Method::ALL.iter().copied().filter(|&method| Some(method) != chosen.method()) {
                     match self.gpu.planner().plan_with(&**op, Strategy::Forced(method)) {
@@ -427,8 +434,8 @@ impl Bench {
 
     /// Whether a case is for this device; counts it where not.
     fn takes(&mut self, moved: u64, largest: u64, capped: bool) -> bool {
-        if largest > self.largest_binding() {
-            self.left_out.beyond_binding += 1;
+        if largest > self.limits.max_buffer_size {
+            self.left_out.beyond_limits += 1;
             return false;
         }
         if self.cpu && capped && moved > CPU_BYTES {
@@ -436,10 +443,6 @@ impl Bench {
             return false;
         }
         true
-    }
-
-    fn largest_binding(&self) -> u64 {
-        self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size) & !15
     }
 
     /// How many sets of buffers a case takes turns with: none is met again while a cache may still hold it.
@@ -556,11 +559,13 @@ impl Bench {
     }
 
     fn copy(&self, copies: &Copies, set: usize) -> Result<f64, Error> {
-        let (x, y) = grid(copies.src.bytes);
         self.timer.pass(&self.gpu, |pass| {
             pass.set_pipeline(&self.copy);
-            pass.set_bind_group(0, &copies.groups[set], &[]);
-            pass.dispatch_workgroups(x, y, 1);
+            for (group, bytes) in &copies.groups[set] {
+                let (x, y) = grid(*bytes);
+                pass.set_bind_group(0, group, &[]);
+                pass.dispatch_workgroups(x, y, 1);
+            }
         })
     }
 
@@ -596,17 +601,18 @@ impl Bench {
     fn copy_sets(&self, moved: u64, sets: usize) -> Option<Copies> {
         let bytes = half(moved);
         let (src, dst) = (self.arena(bytes, DType::F32, sets)?, self.arena(bytes, DType::F32, sets)?);
-        let group = |set| {
-            self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+        let group = |set, part: Range<u64>| {
+            let group = self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
                 label: None,
                 layout: &self.copy.get_bind_group_layout(0),
                 entries: &[
-                    wgpu::BindGroupEntry { binding: 0, resource: src.binding(set) },
-                    wgpu::BindGroupEntry { binding: 1, resource: dst.binding(set) },
+                    wgpu::BindGroupEntry { binding: 0, resource: src.binding(set, &part) },
+                    wgpu::BindGroupEntry { binding: 1, resource: dst.binding(set, &part) },
                 ],
-            })
+            });
+            (group, part.end - part.start)
         };
-        let groups = (0..sets).map(group).collect();
+        let groups = (0..sets).map(|set| self.parts(bytes).map(|part| group(set, part)).collect()).collect();
         Some(Copies { src, dst, groups })
     }
 
@@ -642,9 +648,7 @@ impl Bench {
     fn fill(&self, buffer: &wgpu::Buffer, base: u32, mask: u32) {
         let device = self.gpu.device();
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut offset = 0;
-        while offset < buffer.size() {
-            let size = (buffer.size() - offset).min(self.fill_step());
+        for Range { start, end } in self.parts(buffer.size()) {
             self.seed.set(self.seed.get().wrapping_add(0x9e37_79b9));
             let params = device.create_buffer(&wgpu::BufferDescriptor {
                 label: None,
@@ -653,7 +657,7 @@ impl Bench {
                 mapped_at_creation: false,
             });
             self.gpu.queue().write_buffer(&params, 0, bytemuck::cast_slice(&[base, mask, self.seed.get(), 0]));
-            let part = wgpu::BufferBinding { buffer, offset, size: size.try_into().ok() };
+            let part = wgpu::BufferBinding { buffer, offset: start, size: (end - start).try_into().ok() };
             let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: None,
                 layout: &self.fill.get_bind_group_layout(0),
@@ -663,18 +667,18 @@ impl Bench {
                 ],
             });
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let (x, y) = grid(size);
+            let (x, y) = grid(end - start);
             pass.set_pipeline(&self.fill);
             pass.set_bind_group(0, &group, &[]);
             pass.dispatch_workgroups(x, y, 1);
-            offset += size;
         }
         self.gpu.queue().submit([encoder.finish()]);
     }
 
-    /// Bytes that are filled at once: a binding, at an offset that is allowed.
-    fn fill_step(&self) -> u64 {
-        self.largest_binding().min(1 << 30) & !4095
+    /// Parts of a buffer that can be bound, at offsets that are allowed.
+    fn parts(&self, bytes: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+        let step = self.limits.max_storage_buffer_binding_size.min(1 << 30) & !4095;
+        (0..bytes.div_ceil(step)).map(move |i| i * step..((i + 1) * step).min(bytes))
     }
 
     /// Leaves nothing of a case's tensors in the caches.

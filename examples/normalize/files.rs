@@ -62,21 +62,30 @@ pub struct Count {
 impl Inputs {
     /// Reads those of the wanted tensors that are there, from the input's file or, where that has one tensor only, from those beside it.
     pub fn read(path: &Path, beside: &[(Slot, &Path)], wanted: &[Slot]) -> Result<Self, Failure> {
-        let mut inputs = Self { path: path.to_owned(), tensors: BTreeMap::new(), count: None };
-        match Format::of("--input", path)? {
-            Format::Safetensors => inputs.read_safetensors(wanted)?,
-            Format::Npy => {
-                for &(slot, path) in [(Slot::Input, path)].iter().chain(beside) {
-                    inputs.tensors.insert(slot, read_npy(path, slot)?);
-                }
+        let format = Format::of("--input", path)?;
+        let mut inputs = Self::parse(format, path, &read_file(path)?, wanted)?;
+        if format == Format::Npy {
+            for &(slot, path) in beside {
+                inputs.tensors.insert(slot, parse_npy(path, &read_file(path)?, slot)?);
             }
         }
         Ok(inputs)
     }
 
-    fn read_safetensors(&mut self, wanted: &[Slot]) -> Result<(), Failure> {
-        let bytes = read_file(&self.path)?;
-        let file = SafeTensors::deserialize(&bytes)
+    /// The same from what is in the input's file; messages name its path.
+    pub fn parse(format: Format, path: &Path, bytes: &[u8], wanted: &[Slot]) -> Result<Self, Failure> {
+        let mut inputs = Self { path: path.to_owned(), tensors: BTreeMap::new(), count: None };
+        match format {
+            Format::Safetensors => inputs.parse_safetensors(bytes, wanted)?,
+            Format::Npy => {
+                inputs.tensors.insert(Slot::Input, parse_npy(path, bytes, Slot::Input)?);
+            }
+        }
+        Ok(inputs)
+    }
+
+    fn parse_safetensors(&mut self, bytes: &[u8], wanted: &[Slot]) -> Result<(), Failure> {
+        let file = SafeTensors::deserialize(bytes)
             .map_err(|e| Failure::usage(format!("{}: not a complete .safetensors file: {e}", self.path.display())))?;
         for &slot in wanted {
             let Ok(tensor) = file.tensor(slot.name()) else { continue };
@@ -216,10 +225,9 @@ fn read_count(shape: &[usize], bytes: &[u8]) -> Result<u32, String> {
     }
 }
 
-fn read_npy(path: &Path, slot: Slot) -> Result<Tensor, Failure> {
-    let bytes = read_file(path)?;
+fn parse_npy(path: &Path, bytes: &[u8], slot: Slot) -> Result<Tensor, Failure> {
     let (header, data) =
-        npy_header(&bytes).map_err(|e| Failure::usage(format!("{}: not a .npy file: {e}", path.display())))?;
+        npy_header(bytes).map_err(|e| Failure::usage(format!("{}: not a .npy file: {e}", path.display())))?;
     let wrong = |problem: String| wrong(path, slot, problem);
     if header.type_descriptor.as_string().is_none_or(|dtype| dtype != "<f4") {
         return Err(wrong(format!("dtype {}, expected '<f4'", header.type_descriptor)));

@@ -7,17 +7,20 @@
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. Norms that are not
 // CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it.
 //
-// Requires rows, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
+// Requires rows, at, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
 // of each are in it. SHARED: all rows have the same weight and bias.
 // Uniformity: no return and no branch around team_sum but on constants; a team past the last row computes on nothing.
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(builtins: Builtins) {
     let team = team_of(builtins);
+    let len = f32(params.elements);
+    // All rows of a team begin alike.
     // unroll K < BLOCK
-    let at_K = team.lane + K * team.lanes;
-    let in_row_K = K < FULL || at_K < params.packs;
-    let column_K = select(params.packs - 1u, at_K, in_row_K);
+    let pack_K = team.lane + K * team.lanes;
+    let in_row_K = K < FULL || pack_K < params.packs;
+    let column_K = column_at(select(params.packs - 1u, pack_K, in_row_K), team.index, 0u < K && K < FULL);
+    let inside_K = inside_of(column_K, in_row_K);
     var affine_K = Affine();
     if SHARED {
         affine_K = affine_at(param_column(column_K));
@@ -30,30 +33,31 @@ fn main(builtins: Builtins) {
         let index = round * params.teams + team.index;
         let has_row = team.index < params.teams && index < params.rows;
         let row = min(index, params.rows - 1u);
-        let first = row * params.packs;
-        let first_input = row * params.input_packs;
-        let shift = pack_first(load_x(first_input, first));
+        let first = row * params.stride;
+        let first_input = row * params.input_stride;
+        let start = column_at(0u, team.index, false);
+        let shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
 
         var shifted_sum = Pack();
         // unroll K < BLOCK
-        let x_K = load_x(first_input + column_K, first + column_K);
-        shifted_sum += select(Pack(), x_K - shift, in_row_K);
+        let x_K = load_x(at_of(first_input, column_K), at_of(first, column_K));
+        shifted_sum += select(Pack(), x_K - shift, inside_K);
         // end
         var mean = 0.0;
         if CENTERED {
-            mean = shift + team_sum(pack_sum(shifted_sum), team) / params.len;
+            mean = shift + team_sum(pack_sum(shifted_sum), team) / len;
         }
 
         var d_sum = Pack();
         var measure_sum = Pack();
         // unroll K < BLOCK
-        let d_K = select(Pack(), x_K - mean, in_row_K);
+        let d_K = select(Pack(), x_K - mean, inside_K);
         d_sum += d_K;
         measure_sum += measure(d_K);
         // end
-        let moments = team_sum2(vec2<f32>(pack_sum(d_sum), pack_sum(measure_sum)), team) / params.len;
+        let moments = team_sum2(vec2<f32>(pack_sum(d_sum), pack_sum(measure_sum)), team) / len;
         let correction = select(0.0, moments.x, CENTERED);
-        let rstd = rstd_of(moments.y - correction * correction, params.len);
+        let rstd = rstd_of(moments.y - correction * correction, len);
 
         var g_sum = Pack();
         var gy_sum = Pack();
@@ -62,10 +66,10 @@ fn main(builtins: Builtins) {
         if !SHARED {
             affine_K = affine_at(param_index(params.first + row, column_K));
         }
-        let grad_K = select(Pack(), row_gradient(y_K, affine_K, first + column_K), in_row_K);
+        let grad_K = select(Pack(), row_gradient(y_K, affine_K, at_of(first, column_K)), inside_K);
         let g_K = apply_weight(grad_K, affine_K.weight);
         g_sum += g_K;
-        gy_sum += select(Pack(), g_K * y_K, in_row_K);
+        gy_sum += select(Pack(), g_K * y_K, inside_K);
         if SUMS {
             grad_sum_K += select(Pack(), grad_K, has_row);
             grad_y_sum_K += select(Pack(), grad_K * y_K, has_row);
@@ -75,13 +79,13 @@ fn main(builtins: Builtins) {
         var lost = vec2<f32>();
         if BACKWARD {
             let sums = team_sum2(vec2<f32>(pack_sum(g_sum), pack_sum(gy_sum)), team);
-            lost = vec2<f32>(select(0.0, sums.x / params.len, CENTERED), sums.y * pull(params.len, rstd));
+            lost = vec2<f32>(select(0.0, sums.x / len, CENTERED), sums.y * pull(len, rstd));
         }
 
         if has_row {
             // unroll K < BLOCK
             if in_row_K {
-                finish(first + at_K, affine_K, x_K, y_K, (g_K - lost.x - slope(y_K) * lost.y) * rstd);
+                finish(at_of(first, column_K), affine_K, x_K, y_K, (g_K - lost.x - slope(y_K) * lost.y) * rstd);
             }
             // end
             if team.lane == 0u {
@@ -94,7 +98,7 @@ fn main(builtins: Builtins) {
         // unroll K < BLOCK
         if in_row_K {
             // [teams, columns]
-            put_partial_sums(params.first_partial + (team.index * params.packs + at_K) * PACK, grad_sum_K, grad_y_sum_K);
+            put_partial_sums(params.first_partial + team.index * params.elements, column_K, grad_sum_K, grad_y_sum_K);
         }
         // end
     }

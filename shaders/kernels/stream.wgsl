@@ -5,7 +5,7 @@
 // deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up CHUNK packs, and chunks as hi + lo: it
 // may have many.
 //
-// Requires rows, pack, real as wide as pack, two_sum, team, x, scale, measure, affine, row, saved, partial_sums. SHARED: all rows have
+// Requires rows, at, pack, real as wide as pack, two_sum, team, x, scale, measure, affine, row, saved, partial_sums. SHARED: all rows have
 // the same weight and bias.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 
@@ -16,22 +16,26 @@ fn add(sum: Pair, v: Pack) -> Pair {
     return two_sum(sum.hi, sum.lo + v);
 }
 
+// What is lost of an infinity is a NaN.
 fn total(sum: Pair) -> f32 {
-    return pack_sum(sum.hi + sum.lo);
+    return pack_sum(select(sum.hi + sum.lo, sum.hi, abs(sum.hi) > Pack(3e38)));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(builtins: Builtins) {
     let team = team_of(builtins);
+    let len = f32(params.elements);
     let stride = CHUNK * team.lanes;
+    // All rows of a team begin alike.
+    let start = column_at(0u, team.index, false);
     for (var round = 0u; round < params.rounds; round += 1u) {
-        let first_row = (round * params.teams + team.index) * BLOCK;
         // unroll K < BLOCK
-        let has_row_K = team.index < params.teams && first_row + K < params.rows;
-        let row_K = min(first_row + K, params.rows - 1u);
-        let first_K = row_K * params.packs;
-        let first_input_K = row_K * params.input_packs;
-        let shift_K = pack_first(load_x(first_input_K, first_K));
+        let index_K = (round * BLOCK + K) * params.teams + team.index;
+        let has_row_K = team.index < params.teams && index_K < params.rows;
+        let row_K = min(index_K, params.rows - 1u);
+        let first_K = row_K * params.stride;
+        let first_input_K = row_K * params.input_stride;
+        let shift_K = first_inside(load_x(at_of(first_input_K, start), at_of(first_K, start)), start);
         var shifted_sum_K = Pair();
         // end
         // A mean of the first elements.
@@ -42,9 +46,12 @@ fn main(builtins: Builtins) {
                 var sum_K = Pack();
                 // end
                 let end = min(chunk + stride, sample);
-                for (var at = chunk; at < end; at += team.lanes) {
+                for (var pack = chunk; pack < end; pack += team.lanes) {
+                    let column = column_at(pack, team.index, false);
+                    let inside = inside_of(column, true);
                     // unroll K < BLOCK
-                    sum_K += load_x(first_input_K + at, first_K + at) - shift_K;
+                    let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
+                    sum_K += select(Pack(), x_K - shift_K, inside);
                     // end
                 }
                 // unroll K < BLOCK
@@ -55,7 +62,7 @@ fn main(builtins: Builtins) {
         // unroll K < BLOCK
         var mean_K = 0.0;
         if CENTERED {
-            mean_K = shift_K + team_sum(total(shifted_sum_K), team) / f32(sample * PACK);
+            mean_K = shift_K + team_sum(total(shifted_sum_K), team) / elements_of(sample, team.index);
         }
         var d_sum_K = Pair();
         var measure_sum_K = Pair();
@@ -70,20 +77,24 @@ fn main(builtins: Builtins) {
             var gd_chunk_K = Pack();
             // end
             let end = min(chunk + stride, params.packs);
-            for (var at = chunk; at < end; at += team.lanes) {
+            for (var pack = chunk; pack < end; pack += team.lanes) {
+                let column = column_at(pack, team.index, false);
+                let inside = inside_of(column, true);
                 var affine = Affine();
                 if SHARED && BACKWARD && !BACKWARD_NEEDS_Y {
-                    affine = affine_at(param_column(at));
+                    affine = affine_at(param_column(column));
                 }
                 // unroll K < BLOCK
-                let d_K = load_x(first_input_K + at, first_K + at) - mean_K;
+                let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
+                let d_K = select(Pack(), x_K - mean_K, inside);
                 d_chunk_K += d_K;
                 measure_chunk_K += measure(d_K);
                 if BACKWARD && !BACKWARD_NEEDS_Y {
                     if !SHARED {
-                        affine = affine_at(param_index(params.first + row_K, at));
+                        affine = affine_at(param_index(params.first + row_K, column));
                     }
-                    let g = apply_weight(row_gradient(d_K, affine, first_K + at), affine.weight);
+                    let grad = select(Pack(), row_gradient(d_K, affine, at_of(first_K, column)), inside);
+                    let g = apply_weight(grad, affine.weight);
                     g_chunk_K += g;
                     gd_chunk_K += g * d_K;
                 }
@@ -97,9 +108,11 @@ fn main(builtins: Builtins) {
             // end
         }
         // unroll K < BLOCK
-        let moments_K = team_sum2(vec2<f32>(total(d_sum_K), total(measure_sum_K)), team) / params.len;
+        let moments_K = team_sum2(vec2<f32>(total(d_sum_K), total(measure_sum_K)), team) / len;
         let correction_K = select(0.0, moments_K.x, CENTERED);
-        let rstd_K = rstd_of(moments_K.y - correction_K * correction_K, params.len);
+        // Both leave f32 together; their difference would be a NaN.
+        let square_K = correction_K * correction_K;
+        let rstd_K = rstd_of(moments_K.y - select(square_K, 0.0, square_K > 3e38), len);
         // end
 
         if BACKWARD_NEEDS_Y {
@@ -109,18 +122,22 @@ fn main(builtins: Builtins) {
                 var gd_chunk_K = Pack();
                 // end
                 let end = min(chunk + stride, params.packs);
-                for (var at = chunk; at < end; at += team.lanes) {
+                for (var pack = chunk; pack < end; pack += team.lanes) {
+                    let column = column_at(pack, team.index, false);
+                    let inside = inside_of(column, true);
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(param_column(at));
+                        affine = affine_at(param_column(column));
                     }
                     // unroll K < BLOCK
                     if !SHARED {
-                        affine = affine_at(param_index(params.first + row_K, at));
+                        affine = affine_at(param_index(params.first + row_K, column));
                     }
-                    let d_K = load_x(first_input_K + at, first_K + at) - mean_K;
+                    let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
+                    let d_K = select(Pack(), x_K - mean_K, inside);
                     let y_K = (d_K - correction_K) * rstd_K;
-                    let g_K = apply_weight(row_gradient(y_K, affine, first_K + at), affine.weight);
+                    let grad_K = select(Pack(), row_gradient(y_K, affine, at_of(first_K, column)), inside);
+                    let g_K = apply_weight(grad_K, affine.weight);
                     g_chunk_K += g_K;
                     gd_chunk_K += g_K * d_K;
                     // end
@@ -137,34 +154,36 @@ fn main(builtins: Builtins) {
         if BACKWARD {
             let sums = team_sum2(vec2<f32>(total(g_sum_K), total(gd_sum_K)), team);
             let gy_sum = (sums.y - correction_K * sums.x) * rstd_K;
-            lost_K = vec2<f32>(select(0.0, sums.x / params.len, CENTERED), gy_sum * pull(params.len, rstd_K));
+            lost_K = vec2<f32>(select(0.0, sums.x / len, CENTERED), gy_sum * pull(len, rstd_K));
         }
         // end
 
-        for (var at = team.lane; at < params.packs; at += team.lanes) {
+        for (var pack = team.lane; pack < params.packs; pack += team.lanes) {
+            let column = column_at(pack, team.index, false);
             var affine = Affine();
             if SHARED {
-                affine = affine_at(param_column(at));
+                affine = affine_at(param_column(column));
             }
             var grad_sum = Pack();
             var grad_y_sum = Pack();
             // unroll K < BLOCK
             if has_row_K {
                 if !SHARED {
-                    affine = affine_at(param_index(params.first + row_K, at));
+                    affine = affine_at(param_index(params.first + row_K, column));
                 }
-                let x = load_x(first_input_K + at, first_K + at);
+                let at = at_of(first_K, column);
+                let x = load_x(at_of(first_input_K, column), at);
                 let y = (x - mean_K - correction_K) * rstd_K;
-                let grad = row_gradient(y, affine, first_K + at);
+                let grad = row_gradient(y, affine, at);
                 let g = apply_weight(grad, affine.weight);
-                finish(first_K + at, affine, x, y, (g - lost_K.x - slope(y) * lost_K.y) * rstd_K);
+                finish(at, affine, x, y, (g - lost_K.x - slope(y) * lost_K.y) * rstd_K);
                 grad_sum += grad;
                 grad_y_sum += grad * y;
             }
             // end
             if SUMS && team.index < params.teams {
                 // [teams, columns]
-                add_partial_sums(params.first_partial + (team.index * params.packs + at) * PACK, grad_sum, grad_y_sum, round == 0u);
+                add_partial_sums(params.first_partial + team.index * params.elements, column, grad_sum, grad_y_sum, round == 0u);
             }
         }
         // unroll K < BLOCK

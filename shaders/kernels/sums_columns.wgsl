@@ -90,6 +90,6 @@ fn main(
         gy_sum = two_sum(gy_sum.hi, gy_sum.lo + gy_block);
     }
     // [splits, all outer, kept]
-    let to = params.first_partial + split * params.partial_stride + outer * params.kept + column * PACK;
-    put_partial_sums(to, g_sum.hi + g_sum.lo, gy_sum.hi + gy_sum.lo);
+    let to = params.first_partial + split * params.partial_stride + outer * params.kept;
+    put_partial_sums(to, column, g_sum.hi + g_sum.lo, gy_sum.hi + gy_sum.lo);
 }

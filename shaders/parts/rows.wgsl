@@ -6,10 +6,11 @@ struct Params {
     rows: u32,
     first: u32, // row of these in the whole tensor, where it is bound in parts
     packs: u32, // in a row
-    input_packs: u32, // from one row of the input to the next
+    stride: u32, // from one row to the next, in what an index of a tensor counts: packs, or elements
+    input_stride: u32, // the same of the input
     rounds: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
-    len: f32, // elements in a row
+    elements: u32, // in a row
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` to the next
@@ -17,13 +18,13 @@ struct Params {
     param_rows: u32,
     param_quotient: u32,
     param_remainder: u32,
-    param_run: u32, // packs that share a weight
+    param_run: u32, // that share a weight, in what an index counts
     zero: u32, // always 0
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-fn param_index(row: u32, column: u32) -> u32 {
+fn param_index(row: u32, column: At) -> ParamAt {
     let first = row / params.param_rows * params.param_quotient + row % params.param_rows * params.param_remainder;
     return first + param_column(column);
 }

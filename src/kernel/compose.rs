@@ -49,8 +49,10 @@ fn declare(storage: &Storage) -> String {
         Element::Raw(ty) => {
             return format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{ty}>;\n");
         }
+        Element::Gathered(dtype) => return declare_gathered(name, binding, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
+    let index = if width == Width::Ragged { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
         (DType::F32 | DType::U32, Width::X4) => {
@@ -73,44 +75,107 @@ fn declare(storage: &Storage) -> String {
             ),
         ),
         (half, Width::X1) => ("f32", "u32", format!("return decode1_{half}({name}[i / 2u], i);"), String::new()),
+        (DType::F32 | DType::U32, Width::Ragged) => (
+            "vec4<f32>",
+            "f32",
+            format!("return vec4<f32>({});", four(|c| format!("{name}[at.i.{c}]"))),
+            ["x", "y", "z", "w"].map(|c| format!("if at.inside.{c} {{ {name}[at.i.{c}] = v.{c}; }}")).join(" "),
+        ),
+        (half, Width::Ragged) if writes => (
+            "vec4<f32>",
+            "atomic<u32>",
+            format!(
+                "return decode4_{half}(vec2<u32>(atomicLoad(&{name}[at.i.x / 2u]), atomicLoad(&{name}[at.i.z / 2u])));"
+            ),
+            format!(
+                "let words = encode4_{half}(v); store_word_{name}(at.i.x / 2u, words.x, at.inside.xy); \
+                 store_word_{name}(at.i.z / 2u, words.y, at.inside.zw);"
+            ),
+        ),
+        (half, Width::Ragged) => (
+            "vec4<f32>",
+            "u32",
+            format!("return decode4_{half}(vec2<u32>({name}[at.i.x / 2u], {name}[at.i.z / 2u]));"),
+            String::new(),
+        ),
     };
     let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
     if reads {
-        let _ = writeln!(text, "fn load_{name}(i: u32) -> {value} {{ {load} }}");
+        let _ = writeln!(text, "fn load_{name}({index}) -> {value} {{ {load} }}");
+    }
+    if writes && word == "atomic<u32>" && width == Width::Ragged {
+        // As above, where only one half of the word is inside.
+        let _ = writeln!(
+            text,
+            "fn store_word_{name}(i: u32, word: u32, inside: vec2<bool>) {{ \
+             if all(inside) {{ atomicStore(&{name}[i], word); }} \
+             else if any(inside) {{ let mask = select(0xffff0000u, 0xffffu, inside.x); \
+             atomicXor(&{name}[i], (atomicLoad(&{name}[i]) ^ word) & mask); }} }}"
+        );
     }
     if writes {
-        let _ = writeln!(text, "fn store_{name}(i: u32, v: {value}) {{ {store} }}");
+        let _ = writeln!(text, "fn store_{name}({index}, v: {value}) {{ {store} }}");
     }
     text
 }
 
+/// A table that four elements are read of, at four indices.
+fn declare_gathered(name: &str, binding: u32, dtype: DType) -> String {
+    let (word, load) = match dtype {
+        DType::F32 | DType::U32 => ("f32", format!("vec4<f32>({})", four(|c| format!("{name}[i.{c}]")))),
+        half => {
+            let words = four(|c| format!("{name}[i.{c} / 2u]"));
+            let shift = "(vec4<u32>(16u) * (i & vec4<u32>(1u)))";
+            ("u32", format!("values_{half}((vec4<u32>({words}) >> {shift}) & vec4<u32>(0xffffu))"))
+        }
+    };
+    format!(
+        "@group(0) @binding({binding}) var<storage, read> {name}: array<{word}>;\n\
+         fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ return {load}; }}\n"
+    )
+}
+
+/// An expression for each component of a vec4.
+fn four(expression: impl Fn(char) -> String) -> String {
+    ['x', 'y', 'z', 'w'].map(expression).join(", ")
+}
+
 /// What differs between kernels made of the same parts.
 fn prelude(key: &KernelKey) -> Vec<String> {
+    let ragged = key.width() == Width::Ragged;
+    // The type of an index of a table, and the index for a column.
     let column = |name: &str, by: By| {
+        let (ty, column) = if ragged && by != By::Row { ("vec4<u32>", "column.i") } else { ("u32", "column") };
         let index = match by {
             By::Row => "0u".into(),
-            By::Position => "column".into(),
-            By::Run => format!("column / params.{name}_run"),
+            By::Position => column.into(),
+            By::Run => format!("{column} / params.{}_run", name.to_lowercase()),
         };
-        format!("fn {name}_column(column: u32) -> u32 {{ return {index}; }}")
+        format!(
+            "alias {name}At = {ty};\nfn {}_column(column: At) -> {name}At {{ return {index}; }}",
+            name.to_lowercase()
+        )
     };
     let block = format!("const BLOCK: u32 = {}u;", key.unroll());
     // What a table that is looked up like this gives.
-    let ty = |name: &str, by: By| format!("alias {name} = {};", if by == By::Position { "Pack" } else { "f32" });
+    let ty = |name: &str, by: By| {
+        let each = by == By::Position || (ragged && by == By::Run);
+        format!("alias {name} = {};", if each { "Pack" } else { "f32" })
+    };
     let flag = |name: &str, on: bool| format!("const {name}: bool = {on};");
     let lookups = |lookups: Lookups| {
         vec![
             ty("Stat", lookups.stats),
             ty("Param", lookups.params),
-            column("stat", lookups.stats),
-            column("param", lookups.params),
+            column("Stat", lookups.stats),
+            column("Param", lookups.params),
             flag("STATS_FIXED", lookups.stats_fixed),
             flag("PARAMS_FIXED", lookups.params_fixed),
         ]
     };
     let mut lines = match *key {
         KernelKey::Row { params, shared, hold, .. } | KernelKey::RowBackward { params, shared, hold, .. } => {
-            let mut lines = vec![ty("Param", params), column("param", params), flag("SHARED", shared)];
+            let mut lines = vec![ty("Param", params), column("Param", params), flag("SHARED", shared)];
             if let Hold::Registers { full, .. } = hold {
                 lines.push(format!("const FULL: u32 = {full}u;"));
             }
@@ -123,7 +188,7 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             lines
         }
         KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => Vec::new(),
-        KernelKey::MergeSums { .. } => return vec![ty("Param", By::Row)],
+        KernelKey::MergeSums { .. } => return vec![ty("Param", By::Row), "alias ParamAt = u32;".into()],
         KernelKey::Finalize { .. } | KernelKey::Count | KernelKey::Window { .. } => return Vec::new(),
     };
     lines.push(block);
@@ -133,29 +198,32 @@ fn prelude(key: &KernelKey) -> Vec<String> {
 /// One part for each role that the kernel has, and the kernel.
 fn parts(key: &KernelKey) -> Vec<Part> {
     let mut parts = storage_parts(key);
+    if !matches!(key, KernelKey::Finalize { .. } | KernelKey::Count) {
+        parts.extend(pack(key.width()));
+    }
     let two_sum = shader!("parts/real/two_sum");
     let place = shader!("parts/place");
     match *key {
         KernelKey::Row { team: t, hold, width, scale: s, forward, saved: save, .. } => {
-            parts.extend([pack(width), team(t), scale(s), measure(s == Scale::L1)]);
+            parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/row/forward"), saved(save)]);
             parts.extend(row_parts(hold, width, false));
         }
         KernelKey::RowBackward { team: t, hold, width, scale: s, gradient, grad_input, for_params, .. } => {
-            parts.extend([pack(width), team(t), scale(s), measure(s == Scale::L1)]);
+            parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(gradient_parts(gradient));
             parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
             let keep = for_params == ForParams::Statistics;
             parts.push(if keep { shader!("parts/saved/statistics") } else { saved(Saved::None) });
             parts.extend(row_parts(hold, width, for_params == ForParams::Sums));
         }
-        KernelKey::Moments { team: t, width, x: from, magnitudes, .. } => {
-            parts.extend([pack(width), real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
+        KernelKey::Moments { team: t, x: from, magnitudes, .. } => {
+            parts.extend([real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
             parts.push(shader!("kernels/moments"));
         }
         KernelKey::MomentsColumns { width, x: from, magnitudes } => {
-            parts.extend([pack(width), real(width), two_sum, x(from), measure(magnitudes)]);
+            parts.extend([real(width), two_sum, x(from), measure(magnitudes)]);
             parts.push(shader!("kernels/moments_columns"));
         }
         KernelKey::Finalize { partials, merged, tracking } => {
@@ -180,22 +248,22 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         }
         KernelKey::Count => parts.push(shader!("kernels/count")),
         KernelKey::Apply { width, lookups, forward } => {
-            parts.extend([pack(width), real(width), place, statistics(lookups.given)]);
+            parts.extend([real(width), place, statistics(lookups.given)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/element/forward"), shader!("kernels/apply")]);
         }
         KernelKey::Sums { team: t, width, lookups, gradient, .. } => {
-            parts.extend([pack(width), real(width), two_sum, place, team(t), statistics(lookups.given)]);
+            parts.extend([real(width), two_sum, place, team(t), statistics(lookups.given)]);
             parts.extend(gradient_parts(gradient));
             parts.push(shader!("kernels/sums"));
         }
         KernelKey::SumsColumns { width, lookups, gradient, .. } => {
-            parts.extend([pack(width), real(width), two_sum, place, statistics(lookups.given)]);
+            parts.extend([real(width), two_sum, place, statistics(lookups.given)]);
             parts.extend(gradient_parts(gradient));
             parts.extend([partial_sums(true), shader!("kernels/sums_columns")]);
         }
         KernelKey::MergeSums { merged, gradients } => {
-            parts.extend([pack(Width::X1), real(Width::X1), two_sum]);
+            parts.extend([real(Width::X1), two_sum]);
             match merged {
                 MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
                 MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),
@@ -208,7 +276,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             parts.push(shader!("kernels/merge_sums"));
         }
         KernelKey::ApplyBackward { width, lookups, gradient, through, grad_input, grad_residual } => {
-            parts.extend([pack(width), real(width), place, statistics(lookups.given)]);
+            parts.extend([real(width), place, statistics(lookups.given)]);
             parts.extend(gradient_parts(gradient));
             match through {
                 Some(s) => parts.extend([measure(s == Scale::L1), shader!("parts/through/coefficients")]),
@@ -222,24 +290,25 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             });
             parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
         }
-        KernelKey::Window { width, backward, .. } => {
-            parts.extend([pack(width), window(backward), shader!("kernels/window")]);
+        KernelKey::Window { backward, .. } => {
+            parts.extend([window(backward), shader!("kernels/window")]);
         }
     }
     parts
 }
 
-fn pack(width: Width) -> Part {
+fn pack(width: Width) -> [Part; 2] {
     match width {
-        Width::X1 => shader!("parts/pack/x1"),
-        Width::X4 => shader!("parts/pack/x4"),
+        Width::X1 => [shader!("parts/pack/x1"), shader!("parts/at/whole")],
+        Width::X4 => [shader!("parts/pack/x4"), shader!("parts/at/whole")],
+        Width::Ragged => [shader!("parts/pack/x4"), shader!("parts/at/ragged")],
     }
 }
 
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4 => shader!("parts/real/x4"),
+        Width::X4 | Width::Ragged => shader!("parts/real/x4"),
     }
 }
 
@@ -258,7 +327,8 @@ fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
 /// How the half-precision types that the kernel meets are stored.
 fn storage_parts(key: &KernelKey) -> Vec<Part> {
     let storage = key.storage();
-    let uses = |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) if d == dtype));
+    let uses =
+        |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) | Element::Gathered(d) if d == dtype));
     let parts = [(DType::F16, shader!("parts/storage/f16")), (DType::BF16, shader!("parts/storage/bf16"))];
     parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part).collect()
 }

@@ -16,13 +16,33 @@ use crate::{
 pub(crate) enum Width {
     X1,
     X4,
+    /// Four, in rows of halves that may begin in the middle of a word.
+    Ragged,
 }
 
 impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
+            Self::X4 | Self::Ragged => 4,
+        }
+    }
+
+    /// Elements that an index counts at once.
+    pub const fn unit(self) -> u32 {
+        match self {
+            Self::X1 | Self::Ragged => 1,
             Self::X4 => 4,
+        }
+    }
+
+    /// Packs that cover a row.
+    pub const fn packs(self, elements: u32) -> u32 {
+        match self {
+            Self::X1 => elements,
+            Self::X4 => elements / 4,
+            // The first may have an element of the row before.
+            Self::Ragged => (elements + 1).div_ceil(4),
         }
     }
 }
@@ -32,6 +52,8 @@ impl Width {
 pub(crate) enum Element {
     /// Floats of a type, as many at once as the width says.
     Floats(DType, Width),
+    /// Floats of a type that are read, four at once from anywhere.
+    Gathered(DType),
     /// Something that kernels declare for each other.
     Raw(&'static str),
 }
@@ -80,10 +102,11 @@ impl From<Columns> for By {
 
 impl By {
     /// How a table that is looked up like this is read by a kernel of this width.
-    const fn width(self, width: Width) -> Width {
-        match self {
-            Self::Position => width,
-            Self::Row | Self::Run => Width::X1,
+    const fn element(self, dtype: DType, width: Width) -> Element {
+        match (self, width) {
+            (Self::Position | Self::Run, Width::Ragged) => Element::Gathered(dtype),
+            (Self::Position, _) => Element::Floats(dtype, width),
+            (Self::Row | Self::Run, _) => Element::Floats(dtype, Width::X1),
         }
     }
 }
@@ -353,7 +376,7 @@ pub(crate) const APPLY_BLOCK: u32 = 4;
 pub(crate) const LANE_REGISTERS: u32 = 8;
 
 /// The register counts that are compiled.
-const REGISTER_STEPS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 136];
+const REGISTER_STEPS: [u32; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 34, 48, 64, 96, 128, 136];
 
 /// The smallest compiled register count that holds `packs`, at most `max`.
 pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {
@@ -376,15 +399,14 @@ struct Buffers {
 impl Buffers {
     /// A tensor with an element for each of the input's.
     fn tensor(&mut self, slot: Slot, access: Access, dtype: Option<DType>) {
-        self.table(slot, access, dtype, By::Position);
+        let element = |dtype| Element::Floats(dtype, self.width);
+        self.list.extend(dtype.map(|dtype| Storage { slot, access, element: element(dtype) }));
     }
 
     /// A tensor that is looked up.
     fn table(&mut self, slot: Slot, access: Access, dtype: Option<DType>, by: By) {
-        self.list.extend(dtype.map(|dtype| {
-            let element = Element::Floats(dtype, by.width(self.width));
-            Storage { slot, access, element }
-        }));
+        let element = |dtype| by.element(dtype, self.width);
+        self.list.extend(dtype.map(|dtype| Storage { slot, access, element: element(dtype) }));
     }
 
     fn raw(&mut self, slot: Slot, access: Access, ty: &'static str) {

@@ -191,7 +191,8 @@ impl Pass<'_> {
             Hold::Registers { .. } => sum_rounds,
             Hold::Rows(at_once) => (sum_rounds / at_once).max(1).min(blocks(&rows, team, caps)),
         };
-        let teams = |rounds| problem.slabs.iter().map(move |&slab| problem.teams(slab, hold, rounds)).sum::<u32>();
+        let teams =
+            |rounds| -> u32 { problem.slabs.iter().map(|&slab| problem.teams(slab, &rows, hold, rounds)).sum() };
         let partial_bytes = |rounds| u64::from(problem.stats.inner) * u64::from(teams(rounds)) * 8;
         let sums = rows.shared
             && (gradients.weight || gradients.bias)

@@ -132,15 +132,17 @@ impl Problem<'_> {
     ) -> (params::Row, u64) {
         let [param_rows, param_quotient, param_remainder, param_run] = rows.view.place(self.stats.kept_len()).param;
         let count = slab.len / self.stats.inner;
-        let teams = self.teams(slab, hold, rounds);
+        let teams = self.teams(slab, rows, hold, rounds);
+        let unit = rows.view.width.unit();
         let params = params::Row {
             rows: count,
             first: slab.first / self.stats.inner,
             packs: rows.packs,
-            input_packs: self.input_stride(self.stats.inner) / rows.view.width.elements(),
+            stride: self.stats.inner / unit,
+            input_stride: self.input_stride(self.stats.inner) / unit,
             rounds,
             teams,
-            len: self.stats.inner as f32,
+            elements: self.stats.inner,
             eps: self.options.eps,
             weight_offset: self.weight_offset(),
             stats_stride: self.stats.kept_len(),
@@ -156,12 +158,14 @@ impl Problem<'_> {
     }
 
     /// Teams that have rows of a slab.
-    pub(super) fn teams(&self, slab: Slab, hold: Hold, rounds: u32) -> u32 {
+    pub(super) fn teams(&self, slab: Slab, rows: &Rows, hold: Hold, rounds: u32) -> u32 {
         let block = match hold {
             Hold::Registers { .. } => 1,
             Hold::Rows(at_once) => at_once,
         };
-        (slab.len / self.stats.inner).div_ceil(block * rounds)
+        let teams = (slab.len / self.stats.inner).div_ceil(block * rounds);
+        // Every other row begins in the middle of a word; those of a team begin alike.
+        if rows.view.width == Width::Ragged && block * rounds > 1 { teams.next_multiple_of(2) } else { teams }
     }
 
     /// Rows that belong to a team each.

@@ -103,9 +103,12 @@ pub(super) struct Rows {
 
 /// The problem as rows, if it is one of rows.
 pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
-    let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
+    let mut view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
+    if view.width == Width::X1 && problem.has_halves() && problem.input_stride(view.cols) == view.cols {
+        view.width = Width::Ragged;
+    }
     let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
-    Some(Rows { view, packs: view.cols / view.width.elements(), shared })
+    Some(Rows { view, packs: view.width.packs(view.cols), shared })
 }
 
 /// Rows that each team goes through: at most `max`, and so few that there are workgroups to fill the device.
@@ -126,7 +129,9 @@ pub(super) fn at_once(rows: u32, teams: u32, tuning: &Tuning) -> u32 {
 pub(super) fn full(rows: &Rows, team: Team, registers: u32, caps: &Caps) -> u32 {
     let known = team != Team::Subgroup || caps.subgroup_size.is_some_and(|(min, max)| min == max);
     let lanes = lanes(team, workgroup_size(team, rows.packs, caps), caps);
-    if known { full_registers(registers, rows.packs / lanes) } else { 0 }
+    // The last pack of a ragged row is not full.
+    let packs = if rows.view.width == Width::Ragged { rows.packs - 1 } else { rows.packs };
+    if known { full_registers(registers, packs / lanes) } else { 0 }
 }
 
 /// How many blocks of such rows the lanes of a team get to the end of.
@@ -151,7 +156,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let tuning = &caps.tuning;
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
-        (Team::Subgroup, Width::X4) => tuning.registers_x4,
+        (Team::Subgroup, Width::X4 | Width::Ragged) => tuning.registers_x4,
         (Team::Subgroup, Width::X1) => tuning.registers_x1,
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };

@@ -320,6 +320,11 @@ impl<'a> Problem<'a> {
         self.definition.scale
     }
 
+    /// Whether a tensor has two elements in a word.
+    fn has_halves(&self) -> bool {
+        self.tensors.iter().any(|spec| spec.slot.is_elementwise() && spec.dtype.size() == 2)
+    }
+
     fn tracked(&self) -> Option<RunningStats> {
         match self.definition.source {
             Source::Batch { tracked, .. } => tracked,

@@ -81,13 +81,24 @@ pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 /// Whether a method can compute the norm of rows, whose packs end where `unit` elements end: the row, or a channel in it.
 /// The longest rows that are held in registers have 8 packs a lane, and of a subgroup as many as the device's table says.
 pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
+    let x4 = unit.is_multiple_of(4);
+    packs_can(method, if x4 { len / 4 } else { len }, if x4 { "registers_x4" } else { "registers_x1" })
+}
+
+/// The same for tensors of a type. Those of halves are packed in fours whatever the length, with up to one element of the row before.
+pub fn typed_rows_can(dtype: DType, method: Method, len: usize, unit: usize) -> bool {
+    if dtype == DType::F32 || unit.is_multiple_of(4) {
+        return rows_can(method, len, unit);
+    }
+    packs_can(method, (len + 1).div_ceil(4), "registers_x4")
+}
+
+fn packs_can(method: Method, packs: usize, registers: &str) -> bool {
     let caps = gpu().planner().caps();
-    let packs = if unit.is_multiple_of(4) { len / 4 } else { len };
     let largest =
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
     let subgroups = caps.subgroup_size.is_some();
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
-    let registers = if unit.is_multiple_of(4) { "registers_x4" } else { "registers_x1" };
     let a_lane = caps.tuning.get(registers).expect("a number of the table") as usize;
     match method {
         Method::Resident(Team::Lane) => packs <= 8,

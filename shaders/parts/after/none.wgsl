@@ -1,6 +1,6 @@
 // Nothing is added to what was normalized.
 // Provides add_after.
 
-fn add_after(u: Pack, at: u32) -> Pack {
+fn add_after(u: Pack, at: At) -> Pack {
     return u;
 }

@@ -1,7 +1,7 @@
 // No bias.
-// Provides bias_at, apply_bias. Requires Param.
+// Provides bias_at, apply_bias. Requires Param, ParamAt.
 
-fn bias_at(i: u32) -> Param {
+fn bias_at(i: ParamAt) -> Param {
     return Param();
 }
 

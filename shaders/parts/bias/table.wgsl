@@ -1,7 +1,7 @@
 // A bias: a pack for each position, or one value for a row or channel, as load_bias says.
-// Provides bias_at, apply_bias. Requires Param.
+// Provides bias_at, apply_bias. Requires Param, ParamAt.
 
-fn bias_at(i: u32) -> Param {
+fn bias_at(i: ParamAt) -> Param {
     return load_bias(i);
 }
 

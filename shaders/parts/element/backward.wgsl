@@ -17,12 +17,12 @@ fn table_at(i: u32) -> Table {
     return Table(statistics_at(i), lost_at(i));
 }
 
-fn load_element(input_at: u32, at: u32, table: Table, affine: Affine) -> Element {
+fn load_element(input_at: At, at: At, table: Table, affine: Affine) -> Element {
     let y = normalize(load_x(input_at, at), table.statistics);
     return Element(y, gradient(y, affine, at));
 }
 
-fn store_element(element: Element, at: u32, table: Table, affine: Affine) {
+fn store_element(element: Element, at: At, table: Table, affine: Affine) {
     put_grad_residual(at, element.grad);
     let g = apply_weight(element.grad, affine.weight);
     put_grad_input(at, through_statistics(g, element.y, table.lost) * table.statistics.rstd);

@@ -16,12 +16,12 @@ fn table_at(i: u32) -> Table {
     return Table(statistics_at(i));
 }
 
-fn load_element(input_at: u32, at: u32, table: Table, affine: Affine) -> Element {
+fn load_element(input_at: At, at: At, table: Table, affine: Affine) -> Element {
     let x = load_x(input_at, at);
     return Element(x, normalize(x, table.statistics));
 }
 
-fn store_element(element: Element, at: u32, table: Table, affine: Affine) {
+fn store_element(element: Element, at: At, table: Table, affine: Affine) {
     store_sum(at, element.x);
     store_result(at, activate(add_after(apply_bias(apply_weight(element.y, affine.weight), affine.bias), at)));
 }

@@ -1,5 +1,5 @@
 // The gradient of the input is not asked for.
 // Provides put_grad_input.
 
-fn put_grad_input(at: u32, v: Pack) {
+fn put_grad_input(at: At, v: Pack) {
 }

@@ -1,6 +1,6 @@
 // The gradient of the input.
 // Provides put_grad_input.
 
-fn put_grad_input(at: u32, v: Pack) {
+fn put_grad_input(at: At, v: Pack) {
     store_grad_input(at, v);
 }

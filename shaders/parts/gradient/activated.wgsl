@@ -3,7 +3,7 @@
 
 const GRADIENT_NEEDS_Y: bool = true;
 
-fn gradient(y: Pack, affine: Affine, at: u32) -> Pack {
+fn gradient(y: Pack, affine: Affine, at: At) -> Pack {
     let u = add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at);
     return load_grad_output(at) * activation_slope(u);
 }

@@ -3,6 +3,6 @@
 
 const GRADIENT_NEEDS_Y: bool = false;
 
-fn gradient(y: Pack, affine: Affine, at: u32) -> Pack {
+fn gradient(y: Pack, affine: Affine, at: At) -> Pack {
     return load_grad_output(at);
 }

@@ -1,15 +1,18 @@
 // Partial sums of g and of g * y of a pack of columns, to which more rows are added.
-// Provides SUMS, add_partial_sums.
+// Provides SUMS, add_partial_sums. Requires at.
 
 const SUMS: bool = true;
 
-// `to` counts elements. The `first` are what the others are added to.
-fn add_partial_sums(to: u32, g: Pack, gy: Pack, first: bool) {
+// Those of a row of columns begin at `first`. The `fresh` ones are what the others are added to.
+fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
     for (var i = 0u; i < PACK; i += 1u) {
-        var sums = vec2<f32>(pack_component(g, i), pack_component(gy, i));
-        if !first {
-            sums += partial_sums[to + i];
+        if has_element(column, i) {
+            let to = first + element_of(column, i);
+            var sums = vec2<f32>(pack_component(g, i), pack_component(gy, i));
+            if !fresh {
+                sums += partial_sums[to];
+            }
+            partial_sums[to] = sums;
         }
-        partial_sums[to + i] = sums;
     }
 }

@@ -3,8 +3,8 @@
 
 const SUMS: bool = false;
 
-fn put_partial_sums(to: u32, g: Pack, gy: Pack) {
+fn put_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {
 }
 
-fn add_partial_sums(to: u32, g: Pack, gy: Pack, first: bool) {
+fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
 }

@@ -5,10 +5,10 @@ const BACKWARD: bool = true;
 const BACKWARD_NEEDS_Y: bool = GRADIENT_NEEDS_Y;
 
 // The gradient that reaches what weight and bias are applied to.
-fn row_gradient(y: Pack, affine: Affine, at: u32) -> Pack {
+fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
     return gradient(y, affine, at);
 }
 
-fn finish(at: u32, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     put_grad_input(at, grad_input);
 }

@@ -4,11 +4,11 @@
 const BACKWARD: bool = false;
 const BACKWARD_NEEDS_Y: bool = false;
 
-fn row_gradient(y: Pack, affine: Affine, at: u32) -> Pack {
+fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
     return Pack();
 }
 
-fn finish(at: u32, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
     store_result(at, activate(add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
 }

@@ -1,5 +1,9 @@
 // Tensors of the upper halves of f32s: two elements share a word, the first in its lower half.
-// Provides decode1_bf16, decode4_bf16, encode1_bf16, encode4_bf16.
+// Provides values_bf16, decode1_bf16, decode4_bf16, encode1_bf16, encode4_bf16.
+
+fn values_bf16(half: vec4<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(half << vec4<u32>(16u));
+}
 
 fn decode1_bf16(word: u32, i: u32) -> f32 {
     return bitcast<f32>((word >> (16u * (i & 1u))) << 16u);

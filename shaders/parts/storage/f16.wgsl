@@ -1,5 +1,5 @@
 // Tensors of IEEE 754 half precision: two elements share a word, the first in its lower half.
-// Provides decode1_f16, decode4_f16, encode1_f16, encode4_f16.
+// Provides values_f16, decode1_f16, decode4_f16, encode1_f16, encode4_f16.
 
 // By integer arithmetic: unpack2x16float needs more than every device has, and may flush subnormals.
 fn values_f16(half: vec4<u32>) -> vec4<f32> {

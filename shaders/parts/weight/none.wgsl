@@ -1,7 +1,7 @@
 // No weight.
-// Provides weight_at, apply_weight. Requires Param.
+// Provides weight_at, apply_weight. Requires Param, ParamAt.
 
-fn weight_at(i: u32) -> Param {
+fn weight_at(i: ParamAt) -> Param {
     return Param();
 }
 

@@ -1,0 +1,30 @@
+//! Any descriptor is lowered for any device, or refused; where it is lowered, its grid is one that WebGPU takes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wgpu_norm::shaders;
+
+#[path = "../../tests/common/descriptors.rs"]
+mod descriptors;
+
+fuzz_target!(|descriptor: descriptors::Descriptor| {
+    let mut descriptor = descriptor;
+    // Most numbers make no tensor: small ones, powers of two, and some of any kind.
+    for n in &mut descriptor.shape {
+        *n = match *n % 4 {
+            0 => *n / 4 % 5,
+            1 => *n / 4 % 5000,
+            2 => 1 << (*n / 4 % 33),
+            _ => *n,
+        };
+    }
+    descriptor.shape.truncate(8);
+    descriptor.axes = (descriptor.axes.0 % 9, descriptor.axes.1 % 9);
+    let caps = descriptor.caps();
+    for op in descriptor.ops() {
+        let Ok(program) = shaders::program(&*op, &caps, descriptor.strategy()) else { continue };
+        for dispatch in program.dispatches {
+            assert!(dispatch.workgroups.iter().all(|n| (1..=caps.max_workgroups_per_dimension).contains(n)));
+        }
+    }
+});

@@ -1,0 +1,39 @@
+// Where a pack is: its number. It lies inside its row.
+// Provides At, Inside, column_at, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack.
+
+alias At = u32;
+alias Inside = bool;
+
+// Of a row's pack in the row. `middle`: it is known to be neither the first nor the last.
+fn column_at(pack: u32, row: u32, middle: bool) -> At {
+    return pack;
+}
+
+// Of a column in the row that begins at `first`.
+fn at_of(first: u32, column: At) -> At {
+    return first + column;
+}
+
+// What of a pack counts, if the pack does.
+fn inside_of(column: At, counts: bool) -> Inside {
+    return counts;
+}
+
+// The first element of a row, from its first pack.
+fn first_inside(v: Pack, column: At) -> f32 {
+    return pack_first(v);
+}
+
+fn has_element(column: At, i: u32) -> bool {
+    return true;
+}
+
+// In elements from the begin of the row.
+fn element_of(column: At, i: u32) -> u32 {
+    return column * PACK + i;
+}
+
+// Elements in the first packs of a row.
+fn elements_of(packs: u32, row: u32) -> f32 {
+    return f32(packs * PACK);
+}

@@ -1,0 +1,96 @@
+//! Ops from plain numbers, for property tests and fuzzing: every op with every option, in both directions.
+
+use wgpu_norm::{
+    Activation, BatchMoments, BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
+    LpNormalize, Method, Norm, RmsNorm, RunningStats, Strategy,
+};
+
+/// Numbers that choose from a list do so by their remainder.
+#[derive(Clone, Debug)]
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub struct Descriptor {
+    pub shape: Vec<usize>,
+    pub axes: (usize, usize),
+    pub eps: f32,
+    pub momentum: f32,
+    pub flags: [bool; 16],
+    /// Of input, output, residual, its sum, and weight and bias.
+    pub dtypes: [u8; 5],
+    pub activation: u8,
+    /// From row to row of the input, and the size of a window.
+    pub stride: usize,
+    pub cpu: bool,
+    pub subgroups: u8,
+    /// `None`: the inferred one.
+    pub method: Option<u8>,
+}
+
+fn choose<T: Copy>(list: &[T], i: u8) -> T {
+    list[usize::from(i) % list.len()]
+}
+
+impl Descriptor {
+    pub fn caps(&self) -> Caps {
+        let mut caps = Caps::default();
+        caps.cpu = self.cpu;
+        caps.subgroup_size = choose(&[None, Some((4, 4)), Some((8, 128)), Some((32, 32))], self.subgroups);
+        caps
+    }
+
+    pub fn strategy(&self) -> Strategy {
+        self.method.map_or(Strategy::Inferred, |i| Strategy::Forced(choose(Method::ALL, i)))
+    }
+
+    pub fn ops(&self) -> Vec<Box<dyn Norm>> {
+        let Self { ref shape, axes: (start, end), eps, momentum, flags, stride, .. } = *self;
+        let dtypes = self.dtypes.map(|i| choose(&DType::FLOATS, i));
+        let activation = choose(&Activation::ALL, self.activation);
+        let [weight, bias, save, training, zero_centered, per_sample, residual, sum, in_place, last, tracked, ..] =
+            flags;
+        let layout = if last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
+        let convention = RunningStats::Onnx { momentum };
+        // The options that all ops have, for each of them.
+        macro_rules! with_options {
+            ($op:expr) => {{
+                let mut op = $op.eps(eps);
+                let o = &mut op.options;
+                (o.weight, o.bias, o.save_stats, o.zero_centered) = (weight, bias, save, zero_centered && weight);
+                (o.per_sample, o.residual, o.residual_output) = (per_sample, residual, residual && sum);
+                (o.activation, o.in_place) = (activation, in_place);
+                let [input, output, of_residual, of_sum, params] = dtypes;
+                (o.types.input, o.types.output, o.types.params) = (input, output, params);
+                (o.types.residual, o.types.residual_output) = (of_residual, of_sum);
+                op
+            }};
+        }
+        let mut layer_norm = with_options!(LayerNorm::new(shape, start..end));
+        layer_norm.input_row_stride = tracked.then_some(stride);
+        let rms_norm = with_options!(RmsNorm::new(shape, start..end));
+        let mut batch_norm = with_options!(BatchNorm::training(shape)).layout(layout);
+        (batch_norm.options.residual_output, batch_norm.options.per_sample) = (false, false);
+        batch_norm.training = training;
+        batch_norm.running_stats = (tracked && training).then_some(convention);
+        batch_norm.options.save_stats &= training;
+        batch_norm.options.keep_statistics = training && flags[15];
+        let group_norm = with_options!(GroupNorm::new(shape, start)).layout(layout);
+        let mut instance_norm = with_options!(InstanceNorm::new(shape)).layout(layout);
+        instance_norm.running_stats = tracked.then_some(convention);
+        let lp = LpNormalize::new(shape, start..end).eps(eps).save_stats(save).in_place(in_place).dtype(dtypes[0]);
+        let window = LocalResponseNorm::new(shape, stride).alpha(eps).beta(momentum).layout(layout);
+        let window = window.input_dtype(dtypes[0]).output_dtype(dtypes[1]);
+        let mut ops: Vec<Box<dyn Norm>> = Vec::new();
+        macro_rules! and_backward {
+            ($($op:expr),*) => { $(
+                let mut backward = $op.backward().accumulate(flags[11]);
+                let g = &mut backward.gradients;
+                (g.input, g.weight, g.bias) = (flags[12], g.weight && flags[13], g.bias && flags[14]);
+                g.param_dtype = dtypes[3];
+                ops.push(Box::new(backward));
+                ops.push(Box::new($op));
+            )* };
+        }
+        and_backward!(layer_norm, rms_norm, batch_norm, group_norm, instance_norm, lp, window);
+        ops.push(Box::new(BatchMoments::new(shape).layout(layout).dtype(dtypes[0])));
+        ops
+    }
+}
