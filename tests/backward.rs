@@ -188,6 +188,18 @@ fn instance_norm_of_both_layouts() {
 }
 
 #[test]
+fn many_samples_share_the_weights_of_one_group() {
+    for (shape, groups) in [([900, 1, 2], 1), ([900, 1, 8], 1), ([300, 4, 9], 1), ([300, 3, 4], 1)] {
+        let [_, channels, spatial] = shape;
+        let can = |method| rows_can(method, channels * spatial, spatial);
+        conforms("group norm", &GroupNorm::new(&shape, groups).backward(), can);
+        if channels == 1 {
+            conforms("instance norm", &InstanceNorm::new(&shape).weight(true).bias(true).backward(), can);
+        }
+    }
+}
+
+#[test]
 fn batch_norm_training() {
     for &(why, shape) in few_images() {
         let columns = shape[2..].iter().product::<usize>() == 1;

@@ -385,6 +385,9 @@ fn a_lost_device_is_an_error() {
     for op in [op.clone(), op.save_stats(true)] {
         assert!(matches!(gpu.run(&op, &Tensors::new(&[1.0; 8])), Err(Error::Device(_))), "{op:?}");
     }
+    // The program that held it goes on with another one.
+    let another = wgpu_norm::host::Gpu::new().expect("another device");
+    another.run(&op, &Tensors::new(&[1.0; 8])).expect("not lost");
 }
 
 #[test]

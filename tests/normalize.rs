@@ -1277,3 +1277,20 @@ fn a_result_that_can_not_be_printed_is_a_failure() {
     let run = folder.finish(Command::new("sh").args(["-c", "exec \"$0\" --list-adapters > /dev/full"]).arg(program()));
     run.failed(1, &["standard output"]);
 }
+
+// A file may grow to 4096 bytes, as on a disk with no more room: `trap` makes the write fail, where it would end the process.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_an_error_and_leaves_what_was_there() {
+    for name in ["y.safetensors", "y.npy"] {
+        let folder = Folder::new();
+        write_npy(folder.path("x.npy"), &Array::from_elem(IxDyn(&[64, 64]), 1.0_f32)).expect("written");
+        fs::write(folder.path(name), "before").expect("written");
+        let before = folder.files();
+        let limited = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+        let arguments = ["layer-norm", "--input", "x.npy", "--output", name];
+        let run = folder.finish(Command::new("sh").args(["-c", limited]).arg(program()).args(arguments));
+        run.failed(1, &[name, "too large"]);
+        assert!(folder.files() == before, "{name}: files changed");
+    }
+}

@@ -93,6 +93,13 @@ fn eps_is_not_negative() {
     assert!(matches!(plain(&[1, 2]).eps(-0.5).tensors(), Err(Error::InvalidArgument { argument: "eps", .. })));
     gives(&plain(&[1, 2]).eps(0.0), &Tensors::new(&[1.0, 3.0]), &[-1.0, 1.0]);
     gives(&plain(&[1, 2]).eps(10.0), &Tensors::new(&[1.0, 3.0]), &[-1.0 / 11_f64.sqrt(), 1.0 / 11_f64.sqrt()]);
+    let x = Random::new(4).normal(7 * 60, 1.0, 2.0);
+    for eps in [0.0, 1e-12, 1e-5, 1e-3, 1.0, 10.0] {
+        conforms(&plain(&[7, 60]).eps(eps), &Tensors::new(&x));
+        conforms(&RmsNorm::new(&[7, 60], 1..).weight(false).eps(eps), &Tensors::new(&x));
+        conforms(&plain_batch(&[7, 5, 12]).eps(eps), &Tensors::new(&x));
+        conforms(&plain(&[7, 60]).eps(eps).backward(), &Tensors::new(&x).set(Slot::GradOutput, &x));
+    }
     // 0 / 0 of a constant row.
     every(&plain(&[1, 2]).eps(0.0), &Tensors::new(&[7.0, 7.0]), |method, outputs| {
         assert!(outputs.output().iter().all(|y| y.is_nan()), "{method}: {:?}", outputs.output());
@@ -212,6 +219,18 @@ fn halves_are_no_arithmetic() {
     let large = [60000.0, -60000.0, 60000.0, -60000.0];
     let op = plain(&[1, 4]).dtype(DType::F16);
     gives(&op, &Tensors::new(&large), &[1.0, -1.0, 1.0, -1.0]);
+    // The largest numbers of either type: the squares of bf16's leave f32 (16).
+    let of = |dtype: DType, largest: f32| (plain(&[1, 4]).dtype(dtype), [largest, -largest, largest, -largest]);
+    let (op, x) = of(DType::F16, 65504.0);
+    gives(&op, &Tensors::new(&x), &[1.0, -1.0, 1.0, -1.0]);
+    conforms(&op.backward(), &Tensors::new(&x).set(Slot::GradOutput, &[1.0, 2.0, -1.0, 0.5]));
+    let (op, x) = of(DType::BF16, 2_f32.powi(125));
+    gives(&op, &Tensors::new(&x), &[0.0; 4]);
+    // Here not even the differences are numbers of f32.
+    let (op, x) = of(DType::BF16, 3.389_531_4e38);
+    gives(&op, &Tensors::new(&x), &[f64::NAN; 4]);
+    let (op, x) = of(DType::BF16, 2_f32.powi(62));
+    gives(&op, &Tensors::new(&x), &[1.0, -1.0, 1.0, -1.0]);
     let many: Vec<f32> = (0..1 << 16).map(|i| if i % 2 == 0 { 1.0 } else { 3.0 }).collect();
     let expected: Vec<f64> = many.iter().map(|&x| f64::from(x) - 2.0).collect();
     gives(&plain(&[1, 1 << 16]).dtype(DType::F16).eps(0.0), &Tensors::new(&many), &expected);
@@ -363,6 +382,11 @@ fn there_are_more_rows_than_workgroups_in_a_dimension() {
     let x: Vec<f32> = (0..rows).flat_map(|i| [i as f32, i as f32 + 2.0]).collect();
     let expected: Vec<f64> = (0..rows).flat_map(|_| [-1.0, 1.0]).collect();
     gives(&plain(&[rows, 2]).eps(0.0), &Tensors::new(&x), &expected);
+    let rows = 1 << 20;
+    let x = Random::new(33).normal(rows * 5, 100.0, 1.0);
+    let (op, tensors) = (plain(&[rows, 5]), Tensors::new(&x));
+    let outputs = run(gpu(), &op, &tensors, Strategy::Inferred).expect("runs");
+    testing::compare_outputs(&op, &outputs, &op.reference(&tensors).expect("reference")).expect("a million rows");
 }
 
 // 34. WGSL lets a compiler assume that there is no NaN (gpuweb/gpuweb#2259, #2270): one that comes in comes out, in its row alone.

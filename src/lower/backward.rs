@@ -194,7 +194,9 @@ impl Pass<'_> {
         let teams =
             |rounds| -> u32 { problem.slabs.iter().map(|&slab| problem.teams(slab, &rows, hold, rounds)).sum() };
         let partial_bytes = |rounds| u64::from(problem.stats.inner) * u64::from(teams(rounds)) * 8;
+        // A sum for each column is one for each weight.
         let sums = rows.shared
+            && rows.view.param.columns == Columns::Each
             && (gradients.weight || gradients.bias)
             && sum_rounds > 0
             && partial_bytes(sum_rounds) <= caps.max_storage_buffer_binding_size;

@@ -1,0 +1,219 @@
+//! Runs ops of all kinds, with options, types, methods, shapes and data at random, against the reference, for as long as it is told to:
+//!
+//! `cargo run --release --example soak -- --seconds 600`
+//!
+//! Prints what was done, the worst error in parts of its bound, and how the memory of the process grew. Fails at the first wrong result, and
+//! says how to see it again.
+
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use wgpu_norm::{
+    Access, DType, Norm, Outputs, Slot, TensorSpec, Tensors,
+    host::Gpu,
+    testing::{compare_outputs, max_error, slot_bound},
+};
+
+#[path = "../tests/common/descriptors.rs"]
+#[allow(dead_code, reason = "the device is the one that is there")]
+mod descriptors;
+use descriptors::Descriptor;
+
+#[derive(Parser)]
+struct Args {
+    /// How long.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Where the random numbers begin.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only this round, as a failure names it.
+    #[arg(long)]
+    round: Option<u64>,
+}
+
+/// Sets of options, types and methods: kernels are compiled for each, and kept.
+const KINDS: u64 = 60;
+/// Elements of a tensor, about.
+const ELEMENTS: usize = 1 << 17;
+
+fn main() -> ExitCode {
+    env_logger::init();
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("soak: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let gpu = Gpu::new()?;
+    let time = Duration::from_secs(args.seconds);
+    let bar = ProgressBar::new(args.seconds);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} s, {msg}")?);
+    let (start, mut random) = (Instant::now(), Random(args.seed));
+    let mut done = Done::default();
+    let mut warm = None;
+    while start.elapsed() < time {
+        let round = args.round.unwrap_or_else(|| random.next());
+        done.one(&gpu, round, args.seed).map_err(|e| format!("{e} (--seed {} --round {round})", args.seed))?;
+        bar.set_position(start.elapsed().as_secs());
+        bar.set_message(format!("{} ops", done.ops));
+        if warm.is_none() && start.elapsed() > time / 2 {
+            warm = Some(resident());
+        }
+    }
+    bar.finish_and_clear();
+    println!(
+        "{}: {} ops in {:.0} s, none wrong",
+        gpu.device().adapter_info().name,
+        done.ops,
+        start.elapsed().as_secs_f64()
+    );
+    println!(
+        "{} kinds of ops by {} methods, {:.1e} elements",
+        done.names.len(),
+        done.methods.len(),
+        done.elements as f64
+    );
+    println!("largest error: {:.2} of its bound, {}", done.worst.0, done.worst.1);
+    if let (Some(Some(warm)), Some(end)) = (warm, resident()) {
+        println!("memory: {} MiB at half time, {} MiB at the end", warm >> 20, end >> 20);
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Done {
+    ops: usize,
+    elements: usize,
+    names: BTreeSet<&'static str>,
+    methods: BTreeSet<String>,
+    worst: (f64, String),
+}
+
+impl Done {
+    /// Runs one op, unless the numbers are none.
+    fn one(&mut self, gpu: &Gpu, round: u64, seed: u64) -> Result<(), Box<dyn Error>> {
+        let mut random = Random(round);
+        let kind = random.below(KINDS);
+        let (op, descriptor) = draw(seed.wrapping_mul(KINDS).wrapping_add(kind), &mut random);
+        let Ok(specs) = op.tensors() else { return Ok(()) };
+        let data: Vec<_> =
+            specs.iter().filter(|spec| reads(spec)).map(|spec| (spec.slot, values(spec, &mut random))).collect();
+        let mut tensors = data.iter().fold(Tensors::default(), |t, (slot, values)| t.set(*slot, values));
+        if specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked) {
+            tensors = tensors.num_batches_tracked(3);
+        }
+        let run = match gpu.run_with(&*op, &tensors, descriptor.strategy()) {
+            Err(wgpu_norm::Error::Unsupported { .. } | wgpu_norm::Error::Limit { .. }) => return Ok(()),
+            run => run?,
+        };
+        let truth = op.reference(&tensors)?;
+        compare_outputs(&*op, &run.outputs, &truth)
+            .map_err(|e| format!("{} by {:?}: {e}, of {descriptor:?}", op.name(), run.method.map(|m| m.to_string())))?;
+        let error = worst(&specs, &run.outputs, &truth)?;
+        if error > self.worst.0 {
+            self.worst = (error, format!("{} of {:?}", op.name(), op.shape()));
+        }
+        self.ops += 1;
+        self.elements += op.shape().iter().product::<usize>();
+        self.names.insert(op.name());
+        self.methods.extend(run.method.map(|method| method.to_string()));
+        Ok(())
+    }
+}
+
+/// An op of a kind, and of a random shape.
+fn draw(kind: u64, random: &mut Random) -> (Box<dyn Norm>, Descriptor) {
+    let mut of_kind = Random(kind);
+    let rank = 2 + of_kind.below(3) as usize;
+    // One axis is long, and any may be.
+    let long = random.below(rank as u64) as usize;
+    let mut left = ELEMENTS;
+    let mut shape = vec![1; rank];
+    for axis in 0..rank {
+        let largest = if axis == long { left } else { left.min(40) };
+        shape[axis] = 1 + random.below(largest as u64) as usize;
+        left = (left / shape[axis]).max(1);
+    }
+    let first = of_kind.below(rank as u64) as usize;
+    let descriptor = Descriptor {
+        axes: (first, rank.min(first + 1 + of_kind.below(rank as u64) as usize)),
+        eps: [1e-5, 1e-12, 1e-3][of_kind.below(3) as usize],
+        momentum: 0.1,
+        flags: std::array::from_fn(|_| of_kind.below(2) == 0),
+        dtypes: std::array::from_fn(|_| of_kind.below(3) as u8),
+        activation: of_kind.below(7) as u8,
+        stride: 1 + of_kind.below(9) as usize,
+        cpu: true,
+        subgroups: 0,
+        method: (of_kind.below(2) == 0).then(|| of_kind.below(14) as u8),
+        shape,
+    };
+    let mut ops = descriptor.ops();
+    (ops.swap_remove(of_kind.below(ops.len() as u64) as usize), descriptor)
+}
+
+fn reads(spec: &TensorSpec) -> bool {
+    spec.access != Access::Write && spec.dtype != DType::U32
+}
+
+fn values(spec: &TensorSpec, random: &mut Random) -> Vec<f32> {
+    let (offset, spread) = match spec.slot {
+        Slot::Input => [(0.0, 1.0), (3.0, 2.0), (1e3, 1.0), (-1e4, 30.0)][random.below(4) as usize],
+        Slot::Weight => (1.0, 0.5),
+        Slot::RunningVar => (2.0, 0.1),
+        _ => (0.0, 1.0),
+    };
+    (0..spec.len()).map(|_| (offset + spread * random.normal()) as f32).collect()
+}
+
+/// The largest error of any tensor, in parts of its bound.
+fn worst(specs: &[TensorSpec], actual: &Outputs<f32>, truth: &Outputs<f64>) -> Result<f64, String> {
+    let mut worst = 0.0_f64;
+    for spec in specs {
+        if let (Some(actual), Some(expected)) = (actual.get(spec.slot), truth.get(spec.slot)) {
+            let bound = slot_bound(spec.slot, truth);
+            if bound > 0.0 {
+                worst = worst.max(max_error(spec.slot.name(), spec.dtype, actual, expected)? / bound);
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// Bytes that the process has in memory, where the system tells.
+fn resident() -> Option<usize> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    Some(pages.split(' ').nth(1)?.parse::<usize>().ok()? * 4096)
+}
+
+/// `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    /// Nearly normal: the sum of twelve uniform numbers.
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| (self.next() >> 11) as f64 / (1u64 << 53) as f64).sum::<f64>() - 6.0
+    }
+}
