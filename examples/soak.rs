@@ -33,13 +33,14 @@ struct Args {
     /// Where the random numbers begin.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Sets of options, types and methods: kernels are compiled for each, and kept.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    kinds: u64,
     /// Only this round, as a failure names it.
     #[arg(long)]
     round: Option<u64>,
 }
 
-/// Sets of options, types and methods: kernels are compiled for each, and kept.
-const KINDS: u64 = 60;
 /// Elements of a tensor, about.
 const ELEMENTS: usize = 1 << 17;
 
@@ -64,7 +65,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut warm = None;
     while start.elapsed() < time {
         let round = args.round.unwrap_or_else(|| random.next());
-        done.one(&gpu, round, args.seed).map_err(|e| format!("{e} (--seed {} --round {round})", args.seed))?;
+        done.one(&gpu, round, args)
+            .map_err(|e| format!("{e} (--kinds {} --seed {} --round {round})", args.kinds, args.seed))?;
         bar.set_position(start.elapsed().as_secs());
         bar.set_message(format!("{} ops", done.ops));
         if warm.is_none() && start.elapsed() > time / 2 {
@@ -102,10 +104,10 @@ struct Done {
 
 impl Done {
     /// Runs one op, unless the numbers are none.
-    fn one(&mut self, gpu: &Gpu, round: u64, seed: u64) -> Result<(), Box<dyn Error>> {
+    fn one(&mut self, gpu: &Gpu, round: u64, args: &Args) -> Result<(), Box<dyn Error>> {
         let mut random = Random(round);
-        let kind = random.below(KINDS);
-        let (op, descriptor) = draw(seed.wrapping_mul(KINDS).wrapping_add(kind), &mut random);
+        let kind = random.below(args.kinds);
+        let (op, descriptor) = draw(args.seed.wrapping_mul(args.kinds).wrapping_add(kind), &mut random);
         let Ok(specs) = op.tensors() else { return Ok(()) };
         let data: Vec<_> =
             specs.iter().filter(|spec| reads(spec)).map(|spec| (spec.slot, values(spec, &mut random))).collect();
@@ -132,9 +134,20 @@ impl Done {
     }
 }
 
-/// An op of a kind, and of a random shape.
+/// An op of a kind, and of a random shape; the first that is valid.
 fn draw(kind: u64, random: &mut Random) -> (Box<dyn Norm>, Descriptor) {
     let mut of_kind = Random(kind);
+    loop {
+        let descriptor = descriptor(&mut of_kind, random);
+        let mut ops = descriptor.ops();
+        let op = ops.swap_remove(kind as usize % ops.len());
+        if op.tensors().is_ok() {
+            return (op, descriptor);
+        }
+    }
+}
+
+fn descriptor(of_kind: &mut Random, random: &mut Random) -> Descriptor {
     let rank = 2 + of_kind.below(3) as usize;
     // One axis is long, and any may be.
     let long = random.below(rank as u64) as usize;
@@ -146,7 +159,7 @@ fn draw(kind: u64, random: &mut Random) -> (Box<dyn Norm>, Descriptor) {
         left = (left / shape[axis]).max(1);
     }
     let first = of_kind.below(rank as u64) as usize;
-    let descriptor = Descriptor {
+    Descriptor {
         axes: (first, rank.min(first + 1 + of_kind.below(rank as u64) as usize)),
         eps: [1e-5, 1e-12, 1e-3][of_kind.below(3) as usize],
         momentum: 0.1,
@@ -158,9 +171,7 @@ fn draw(kind: u64, random: &mut Random) -> (Box<dyn Norm>, Descriptor) {
         subgroups: 0,
         method: (of_kind.below(2) == 0).then(|| of_kind.below(14) as u8),
         shape,
-    };
-    let mut ops = descriptor.ops();
-    (ops.swap_remove(of_kind.below(ops.len() as u64) as usize), descriptor)
+    }
 }
 
 fn reads(spec: &TensorSpec) -> bool {

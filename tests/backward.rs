@@ -58,7 +58,11 @@ fn partial_results_of_more_teams_than_one_invocation_merges() {
     // Drivers end the loops of an invocation after 65535 turns: these have more partial results of a statistic or a weight.
     let groups = GroupNorm::new(&[1, 300, 8192], 2).layout(Layout::ChannelsLast);
     let rows = LayerNorm::new(&[2_200_000, 4], 1..).backward();
-    let ops: [&dyn Norm; 4] = [&groups, &groups.backward(), &rows, &BatchNorm::training(&[600_000, 5]).backward()];
+    // As many as are allowed of a group, and of a channel.
+    let wide = GroupNorm::new(&[1, 3, 40_000], 2).layout(Layout::ChannelsLast);
+    let samples = InstanceNorm::new(&[29_999, 1, 2]).running_stats(RunningStats::PYTORCH);
+    let batch = BatchNorm::training(&[600_000, 5]).backward();
+    let ops: [&dyn Norm; 7] = [&groups, &groups.backward(), &wide, &wide.backward(), &rows, &samples, &batch];
     for op in ops {
         let data = Data::random(op, 3);
         let outputs = run(gpu(), op, &data.tensors(), Strategy::Inferred).expect("run");

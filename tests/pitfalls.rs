@@ -3,22 +3,14 @@
 
 mod common;
 
-use common::{Random, gpu, run};
+use common::{Random, gpu, methods::every_method, run};
 use wgpu_norm::{
     Activation, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize,
     Method, Norm, Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors, Window, shaders, testing,
 };
 
-// By the inferred method and every other one that can.
 fn every(op: &dyn Norm, tensors: &Tensors<'_>, check: impl Fn(Method, &Outputs<f32>)) {
-    let inferred = gpu().planner().plan(op).expect("a plan").method().expect("something to do");
-    check(inferred, &run(gpu(), op, tensors, Strategy::Inferred).expect("runs"));
-    for &method in Method::ALL {
-        match run(gpu(), op, tensors, Strategy::Forced(method)) {
-            Err(Error::Unsupported { .. }) => {}
-            outputs => check(method, &outputs.unwrap_or_else(|e| panic!("{method}: {e}"))),
-        }
-    }
+    every_method(gpu(), op, tensors, check);
 }
 
 // As the f64 reference, by every method.

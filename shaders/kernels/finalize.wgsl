@@ -30,32 +30,40 @@ fn main(
         return;
     }
     let stride = params.outer * params.groups * params.members;
+    let splits = (params.partials + stride - 1u) / stride;
+    let of_group = params.members * splits;
     var mean_sum = 0.0;
     var variance_sum = 0.0;
-    for (var outer = 0u; outer < params.outer; outer += 1u) {
-        let group = outer * params.groups + index;
-        var count = 0.0;
-        var mean = Pair();
-        var m2 = 0.0;
-        for (var member = 0u; member < params.members; member += 1u) {
-            for (var i = group * params.members + member; i < params.partials; i += stride) {
-                let partial = partial_at(i);
-                if count == 0.0 {
-                    mean = Pair(partial.x, partial.y);
-                }
-                let both = count + partial.w;
-                let share = partial.w / max(both, 1.0);
-                let delta = opaque(partial.x - mean.hi) + (partial.y - mean.lo);
-                mean = two_sum(mean.hi, mean.lo + delta * share);
-                m2 += partial.z + delta * (delta * (count * share));
-                count = both;
+    var count = 0.0;
+    var mean = Pair();
+    var m2 = 0.0;
+    // One loop: those of an invocation together have an end on some drivers.
+    for (var turn = 0u; turn < params.outer * of_group; turn += 1u) {
+        let group = turn / of_group * params.groups + index;
+        let step = turn % of_group;
+        let i = step % splits * stride + group * params.members + step / splits;
+        // The last of them may be there for some groups alone.
+        if i < params.partials {
+            let partial = partial_at(i);
+            if step == 0u {
+                count = 0.0;
+                mean = Pair(partial.x, partial.y);
+                m2 = 0.0;
             }
+            let both = count + partial.w;
+            let share = partial.w / max(both, 1.0);
+            let delta = opaque(partial.x - mean.hi) + (partial.y - mean.lo);
+            mean = two_sum(mean.hi, mean.lo + delta * share);
+            m2 += partial.z + delta * (delta * (count * share));
+            count = both;
         }
-        // A NaN stays a NaN: max() might drop it.
-        m2 = select(m2, 0.0, m2 < 0.0);
-        put_merged(group, mean, m2, count);
-        mean_sum += mean.hi + mean.lo;
-        variance_sum += m2 / (count - params.correction);
+        if step + 1u == of_group {
+            // A NaN stays a NaN: max() might drop it.
+            m2 = select(m2, 0.0, m2 < 0.0);
+            put_merged(group, mean, m2, count);
+            mean_sum += mean.hi + mean.lo;
+            variance_sum += m2 / (count - params.correction);
+        }
     }
     track(index, mean_sum / f32(params.outer), variance_sum / f32(params.outer));
 }

@@ -29,9 +29,13 @@ fn main(
     }
     var g = Pair();
     var gy = Pair();
-    for (var member = 0u; member < params.members; member += 1u) {
-        let first = group * params.members + member;
-        for (var i = first; i < params.partials; i += params.groups * params.members) {
+    let stride = params.groups * params.members;
+    let splits = (params.partials + stride - 1u) / stride;
+    // One loop: those of an invocation together have an end on some drivers.
+    for (var turn = 0u; turn < params.members * splits; turn += 1u) {
+        let i = turn % splits * stride + group * params.members + turn / splits;
+        // The last of them may be there for some groups alone.
+        if i < params.partials {
             let partial = partial_sums[i];
             g = two_sum(g.hi, g.lo + partial.x);
             gy = two_sum(gy.hi, gy.lo + partial.y);

@@ -4,7 +4,7 @@ use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Slab, Strategy, Team,
     method::{
         MAX_TURNS, Rows, at_once, choose, fill, fill_columns, full, lanes, largest_team, left_to_merge, registers,
-        rounds, rows, splits, teams, workgroup_size,
+        rounds, rows, splits, teams, turns_to_merge, workgroup_size,
     },
 };
 use crate::{
@@ -319,10 +319,10 @@ impl Problem<'_> {
         let apart = self.stats.kept_len() * members;
         let merged_by_one = outer.saturating_mul(members);
         let left = if partials == Partials::Scratch { left_to_merge(splits, merged_by_one) } else { splits };
-        if u64::from(merged_by_one) * u64::from(left + 1) > MAX_TURNS.into() {
+        if turns_to_merge(u64::from(merged_by_one) * u64::from(left), members) > MAX_TURNS.into() {
             return Err(Error::Unsupported {
                 what: format!("{merged_by_one} times {splits} partial statistics of a channel"),
-                why: format!("an invocation merges them, and goes through {MAX_TURNS} at most"),
+                why: format!("an invocation merges them, and goes through {} at most", MAX_TURNS / 2),
             });
         }
         let params = params::Finalize {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use wgpu_norm::{
-    Access, DType, Error, Method, Norm, Slot, Strategy, Team, TensorSpec, Tensors, testing::compare_outputs,
+    Access, DType, Error, Method, Norm, Outputs, Slot, Strategy, Team, TensorSpec, Tensors, host::Gpu,
+    testing::compare_outputs,
 };
 
 use super::{Random, gpu, run};
@@ -139,6 +140,24 @@ pub fn by_every_method(
         let outputs = result.unwrap_or_else(|e| panic!("{name}, {strategy:?}: {e}"));
         compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}, {:?}, {strategy:?}: {e}", op.shape()));
         *ran.entry(format!("{strategy:?}")).or_default() += 1;
+    }
+}
+
+/// Checks what an op gives by the inferred method and by every other one that can compute it.
+pub fn every_method(
+    gpu: &Gpu,
+    op: &(impl Norm + ?Sized),
+    tensors: &Tensors<'_>,
+    check: impl Fn(Method, &Outputs<f32>),
+) {
+    let inferred = gpu.planner().plan(op).expect("a plan").method().expect("something to do");
+    check(inferred, &run(gpu, op, tensors, Strategy::Inferred).expect("runs"));
+    for &method in Method::ALL {
+        match run(gpu, op, tensors, Strategy::Forced(method)) {
+            // The device has fewer lanes, or no subgroups.
+            Err(Error::Unsupported { .. } | Error::Limit { .. }) => {}
+            outputs => check(method, &outputs.unwrap_or_else(|e| panic!("{}, {method}: {e}", op.name()))),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ const PACKAGE_MANAGERS: [PackageManager; 5] = [
 /// `build_flags` select the build of the example that lists the adapters.
 pub fn ensure(build_flags: &[OsString]) -> Result<(), String> {
     build(build_flags)?;
-    let mut adapters = list(build_flags)?;
+    let mut adapters = list(build_flags, &[])?;
     if adapters.is_empty() {
         let set = driver_variables(|name| env::var_os(name));
         if !set.is_empty() {
@@ -60,7 +60,7 @@ pub fn ensure(build_flags: &[OsString]) -> Result<(), String> {
             return Err(format!("no graphics adapter found. {advice}"));
         }
         let installed = install()?;
-        adapters = list(build_flags)?;
+        adapters = list(build_flags, &[])?;
         if adapters.is_empty() {
             return Err(format!("still no graphics adapter, after\n{installed}"));
         }
@@ -79,7 +79,7 @@ pub fn is_chosen() -> bool {
 /// Whether wgpu finds a GPU: an adapter that is not a CPU.
 pub fn has_gpu(build_flags: &[OsString]) -> Result<bool, String> {
     build(build_flags)?;
-    Ok(list(build_flags)?.iter().any(|adapter| !adapter.contains(", Cpu, ")))
+    Ok(list(build_flags, &[])?.iter().any(|adapter| !adapter.contains(", Cpu, ")))
 }
 
 /// Builds the example that lists the adapters.
@@ -94,11 +94,15 @@ fn build(build_flags: &[OsString]) -> Result<(), String> {
     Ok(())
 }
 
-fn list(build_flags: &[OsString]) -> Result<Vec<String>, String> {
+/// The adapters that wgpu finds with these variables.
+pub fn list(build_flags: &[OsString], variables: &[(&str, OsString)]) -> Result<Vec<String>, String> {
     let mut args = vec![OsString::from("run"), "--quiet".into()];
     args.extend_from_slice(build_flags);
     args.extend(["--example", "normalize", "--", "--list-adapters"].map(OsString::from));
-    let output = cargo_command(&args).output().map_err(|e| format!("cannot start cargo: {e}"))?;
+    let output = cargo_command(&args)
+        .envs(variables.iter().cloned())
+        .output()
+        .map_err(|e| format!("cannot start cargo: {e}"))?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     let adapters = parse_list(output.status.code(), &String::from_utf8_lossy(&output.stdout))
         .ok_or_else(|| format!("`cargo {}` failed ({}):\n{}", joined(&args), output.status, stderr.trim_end()))?;
@@ -162,6 +166,21 @@ fn install() -> Result<String, String> {
 
     println!("no graphics adapter found: installing Mesa's lavapipe, which needs no GPU");
     let script = script(manager, prefix);
+    run_lines(&script)?;
+    Ok(script)
+}
+
+/// Installs packages of Debian and its descendants, with what they need.
+pub fn apt_install(packages: &str) -> Result<(), String> {
+    let line = format!("env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {packages}");
+    if !on_path("apt-get") {
+        return Err(format!("no apt-get here. On Debian: `{line}`"));
+    }
+    let Some(prefix) = root_prefix() else { return Err(format!("no way to become root. As root, run `{line}`")) };
+    run_lines(&format!("{prefix}apt-get update\n{prefix}{line}"))
+}
+
+fn run_lines(script: &str) -> Result<(), String> {
     for line in script.lines() {
         let line = line.trim();
         println!("$ {line}");
@@ -171,10 +190,10 @@ fn install() -> Result<String, String> {
             .status()
             .map_err(|e| format!("cannot start `{line}`: {e}"))?;
         if !status.success() {
-            return Err(format!("`{line}` failed ({status}). A graphics adapter needs\n{script}"));
+            return Err(format!("`{line}` failed ({status}). What is needed:\n{script}"));
         }
     }
-    Ok(script)
+    Ok(())
 }
 
 /// The commands of a package manager as the user would type them, one a line.

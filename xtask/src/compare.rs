@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::unpacked::{self, Driver};
+use crate::unpacked::{self, Variables};
 use crate::{adapter, cargo_command, root, run, shown};
 
 /// What is built, installed and measured here stays, relative to the root of the repository.
@@ -117,7 +117,7 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
     let args = Args::parse(args)?;
     let folder = root().join(FOLDER);
     fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-    let variables = variables(args.adapter, &folder)?;
+    let variables = variables(args.adapter)?;
     for (name, value) in &variables {
         println!("{name}={}", value.to_string_lossy());
     }
@@ -181,7 +181,7 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
 }
 
 /// The variables that bring every engine to the same adapter.
-fn variables(adapter: Option<Adapter>, folder: &Path) -> Result<Vec<(&'static str, OsString)>, String> {
+fn variables(adapter: Option<Adapter>) -> Result<Variables, String> {
     let bench = ["--profile".into(), "bench".into()];
     let adapter = match adapter {
         Some(adapter) => adapter,
@@ -197,20 +197,7 @@ fn variables(adapter: Option<Adapter>, folder: &Path) -> Result<Vec<(&'static st
             return Ok(Vec::new());
         }
     };
-    let Driver { icd, libraries } = driver;
-    // Mesa's Vulkan loader asks for the last, and says so on every start without it.
-    let mut variables = vec![
-        ("VK_ICD_FILENAMES", icd.into_os_string()),
-        ("WGPU_BACKEND", "vulkan".into()),
-        ("XDG_RUNTIME_DIR", env::var_os("XDG_RUNTIME_DIR").unwrap_or_else(|| folder.into())),
-    ];
-    if let Some(libraries) = libraries {
-        let others = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-        let paths =
-            [libraries].into_iter().chain(env::split_paths(&others).filter(|path| !path.as_os_str().is_empty()));
-        variables.push(("LD_LIBRARY_PATH", env::join_paths(paths).map_err(|e| e.to_string())?));
-    }
-    Ok(variables)
+    driver.variables()
 }
 
 /// Builds or installs an engine; returns the command that runs its driver.

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod compare;
+mod rigs;
 mod unpacked;
 
 use std::env;
@@ -19,6 +20,9 @@ Usage: cargo xtask <task>
 Tasks:
   demo             normalize real activations and check the results
   test [args..]    run the tests; the arguments go to `cargo test --workspace`
+  test-adapters [NAME..]
+                   run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
+                   named; mesa25 is a third one. Debian's packages of what is not there are installed
   bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
   compare [args..] measure other engines on the same adapter, and print them beside this crate:
                      --adapter mesa25|swiftshader|system  (mesa25 on a Debian 12 without a GPU, which is unpacked below
@@ -65,6 +69,7 @@ fn main() {
         }
         (Some("demo"), true) => demo(),
         (Some("test"), _) => test(&args),
+        (Some("test-adapters"), _) => rigs::test(&args),
         (Some("bench"), _) => bench(&args),
         (Some("compare"), _) => compare::compare(&args),
         (Some("tune"), _) => tune(&args),
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_task() {
-        for task in ["demo", "test", "bench", "compare", "tune", "plot", "accuracy", "help"] {
+        for task in ["demo", "test", "test-adapters", "bench", "compare", "tune", "plot", "accuracy", "help"] {
             assert!(USAGE.contains(&format!("\n  {task} ")), "{task}");
         }
     }

@@ -1,13 +1,15 @@
-//! Graphics drivers that are unpacked below `target`, where nothing is installed and no rights are needed.
+//! Graphics drivers other than the system's: where they are, and how they get there. Mesa 25 is unpacked below `target`, where nothing is
+//! installed and no rights are needed.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
 
-use crate::{root, run};
+use crate::{adapter, root, run};
 
 /// Where Mesa's packages are unpacked, relative to the root of the repository.
 const MESA_FOLDER: &str = "target/peers/mesa25";
@@ -28,6 +30,37 @@ pub struct Driver {
 /// Whether this system is the one that Mesa 25 can be unpacked for.
 pub fn is_debian_12() -> bool {
     fs::read_to_string("/etc/os-release").is_ok_and(|text| text.lines().any(|line| line == "VERSION_CODENAME=bookworm"))
+}
+
+/// Variables of a process and their values.
+pub type Variables = Vec<(&'static str, OsString)>;
+
+impl Driver {
+    /// The variables that bring a process to this driver and no other.
+    pub fn variables(self) -> Result<Variables, String> {
+        // Mesa's Vulkan loader asks for the last, and says so on every start without it.
+        let folder = || root().join("target").into_os_string();
+        let mut variables = vec![
+            ("VK_ICD_FILENAMES", self.icd.into_os_string()),
+            ("WGPU_BACKEND", "vulkan".into()),
+            ("XDG_RUNTIME_DIR", env::var_os("XDG_RUNTIME_DIR").unwrap_or_else(folder)),
+        ];
+        if let Some(libraries) = self.libraries {
+            let others = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+            let paths =
+                [libraries].into_iter().chain(env::split_paths(&others).filter(|path| !path.as_os_str().is_empty()));
+            variables.push(("LD_LIBRARY_PATH", env::join_paths(paths).map_err(|e| e.to_string())?));
+        }
+        Ok(variables)
+    }
+}
+
+/// `SwiftShader`, installed where it is not there.
+pub fn installed_swiftshader() -> Result<Driver, String> {
+    if !Path::new(SWIFTSHADER).is_file() {
+        adapter::apt_install("chromium-common libvulkan1")?;
+    }
+    swiftshader()
 }
 
 pub fn swiftshader() -> Result<Driver, String> {
