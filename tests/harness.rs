@@ -257,7 +257,7 @@ fn broken_storage_does_not_conform() {
     use wgpu_norm::{Method, Team};
     let one_by_one = Strategy::Forced(Method::Split(Team::Lane));
     let ragged = Strategy::Forced(Method::Resident(Team::Lane));
-    let streamed = Strategy::Forced(Method::Streamed(Team::Subgroup));
+    let streamed = Strategy::Forced(Method::Streamed(Team::Lane));
     for (strategy, dtype, from, to) in [
         (one_by_one, DType::F16, "+ 0xfffu + odd", ""),
         (one_by_one, DType::BF16, "+ 0x7fffu + odd", ""),

@@ -385,13 +385,12 @@ fn there_are_more_rows_than_workgroups_in_a_dimension() {
 #[test]
 fn a_nan_stays_in_its_row() {
     for bad in [f32::NAN, f32::INFINITY] {
-        for activation in [Activation::None, Activation::Relu] {
+        for activation in Activation::ALL {
             let x = [1.0, 3.0, 1.0, bad, 1.0, 3.0];
             every(&plain(&[3, 2]).eps(0.0).activation(activation), &Tensors::new(&x), |method, outputs| {
                 let y = outputs.output();
                 assert!(y[2..4].iter().all(|y| y.is_nan()), "{method}: {y:?}");
-                let low = if activation == Activation::None { -1.0 } else { 0.0 };
-                assert_eq!([y[0], y[1], y[4], y[5]], [low, 1.0, low, 1.0], "{method}");
+                assert!([y[0], y[1], y[4], y[5]].iter().all(|y| y.is_finite()), "{method}, {activation:?}: {y:?}");
             });
         }
     }

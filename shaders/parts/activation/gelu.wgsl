@@ -10,7 +10,7 @@ fn normal_distribution(u: Pack) -> Pack {
     let p = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806
         + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
     let tail = 0.5 * t * exp(-z * z + p);
-    return select(1.0 - tail, tail, u < Pack(0.0));
+    return pack_nan_of(u, select(1.0 - tail, tail, u < Pack(0.0)));
 }
 
 fn activate(u: Pack) -> Pack {

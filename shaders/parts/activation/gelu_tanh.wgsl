@@ -4,7 +4,7 @@
 // (1 + tanh(v)) / 2 is the sigmoid of 2 v. exp stays finite: an overflow may be anything in WGSL.
 fn half_one_plus_tanh(u: Pack) -> Pack {
     let v = 1.5957691 * (u + 0.044715 * u * u * u);
-    return 1.0 / (1.0 + exp(-select(v, Pack(-80.0), v < Pack(-80.0))));
+    return pack_nan_of(u, 1.0 / (1.0 + exp(-select(v, Pack(-80.0), v < Pack(-80.0)))));
 }
 
 fn activate(u: Pack) -> Pack {

@@ -2,7 +2,7 @@
 // Provides activate, activation_slope.
 
 fn activate(u: Pack) -> Pack {
-    return select(u, Pack(0.0), u < Pack(0.0));
+    return pack_nan_of(u, select(u, Pack(0.0), u < Pack(0.0)));
 }
 
 fn activation_slope(u: Pack) -> Pack {

@@ -3,7 +3,7 @@
 
 // exp stays finite: an overflow may be anything in WGSL. Below -80 the result is 0 to within 2e-35.
 fn sigmoid(u: Pack) -> Pack {
-    return 1.0 / (1.0 + exp(-select(u, Pack(-80.0), u < Pack(-80.0))));
+    return pack_nan_of(u, 1.0 / (1.0 + exp(-select(u, Pack(-80.0), u < Pack(-80.0)))));
 }
 
 fn activate(u: Pack) -> Pack {
