@@ -153,12 +153,13 @@ fn descriptor(of_kind: &mut Random, random: &mut Random) -> Descriptor {
     // One axis is long, and any may be.
     let long = random.below(rank as u64) as usize;
     let mut left = ELEMENTS;
-    let mut shape = vec![1; rank];
-    for axis in 0..rank {
-        let largest = if axis == long { left } else { left.min(40) };
-        shape[axis] = 1 + random.below(largest as u64) as usize;
-        left = (left / shape[axis]).max(1);
-    }
+    let mut axis = |i| {
+        let largest = if i == long { left } else { left.min(40) };
+        let len = 1 + random.below(largest as u64) as usize;
+        left = (left / len).max(1);
+        len
+    };
+    let shape = (0..rank).map(&mut axis).collect();
     let first = of_kind.below(rank as u64) as usize;
     Descriptor {
         axes: (first, rank.min(first + 1 + of_kind.below(rank as u64) as usize)),

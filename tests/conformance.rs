@@ -382,7 +382,7 @@ fn a_lost_device_is_an_error() {
     gpu.run(&op, &Tensors::new(&[1.0; 8])).expect("not lost yet");
     gpu.device().destroy();
     // Of a known kernel and of one that has to be compiled.
-    for op in [op.clone(), op.save_stats(true)] {
+    for op in [op.clone(), op.clone().save_stats(true)] {
         assert!(matches!(gpu.run(&op, &Tensors::new(&[1.0; 8])), Err(Error::Device(_))), "{op:?}");
     }
     // The program that held it goes on with another one.

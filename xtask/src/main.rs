@@ -7,6 +7,7 @@ mod adapter;
 mod compare;
 mod rigs;
 mod unpacked;
+mod validate;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -23,6 +24,7 @@ Tasks:
   test-adapters [NAME..]
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
+  validate         compile every shader with Tint, the compiler of Chromium, from npm; needs no adapter
   bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
   compare [args..] measure other engines on the same adapter, and print them beside this crate:
                      --adapter mesa25|swiftshader|system  (mesa25 on a Debian 12 without a GPU, which is unpacked below
@@ -36,7 +38,7 @@ Tasks:
   accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
   help             print this text
 
-Every task needs a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
+All but `validate` need a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
 system's package manager, as root or through sudo; the commands are printed. `compare` needs Python 3.11 or later too,
 and downloads the engines; nothing is installed outside of target.
 ";
@@ -70,6 +72,7 @@ fn main() {
         (Some("demo"), true) => demo(),
         (Some("test"), _) => test(&args),
         (Some("test-adapters"), _) => rigs::test(&args),
+        (Some("validate"), true) => validate::validate(),
         (Some("bench"), _) => bench(&args),
         (Some("compare"), _) => compare::compare(&args),
         (Some("tune"), _) => tune(&args),
@@ -231,7 +234,9 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_task() {
-        for task in ["demo", "test", "test-adapters", "bench", "compare", "tune", "plot", "accuracy", "help"] {
+        for task in
+            ["demo", "test", "test-adapters", "validate", "bench", "compare", "tune", "plot", "accuracy", "help"]
+        {
             assert!(USAGE.contains(&format!("\n  {task} ")), "{task}");
         }
     }
