@@ -99,7 +99,7 @@ impl Tuning {
     /// Software adapters that compile with LLVM: lavapipe, llvmpipe.
     pub(crate) const LLVM: Self = Self {
         lane_packs: 4,
-        registers_x4: 32,
+        registers_x4: 34,
         registers_x1: 136,
         workgroup_registers: 8,
         workgroups: 8,
