@@ -102,7 +102,7 @@ impl Tuning {
         registers_x4: 34,
         registers_x1: 136,
         workgroup_registers: 8,
-        workgroups: 8,
+        workgroups: 4,
         rounds: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod compare;
+mod report;
 mod rigs;
 mod unpacked;
 mod validate;
@@ -25,6 +26,7 @@ Tasks:
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
   validate         compile every shader with Tint, the compiler of Chromium, from npm; needs no adapter
+  report [FILE]    write down what the adapter is, whether it computes right and how fast (target/report.txt)
   bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
   compare [args..] measure other engines on the same adapter, and print them beside this crate:
                      --adapter mesa25|swiftshader|system  (mesa25 on a Debian 12 without a GPU, which is unpacked below
@@ -72,6 +74,7 @@ fn main() {
         (Some("demo"), true) => demo(),
         (Some("test"), _) => test(&args),
         (Some("test-adapters"), _) => rigs::test(&args),
+        (Some("report"), _) => report::report(&args),
         (Some("validate"), true) => validate::validate(),
         (Some("bench"), _) => bench(&args),
         (Some("compare"), _) => compare::compare(&args),
@@ -234,9 +237,19 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_task() {
-        for task in
-            ["demo", "test", "test-adapters", "validate", "bench", "compare", "tune", "plot", "accuracy", "help"]
-        {
+        for task in [
+            "demo",
+            "test",
+            "test-adapters",
+            "validate",
+            "report",
+            "bench",
+            "compare",
+            "tune",
+            "plot",
+            "accuracy",
+            "help",
+        ] {
             assert!(USAGE.contains(&format!("\n  {task} ")), "{task}");
         }
     }
