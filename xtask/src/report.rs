@@ -23,7 +23,7 @@ pub fn report(args: &[OsString]) -> Result<i32, String> {
         _ => return Err(format!("report takes one file, not `{}`", joined(args))),
     };
     adapter::ensure(&[])?;
-    let mut text = format!("wgpu-norm {}, {} on {}\n", env!("CARGO_PKG_VERSION"), env::consts::ARCH, env::consts::OS);
+    let mut text = format!("wgpu-norm on {}, {}\n", env::consts::OS, env::consts::ARCH);
     text += &output("git", &["rev-parse", "HEAD"]);
     text += &output("rustc", &["--version"]);
     let mut failed = 0;
