@@ -5,7 +5,7 @@ mod common;
 use common::{Random, gpu, methods::*, run};
 use wgpu_norm::{
     Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm, Order, RmsNorm,
-    RunningStats, Slot, Strategy, testing::compare_outputs,
+    RunningStats, Slot, Strategy, Tensors, testing::compare_outputs,
 };
 
 /// Shapes of rows that every method goes through in seconds; those of more workgroups than a dimension have a test of their own.
@@ -346,6 +346,28 @@ fn an_activation_is_differentiated() {
             let op = LpNormalize::new(&[7, len], 1..).activation(activation);
             conforms(name, &op, rows);
             conforms(name, &op.backward(), rows);
+        }
+    }
+}
+
+#[test]
+fn slopes_far_from_zero_keep_their_digits() {
+    for activation in Activation::ALL.into_iter().filter(|&activation| activation != Activation::None) {
+        let op = BatchNorm::inference(&[64, 3]).eps(0.0).weight(false).bias(false).activation(activation).backward();
+        for center in [3.0, 10.0, 13.0, 18.0, 40.0, 86.0, 3000.0, 1e18] {
+            for center in [center, -center] {
+                let mut random = Random::new(7);
+                let input = random.normal(192, center, 0.1);
+                let grad_output = random.normal(192, 0.0, 1.0);
+                let tensors = Tensors::default()
+                    .set(Slot::Input, &input)
+                    .set(Slot::GradOutput, &grad_output)
+                    .set(Slot::RunningMean, &[0.0; 3])
+                    .set(Slot::RunningVar, &[1.0; 3]);
+                let outputs = run(gpu(), &op, &tensors, Strategy::Inferred).expect("run");
+                let truth = op.reference(&tensors).expect("reference");
+                compare_outputs(&op, &outputs, &truth).unwrap_or_else(|e| panic!("{activation:?} near {center}: {e}"));
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use ndarray_npy::{
 use safetensors::{Dtype, SafeTensors, View};
 use wgpu_norm::{Access, DType, Slot, TensorSpec, Tensors};
 
-use crate::failure::Failure;
+use super::failure::Failure;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

@@ -1,24 +1,8 @@
-//! Any bytes are read as a .safetensors file, or refused with a message.
+//! Files in .safetensors.
 #![no_main]
 #![allow(dead_code, reason = "the program uses more of its module than this")]
 
-use std::path::Path;
+#[path = "shared/read.rs"]
+mod shared;
 
-use libfuzzer_sys::fuzz_target;
-use wgpu_norm::Slot;
-
-#[path = "../../examples/normalize/failure.rs"]
-mod failure;
-#[path = "../../examples/normalize/files.rs"]
-mod files;
-
-/// As `batch-norm` asks for.
-const WANTED: [Slot; 6] =
-    [Slot::Input, Slot::Weight, Slot::Bias, Slot::RunningMean, Slot::RunningVar, Slot::NumBatchesTracked];
-
-fuzz_target!(|bytes: &[u8]| {
-    match files::Inputs::parse(files::Format::Safetensors, Path::new("x"), bytes, &WANTED) {
-        Ok(inputs) => drop(inputs.shape().to_vec()),
-        Err(failure) => assert!(!failure.to_string().is_empty()),
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| shared::read(shared::Format::Safetensors, bytes));

@@ -415,22 +415,26 @@ fn window(backward: bool) -> Part {
     if backward { shader!("parts/window/backward") } else { shader!("parts/window/forward") }
 }
 
-fn affine_parts(affine: Affine) -> [Part; 5] {
-    [
+fn affine_parts(affine: Affine) -> Vec<Part> {
+    let mut parts = vec![
         weight(affine.weight.is_some()),
         if affine.bias.is_some() { shader!("parts/bias/table") } else { shader!("parts/bias/none") },
         shader!("parts/affine"),
         if affine.after.is_some() { shader!("parts/after/residual") } else { shader!("parts/after/none") },
-        match affine.activation {
-            Activation::None => shader!("parts/activation/none"),
-            Activation::Relu => shader!("parts/activation/relu"),
-            Activation::Gelu => shader!("parts/activation/gelu"),
-            Activation::GeluTanh => shader!("parts/activation/gelu_tanh"),
-            Activation::Silu => shader!("parts/activation/silu"),
-            Activation::Sigmoid => shader!("parts/activation/sigmoid"),
-            Activation::Tanh => shader!("parts/activation/tanh"),
-        },
-    ]
+    ];
+    if !matches!(affine.activation, Activation::None | Activation::Relu) {
+        parts.push(shader!("parts/exponential"));
+    }
+    parts.push(match affine.activation {
+        Activation::None => shader!("parts/activation/none"),
+        Activation::Relu => shader!("parts/activation/relu"),
+        Activation::Gelu => shader!("parts/activation/gelu"),
+        Activation::GeluTanh => shader!("parts/activation/gelu_tanh"),
+        Activation::Silu => shader!("parts/activation/silu"),
+        Activation::Sigmoid => shader!("parts/activation/sigmoid"),
+        Activation::Tanh => shader!("parts/activation/tanh"),
+    });
+    parts
 }
 
 fn forward_parts(forward: Forward) -> Vec<Part> {

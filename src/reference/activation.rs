@@ -37,6 +37,12 @@ pub(super) fn apply(activation: Activation, u: f64) -> f64 {
     }
 }
 
+/// The derivative of the sigmoid. `s * (1 - s)` would lose all digits at large u.
+fn sigmoid_slope(u: f64) -> f64 {
+    let e = (-u.abs()).exp();
+    e / (1.0 + e).powi(2)
+}
+
 pub(super) fn derivative(activation: Activation, u: f64) -> f64 {
     match activation {
         Activation::None => 1.0,
@@ -48,19 +54,31 @@ pub(super) fn derivative(activation: Activation, u: f64) -> f64 {
             }
         }
         Activation::Gelu => phi(u) + u * (-0.5 * u * u).exp() / (2.0 * PI).sqrt(),
+        // (1 + tanh(v)) / 2 is the sigmoid of 2 v.
         Activation::GeluTanh => {
             let (inner, slope) = gelu_tanh_inner(u);
-            let t = inner.tanh();
-            0.5 * (1.0 + t) + 0.5 * u * (1.0 - t * t) * slope
+            sigmoid(2.0 * inner) + u * 2.0 * slope * sigmoid_slope(2.0 * inner)
         }
-        Activation::Silu => {
-            let s = sigmoid(u);
-            s * (1.0 + u * (1.0 - s))
+        Activation::Silu => sigmoid(u) + u * sigmoid_slope(u),
+        Activation::Sigmoid => sigmoid_slope(u),
+        Activation::Tanh => 4.0 * sigmoid_slope(2.0 * u),
+    }
+}
+
+/// What the error of a derivative is measured by: itself, or by how much it changes if all that its argument is the sum of does.
+pub(super) fn derivative_scale(activation: Activation, terms: &[f64; 3]) -> f64 {
+    const STEP: f64 = 1e-3;
+    /// Exponentials in f32 end at e^-87, and derivatives are at most 600 of them: those below 1e-35 may come out as zero, which is 2e-5 of this.
+    const SMALLEST: f64 = 5e-31;
+    let u: f64 = terms.iter().sum();
+    let slope = derivative(activation, u).abs();
+    match activation {
+        // That of relu jumps, or does not change.
+        Activation::None | Activation::Relu => slope,
+        f => {
+            let curvature = (derivative(f, u + STEP) - derivative(f, u - STEP)).abs() / (2.0 * STEP);
+            let size = terms.iter().map(|term| term.abs()).sum::<f64>().max(1.0);
+            slope.max(curvature * size).max(SMALLEST)
         }
-        Activation::Sigmoid => {
-            let s = sigmoid(u);
-            s * (1.0 - s)
-        }
-        Activation::Tanh => 1.0 - u.tanh().powi(2),
     }
 }

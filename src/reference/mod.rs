@@ -147,13 +147,15 @@ impl<'a> Elements<'a> {
         self.x.iter().zip(&self.places).map(normalize).collect()
     }
 
-    /// What the activation is applied to.
-    fn before_activation(&self, normalized: &[f64]) -> Vec<f64> {
+    /// The terms whose sum the activation is applied to.
+    fn before_activation(&self, normalized: &[f64]) -> Vec<[f64; 3]> {
         let affine = |(i, x): (usize, &f64)| {
             let weight = self.places[i].1;
-            x * self.gain.as_ref().map_or(1.0, |gain| gain[weight])
-                + self.bias.as_ref().map_or(0.0, |bias| bias[weight])
-                + self.residual.as_ref().map_or(0.0, |residual| residual[i])
+            [
+                x * self.gain.as_ref().map_or(1.0, |gain| gain[weight]),
+                self.bias.as_ref().map_or(0.0, |bias| bias[weight]),
+                self.residual.as_ref().map_or(0.0, |residual| residual[i]),
+            ]
         };
         normalized.iter().enumerate().map(affine).collect()
     }
@@ -175,7 +177,7 @@ pub(crate) fn forward(op: &impl Geometric, definition: &Definition, tensors: &Te
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
     let before = elements.before_activation(&normalized);
-    let output = before.into_iter().map(|u| activation::apply(options.activation, u)).collect();
+    let output = before.into_iter().map(|terms| activation::apply(options.activation, terms.iter().sum())).collect();
     let mut outputs = Outputs::default();
     outputs.set(if options.in_place { Slot::Input } else { Slot::Output }, output);
     track(definition, tensors, &statistics, &mut outputs);
@@ -241,10 +243,11 @@ pub(crate) fn backward(
     let grad_output = values(tensors, Slot::GradOutput, options.types.output).unwrap_or_default();
     // The gradient of what the activation is applied to.
     let before = elements.before_activation(&normalized);
-    let g: Vec<f64> = match options.activation {
-        Activation::None => grad_output,
-        f => grad_output.iter().zip(&before).map(|(g, &u)| g * activation::derivative(f, u)).collect(),
-    };
+    let f = options.activation;
+    let slope = |terms: &[f64; 3]| activation::derivative(f, terms.iter().sum());
+    let g: Vec<f64> = grad_output.iter().zip(&before).map(|(g, terms)| g * slope(terms)).collect();
+    let scale = |terms: &[f64; 3]| activation::derivative_scale(f, terms);
+    let g_scale: Vec<f64> = grad_output.iter().zip(&before).map(|(g, terms)| g * scale(terms)).collect();
     let places = &elements.places;
     let mut outputs = Outputs::default();
 
@@ -257,8 +260,9 @@ pub(crate) fn backward(
         }
         sum
     };
-    outputs.set_scale(Slot::GradWeight, g.iter().zip(&normalized).map(|(g, x)| g * x));
-    outputs.set_scale(Slot::GradBias, g.iter().copied());
+    outputs.set_scale(Slot::GradWeight, g_scale.iter().zip(&normalized).map(|(g, x)| g * x));
+    outputs.set_scale(Slot::GradBias, g_scale.iter().copied());
+    outputs.set_scale(Slot::GradResidual, g_scale.iter().copied());
     if gradients.weight {
         outputs.set(Slot::GradWeight, parameter(Slot::GradWeight, &|i| g[i] * normalized[i]));
     }
@@ -273,10 +277,9 @@ pub(crate) fn backward(
     }
 
     // The gradient of what was normalized, before it was scaled.
-    let g: Vec<f64> = match &elements.gain {
-        Some(gain) => g.iter().zip(places).map(|(g, &(_, weight))| g * gain[weight]).collect(),
-        None => g,
-    };
+    let gain = |weight: usize| elements.gain.as_ref().map_or(1.0, |gain| gain[weight]);
+    let scaled = |g: Vec<f64>| -> Vec<f64> { g.iter().zip(places).map(|(g, &(_, weight))| g * gain(weight)).collect() };
+    let (g, g_scale) = (scaled(g), scaled(g_scale));
     let groups = statistics.rstd.len();
     let (mut sum, mut product) = (vec![0.0; groups], vec![0.0; groups]);
     for (i, &(group, _)) in places.iter().enumerate() {
@@ -301,7 +304,7 @@ pub(crate) fn backward(
         statistics.rstd[group] * (g[i] - through_statistics) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
     });
     outputs.set(Slot::GradInput, grad_input.collect());
-    let terms = g.iter().zip(places).map(|(g, &(group, _))| g * statistics.rstd[group]);
+    let terms = g_scale.iter().zip(places).map(|(g, &(group, _))| g * statistics.rstd[group]);
     outputs.set_scale(Slot::GradInput, terms);
     outputs
 }
