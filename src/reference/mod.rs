@@ -9,7 +9,7 @@ pub(crate) mod local_response_norm;
 use crate::{
     kernel::key::Scale,
     ops::{
-        Activation, BatchNorm, Gradients, Options, RunningStats,
+        BatchNorm, Gradients, Options, RunningStats,
         definition::{Definition, Source},
         sealed::Geometric,
     },
