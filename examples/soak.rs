@@ -15,9 +15,9 @@ use std::{
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use wgpu_norm::{
-    Access, DType, Norm, Outputs, Slot, TensorSpec, Tensors,
+    Access, DType, Norm, Slot, TensorSpec, Tensors,
     host::Gpu,
-    testing::{compare_outputs, max_error, slot_bound},
+    testing::{Random, compare_outputs, worst_error},
 };
 
 #[path = "../tests/common/descriptors.rs"]
@@ -60,11 +60,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let time = Duration::from_secs(args.seconds);
     let bar = ProgressBar::new(args.seconds);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} s, {msg}")?);
-    let (start, mut random) = (Instant::now(), Random(args.seed));
+    let (start, mut random) = (Instant::now(), Random::new(args.seed));
     let mut done = Done::default();
     let mut warm = None;
     while start.elapsed() < time {
-        let round = args.round.unwrap_or_else(|| random.next());
+        let round = args.round.unwrap_or_else(|| random.bits());
         done.one(&gpu, round, args)
             .map_err(|e| format!("{e} (--kinds {} --seed {} --round {round})", args.kinds, args.seed))?;
         bar.set_position(start.elapsed().as_secs());
@@ -105,8 +105,8 @@ struct Done {
 impl Done {
     /// Runs one op, unless the numbers are none.
     fn one(&mut self, gpu: &Gpu, round: u64, args: &Args) -> Result<(), Box<dyn Error>> {
-        let mut random = Random(round);
-        let kind = random.below(args.kinds);
+        let mut random = Random::new(round);
+        let kind = below(&mut random, args.kinds);
         let (op, descriptor) = draw(args.seed.wrapping_mul(args.kinds).wrapping_add(kind), &mut random);
         let Ok(specs) = op.tensors() else { return Ok(()) };
         let data: Vec<_> =
@@ -122,7 +122,7 @@ impl Done {
         let truth = op.reference(&tensors)?;
         compare_outputs(&*op, &run.outputs, &truth)
             .map_err(|e| format!("{} by {:?}: {e}, of {descriptor:?}", op.name(), run.method.map(|m| m.to_string())))?;
-        let error = worst(&specs, &run.outputs, &truth)?;
+        let error = worst_error(&specs, &run.outputs, &truth)?;
         if error > self.worst.0 {
             self.worst = (error, format!("{} of {:?}", op.name(), op.shape()));
         }
@@ -136,7 +136,7 @@ impl Done {
 
 /// An op of a kind, and of a random shape; the first that is valid.
 fn draw(kind: u64, random: &mut Random) -> (Box<dyn Norm>, Descriptor) {
-    let mut of_kind = Random(kind);
+    let mut of_kind = Random::new(kind);
     loop {
         let descriptor = descriptor(&mut of_kind, random);
         let mut ops = descriptor.ops();
@@ -148,29 +148,29 @@ fn draw(kind: u64, random: &mut Random) -> (Box<dyn Norm>, Descriptor) {
 }
 
 fn descriptor(of_kind: &mut Random, random: &mut Random) -> Descriptor {
-    let rank = 2 + of_kind.below(3) as usize;
+    let rank = 2 + below(of_kind, 3) as usize;
     // One axis is long, and any may be.
-    let long = random.below(rank as u64) as usize;
+    let long = below(random, rank as u64) as usize;
     let mut left = ELEMENTS;
     let mut axis = |i| {
         let largest = if i == long { left } else { left.min(40) };
-        let len = 1 + random.below(largest as u64) as usize;
+        let len = 1 + below(random, largest as u64) as usize;
         left = (left / len).max(1);
         len
     };
     let shape = (0..rank).map(&mut axis).collect();
-    let first = of_kind.below(rank as u64) as usize;
+    let first = below(of_kind, rank as u64) as usize;
     Descriptor {
-        axes: (first, rank.min(first + 1 + of_kind.below(rank as u64) as usize)),
-        eps: [1e-5, 1e-12, 1e-3][of_kind.below(3) as usize],
+        axes: (first, rank.min(first + 1 + below(of_kind, rank as u64) as usize)),
+        eps: [1e-5, 1e-12, 1e-3][below(of_kind, 3) as usize],
         momentum: 0.1,
-        flags: std::array::from_fn(|_| of_kind.below(2) == 0),
-        dtypes: std::array::from_fn(|_| of_kind.below(3) as u8),
-        activation: of_kind.below(7) as u8,
-        stride: 1 + of_kind.below(9) as usize,
+        flags: std::array::from_fn(|_| below(of_kind, 2) == 0),
+        dtypes: std::array::from_fn(|_| below(of_kind, 3) as u8),
+        activation: below(of_kind, 7) as u8,
+        stride: 1 + below(of_kind, 9) as usize,
         cpu: true,
         subgroups: 0,
-        method: (of_kind.below(2) == 0).then(|| of_kind.below(14) as u8),
+        method: (below(of_kind, 2) == 0).then(|| below(of_kind, 14) as u8),
         shape,
     }
 }
@@ -182,26 +182,12 @@ fn reads(spec: &TensorSpec) -> bool {
 fn values(spec: &TensorSpec, random: &mut Random) -> Vec<f32> {
     let (offset, spread) = match spec.slot {
         // Far from the statistics, too, where those are given and not taken.
-        Slot::Input => [(0.0, 1.0), (3.0, 2.0), (1e3, 1.0), (-1e4, 30.0)][random.below(4) as usize],
+        Slot::Input => [(0.0, 1.0), (3.0, 2.0), (1e3, 1.0), (-1e4, 30.0)][below(random, 4) as usize],
         Slot::Weight => (1.0, 0.5),
         Slot::RunningVar => (2.0, 0.1),
         _ => (0.0, 1.0),
     };
-    (0..spec.len()).map(|_| (offset + spread * random.normal()) as f32).collect()
-}
-
-/// The largest error of any tensor, in parts of its bound.
-fn worst(specs: &[TensorSpec], actual: &Outputs<f32>, truth: &Outputs<f64>) -> Result<f64, String> {
-    let mut worst = 0.0_f64;
-    for spec in specs {
-        if let (Some(actual), Some(expected)) = (actual.get(spec.slot), truth.get(spec.slot)) {
-            let bound = slot_bound(spec.slot, truth);
-            if bound > 0.0 {
-                worst = worst.max(max_error(spec.slot.name(), spec.dtype, actual, expected)? / bound);
-            }
-        }
-    }
-    Ok(worst)
+    random.normal(spec.len(), offset, spread)
 }
 
 /// Bytes that the process has in memory, where the system tells.
@@ -210,23 +196,7 @@ fn resident() -> Option<usize> {
     Some(pages.split(' ').nth(1)?.parse::<usize>().ok()? * 4096)
 }
 
-/// `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    /// Nearly normal: the sum of twelve uniform numbers.
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| (self.next() >> 11) as f64 / (1u64 << 53) as f64).sum::<f64>() - 6.0
-    }
+/// One of the first `n` numbers.
+fn below(random: &mut Random, n: u64) -> u64 {
+    random.bits() % n
 }

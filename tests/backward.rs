@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{Random, gpu, methods::*, run};
+use common::{gpu, methods::*, run};
 use wgpu_norm::{
     Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm, Order, RmsNorm,
-    RunningStats, Slot, Strategy, Tensors, testing::compare_outputs,
+    RunningStats, Slot, Strategy, Tensors,
+    testing::{Data, Random, compare_outputs, hard_rows},
 };
 
 /// Shapes of rows that every method goes through in seconds; those of more workgroups than a dimension have a test of their own.

@@ -4,11 +4,11 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Random, golden::Golden, gpu, methods::*, run};
+use common::{golden::Golden, gpu, methods::*, run};
 use wgpu_norm::{
     BatchNorm, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
     Tensors,
-    testing::{REAL_DATA, compare, compare_outputs, largest, max_error},
+    testing::{Data, REAL_DATA, Random, compare, compare_outputs, hard_rows, largest, max_error},
 };
 
 #[test]

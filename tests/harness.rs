@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{Random, gpu, methods::Data, run};
+use common::{gpu, run};
 use wgpu_norm::{
     BatchNorm, DType, LayerNorm, Norm, Outputs, Planner, RunningStats, Slot, Strategy, Tensors,
     host::Gpu,
-    testing::{PROMISE, bound, compare, compare_outputs, max_error},
+    testing::{Data, PROMISE, Random, bound, compare, compare_outputs, max_error},
 };
 
 #[test]

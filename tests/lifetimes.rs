@@ -4,10 +4,13 @@ mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{gpu, methods::Data, run};
+use common::{gpu, run};
 use wgpu_norm::{
     BatchNorm, Bindings, GroupNorm, LayerNorm, LocalResponseNorm, LpNormalize, Method, Norm, Order, Outputs, Planner,
-    RmsNorm, RunningStats, Slot, Strategy, host::Gpu, testing, wgpu,
+    RmsNorm, RunningStats, Slot, Strategy,
+    host::Gpu,
+    testing::{self, Data},
+    wgpu,
 };
 
 /// One op of each kind, forward and backward.

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Random, gpu, methods::*, run};
+use common::{gpu, methods::*, run};
 use wgpu_norm::{
     DType, Layout, LocalResponseNorm, Method, Norm, Slot, Strategy, Tensors, Window,
-    testing::{compare_outputs, largest},
+    testing::{Data, Random, compare_outputs, largest},
 };
 
 /// Shapes and sizes, each with the reason that it is here.

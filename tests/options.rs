@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{Random, gpu, methods::*, run};
+use common::{gpu, methods::*, run};
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm,
     Outputs, RmsNorm, RunningStats, Slot, Strategy, Tensors,
-    testing::{MERGED, compare_outputs},
+    testing::{MERGED, Random, compare_outputs},
 };
 
 /// Every pattern of a half-precision type that is a number.

@@ -4,12 +4,12 @@ mod common;
 
 use std::{collections::HashSet, sync::Mutex};
 
-use common::{Random, descriptors::Descriptor, gpu, run};
+use common::{descriptors::Descriptor, gpu, run};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 use wgpu_norm::{
     BatchNorm, GroupNorm, LayerNorm, Norm, RunningStats, Strategy, Tensors, shaders,
     shaders::{Backend, Shader, translate},
-    testing,
+    testing::{self, Random},
 };
 
 /// Whether naga takes a shader, asked once for each.

@@ -5,13 +5,11 @@ mod common;
 use std::collections::BTreeMap;
 
 use approx::abs_diff_eq;
-use common::{
-    Random,
-    golden::{AnyOp, Golden},
-};
+use common::golden::{AnyOp, Golden};
 use wgpu_norm::{
     Access, Activation, BatchNorm, BindingProblem, Error, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize,
-    Norm, Options, Order, Outputs, RmsNorm, Slot, Tensors, testing::largest,
+    Norm, Options, Order, Outputs, RmsNorm, Slot, Tensors,
+    testing::{Random, largest},
 };
 
 /// Both sides are f64, but eps and momentum are f32 in this crate, and the MiniLM outputs are stored as f32: half an ulp of

@@ -2,12 +2,14 @@
 
 mod common;
 
-use common::{gpu, methods::Data, run};
+use common::{gpu, run};
 use wgpu_norm::{
     Access, Activation, BatchMoments, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
     LpNormalize, Method, Norm, Order, Planner, RmsNorm, RunningStats, Strategy,
     host::{self, Gpu},
-    shaders, testing, wgpu,
+    shaders,
+    testing::{self, Data},
+    wgpu,
 };
 
 /// A device that binds no more than so many bytes at once.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use wgpu_norm::{
-    Access, DType, Error, Method, Norm, Outputs, Slot, Strategy, Team, TensorSpec, Tensors, host::Gpu,
-    testing::compare_outputs,
+    DType, Error, Method, Norm, Outputs, Strategy, Team, Tensors,
+    host::Gpu,
+    testing::{Data, compare_outputs},
 };
 
-use super::{Random, gpu, run};
+use super::{gpu, run};
 
 /// Shapes of layer norm, each with the reason that it is here.
 pub const ROWS: &[(&str, usize, usize)] = &[
@@ -195,41 +196,6 @@ pub fn batch_norm_can(method: Method, shape: &[usize], training: bool) -> bool {
     }
 }
 
-/// Data that breaks a careless variance. The bound is the same as everywhere.
-pub fn hard_rows(len: usize) -> Vec<(&'static str, Vec<f32>)> {
-    let mut random = Random::new(3);
-    let mut outlier_first = random.normal(len, 0.0, 1.0);
-    outlier_first[0] = 1e6;
-    let mut outlier_last = random.normal(len, 0.0, 1.0);
-    outlier_last[len - 1] = -1e6;
-    let mut far_first = random.normal(len, 0.0, 1.0);
-    far_first[..len.div_ceil(8)].iter_mut().for_each(|x| *x += 1e6);
-    let all_but_one = |value: f32| {
-        let mut row = vec![value; len];
-        row[len - 1] = f32::from_bits(value.to_bits() + 1);
-        row
-    };
-    let (almost_1e6, almost_1e7) = (all_but_one(1.23e6), all_but_one(1.23e7));
-    let ulp = |i: usize| if i.is_multiple_of(2) { 1e6 } else { f32::from_bits(1e6_f32.to_bits() + 1) };
-    vec![
-        ("a large offset", random.normal(len, 1e6, 1.0)),
-        ("a larger offset", random.normal(len, 1e7, 10.0)),
-        ("a constant row", vec![1234.0; len]),
-        ("a constant row that f32 sums miss", vec![16_777_215.0; len]),
-        ("all equal but the last, by one ulp", almost_1e6),
-        ("the same, of larger ones", almost_1e7),
-        ("a constant whose sum is no f32", vec![3e38; len]),
-        ("a large mean that is zero", (0..len).map(|i| if i.is_multiple_of(2) { 2e5 } else { -2e5 }).collect()),
-        ("tiny spread at a large mean", (0..len).map(ulp).collect()),
-        ("an outlier that is also the shift", outlier_first),
-        ("an outlier at the end", outlier_last),
-        ("a first eighth that is far away", far_first),
-        ("a ramp", (0..len).map(|i| i as f32 * 1e6 / len as f32).collect()),
-        ("small numbers", random.normal(len, 0.0, 1e-12)),
-        ("large numbers", random.normal(len, 0.0, 1e15)),
-    ]
-}
-
 /// Methods for statistics of channels or groups that are no columns.
 pub fn split_can(method: Method) -> bool {
     let subgroups = gpu().planner().caps().subgroup_size.is_some();
@@ -249,57 +215,6 @@ pub fn columns_can(method: Method) -> bool {
 /// statistic then follows from where it is alone.
 pub fn backward_columns_can(method: Method, one: bool) -> bool {
     method == Method::Columns || (one && split_can(method))
-}
-
-/// Random tensors for whatever an op reads.
-pub struct Data {
-    floats: Vec<(Slot, Vec<f32>)>,
-    counts: bool,
-}
-
-impl Data {
-    pub fn random(op: &(impl Norm + ?Sized), seed: u64) -> Self {
-        let mut random = Random::new(seed);
-        let specs = op.tensors().expect("valid");
-        let reads = |spec: &&TensorSpec| spec.access != Access::Write && spec.dtype != DType::U32;
-        let floats = specs.iter().filter(reads).map(|spec| {
-            let (offset, spread) = match spec.slot {
-                Slot::Input | Slot::ResidualOutput => (3.0, 2.0),
-                Slot::Weight => (1.0, 0.5),
-                Slot::RunningVar => (2.0, 0.1),
-                _ => (0.0, 1.0),
-            };
-            (spec.slot, random.normal(spec.len(), offset, spread))
-        });
-        let counts = specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked);
-        Self { floats: floats.collect(), counts }
-    }
-
-    /// For an op with more samples: the same values, over and over.
-    pub fn repeated(&self, op: &(impl Norm + ?Sized)) -> Self {
-        let specs = op.tensors().expect("valid");
-        let len = |slot| specs.iter().find(|spec| spec.slot == slot).map_or(0, TensorSpec::len);
-        let repeat = |(slot, values): &(Slot, Vec<f32>)| (*slot, values.repeat(len(*slot) / values.len()));
-        Self { floats: self.floats.iter().map(repeat).collect(), counts: self.counts }
-    }
-
-    /// With other values for one slot.
-    pub fn with(mut self, slot: Slot, values: Vec<f32>) -> Self {
-        self.floats.retain(|(other, _)| *other != slot);
-        self.floats.push((slot, values));
-        self
-    }
-
-    /// Without one slot.
-    pub fn without(mut self, slot: Slot) -> Self {
-        self.floats.retain(|(other, _)| *other != slot);
-        self
-    }
-
-    pub fn tensors(&self) -> Tensors<'_> {
-        let tensors = self.floats.iter().fold(Tensors::default(), |t, (slot, values)| t.set(*slot, values));
-        if self.counts { tensors.num_batches_tracked(3) } else { tensors }
-    }
 }
 
 /// [`by_every_method`] on random tensors.

@@ -2,11 +2,11 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod descriptors;
+pub mod each_op;
 pub mod golden;
 pub mod methods;
 
 use std::sync::OnceLock;
-
 use wgpu_norm::{Access, Bindings, Norm, Outputs, Result, Strategy, Tensors, host::Gpu, wgpu};
 
 /// The adapter of this machine. No adapter is a failure, not a skip: `cargo xtask test` installs one.
@@ -19,37 +19,6 @@ pub fn gpu() -> &'static Gpu {
             Err(e) => panic!("GPU TESTS DID NOT RUN: {e}. `cargo xtask test` sets an adapter up."),
         }
     })
-}
-
-/// Deterministic pseudo-random numbers (SplitMix64).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in (0, 1].
-    pub fn uniform(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
-
-    /// `offset + spread * N(0, 1)`, rounded to f32.
-    pub fn normal(&mut self, n: usize, offset: f64, spread: f64) -> Vec<f32> {
-        (0..n)
-            .map(|_| {
-                let radius = (-2.0 * self.uniform().ln()).sqrt();
-                (offset + spread * radius * (std::f64::consts::TAU * self.uniform()).cos()) as f32
-            })
-            .collect()
-    }
 }
 
 /// Bytes before and after each tensor in its buffer. A multiple of every offset alignment.

@@ -1,5 +1,11 @@
-//! Comparing a GPU's results with the reference: the one bound that every test of this crate holds, and a comparator that
-//! does not let anything through.
+//! Comparing a GPU's results with the reference: the one bound that every test of this crate holds, a comparator that
+//! does not let anything through, and the data. [`conformance`] holds a shader of the caller's to all that.
+
+mod conformance;
+mod data;
+
+pub use conformance::conformance;
+pub use data::{Data, Random, hard_rows};
 
 use crate::{
     ops::Norm,
@@ -112,4 +118,21 @@ pub fn compare_outputs(
     }
     let (actual, expected) = (actual.num_batches_tracked(), expected.num_batches_tracked());
     if actual == expected { Ok(()) } else { Err(format!("num_batches_tracked: {actual:?}, expected {expected:?}")) }
+}
+
+/// The largest error of any tensor, in parts of its [`slot_bound`].
+///
+/// # Errors
+/// Those of [`max_error`].
+pub fn worst_error(specs: &[TensorSpec], actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<f64, String> {
+    let mut worst = 0.0_f64;
+    for &TensorSpec { slot, dtype, .. } in specs {
+        if let (Some(actual), Some(values)) = (actual.get(slot), expected.get(slot)) {
+            let bound = slot_bound(slot, expected);
+            if bound > 0.0 {
+                worst = worst.max(max_error(slot.name(), dtype, actual, values)? / bound);
+            }
+        }
+    }
+    Ok(worst)
 }

@@ -1,0 +1,66 @@
+//! Any code that computes an op, held to the bound of this crate.
+
+use std::fmt;
+
+use crate::{
+    ops::Norm,
+    tensor::{Outputs, Slot, Tensors},
+    testing::{Data, compare_outputs, hard_rows, worst_error},
+};
+
+/// Runs code that is meant to compute an op, usually a shader of the caller's, on random tensors and on [`hard_rows`], and compares with the
+/// f64 reference. Returns the largest error in parts of its bound ([`slot_bound`](crate::testing::slot_bound)), at most 1.
+///
+/// `run` gets the tensors that the op reads ([`Norm::tensors`] has their shapes) and gives those that it writes. Rows whose squares
+/// do not fit f32 are left out.
+///
+/// ```
+/// use wgpu_norm::{LayerNorm, Norm, Outputs, Slot, testing};
+///
+/// // In place of a shader: f32 as one would write it, whose variance is a small difference of large numbers.
+/// let op = LayerNorm::new(&[4, 64], 1..).weight(false).bias(false);
+/// let wrong = testing::conformance(&op, |tensors| {
+///     let input = tensors.get(Slot::Input).unwrap_or_default();
+///     let row = |x: &[f32]| {
+///         let mean = x.iter().sum::<f32>() / 64.;
+///         let var = x.iter().map(|x| x * x).sum::<f32>() / 64. - mean * mean;
+///         x.iter().map(|x| (x - mean) / (var + 1e-5).sqrt()).collect::<Vec<_>>()
+///     };
+///     let mut outputs = Outputs::default();
+///     outputs.set(Slot::Output, input.chunks(64).flat_map(row).collect());
+///     Ok::<_, std::convert::Infallible>(outputs)
+/// });
+/// assert!(wrong.unwrap_err().contains("a large offset: output"));
+/// ```
+///
+/// # Errors
+/// Every case that does not conform, one a line: the data, the tensor and its error; what `run` says; an op that is refused.
+pub fn conformance<E: fmt::Display>(
+    op: &(impl Norm + ?Sized),
+    mut run: impl FnMut(&Tensors<'_>) -> Result<Outputs<f32>, E>,
+) -> Result<f64, String> {
+    let specs = op.tensors().map_err(|e| e.to_string())?;
+    let mut cases: Vec<_> = (1..4).map(|seed| ("random", Data::random(op, seed))).collect();
+    if let Some(spec) = specs.iter().find(|spec| spec.slot == Slot::Input && !spec.is_empty()) {
+        let len = spec.shape.last().copied().unwrap_or(1);
+        let fits = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() < f64::from(f32::MAX);
+        let hard = hard_rows(len).into_iter().filter(|(_, row)| fits(row));
+        cases.extend(
+            hard.map(|(name, row)| (name, Data::random(op, 4).with(Slot::Input, row.repeat(spec.len() / len)))),
+        );
+    }
+    let (mut worst, mut wrong) = (0.0_f64, Vec::new());
+    for (name, data) in cases {
+        let mut check = || {
+            let outputs = run(&data.tensors()).map_err(|e| e.to_string())?;
+            let truth = op.reference(&data.tensors()).map_err(|e| e.to_string())?;
+            compare_outputs(op, &outputs, &truth)?;
+            worst_error(&specs, &outputs, &truth)
+        };
+        match check() {
+            Ok(error) => worst = worst.max(error),
+            Err(e) => wrong.push(format!("{name}: {e}")),
+        }
+    }
+    if wrong.is_empty() { Ok(worst) } else { Err(wrong.join("\n")) }
+}
