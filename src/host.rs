@@ -1,4 +1,5 @@
-//! Slices in, vectors out, blocking: for scripts, tests and first steps. Native only, since a browser must not be blocked.
+//! Slices in, vectors out: for scripts, tests and first steps. What does not end in `_async` blocks, and is not there in a browser, which must
+//! not be blocked.
 //!
 //! ```no_run
 //! use wgpu_norm::{LayerNorm, Tensors, host::Gpu};
@@ -10,8 +11,10 @@
 //! # Ok::<(), wgpu_norm::Error>(())
 //! ```
 
-use std::{sync::mpsc, time::Duration};
+use std::time::Duration;
 
+use futures_channel::oneshot;
+#[cfg(not(target_arch = "wasm32"))]
 use pollster::block_on;
 
 use crate::{
@@ -29,6 +32,7 @@ fn instance() -> wgpu::Instance {
 }
 
 /// Every adapter of this machine, of the backends in the environment variable `WGPU_BACKEND` or of all.
+#[cfg(not(target_arch = "wasm32"))]
 #[must_use]
 pub fn adapters() -> Vec<wgpu::Adapter> {
     block_on(instance().enumerate_adapters(wgpu::Backends::all()))
@@ -39,16 +43,27 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
 ///
 /// # Errors
 /// [`Error::NoAdapter`], with the names of those there are.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn adapter(name: Option<&str>) -> Result<wgpu::Adapter> {
+    block_on(adapter_async(name))
+}
+
+/// [`adapter`](fn@adapter) without blocking. A browser has one adapter, and no environment variables.
+///
+/// # Errors
+/// As [`adapter`](fn@adapter).
+pub async fn adapter_async(name: Option<&str>) -> Result<wgpu::Adapter> {
     let from_env = std::env::var("WGPU_ADAPTER_NAME").ok();
     let Some(name) = name.or(from_env.as_deref()) else {
-        return block_on(instance().request_adapter(&wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            ..Default::default()
-        }))
-        .map_err(|e| Error::NoAdapter(e.to_string()));
+        return instance()
+            .request_adapter(&wgpu::RequestAdapterOptions {
+                power_preference: wgpu::PowerPreference::HighPerformance,
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| Error::NoAdapter(e.to_string()));
     };
-    let adapters = adapters();
+    let adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
     let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
     let wanted = name.to_lowercase();
     let found = names.iter().position(|name| name.to_lowercase().contains(&wanted));
@@ -78,27 +93,47 @@ pub struct Run {
 }
 
 impl Gpu {
-    /// The adapter that [`adapter`] picks, with [`recommended`] features and limits.
+    /// The adapter that [`adapter`](fn@adapter) picks, with [`recommended`] features and limits.
     ///
     /// # Errors
     /// [`Error::NoAdapter`], [`Error::Device`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new() -> Result<Self> {
-        Self::with_adapter(&adapter(None)?)
+        block_on(Self::new_async())
+    }
+
+    /// [`new`](Self::new) without blocking.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub async fn new_async() -> Result<Self> {
+        Self::with_adapter_async(&adapter_async(None).await?).await
     }
 
     /// This adapter with [`recommended`] features and limits.
     ///
     /// # Errors
     /// [`Error::Device`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn with_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+        block_on(Self::with_adapter_async(adapter))
+    }
+
+    /// [`with_adapter`](Self::with_adapter) without blocking.
+    ///
+    /// # Errors
+    /// As [`with_adapter`](Self::with_adapter).
+    pub async fn with_adapter_async(adapter: &wgpu::Adapter) -> Result<Self> {
         let (features, required_limits) = recommended(adapter);
-        let (device, queue) = block_on(adapter.request_device(&wgpu::DeviceDescriptor {
-            label: Some("wgpu-norm"),
-            required_features: features | (adapter.features() & wgpu::Features::TIMESTAMP_QUERY),
-            required_limits,
-            ..Default::default()
-        }))
-        .map_err(|e| Error::Device(e.to_string()))?;
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("wgpu-norm"),
+                required_features: features | (adapter.features() & wgpu::Features::TIMESTAMP_QUERY),
+                required_limits,
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| Error::Device(e.to_string()))?;
         let planner = Planner::new(&device);
         Ok(Self { device, queue, planner })
     }
@@ -132,6 +167,7 @@ impl Gpu {
     /// # Errors
     /// Those of [`Planner::plan`]; [`Error::Binding`] for a slice that is missing, not asked for, or of another length;
     /// [`Error::Device`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>) -> Result<Outputs<f32>> {
         self.run_with(op, tensors, Strategy::Inferred).map(|run| run.outputs)
     }
@@ -140,20 +176,29 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`run`](Self::run), and [`Error::Unsupported`] for a forced method that can't compute the op.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run_with(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, strategy: Strategy) -> Result<Run> {
+        block_on(self.run_async(op, tensors, strategy))
+    }
+
+    /// [`run_with`](Self::run_with) without blocking where the platform can: in a browser. Elsewhere it blocks while the GPU computes.
+    ///
+    /// # Errors
+    /// As [`run_with`](Self::run_with).
+    pub async fn run_async(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, strategy: Strategy) -> Result<Run> {
         let specs = op.tensors()?;
         tensors.check(&specs)?;
-        let plan = self.planner.plan_with(op, strategy)?;
+        let plan = self.planner.plan_async(op, strategy).await?;
         let method = plan.method();
         if method.is_none() {
             return Ok(Run { outputs: Self::untouched(&specs, tensors), method, gpu_time: None });
         }
 
-        let buffers = block_on(caught(&self.device, || self.upload(&specs, tensors)))?;
+        let buffers = caught(&self.device, || self.upload(&specs, tensors)).await?;
         let full = specs.iter().zip(&buffers).filter(|(spec, _)| !spec.is_empty());
         let bindings = full.fold(Bindings::new(), |b, (spec, buffer)| b.set(spec.slot, buffer));
-        let bound = plan.bind(&bindings)?;
-        let timer = block_on(caught(&self.device, || {
+        let bound = plan.bind_async(&bindings).await?;
+        let timer = caught(&self.device, || {
             let timer = self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Timer::new(self));
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -165,13 +210,17 @@ impl Gpu {
             }
             self.queue.submit([encoder.finish()]);
             timer
-        }))?;
+        })
+        .await?;
 
         let mut outputs = Outputs::default();
         for (spec, buffer) in specs.iter().zip(&buffers).filter(|(spec, _)| spec.access != Access::Read) {
-            outputs.set_bytes(spec, &self.download(buffer, spec.bytes())?);
+            outputs.set_bytes(spec, &self.download_async(buffer, spec.bytes()).await?);
         }
-        let gpu_time = timer.map(|timer| timer.read(self)).transpose()?;
+        let gpu_time = match timer {
+            Some(timer) => Some(timer.read(self).await?),
+            None => None,
+        };
         Ok(Run { outputs, method, gpu_time })
     }
 
@@ -211,9 +260,18 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Device`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn download(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
-        let (sender, receiver) = mpsc::channel();
-        let staging = block_on(caught(&self.device, || {
+        block_on(self.download_async(buffer, bytes))
+    }
+
+    /// [`download`](Self::download) without blocking where the platform can: in a browser. Elsewhere it blocks while the GPU computes.
+    ///
+    /// # Errors
+    /// As [`download`](Self::download).
+    pub async fn download_async(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
+        let (sender, receiver) = oneshot::channel();
+        let staging = caught(&self.device, || {
             let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("wgpu-norm download"),
                 size: bytes,
@@ -228,10 +286,13 @@ impl Gpu {
                 let _ = sender.send(result);
             });
             staging
-        }))?;
+        })
+        .await?;
         let device_error = |e: &dyn std::fmt::Display| Error::Device(e.to_string());
+        // A browser polls by itself.
+        #[cfg(not(target_arch = "wasm32"))]
         self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| device_error(&e))?;
-        receiver.recv().map_err(|e| device_error(&e))?.map_err(|e| device_error(&e))?;
+        receiver.await.map_err(|e| device_error(&e))?.map_err(|e| device_error(&e))?;
         let view = staging.get_mapped_range(..).map_err(|e| device_error(&e))?;
         Ok(view.to_vec())
     }
@@ -273,8 +334,8 @@ impl Timer {
         encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
     }
 
-    fn read(&self, gpu: &Gpu) -> Result<Duration> {
-        let bytes = gpu.download(&self.resolved, Self::BYTES)?;
+    async fn read(&self, gpu: &Gpu) -> Result<Duration> {
+        let bytes = gpu.download_async(&self.resolved, Self::BYTES).await?;
         let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&bytes);
         let nanoseconds = ticks[1].saturating_sub(ticks[0]) as f64 * f64::from(gpu.queue.get_timestamp_period());
         Ok(Duration::from_secs_f64(nanoseconds * 1e-9))

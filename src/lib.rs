@@ -65,7 +65,6 @@ mod plan;
 mod planner;
 mod tensor;
 
-#[cfg(not(target_arch = "wasm32"))]
 pub mod host;
 pub mod reference;
 pub mod shaders;
