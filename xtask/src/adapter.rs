@@ -170,6 +170,15 @@ fn install() -> Result<String, String> {
     Ok(script)
 }
 
+/// Node.js and npm, installed where they are not there.
+pub fn ensure_node() -> Result<(), String> {
+    let there = |program| {
+        let status = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if there("node") && there("npm") { Ok(()) } else { apt_install("nodejs npm") }
+}
+
 /// Installs packages of Debian and its descendants, with what they need.
 pub fn apt_install(packages: &str) -> Result<(), String> {
     let line = format!("env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {packages}");

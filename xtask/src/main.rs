@@ -9,6 +9,7 @@ mod report;
 mod rigs;
 mod unpacked;
 mod validate;
+mod web;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -26,6 +27,9 @@ Tasks:
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
   validate         compile every shader with Tint, the compiler of Chromium, from npm; needs no adapter
+  web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
+  test-web         run the tests in Chromium, and use the page as a visitor does; Debian's packages of what is not there
+                   are installed
   report [FILE]    write down what the adapter is, whether it computes right and how fast (target/report.txt)
   bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
   compare [args..] measure other engines on the same adapter, and print them beside this crate:
@@ -40,7 +44,7 @@ Tasks:
   accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
   help             print this text
 
-All but `validate` need a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
+All but `validate`, `web` and `test-web` need a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
 system's package manager, as root or through sudo; the commands are printed. `compare` needs Python 3.11 or later too,
 and downloads the engines; nothing is installed outside of target.
 ";
@@ -76,6 +80,8 @@ fn main() {
         (Some("test-adapters"), _) => rigs::test(&args),
         (Some("report"), _) => report::report(&args),
         (Some("validate"), true) => validate::validate(),
+        (Some("web"), _) => web::serve(&args),
+        (Some("test-web"), true) => web::test(),
         (Some("bench"), _) => bench(&args),
         (Some("compare"), _) => compare::compare(&args),
         (Some("tune"), _) => tune(&args),
@@ -242,6 +248,8 @@ mod tests {
             "test",
             "test-adapters",
             "validate",
+            "web",
+            "test-web",
             "report",
             "bench",
             "compare",

@@ -1,7 +1,7 @@
 //! Every shader through Tint, the compiler of Chromium: it alone refuses a barrier in divergent control flow.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::{adapter, cargo, root, run};
 
@@ -11,13 +11,7 @@ const FOLDER: &str = "target/validate";
 const AT_ONCE: usize = 300;
 
 pub fn validate() -> Result<i32, String> {
-    for program in ["node", "npm"] {
-        let there = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-        if !there.is_ok_and(|status| status.success()) {
-            adapter::apt_install("nodejs npm")?;
-            break;
-        }
-    }
+    adapter::ensure_node()?;
     let folder = root().join(FOLDER);
     let shaders = folder.join("wgsl");
     if shaders.is_dir() {
