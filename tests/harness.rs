@@ -165,7 +165,7 @@ fn a_broken_backward_pass_does_not_conform() {
     let rows = [
         ("(g_0 - lost.x", "(g_0"),
         ("sums.y * pull", "0.0 * pull"),
-        ("grad_y_sum_0 += select(Pack(), grad_0 * y_0, has_row)", "grad_y_sum_0 += grad_0"),
+        ("grad_y_sum_0 += select(Pack(0.0), grad_0 * y_0, has_row)", "grad_y_sum_0 += grad_0"),
         ("[first + element_of(column, i)]", "[first + i]"),
         ("round * params.teams", "0u * params.teams"),
         ("g = two_sum(g.hi, g.lo + partial.x)", "g = Pair(partial.x, 0.0)"),
@@ -247,8 +247,8 @@ fn a_broken_window_does_not_conform() {
     let (op, zeros) = (forward.k(0.0), [0.0; 105]);
     let tensors = Tensors::new(&zeros);
     assert!(conforms(&op, &tensors, Strategy::Inferred, "no such text", ""), "unbroken");
-    let lost = "select(0.5, exp2(-params.beta * log2(base)), base > Pack())";
-    let kept = "select(inverseSqrt(base), exp2(-params.beta * log2(base)), base > Pack())";
+    let lost = "select(0.5, exp2(-params.beta * log2(base)), base > Pack(0.0))";
+    let kept = "select(inverseSqrt(base), exp2(-params.beta * log2(base)), base > Pack(0.0))";
     assert!(!conforms(&op, &tensors, Strategy::Inferred, kept, lost), "a NaN is a number");
 }
 
@@ -276,7 +276,7 @@ fn broken_storage_does_not_conform() {
         (ragged, DType::F16, " ^ word) & mask", " ^ word)"),
         (ragged, DType::F16, "(row * params.elements) & 1u", "0u"),
         (ragged, DType::BF16, "* (i & vec4<u32>(1u))", "* vec4<u32>(0u)"),
-        (streamed, DType::F16, "select(Pack(), x_0 - mean_0, inside)", "x_0 - mean_0"),
+        (streamed, DType::F16, "select(Pack(0.0), x_0 - mean_0, inside)", "x_0 - mean_0"),
     ] {
         let op = LayerNorm::new(&[5, 7], 1..).dtype(dtype);
         let data = Data::random(&op, 2);

@@ -21,9 +21,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(builtins: Builtins) {
-    let team = team_of(builtins);
+fn run(team: Team) {
     let has_group = team.index < params.groups * params.splits;
     let group = min(team.index / params.splits, params.groups - 1u);
     let split = team.index % params.splits;
@@ -46,13 +44,13 @@ fn main(builtins: Builtins) {
     let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
     for (var block = 0u; block < blocks; block += 1u) {
         var block_packs = 0.0;
-        var shifted_sum = Pack();
+        var shifted_sum = Pack(0.0);
         // unroll K < BLOCK
         let live_K = at < end;
         let run_K = select(first, first + slice * params.kept, live_K);
         let pack_K = select(0u, pack, live_K);
         let x_K = measured(load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K));
-        shifted_sum += select(Pack(), x_K - shift, live_K);
+        shifted_sum += select(Pack(0.0), x_K - shift, live_K);
         block_packs += select(0.0, 1.0, live_K);
         at += stride;
         slice += step_slice;
@@ -65,10 +63,10 @@ fn main(builtins: Builtins) {
         let block_count = block_packs * f32(PACK);
         let inv_count = 1.0 / max(block_count, 1.0);
         let block_mean = shift + pack_sum(shifted_sum) * inv_count;
-        var d_sum = Pack();
-        var d2_sum = Pack();
+        var d_sum = Pack(0.0);
+        var d2_sum = Pack(0.0);
         // unroll K < BLOCK
-        let d_K = select(Pack(), x_K - block_mean, live_K);
+        let d_K = select(Pack(0.0), x_K - block_mean, live_K);
         d_sum += d_K;
         d2_sum += d_K * d_K;
         // end

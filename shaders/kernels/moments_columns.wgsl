@@ -38,24 +38,24 @@ fn main(
 
     var count = 0.0;
     var mean = Pair();
-    var m2 = Pack();
+    var m2 = Pack(0.0);
     for (var row = split; row < params.rows; row += params.splits * BLOCK) {
         var block_count = 0.0;
-        var shifted_sum = Pack();
+        var shifted_sum = Pack(0.0);
         // unroll K < BLOCK
         let row_K = row + K * params.splits;
         let live_K = row_K < params.rows;
         let at_K = first + select(0u, row_K, live_K) * column_packs;
         let x_K = measured(load_x(at_K, at_K));
-        shifted_sum += select(Pack(), x_K - shift, live_K);
+        shifted_sum += select(Pack(0.0), x_K - shift, live_K);
         block_count += select(0.0, 1.0, live_K);
         // end
         let inv_count = 1.0 / block_count;
         let block_mean = shift + shifted_sum * inv_count;
-        var d_sum = Pack();
-        var d2_sum = Pack();
+        var d_sum = Pack(0.0);
+        var d2_sum = Pack(0.0);
         // unroll K < BLOCK
-        let d_K = select(Pack(), x_K - block_mean, live_K);
+        let d_K = select(Pack(0.0), x_K - block_mean, live_K);
         d_sum += d_K;
         d2_sum += d_K * d_K;
         // end

@@ -11,9 +11,7 @@
 // of each are in it. SHARED: all rows have the same weight and bias.
 // Uniformity: no return and no branch around team_sum but on constants; a team past the last row computes on nothing.
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(builtins: Builtins) {
-    let team = team_of(builtins);
+fn run(team: Team) {
     let len = f32(params.elements);
     // All rows of a team begin alike.
     // unroll K < BLOCK
@@ -25,8 +23,8 @@ fn main(builtins: Builtins) {
     if SHARED {
         affine_K = affine_at(param_column(column_K));
     }
-    var grad_sum_K = Pack();
-    var grad_y_sum_K = Pack();
+    var grad_sum_K = Pack(0.0);
+    var grad_y_sum_K = Pack(0.0);
     // end
 
     for (var round = 0u; round < params.rounds; round += 1u) {
@@ -38,20 +36,20 @@ fn main(builtins: Builtins) {
         let start = column_at(0u, team.index, false);
         let shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
 
-        var shifted_sum = Pack();
+        var shifted_sum = Pack(0.0);
         // unroll K < BLOCK
         let x_K = load_x(at_of(first_input, column_K), at_of(first, column_K));
-        shifted_sum += select(Pack(), x_K - shift, inside_K);
+        shifted_sum += select(Pack(0.0), x_K - shift, inside_K);
         // end
         var mean = 0.0;
         if CENTERED {
             mean = shift + team_sum(pack_sum(shifted_sum), team) / len;
         }
 
-        var d_sum = Pack();
-        var measure_sum = Pack();
+        var d_sum = Pack(0.0);
+        var measure_sum = Pack(0.0);
         // unroll K < BLOCK
-        let d_K = select(Pack(), x_K - mean, inside_K);
+        let d_K = select(Pack(0.0), x_K - mean, inside_K);
         d_sum += d_K;
         measure_sum += measure(d_K);
         // end
@@ -59,20 +57,20 @@ fn main(builtins: Builtins) {
         let correction = select(0.0, moments.x, CENTERED);
         let rstd = rstd_of(moments.y - correction * correction, len);
 
-        var g_sum = Pack();
-        var gy_sum = Pack();
+        var g_sum = Pack(0.0);
+        var gy_sum = Pack(0.0);
         // unroll K < BLOCK
         let y_K = (d_K - correction) * rstd;
         if !SHARED {
             affine_K = affine_at(param_index(params.first + row, column_K));
         }
-        let grad_K = select(Pack(), row_gradient(y_K, affine_K, at_of(first, column_K)), inside_K);
+        let grad_K = select(Pack(0.0), row_gradient(y_K, affine_K, at_of(first, column_K)), inside_K);
         let g_K = apply_weight(grad_K, affine_K.weight);
         g_sum += g_K;
-        gy_sum += select(Pack(), g_K * y_K, inside_K);
+        gy_sum += select(Pack(0.0), g_K * y_K, inside_K);
         if SUMS {
-            grad_sum_K += select(Pack(), grad_K, has_row);
-            grad_y_sum_K += select(Pack(), grad_K * y_K, has_row);
+            grad_sum_K += select(Pack(0.0), grad_K, has_row);
+            grad_y_sum_K += select(Pack(0.0), grad_K * y_K, has_row);
         }
         // end
         // What the gradient loses through the statistics: its mean, and its share along y.

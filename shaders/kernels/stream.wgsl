@@ -21,9 +21,7 @@ fn total(sum: Pair) -> f32 {
     return pack_sum(select(sum.hi + sum.lo, sum.hi, abs(sum.hi) > Pack(3e38)));
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(builtins: Builtins) {
-    let team = team_of(builtins);
+fn run(team: Team) {
     let len = f32(params.elements);
     let stride = CHUNK * team.lanes;
     // All rows of a team begin alike.
@@ -43,7 +41,7 @@ fn main(builtins: Builtins) {
         if CENTERED {
             for (var chunk = team.lane; chunk < sample; chunk += stride) {
                 // unroll K < BLOCK
-                var sum_K = Pack();
+                var sum_K = Pack(0.0);
                 // end
                 let end = min(chunk + stride, sample);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -51,7 +49,7 @@ fn main(builtins: Builtins) {
                     let inside = inside_of(column, true);
                     // unroll K < BLOCK
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    sum_K += select(Pack(), x_K - shift_K, inside);
+                    sum_K += select(Pack(0.0), x_K - shift_K, inside);
                     // end
                 }
                 // unroll K < BLOCK
@@ -71,10 +69,10 @@ fn main(builtins: Builtins) {
         // end
         for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
             // unroll K < BLOCK
-            var d_chunk_K = Pack();
-            var measure_chunk_K = Pack();
-            var g_chunk_K = Pack();
-            var gd_chunk_K = Pack();
+            var d_chunk_K = Pack(0.0);
+            var measure_chunk_K = Pack(0.0);
+            var g_chunk_K = Pack(0.0);
+            var gd_chunk_K = Pack(0.0);
             // end
             let end = min(chunk + stride, params.packs);
             for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -86,14 +84,14 @@ fn main(builtins: Builtins) {
                 }
                 // unroll K < BLOCK
                 let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                let d_K = select(Pack(), x_K - mean_K, inside);
+                let d_K = select(Pack(0.0), x_K - mean_K, inside);
                 d_chunk_K += d_K;
                 measure_chunk_K += measure(d_K);
                 if BACKWARD && !BACKWARD_NEEDS_Y {
                     if !SHARED {
                         affine = affine_at(param_index(params.first + row_K, column));
                     }
-                    let grad = select(Pack(), row_gradient(d_K, affine, at_of(first_K, column)), inside);
+                    let grad = select(Pack(0.0), row_gradient(d_K, affine, at_of(first_K, column)), inside);
                     let g = apply_weight(grad, affine.weight);
                     g_chunk_K += g;
                     gd_chunk_K += g * d_K;
@@ -118,8 +116,8 @@ fn main(builtins: Builtins) {
         if BACKWARD_NEEDS_Y {
             for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
                 // unroll K < BLOCK
-                var g_chunk_K = Pack();
-                var gd_chunk_K = Pack();
+                var g_chunk_K = Pack(0.0);
+                var gd_chunk_K = Pack(0.0);
                 // end
                 let end = min(chunk + stride, params.packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -134,9 +132,9 @@ fn main(builtins: Builtins) {
                         affine = affine_at(param_index(params.first + row_K, column));
                     }
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    let d_K = select(Pack(), x_K - mean_K, inside);
+                    let d_K = select(Pack(0.0), x_K - mean_K, inside);
                     let y_K = (d_K - correction_K) * rstd_K;
-                    let grad_K = select(Pack(), row_gradient(y_K, affine, at_of(first_K, column)), inside);
+                    let grad_K = select(Pack(0.0), row_gradient(y_K, affine, at_of(first_K, column)), inside);
                     let g_K = apply_weight(grad_K, affine.weight);
                     g_chunk_K += g_K;
                     gd_chunk_K += g_K * d_K;
@@ -164,8 +162,8 @@ fn main(builtins: Builtins) {
             if SHARED {
                 affine = affine_at(param_column(column));
             }
-            var grad_sum = Pack();
-            var grad_y_sum = Pack();
+            var grad_sum = Pack(0.0);
+            var grad_y_sum = Pack(0.0);
             // unroll K < BLOCK
             if has_row_K {
                 if !SHARED {

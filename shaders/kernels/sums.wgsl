@@ -34,9 +34,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(builtins: Builtins) {
-    let team = team_of(builtins);
+fn run(team: Team) {
     let groups = params.outer * params.kept;
     let has_group = team.index < groups * params.splits;
     let group = min(team.index / params.splits, groups - 1u);
@@ -66,8 +64,8 @@ fn main(builtins: Builtins) {
     var gy_sum = Pair();
     let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
     for (var block = 0u; block < blocks; block += 1u) {
-        var g_block = Pack();
-        var gy_block = Pack();
+        var g_block = Pack(0.0);
+        var gy_block = Pack(0.0);
         // unroll K < BLOCK
         if at < end {
             var affine_K = affine;

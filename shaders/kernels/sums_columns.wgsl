@@ -62,8 +62,8 @@ fn main(
     var g_sum = Pair();
     var gy_sum = Pair();
     while row < end {
-        var g_block = Pack();
-        var gy_block = Pack();
+        var g_block = Pack(0.0);
+        var gy_block = Pack(0.0);
         // unroll K < BLOCK
         if row < end {
             let at_K = row * column_packs + column;

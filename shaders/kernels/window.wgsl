@@ -29,14 +29,14 @@ fn window(channel: u32, before: u32, after: u32) -> vec2<u32> {
 // Of the channel whose place has its first channel at `first`.
 fn power_of(first: u32, channel: u32) -> Power {
     let reach = window(channel, params.before, params.after);
-    var squares = Pack();
+    var squares = Pack(0.0);
     for (var i = reach.x; i <= reach.y; i += 1u) {
         let x = load_input(first + i * params.stride);
         squares += x * x;
     }
     let base = params.k + params.alpha * squares;
     // exp2 and log2 may lose a NaN, and log2 makes none of a negative number on every device.
-    return Power(base, select(inverseSqrt(base), exp2(-params.beta * log2(base)), base > Pack()));
+    return Power(base, select(inverseSqrt(base), exp2(-params.beta * log2(base)), base > Pack(0.0)));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

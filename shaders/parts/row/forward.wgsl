@@ -5,7 +5,7 @@ const BACKWARD: bool = false;
 const BACKWARD_NEEDS_Y: bool = false;
 
 fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
-    return Pack();
+    return Pack(0.0);
 }
 
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {

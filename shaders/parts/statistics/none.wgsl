@@ -6,7 +6,7 @@ struct Statistics {
 }
 
 fn statistics_at(i: u32) -> Statistics {
-    return Statistics(Stat());
+    return Statistics(Stat(0.0));
 }
 
 fn normalize(x: Pack, statistics: Statistics) -> Pack {

@@ -1,12 +1,6 @@
 // A team is one workgroup, without subgroup operations: sums go through workgroup memory in two steps.
-// Provides Builtins, Team, team_of, team_sum, team_sum2. Requires WORKGROUP_SIZE, a multiple of FAN_IN.
+// Provides Team, team_sum, team_sum2, main. Requires run, WORKGROUP_SIZE, a multiple of FAN_IN.
 // Uniformity: team_sum and team_sum2 are called by every invocation of the workgroup.
-
-struct Builtins {
-    @builtin(workgroup_id) workgroup_id: vec3<u32>,
-    @builtin(num_workgroups) num_workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local_index: u32,
-}
 
 struct Team {
     index: u32, // of this team in the whole dispatch
@@ -17,11 +11,6 @@ struct Team {
 const FAN_IN: u32 = 16u;
 var<workgroup> leaves: array<vec2<f32>, WORKGROUP_SIZE>;
 var<workgroup> branches: array<vec2<f32>, WORKGROUP_SIZE / FAN_IN>;
-
-fn team_of(b: Builtins) -> Team {
-    let workgroup = b.workgroup_id.y * b.num_workgroups.x + b.workgroup_id.x;
-    return Team(workgroup, b.local_index, WORKGROUP_SIZE);
-}
 
 fn team_sum(v: f32, team: Team) -> f32 {
     return team_sum2(vec2<f32>(v, 0.0), team).x;
@@ -45,4 +34,15 @@ fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
     }
     // The next call writes `leaves`, which nobody reads any more, and `branches` only after its first barrier.
     return total;
+}
+
+// Builtins one by one: naga 30 does not translate those of a struct to HLSL.
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    run(Team(workgroup, local_index, WORKGROUP_SIZE));
 }

@@ -1,16 +1,6 @@
 // A team is one workgroup: each subgroup adds up its lanes, then every subgroup adds up the subgroups.
-// Provides Builtins, Team, team_of, team_sum, team_sum2. Requires WORKGROUP_SIZE. Needs the SUBGROUP feature.
+// Provides Team, team_sum, team_sum2, main. Requires run, WORKGROUP_SIZE. Needs the SUBGROUP feature.
 // Uniformity: team_sum and team_sum2 are called by every invocation of the workgroup.
-
-struct Builtins {
-    @builtin(workgroup_id) workgroup_id: vec3<u32>,
-    @builtin(num_workgroups) num_workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local_index: u32,
-    @builtin(subgroup_id) subgroup_id: u32,
-    @builtin(num_subgroups) num_subgroups: u32,
-    @builtin(subgroup_invocation_id) subgroup_lane: u32,
-    @builtin(subgroup_size) subgroup_size: u32,
-}
 
 struct Team {
     index: u32, // of this team in the whole dispatch
@@ -24,11 +14,6 @@ struct Team {
 
 // No subgroup is smaller than four lanes.
 var<workgroup> subgroup_sums: array<vec2<f32>, WORKGROUP_SIZE / 4u>;
-
-fn team_of(b: Builtins) -> Team {
-    let workgroup = b.workgroup_id.y * b.num_workgroups.x + b.workgroup_id.x;
-    return Team(workgroup, b.local_index, WORKGROUP_SIZE, b.subgroup_id, b.num_subgroups, b.subgroup_lane, b.subgroup_size);
-}
 
 fn team_sum(v: f32, team: Team) -> f32 {
     return team_sum2(vec2<f32>(v, 0.0), team).x;
@@ -47,4 +32,19 @@ fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
         total += subgroup_sums[i];
     }
     return subgroupAdd(total);
+}
+
+// Builtins one by one: naga 30 does not translate those of a struct to HLSL.
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+    @builtin(subgroup_id) subgroup_id: u32,
+    @builtin(num_subgroups) num_subgroups: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    run(Team(workgroup, local_index, WORKGROUP_SIZE, subgroup_id, num_subgroups, subgroup_lane, subgroup_size));
 }

@@ -6,7 +6,7 @@ struct Lost {
 }
 
 fn lost_at(i: u32) -> Lost {
-    return Lost(Stat());
+    return Lost(Stat(0.0));
 }
 
 fn through_statistics(g: Pack, y: Pack, lost: Lost) -> Pack {

@@ -5,8 +5,8 @@
 fn put(at: u32, first: u32, channel: u32) {
     let reach = window(channel, params.after, params.before);
     let x = load_input(at);
-    var direct = Pack();
-    var through = Pack();
+    var direct = Pack(0.0);
+    var through = Pack(0.0);
     for (var i = reach.x; i <= reach.y; i += 1u) {
         let other = first + i * params.stride;
         let power = power_of(first, i);

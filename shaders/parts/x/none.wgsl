@@ -2,5 +2,5 @@
 // Provides load_x.
 
 fn load_x(input_at: At, at: At) -> Pack {
-    return Pack();
+    return Pack(0.0);
 }
