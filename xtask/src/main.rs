@@ -26,7 +26,8 @@ Tasks:
   test-adapters [NAME..]
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
-  validate         compile every shader with Tint, the compiler of Chromium, from npm; needs no adapter
+  validate         every shader through Tint (Chromium's compiler, from npm), and as naga translates it through spirv-val
+                   and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter
   web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
   test-web         run the tests in Chromium, and use the page as a visitor does; Debian's packages of what is not there
                    are installed

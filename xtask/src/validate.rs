@@ -1,38 +1,131 @@
-//! Every shader through Tint, the compiler of Chromium: it alone refuses a barrier in divergent control flow.
+//! Every shader through the compilers of others: Tint, which is Chromium's and alone refuses a barrier in divergent control flow; spirv-val for what
+//! naga makes of it for Vulkan, and DXC, which is Microsoft's, for DX12.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{adapter, cargo, root, run};
+use crate::{adapter, cargo, root, run, shown};
 
-/// Where Tint is installed, relative to the root of the repository.
+/// What is installed, relative to the root of the repository.
 const FOLDER: &str = "target/validate";
 /// Shaders that one process compiles.
 const AT_ONCE: usize = 300;
+/// The package of Python's index whose sources bring DXC for Linux.
+const DXC_PACKAGE: &str = "compushady-0.17.5";
+const DXC_LIBRARY: &str = "libdxcompiler_x86_64.so.3.7";
 
 pub fn validate() -> Result<i32, String> {
-    adapter::ensure_node()?;
     let folder = root().join(FOLDER);
-    let shaders = folder.join("wgsl");
+    let shaders = folder.join("shaders");
     if shaders.is_dir() {
         fs::remove_dir_all(&shaders).map_err(|e| format!("cannot remove {}: {e}", shaders.display()))?;
     }
     fs::create_dir_all(&shaders).map_err(|e| format!("cannot make {}: {e}", shaders.display()))?;
-    for (name, text) in
-        [("package.json", include_str!("../validate/package.json")), ("tint.mjs", include_str!("../validate/tint.mjs"))]
-    {
-        fs::write(folder.join(name), text).map_err(|e| format!("cannot write {name}: {e}"))?;
-    }
-    let shaders = shaders.display().to_string();
-    if cargo(&["run", "--quiet", "--example", "shaders", "--", &shaders])? != 0 {
+    if cargo(&["run", "--quiet", "--example", "shaders", "--", &shaders.display().to_string(), "--translate"])? != 0 {
         return Err("the shaders could not be written".into());
     }
-    run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
-    let count = fs::read_dir(&shaders).map_err(|e| format!("cannot list {shaders}: {e}"))?.count();
-    for first in (0..count).step_by(AT_ONCE) {
-        let (first, end) = (first.to_string(), (first + AT_ONCE).to_string());
-        run(Command::new("node").args(["tint.mjs", &shaders, &first, &end]).current_dir(&folder))?;
+    tint(&folder, &with_extension(&shaders, "wgsl")?)?;
+    spirv_val(&with_extension(&shaders, "spv")?)?;
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        dxc(&folder, &with_extension(&shaders, "hlsl")?)?;
+    } else {
+        println!("DXC did not run: it is here for Linux on x86-64 alone");
     }
-    println!("\nTint takes all of {count} shaders");
     Ok(0)
+}
+
+fn with_extension(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder).map_err(|e| format!("cannot list {}: {e}", folder.display()))?;
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|of| of == extension));
+    files.sort();
+    Ok(files)
+}
+
+/// Writes a file that comes with this program.
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), String> {
+    fs::write(folder.join(name), text).map_err(|e| format!("cannot write {name}: {e}"))
+}
+
+fn tint(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
+    adapter::ensure_node()?;
+    write(folder, "package.json", include_str!("../validate/package.json"))?;
+    write(folder, "tint.mjs", include_str!("../validate/tint.mjs"))?;
+    run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))?;
+    in_parts(files, || {
+        let mut command = Command::new("node");
+        command.arg("tint.mjs").current_dir(folder);
+        command
+    })?;
+    println!("Tint takes all of {} shaders", files.len());
+    Ok(())
+}
+
+fn spirv_val(files: &[PathBuf]) -> Result<(), String> {
+    if Command::new("spirv-val").arg("--version").output().is_err() {
+        adapter::apt_install("spirv-tools")?;
+    }
+    for file in files {
+        let output = Command::new("spirv-val").args(["--target-env", "vulkan1.1"]).arg(file).output();
+        let output = output.map_err(|e| format!("cannot start spirv-val: {e}"))?;
+        if !output.status.success() {
+            return Err(format!("{}: {}", file.display(), String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    println!("spirv-val takes all of {} shaders", files.len());
+    Ok(())
+}
+
+fn dxc(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
+    let program = folder.join("dxc");
+    let library = folder.join(DXC_LIBRARY);
+    if !library.is_file() {
+        if Command::new("pip3").arg("--version").output().is_err() {
+            adapter::apt_install("python3-pip python3-setuptools")?;
+        }
+        let package = DXC_PACKAGE.replace('-', "==");
+        run(Command::new("pip3")
+            .args(["download", "--quiet", "--no-deps", "--dest", ".", &package])
+            .current_dir(folder))?;
+        let files =
+            [DXC_LIBRARY, "dxcapi.h", "WinAdapter.h"].map(|name| format!("{DXC_PACKAGE}/compushady/backends/{name}"));
+        let archive = format!("{DXC_PACKAGE}.tar.gz");
+        run(Command::new("tar").args(["-xzf", &archive, "--strip-components=3"]).args(&files).current_dir(folder))?;
+    }
+    if Command::new("g++").arg("--version").output().is_err() {
+        adapter::apt_install("g++")?;
+    }
+    write(folder, "dxc.cpp", include_str!("../validate/dxc.cpp"))?;
+    // The headers use what Microsoft's compilers add to C++.
+    let flags = ["-O1", "-w", "-fms-extensions", "-I.", "dxc.cpp", "-o", "dxc", "-ldl"];
+    run(Command::new("g++").args(flags).current_dir(folder))?;
+    in_parts(files, || {
+        let mut command = Command::new(&program);
+        command.arg(&library);
+        command
+    })?;
+    println!("DXC takes all of {} shaders", files.len());
+    Ok(())
+}
+
+/// Runs a command on some of the files at a time, two of them at once.
+fn in_parts(files: &[PathBuf], command: impl Fn() -> Command) -> Result<(), String> {
+    for pair in files.chunks(2 * AT_ONCE) {
+        let mut running = Vec::new();
+        for part in pair.chunks(AT_ONCE) {
+            let mut command = command();
+            let line = shown(&command);
+            println!("$ {line} {} and {} more", part[0].display(), part.len() - 1);
+            let child = command.args(part).spawn().map_err(|e| format!("cannot start `{line}`: {e}"))?;
+            running.push((line, child));
+        }
+        for (line, mut child) in running {
+            let status = child.wait().map_err(|e| e.to_string())?;
+            if !status.success() {
+                return Err(format!("`{line}` failed ({status})"));
+            }
+        }
+    }
+    Ok(())
 }

@@ -38,6 +38,7 @@ int main(int count, char** arguments) {
         if (status == S_OK) {
             result->GetStatus(&status);
         }
+        // Warnings are of what naga writes, and not shown.
         if (status != S_OK) {
             IDxcBlobEncoding* errors = nullptr;
             if (result && result->GetErrorBuffer(&errors) == S_OK && errors) {
