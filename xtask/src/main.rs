@@ -26,6 +26,7 @@ Tasks:
   test-adapters [NAME..]
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
+  adapters         print what each adapter of this machine can do, and how ops would be computed on it
   validate         every shader through Tint (Chromium's compiler, from npm), and as naga translates it through spirv-val
                    and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter
   web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
@@ -79,6 +80,7 @@ fn main() {
         (Some("demo"), true) => demo(),
         (Some("test"), _) => test(&args),
         (Some("test-adapters"), _) => rigs::test(&args),
+        (Some("adapters"), true) => adapters(),
         (Some("report"), _) => report::report(&args),
         (Some("validate"), true) => validate::validate(),
         (Some("web"), _) => web::serve(&args),
@@ -124,6 +126,11 @@ fn bench(args: &[OsString]) -> Result<i32, String> {
     // The bench profile, so that wgpu is not built for development as well.
     adapter::ensure(&["--profile".into(), "bench".into()])?;
     cargo(&with(&["bench", "--bench", "bandwidth", "--"], args))
+}
+
+fn adapters() -> Result<i32, String> {
+    adapter::ensure(&[])?;
+    cargo(&["run", "--quiet", "--example", "adapters"])
 }
 
 fn accuracy() -> Result<i32, String> {
@@ -248,6 +255,7 @@ mod tests {
             "demo",
             "test",
             "test-adapters",
+            "adapters",
             "validate",
             "web",
             "test-web",
