@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Mutex, thread};
 
 use wgpu_norm::{
-    Access,
+    Access, BatchNorm, Caps, LayerNorm, Method, Norm, Strategy, Team,
     shaders::{self, Backend, Shader, translate},
     wgpu,
 };
@@ -158,6 +158,26 @@ fn every_shader_becomes_a_pipeline_on_a_device_without_hardware() {
             compilation_options: wgpu::PipelineCompilationOptions::default(),
             cache: None,
         });
+    }
+}
+
+/// Nothing here compiles MSL: what naga writes, and a change of it, is at least seen.
+#[test]
+fn the_msl_of_two_kernels_is_as_committed() {
+    let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+    let ops: [(&str, &dyn Norm, Method); 2] = [
+        ("layer_norm", &LayerNorm::new(&[64, 384], 1..), Method::Resident(Team::Workgroup)),
+        ("batch_norm_moments", &BatchNorm::training(&[8, 16, 32, 32]), Method::Split(Team::Workgroup)),
+    ];
+    for (name, op, method) in ops {
+        let program = shaders::program(op, &Caps::of(&device), Strategy::Forced(method)).expect(name);
+        let text = translate(&program.dispatches[0].shader.wgsl(), Backend::Msl).expect(name);
+        let file = format!("{}/tests/snapshots/{name}.metal", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(&file, &text).expect(&file);
+        }
+        let committed = std::fs::read_to_string(&file).expect(&file);
+        assert!(text == committed, "{file}: `UPDATE_SNAPSHOTS=1 cargo test --test shaders` shows what has changed");
     }
 }
 

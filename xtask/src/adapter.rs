@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::{cargo, cargo_command, joined};
@@ -170,13 +171,16 @@ fn install() -> Result<String, String> {
     Ok(script)
 }
 
+/// The first of these programs that is in the path.
+pub fn found(names: &[&str]) -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    let in_path = |name| env::split_paths(&folders).map(move |folder| folder.join(name)).find(|path| path.is_file());
+    names.iter().find_map(in_path)
+}
+
 /// Node.js and npm, installed where they are not there.
 pub fn ensure_node() -> Result<(), String> {
-    let there = |program| {
-        let status = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    if there("node") && there("npm") { Ok(()) } else { apt_install("nodejs npm") }
+    if found(&["node"]).is_some() && found(&["npm"]).is_some() { Ok(()) } else { apt_install("nodejs npm") }
 }
 
 /// Installs packages of Debian and its descendants, with what they need.

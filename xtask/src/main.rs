@@ -5,6 +5,7 @@
 
 mod adapter;
 mod compare;
+mod dx12;
 mod report;
 mod rigs;
 mod unpacked;
@@ -32,6 +33,9 @@ Tasks:
   web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
   test-web         run the tests in Chromium, and use the page as a visitor does; Debian's packages of what is not there
                    are installed
+  test-dx12 [args..]
+                   run the example `conformance` on wgpu's DX12 backend under Wine, on a Debian 12; its packages and Mesa 25
+                   are installed where they are not there
   report [FILE]    write down what the adapter is, whether it computes right and how fast (target/report.txt)
   bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
   compare [args..] measure other engines on the same adapter, and print them beside this crate:
@@ -80,6 +84,7 @@ fn main() {
         (Some("demo"), true) => demo(),
         (Some("test"), _) => test(&args),
         (Some("test-adapters"), _) => rigs::test(&args),
+        (Some("test-dx12"), _) => dx12::test(&args),
         (Some("adapters"), true) => adapters(),
         (Some("report"), _) => report::report(&args),
         (Some("validate"), true) => validate::validate(),
@@ -259,6 +264,7 @@ mod tests {
             "validate",
             "web",
             "test-web",
+            "test-dx12",
             "report",
             "bench",
             "compare",

@@ -48,11 +48,19 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<(), String> {
     fs::write(folder.join(name), text).map_err(|e| format!("cannot write {name}: {e}"))
 }
 
-fn tint(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
+/// Installs the package that Tint comes with, and FXC for Windows; returns its folder.
+pub fn tint_package() -> Result<PathBuf, String> {
     adapter::ensure_node()?;
-    write(folder, "package.json", include_str!("../validate/package.json"))?;
+    let folder = root().join(FOLDER);
+    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    write(&folder, "package.json", include_str!("../validate/package.json"))?;
+    run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
+    Ok(folder.join("node_modules/webgpu"))
+}
+
+fn tint(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
+    tint_package()?;
     write(folder, "tint.mjs", include_str!("../validate/tint.mjs"))?;
-    run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))?;
     in_parts(files, || {
         let mut command = Command::new("node");
         command.arg("tint.mjs").current_dir(folder);
@@ -63,7 +71,7 @@ fn tint(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
 }
 
 fn spirv_val(files: &[PathBuf]) -> Result<(), String> {
-    if Command::new("spirv-val").arg("--version").output().is_err() {
+    if adapter::found(&["spirv-val"]).is_none() {
         adapter::apt_install("spirv-tools")?;
     }
     for file in files {
@@ -81,7 +89,7 @@ fn dxc(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
     let program = folder.join("dxc");
     let library = folder.join(DXC_LIBRARY);
     if !library.is_file() {
-        if Command::new("pip3").arg("--version").output().is_err() {
+        if adapter::found(&["pip3"]).is_none() {
             adapter::apt_install("python3-pip python3-setuptools")?;
         }
         let package = DXC_PACKAGE.replace('-', "==");
@@ -93,7 +101,7 @@ fn dxc(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
         let archive = format!("{DXC_PACKAGE}.tar.gz");
         run(Command::new("tar").args(["-xzf", &archive, "--strip-components=3"]).args(&files).current_dir(folder))?;
     }
-    if Command::new("g++").arg("--version").output().is_err() {
+    if adapter::found(&["g++"]).is_none() {
         adapter::apt_install("g++")?;
     }
     write(folder, "dxc.cpp", include_str!("../validate/dxc.cpp"))?;

@@ -1,6 +1,5 @@
 //! The page in `web/`, and the tests in a browser.
 
-use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -37,7 +36,8 @@ pub fn serve(args: &[OsString]) -> Result<i32, String> {
 /// The tests in Chromium: those of the crate, and the page as a visitor uses it.
 pub fn test() -> Result<i32, String> {
     let browser = installed_browser()?;
-    let driver = found(&["chromedriver"]).ok_or("no chromedriver, which Debian's package chromium-driver brings")?;
+    let driver =
+        adapter::found(&["chromedriver"]).ok_or("no chromedriver, which Debian's package chromium-driver brings")?;
     adapter::ensure_node()?;
     let tools = tools()?;
     // In the folder of webdriver.json, which the runner reads.
@@ -119,17 +119,10 @@ fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
 
 /// Chromium and its driver, installed where they are not there.
 fn installed_browser() -> Result<PathBuf, String> {
-    if found(&BROWSERS).is_none() || found(&["chromedriver"]).is_none() {
+    if adapter::found(&BROWSERS).is_none() || adapter::found(&["chromedriver"]).is_none() {
         adapter::apt_install("chromium chromium-driver")?;
     }
-    found(&BROWSERS).ok_or_else(|| format!("none of {} in the path", BROWSERS.join(", ")))
-}
-
-/// The first of these programs that is in the path.
-fn found(names: &[&str]) -> Option<PathBuf> {
-    let folders = env::var_os("PATH")?;
-    let in_path = |name| env::split_paths(&folders).map(move |folder| folder.join(name)).find(|path| path.is_file());
-    names.iter().find_map(in_path)
+    adapter::found(&BROWSERS).ok_or_else(|| format!("none of {} in the path", BROWSERS.join(", ")))
 }
 
 /// A server that only this machine can reach.

@@ -1,0 +1,713 @@
+// language: metal2.4
+#include <metal_stdlib>
+#include <simd/simd.h>
+
+using metal::uint;
+
+struct _mslBufferSizes {
+    uint size0;
+    uint size1;
+};
+
+typedef metal::float4 type_3[1];
+typedef metal::float4 Pack;
+typedef uint At;
+typedef bool Inside;
+typedef float Real;
+struct Params {
+    uint groups;
+    uint reduced;
+    uint kept;
+    uint packs;
+    uint input_packs;
+    uint splits;
+    uint first_partial;
+    uint partial_stride;
+    uint zero;
+};
+struct Pair {
+    Real hi;
+    Real lo;
+};
+struct Team {
+    uint index;
+    uint lane;
+    uint lanes;
+};
+struct type_6 {
+    metal::float2 inner[256];
+};
+struct type_7 {
+    metal::float2 inner[16];
+};
+constant uint WORKGROUP_SIZE = 256u;
+constant uint BLOCK = 8u;
+constant uint PACK = 4u;
+constant uint FAN_IN = 16u;
+
+metal::float4 load_input(
+    uint i,
+    device type_3 const& input,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::float4 _e3 = input[i];
+    return _e3;
+}
+
+float pack_first(
+    Pack v
+) {
+    return v.x;
+}
+
+float pack_sum(
+    Pack v_1
+) {
+    return (v_1.x + v_1.y) + (v_1.z + v_1.w);
+}
+
+float pack_component(
+    Pack v_2,
+    uint i_1
+) {
+    return v_2[i_1];
+}
+
+Pack pack_nan_of(
+    Pack u,
+    Pack v_3
+) {
+    return metal::select(v_3, u, (as_type<metal::uint4>(u) & metal::uint4(2147483647u)) > metal::uint4(2139095040u));
+}
+
+At column_at(
+    uint pack,
+    uint row,
+    bool middle
+) {
+    return pack;
+}
+
+At at_of(
+    uint first,
+    At column
+) {
+    return first + column;
+}
+
+Inside inside_of(
+    At column_1,
+    bool counts
+) {
+    return counts;
+}
+
+float first_inside(
+    Pack v_4,
+    At column_2
+) {
+    float _e2 = pack_first(v_4);
+    return _e2;
+}
+
+bool has_element(
+    At column_3,
+    uint i_2
+) {
+    return true;
+}
+
+uint element_of(
+    At column_4,
+    uint i_3
+) {
+    return (column_4 * PACK) + i_3;
+}
+
+float elements_of(
+    uint packs,
+    uint row_1
+) {
+    return static_cast<float>(packs * PACK);
+}
+
+Real opaque(
+    Real v_5,
+    constant Params& params
+) {
+    uint _e4 = params.zero;
+    return as_type<float>(as_type<uint>(v_5) ^ _e4);
+}
+
+Pair two_sum(
+    Real a,
+    Real b,
+    constant Params& params
+) {
+    Real _e3 = opaque(a + b, params);
+    Real _e5 = opaque(_e3 - a, params);
+    Real _e7 = opaque(_e3 - _e5, params);
+    return Pair {_e3, (a - _e7) + (b - _e5)};
+}
+
+metal::float2 team_sum2_(
+    metal::float2 v_6,
+    Team team,
+    threadgroup type_6& leaves,
+    threadgroup type_7& branches
+) {
+    metal::float2 sum = {};
+    uint i_4 = 1u;
+    metal::float2 total = {};
+    uint i_5 = 1u;
+    leaves.inner[team.lane] = v_6;
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    if (team.lane < 16u) {
+        metal::float2 _e11 = leaves.inner[team.lane];
+        sum = _e11;
+        uint2 loop_bound = uint2(4294967295u);
+        bool loop_init = true;
+        while(true) {
+            if (metal::all(loop_bound == uint2(0u))) { break; }
+            loop_bound -= uint2(loop_bound.y == 0u, 1u);
+            if (!loop_init) {
+                uint _e27 = i_4;
+                i_4 = _e27 + 1u;
+            }
+            loop_init = false;
+            uint _e15 = i_4;
+            if (_e15 < FAN_IN) {
+            } else {
+                break;
+            }
+            {
+                metal::float2 _e18 = sum;
+                uint _e21 = i_4;
+                metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 16u)];
+                sum = _e18 + _e25;
+            }
+        }
+        metal::float2 _e33 = sum;
+        branches.inner[team.lane] = _e33;
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    metal::float2 _e36 = branches.inner[0];
+    total = _e36;
+    uint2 loop_bound_1 = uint2(4294967295u);
+    bool loop_init_1 = true;
+    while(true) {
+        if (metal::all(loop_bound_1 == uint2(0u))) { break; }
+        loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
+        if (!loop_init_1) {
+            uint _e48 = i_5;
+            i_5 = _e48 + 1u;
+        }
+        loop_init_1 = false;
+        uint _e40 = i_5;
+        if (_e40 < 16u) {
+        } else {
+            break;
+        }
+        {
+            metal::float2 _e42 = total;
+            uint _e44 = i_5;
+            metal::float2 _e46 = branches.inner[_e44];
+            total = _e42 + _e46;
+        }
+    }
+    metal::float2 _e51 = total;
+    return _e51;
+}
+
+float team_sum(
+    float v_7,
+    Team team_1,
+    threadgroup type_6& leaves,
+    threadgroup type_7& branches
+) {
+    metal::float2 _e4 = team_sum2_(metal::float2(v_7, 0.0), team_1, leaves, branches);
+    return _e4.x;
+}
+
+Pack measured(
+    Pack x
+) {
+    return x;
+}
+
+Pack load_x(
+    At input_at,
+    At at,
+    device type_3 const& input,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
+    return _e2;
+}
+
+uint naga_div(uint lhs, uint rhs) {
+    return lhs / metal::select(rhs, 1u, rhs == 0u);
+}
+
+uint naga_mod(uint lhs, uint rhs) {
+    return lhs % metal::select(rhs, 1u, rhs == 0u);
+}
+
+void run(
+    Team team_2,
+    device type_3 const& input,
+    device type_3& partials,
+    constant Params& params,
+    threadgroup type_6& leaves,
+    threadgroup type_7& branches,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    uint at_1 = {};
+    uint slice = {};
+    uint pack_1 = {};
+    float count = 0.0;
+    Pair mean = Pair {};
+    float m2_ = 0.0;
+    uint block = 0u;
+    float block_packs = {};
+    metal::float4 shifted_sum = {};
+    metal::float4 d_sum = {};
+    metal::float4 d2_sum = {};
+    bool local = {};
+    uint _e4 = params.groups;
+    uint _e7 = params.splits;
+    bool has_group = team_2.index < (_e4 * _e7);
+    uint _e13 = params.splits;
+    uint _e17 = params.groups;
+    uint group = metal::min(naga_div(team_2.index, _e13), _e17 - 1u);
+    uint _e24 = params.splits;
+    uint split = naga_mod(team_2.index, _e24);
+    uint _e28 = params.reduced;
+    uint _e31 = params.packs;
+    uint total_1 = _e28 * _e31;
+    uint end = has_group ? total_1 : 0u;
+    uint _e37 = params.kept;
+    uint _e41 = params.reduced;
+    uint _e45 = params.kept;
+    uint _e49 = params.kept;
+    uint first_1 = ((naga_div(group, _e37) * _e41) * _e45) + naga_mod(group, _e49);
+    uint _e54 = params.input_packs;
+    uint _e58 = params.packs;
+    Pack _e60 = load_x(first_1 * _e54, first_1 * _e58, input, _buffer_sizes);
+    Pack _e61 = measured(_e60);
+    float _e62 = pack_first(_e61);
+    uint _e65 = params.splits;
+    uint stride = _e65 * team_2.lanes;
+    uint _e70 = params.packs;
+    uint step_slice = naga_div(stride, _e70);
+    uint _e74 = params.packs;
+    uint step_pack = naga_mod(stride, _e74);
+    at_1 = (split * team_2.lanes) + team_2.lane;
+    uint _e81 = at_1;
+    uint _e84 = params.packs;
+    slice = naga_div(_e81, _e84);
+    uint _e87 = at_1;
+    uint _e90 = params.packs;
+    pack_1 = naga_mod(_e87, _e90);
+    uint blocks = naga_div((total_1 + (stride * BLOCK)) - 1u, stride * BLOCK);
+    uint2 loop_bound_2 = uint2(4294967295u);
+    bool loop_init_2 = true;
+    while(true) {
+        if (metal::all(loop_bound_2 == uint2(0u))) { break; }
+        loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
+        if (!loop_init_2) {
+            uint _e693 = block;
+            block = _e693 + 1u;
+        }
+        loop_init_2 = false;
+        uint _e109 = block;
+        if (_e109 < blocks) {
+        } else {
+            break;
+        }
+        {
+            block_packs = 0.0;
+            shifted_sum = metal::float4(0.0);
+            uint _e116 = at_1;
+            bool live_0_ = _e116 < end;
+            uint _e118 = slice;
+            uint _e121 = params.kept;
+            uint run_0_ = live_0_ ? (first_1 + (_e118 * _e121)) : first_1;
+            uint _e126 = pack_1;
+            uint pack_0_ = live_0_ ? _e126 : 0u;
+            uint _e130 = params.input_packs;
+            uint _e135 = params.packs;
+            Pack _e138 = load_x((run_0_ * _e130) + pack_0_, (run_0_ * _e135) + pack_0_, input, _buffer_sizes);
+            Pack _e139 = measured(_e138);
+            metal::float4 _e140 = shifted_sum;
+            shifted_sum = _e140 + (live_0_ ? (_e139 - metal::float4(_e62)) : metal::float4(0.0));
+            float _e147 = block_packs;
+            block_packs = _e147 + (live_0_ ? 1.0 : 0.0);
+            uint _e152 = at_1;
+            at_1 = _e152 + stride;
+            uint _e154 = slice;
+            slice = _e154 + step_slice;
+            uint _e156 = pack_1;
+            pack_1 = _e156 + step_pack;
+            uint _e158 = pack_1;
+            uint _e161 = params.packs;
+            if (_e158 >= _e161) {
+                uint _e163 = pack_1;
+                uint _e166 = params.packs;
+                pack_1 = _e163 - _e166;
+                uint _e168 = slice;
+                slice = _e168 + 1u;
+            }
+            uint _e171 = at_1;
+            bool live_1_ = _e171 < end;
+            uint _e173 = slice;
+            uint _e176 = params.kept;
+            uint run_1_ = live_1_ ? (first_1 + (_e173 * _e176)) : first_1;
+            uint _e181 = pack_1;
+            uint pack_1_ = live_1_ ? _e181 : 0u;
+            uint _e185 = params.input_packs;
+            uint _e190 = params.packs;
+            Pack _e193 = load_x((run_1_ * _e185) + pack_1_, (run_1_ * _e190) + pack_1_, input, _buffer_sizes);
+            Pack _e194 = measured(_e193);
+            metal::float4 _e195 = shifted_sum;
+            shifted_sum = _e195 + (live_1_ ? (_e194 - metal::float4(_e62)) : metal::float4(0.0));
+            float _e202 = block_packs;
+            block_packs = _e202 + (live_1_ ? 1.0 : 0.0);
+            uint _e207 = at_1;
+            at_1 = _e207 + stride;
+            uint _e209 = slice;
+            slice = _e209 + step_slice;
+            uint _e211 = pack_1;
+            pack_1 = _e211 + step_pack;
+            uint _e213 = pack_1;
+            uint _e216 = params.packs;
+            if (_e213 >= _e216) {
+                uint _e218 = pack_1;
+                uint _e221 = params.packs;
+                pack_1 = _e218 - _e221;
+                uint _e223 = slice;
+                slice = _e223 + 1u;
+            }
+            uint _e226 = at_1;
+            bool live_2_ = _e226 < end;
+            uint _e228 = slice;
+            uint _e231 = params.kept;
+            uint run_2_ = live_2_ ? (first_1 + (_e228 * _e231)) : first_1;
+            uint _e236 = pack_1;
+            uint pack_2_ = live_2_ ? _e236 : 0u;
+            uint _e240 = params.input_packs;
+            uint _e245 = params.packs;
+            Pack _e248 = load_x((run_2_ * _e240) + pack_2_, (run_2_ * _e245) + pack_2_, input, _buffer_sizes);
+            Pack _e249 = measured(_e248);
+            metal::float4 _e250 = shifted_sum;
+            shifted_sum = _e250 + (live_2_ ? (_e249 - metal::float4(_e62)) : metal::float4(0.0));
+            float _e257 = block_packs;
+            block_packs = _e257 + (live_2_ ? 1.0 : 0.0);
+            uint _e262 = at_1;
+            at_1 = _e262 + stride;
+            uint _e264 = slice;
+            slice = _e264 + step_slice;
+            uint _e266 = pack_1;
+            pack_1 = _e266 + step_pack;
+            uint _e268 = pack_1;
+            uint _e271 = params.packs;
+            if (_e268 >= _e271) {
+                uint _e273 = pack_1;
+                uint _e276 = params.packs;
+                pack_1 = _e273 - _e276;
+                uint _e278 = slice;
+                slice = _e278 + 1u;
+            }
+            uint _e281 = at_1;
+            bool live_3_ = _e281 < end;
+            uint _e283 = slice;
+            uint _e286 = params.kept;
+            uint run_3_ = live_3_ ? (first_1 + (_e283 * _e286)) : first_1;
+            uint _e291 = pack_1;
+            uint pack_3_ = live_3_ ? _e291 : 0u;
+            uint _e295 = params.input_packs;
+            uint _e300 = params.packs;
+            Pack _e303 = load_x((run_3_ * _e295) + pack_3_, (run_3_ * _e300) + pack_3_, input, _buffer_sizes);
+            Pack _e304 = measured(_e303);
+            metal::float4 _e305 = shifted_sum;
+            shifted_sum = _e305 + (live_3_ ? (_e304 - metal::float4(_e62)) : metal::float4(0.0));
+            float _e312 = block_packs;
+            block_packs = _e312 + (live_3_ ? 1.0 : 0.0);
+            uint _e317 = at_1;
+            at_1 = _e317 + stride;
+            uint _e319 = slice;
+            slice = _e319 + step_slice;
+            uint _e321 = pack_1;
+            pack_1 = _e321 + step_pack;
+            uint _e323 = pack_1;
+            uint _e326 = params.packs;
+            if (_e323 >= _e326) {
+                uint _e328 = pack_1;
+                uint _e331 = params.packs;
+                pack_1 = _e328 - _e331;
+                uint _e333 = slice;
+                slice = _e333 + 1u;
+            }
+            uint _e336 = at_1;
+            bool live_4_ = _e336 < end;
+            uint _e338 = slice;
+            uint _e341 = params.kept;
+            uint run_4_ = live_4_ ? (first_1 + (_e338 * _e341)) : first_1;
+            uint _e346 = pack_1;
+            uint pack_4_ = live_4_ ? _e346 : 0u;
+            uint _e350 = params.input_packs;
+            uint _e355 = params.packs;
+            Pack _e358 = load_x((run_4_ * _e350) + pack_4_, (run_4_ * _e355) + pack_4_, input, _buffer_sizes);
+            Pack _e359 = measured(_e358);
+            metal::float4 _e360 = shifted_sum;
+            shifted_sum = _e360 + (live_4_ ? (_e359 - metal::float4(_e62)) : metal::float4(0.0));
+            float _e367 = block_packs;
+            block_packs = _e367 + (live_4_ ? 1.0 : 0.0);
+            uint _e372 = at_1;
+            at_1 = _e372 + stride;
+            uint _e374 = slice;
+            slice = _e374 + step_slice;
+            uint _e376 = pack_1;
+            pack_1 = _e376 + step_pack;
+            uint _e378 = pack_1;
+            uint _e381 = params.packs;
+            if (_e378 >= _e381) {
+                uint _e383 = pack_1;
+                uint _e386 = params.packs;
+                pack_1 = _e383 - _e386;
+                uint _e388 = slice;
+                slice = _e388 + 1u;
+            }
+            uint _e391 = at_1;
+            bool live_5_ = _e391 < end;
+            uint _e393 = slice;
+            uint _e396 = params.kept;
+            uint run_5_ = live_5_ ? (first_1 + (_e393 * _e396)) : first_1;
+            uint _e401 = pack_1;
+            uint pack_5_ = live_5_ ? _e401 : 0u;
+            uint _e405 = params.input_packs;
+            uint _e410 = params.packs;
+            Pack _e413 = load_x((run_5_ * _e405) + pack_5_, (run_5_ * _e410) + pack_5_, input, _buffer_sizes);
+            Pack _e414 = measured(_e413);
+            metal::float4 _e415 = shifted_sum;
+            shifted_sum = _e415 + (live_5_ ? (_e414 - metal::float4(_e62)) : metal::float4(0.0));
+            float _e422 = block_packs;
+            block_packs = _e422 + (live_5_ ? 1.0 : 0.0);
+            uint _e427 = at_1;
+            at_1 = _e427 + stride;
+            uint _e429 = slice;
+            slice = _e429 + step_slice;
+            uint _e431 = pack_1;
+            pack_1 = _e431 + step_pack;
+            uint _e433 = pack_1;
+            uint _e436 = params.packs;
+            if (_e433 >= _e436) {
+                uint _e438 = pack_1;
+                uint _e441 = params.packs;
+                pack_1 = _e438 - _e441;
+                uint _e443 = slice;
+                slice = _e443 + 1u;
+            }
+            uint _e446 = at_1;
+            bool live_6_ = _e446 < end;
+            uint _e448 = slice;
+            uint _e451 = params.kept;
+            uint run_6_ = live_6_ ? (first_1 + (_e448 * _e451)) : first_1;
+            uint _e456 = pack_1;
+            uint pack_6_ = live_6_ ? _e456 : 0u;
+            uint _e460 = params.input_packs;
+            uint _e465 = params.packs;
+            Pack _e468 = load_x((run_6_ * _e460) + pack_6_, (run_6_ * _e465) + pack_6_, input, _buffer_sizes);
+            Pack _e469 = measured(_e468);
+            metal::float4 _e470 = shifted_sum;
+            shifted_sum = _e470 + (live_6_ ? (_e469 - metal::float4(_e62)) : metal::float4(0.0));
+            float _e477 = block_packs;
+            block_packs = _e477 + (live_6_ ? 1.0 : 0.0);
+            uint _e482 = at_1;
+            at_1 = _e482 + stride;
+            uint _e484 = slice;
+            slice = _e484 + step_slice;
+            uint _e486 = pack_1;
+            pack_1 = _e486 + step_pack;
+            uint _e488 = pack_1;
+            uint _e491 = params.packs;
+            if (_e488 >= _e491) {
+                uint _e493 = pack_1;
+                uint _e496 = params.packs;
+                pack_1 = _e493 - _e496;
+                uint _e498 = slice;
+                slice = _e498 + 1u;
+            }
+            uint _e501 = at_1;
+            bool live_7_ = _e501 < end;
+            uint _e503 = slice;
+            uint _e506 = params.kept;
+            uint run_7_ = live_7_ ? (first_1 + (_e503 * _e506)) : first_1;
+            uint _e511 = pack_1;
+            uint pack_7_ = live_7_ ? _e511 : 0u;
+            uint _e515 = params.input_packs;
+            uint _e520 = params.packs;
+            Pack _e523 = load_x((run_7_ * _e515) + pack_7_, (run_7_ * _e520) + pack_7_, input, _buffer_sizes);
+            Pack _e524 = measured(_e523);
+            metal::float4 _e525 = shifted_sum;
+            shifted_sum = _e525 + (live_7_ ? (_e524 - metal::float4(_e62)) : metal::float4(0.0));
+            float _e532 = block_packs;
+            block_packs = _e532 + (live_7_ ? 1.0 : 0.0);
+            uint _e537 = at_1;
+            at_1 = _e537 + stride;
+            uint _e539 = slice;
+            slice = _e539 + step_slice;
+            uint _e541 = pack_1;
+            pack_1 = _e541 + step_pack;
+            uint _e543 = pack_1;
+            uint _e546 = params.packs;
+            if (_e543 >= _e546) {
+                uint _e548 = pack_1;
+                uint _e551 = params.packs;
+                pack_1 = _e548 - _e551;
+                uint _e553 = slice;
+                slice = _e553 + 1u;
+            }
+            float _e556 = block_packs;
+            float block_count = _e556 * 4.0;
+            float inv_count = 1.0 / metal::max(block_count, 1.0);
+            metal::float4 _e563 = shifted_sum;
+            float _e564 = pack_sum(_e563);
+            float block_mean = _e62 + (_e564 * inv_count);
+            d_sum = metal::float4(0.0);
+            d2_sum = metal::float4(0.0);
+            Pack d_0_ = live_0_ ? (_e139 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e578 = d_sum;
+            d_sum = _e578 + d_0_;
+            metal::float4 _e580 = d2_sum;
+            d2_sum = _e580 + (d_0_ * d_0_);
+            Pack d_1_ = live_1_ ? (_e194 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e588 = d_sum;
+            d_sum = _e588 + d_1_;
+            metal::float4 _e590 = d2_sum;
+            d2_sum = _e590 + (d_1_ * d_1_);
+            Pack d_2_ = live_2_ ? (_e249 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e598 = d_sum;
+            d_sum = _e598 + d_2_;
+            metal::float4 _e600 = d2_sum;
+            d2_sum = _e600 + (d_2_ * d_2_);
+            Pack d_3_ = live_3_ ? (_e304 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e608 = d_sum;
+            d_sum = _e608 + d_3_;
+            metal::float4 _e610 = d2_sum;
+            d2_sum = _e610 + (d_3_ * d_3_);
+            Pack d_4_ = live_4_ ? (_e359 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e618 = d_sum;
+            d_sum = _e618 + d_4_;
+            metal::float4 _e620 = d2_sum;
+            d2_sum = _e620 + (d_4_ * d_4_);
+            Pack d_5_ = live_5_ ? (_e414 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e628 = d_sum;
+            d_sum = _e628 + d_5_;
+            metal::float4 _e630 = d2_sum;
+            d2_sum = _e630 + (d_5_ * d_5_);
+            Pack d_6_ = live_6_ ? (_e469 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e638 = d_sum;
+            d_sum = _e638 + d_6_;
+            metal::float4 _e640 = d2_sum;
+            d2_sum = _e640 + (d_6_ * d_6_);
+            Pack d_7_ = live_7_ ? (_e524 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e648 = d_sum;
+            d_sum = _e648 + d_7_;
+            metal::float4 _e650 = d2_sum;
+            d2_sum = _e650 + (d_7_ * d_7_);
+            metal::float4 _e653 = d_sum;
+            float _e654 = pack_sum(_e653);
+            float correction = _e654 * inv_count;
+            metal::float4 _e656 = d2_sum;
+            float _e657 = pack_sum(_e656);
+            metal::float4 _e658 = d_sum;
+            float _e659 = pack_sum(_e658);
+            float block_m2_ = _e657 - (correction * _e659);
+            float _e662 = count;
+            if (_e662 == 0.0) {
+                mean = Pair {block_mean, correction};
+            }
+            float _e666 = count;
+            float both = _e666 + block_count;
+            float share = block_count / metal::max(both, 1.0);
+            Real _e672 = mean.hi;
+            Real _e674 = opaque(block_mean - _e672, params);
+            Real _e676 = mean.lo;
+            Real delta = _e674 + (correction - _e676);
+            Real _e680 = mean.hi;
+            Real _e682 = mean.lo;
+            Pair _e685 = two_sum(_e680, _e682 + (delta * share), params);
+            mean = _e685;
+            float _e686 = m2_;
+            float _e687 = count;
+            m2_ = _e686 + (block_m2_ + (delta * (delta * (_e687 * share))));
+            count = both;
+        }
+    }
+    float _e696 = count;
+    float _e697 = count;
+    Real _e699 = mean.hi;
+    metal::float2 _e703 = team_sum2_(metal::float2(_e696, _e697 * (_e699 - _e62)), team_2, leaves, branches);
+    float inv_count_1 = 1.0 / metal::max(_e703.x, 1.0);
+    float team_mean = _e62 + (_e703.y * inv_count_1);
+    Real _e713 = mean.hi;
+    Real _e715 = opaque(_e713 - team_mean, params);
+    Real _e717 = mean.lo;
+    Real e = _e715 + _e717;
+    float _e719 = count;
+    float _e721 = m2_;
+    float _e722 = count;
+    metal::float2 _e727 = team_sum2_(metal::float2(_e719 * e, _e721 + ((_e722 * e) * e)), team_2, leaves, branches);
+    float correction_1 = _e727.x * inv_count_1;
+    if (has_group) {
+        local = team_2.lane == 0u;
+    } else {
+        local = false;
+    }
+    bool _e736 = local;
+    if (_e736) {
+        float m2_1 = _e727.y - (correction_1 * _e727.x);
+        uint _e744 = params.first_partial;
+        uint _e747 = params.partial_stride;
+        partials[(_e744 + (split * _e747)) + group] = metal::float4(team_mean, correction_1, m2_1, _e703.x);
+        return;
+    } else {
+        return;
+    }
+}
+
+Pack measure(
+    Pack d
+) {
+    return d * d;
+}
+
+Pack slope(
+    Pack y
+) {
+    return y;
+}
+
+struct main_Input {
+};
+[[max_total_threads_per_threadgroup(256)]] kernel void main_(
+  metal::uint3 workgroup_id [[threadgroup_position_in_grid]]
+, metal::uint3 num_workgroups [[threadgroups_per_grid]]
+, uint local_index [[thread_index_in_threadgroup]]
+, device type_3 const& input [[user(fake0)]]
+, device type_3& partials [[user(fake0)]]
+, constant Params& params [[user(fake0)]]
+, threadgroup type_6& leaves
+, threadgroup type_7& branches
+, constant _mslBufferSizes& _buffer_sizes [[user(fake0)]]
+) {
+    if (local_index == 0u) {
+        leaves = {};
+        branches = {};
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    uint workgroup = (workgroup_id.y * num_workgroups.x) + workgroup_id.x;
+    run(Team {workgroup, local_index, WORKGROUP_SIZE}, input, partials, params, leaves, branches, _buffer_sizes);
+    return;
+}

@@ -1,0 +1,76 @@
+//! wgpu's DX12 backend without Windows: under Wine, whose Direct3D 12 runs on the lavapipe of Mesa 25. Microsoft's older compiler (FXC) takes
+//! the shaders, as Wine's has no shader model 6.
+
+use std::ffi::OsString;
+use std::fs;
+use std::process::Command;
+
+use crate::{adapter, cargo, root, run, unpacked, validate};
+
+const TARGET: &str = "x86_64-pc-windows-gnu";
+/// Where the program and its libraries are, relative to the root of the repository.
+const FOLDER: &str = "target/dx12";
+/// Those of Debian's packages below that are looked for.
+const PROGRAMS: [&str; 3] = ["wine", "xvfb-run", "x86_64-w64-mingw32-gcc"];
+const PACKAGES: &str = "wine wine64 xvfb xauth gcc-mingw-w64-x86-64";
+
+/// A process for each: on this tower of emulations one holds 10 GB from the start, and each kernel takes more.
+const OPS: [&str; 8] = [
+    "layer_norm",
+    "rms_norm",
+    "lp_normalize",
+    "group_norm",
+    "instance_norm",
+    "batch_norm_inference",
+    "batch_norm_training",
+    "local_response_norm",
+];
+
+/// Runs the example `conformance`, in f32, or with these arguments.
+pub fn test(args: &[OsString]) -> Result<i32, String> {
+    let driver = unpacked::mesa25()?.variables()?;
+    if PROGRAMS.iter().any(|program| adapter::found(&[program]).is_none()) {
+        adapter::apt_install(PACKAGES)?;
+    }
+    run(Command::new("rustup").args(["target", "add", TARGET]))?;
+    let build =
+        ["build", "--target", TARGET, "--no-default-features", "--features", "dx12", "--example", "conformance"];
+    if cargo(&build)? != 0 {
+        return Err("the example could not be built".into());
+    }
+
+    let folder = root().join(FOLDER);
+    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    let copy = |from: &std::path::Path, name: &str| {
+        fs::copy(from, folder.join(name)).map(drop).map_err(|e| format!("cannot copy {}: {e}", from.display()))
+    };
+    copy(&root().join("target").join(TARGET).join("debug/examples/conformance.exe"), "conformance.exe")?;
+    copy(&validate::tint_package()?.join("dist/win32-x64/d3dcompiler_47.dll"), "d3dcompiler_47.dll")?;
+    let source = folder.join("bcryptprimitives.c");
+    fs::write(&source, include_str!("../dx12/bcryptprimitives.c")).map_err(|e| format!("cannot write it: {e}"))?;
+    let flags = ["-shared", "-O1", "bcryptprimitives.c", "-o", "bcryptprimitives.dll", "-ladvapi32"];
+    run(Command::new(PROGRAMS[2]).args(flags).current_dir(&folder))?;
+
+    let wine = |args: &[OsString]| {
+        run(Command::new("xvfb-run")
+            .args(["-a", "wine", "conformance.exe"])
+            .args(args)
+            .current_dir(&folder)
+            .envs(driver.iter().cloned())
+            .env("WGPU_BACKEND", "dx12")
+            .env("WGPU_DX12_COMPILER", "fxc")
+            .env("WINEPREFIX", folder.join("wine"))
+            .env("WINEARCH", "win64")
+            .env("WINEDEBUG", "-all")
+            // Neither .NET nor a browser; Microsoft's compiler, not Wine's.
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;d3dcompiler_47=n"))
+    };
+    if args.is_empty() {
+        for op in OPS {
+            wine(&["--f32", "--filter", op].map(OsString::from))?;
+        }
+    } else {
+        wine(args)?;
+    }
+    Ok(0)
+}
