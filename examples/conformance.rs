@@ -21,9 +21,9 @@ struct Args {
     /// By every method that the adapter has, not by the one that is chosen alone.
     #[arg(long)]
     every_method: bool,
-    /// Only ops whose names begin like this.
-    #[arg(long, default_value = "")]
-    filter: String,
+    /// Only the ops of this name, as `layer_norm` or `layer_norm_backward`.
+    #[arg(long)]
+    op: Option<String>,
     /// f32 alone, and not f16 storage too.
     #[arg(long)]
     f32: bool,
@@ -50,7 +50,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let (mut done, mut wrong) = (0, 0);
     let types = [(36, DType::F32), (13, DType::F16)];
     for (len, dtype) in types.into_iter().filter(|(_, dtype)| !args.f32 || *dtype == DType::F32) {
-        for op in each_op::each_op(len, dtype).iter().filter(|op| op.name().starts_with(&args.filter)) {
+        for op in
+            each_op::each_op(len, dtype).iter().filter(|op| args.op.as_deref().is_none_or(|name| name == op.name()))
+        {
             for &strategy in &strategies {
                 match check(&gpu, &**op, strategy) {
                     Err(e) if !matches!(strategy, Strategy::Inferred) && is_refused(&*e) => continue,

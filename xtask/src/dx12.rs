@@ -14,16 +14,23 @@ const FOLDER: &str = "target/dx12";
 const PROGRAMS: [&str; 3] = ["wine", "xvfb-run", "x86_64-w64-mingw32-gcc"];
 const PACKAGES: &str = "wine wine64 xvfb xauth gcc-mingw-w64-x86-64";
 
-/// A process for each: on this tower of emulations one holds 10 GB from the start, and each kernel takes more.
-const OPS: [&str; 8] = [
+/// A process for each: on this tower of emulations one holds 10 GB from the start, and each kernel takes up to 3 more.
+const OPS: [&str; 15] = [
     "layer_norm",
+    "layer_norm_backward",
     "rms_norm",
+    "rms_norm_backward",
     "lp_normalize",
+    "lp_normalize_backward",
     "group_norm",
+    "group_norm_backward",
     "instance_norm",
+    "instance_norm_backward",
     "batch_norm_inference",
     "batch_norm_training",
+    "batch_norm_training_backward",
     "local_response_norm",
+    "local_response_norm_backward",
 ];
 
 /// Runs the example `conformance`, in f32, or with these arguments.
@@ -67,7 +74,7 @@ pub fn test(args: &[OsString]) -> Result<i32, String> {
     };
     if args.is_empty() {
         for op in OPS {
-            wine(&["--f32", "--filter", op].map(OsString::from))?;
+            wine(&["--f32", "--op", op].map(OsString::from))?;
         }
     } else {
         wine(args)?;
