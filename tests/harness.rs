@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{gpu, run};
+use common::{each_op::each_op, gpu, run};
 use wgpu_norm::{
     BatchNorm, DType, LayerNorm, Norm, Outputs, Planner, RunningStats, Slot, Strategy, Tensors,
     host::Gpu,
-    testing::{Data, PROMISE, Random, bound, compare, compare_outputs, max_error},
+    testing::{Data, PROMISE, Random, bound, compare, compare_outputs, conformance, max_error},
 };
 
 #[test]
@@ -283,6 +283,23 @@ fn broken_storage_does_not_conform() {
         assert!(conforms(&op, &data.tensors(), strategy, "no such text", ""), "unbroken");
         let seen = std::panic::catch_unwind(|| conforms(&op, &data.tensors(), strategy, from, to));
         assert!(!matches!(seen, Ok(true)), "{dtype} conforms without {from:?}");
+    }
+}
+
+#[test]
+fn conformance_takes_what_is_right_and_names_what_is_not() {
+    for op in each_op(36, DType::F32) {
+        let right = conformance(&*op, |tensors| gpu().run(&*op, tensors));
+        assert!(right.as_ref().is_ok_and(|error| (0.0..=1.0).contains(error)), "{}: {right:?}", op.name());
+        let wrong = conformance(&*op, |tensors| {
+            let mut outputs = gpu().run(&*op, tensors)?;
+            let slot = outputs.slots().next().expect("an output");
+            let mut values = outputs.get(slot).unwrap_or_default().to_vec();
+            values[0] = f32::NAN;
+            outputs.set(slot, values);
+            Ok::<_, wgpu_norm::Error>(outputs)
+        });
+        assert!(wrong.as_ref().is_err_and(|e| e.starts_with("random: ")), "{}: {wrong:?}", op.name());
     }
 }
 

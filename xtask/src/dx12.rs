@@ -15,7 +15,7 @@ const PROGRAMS: [&str; 3] = ["wine", "xvfb-run", "x86_64-w64-mingw32-gcc"];
 const PACKAGES: &str = "wine wine64 xvfb xauth gcc-mingw-w64-x86-64";
 
 /// A process for each: on this tower of emulations one holds 10 GB from the start, and each kernel takes up to 3 more.
-const OPS: [&str; 15] = [
+const OPS: [&str; 17] = [
     "layer_norm",
     "layer_norm_backward",
     "rms_norm",
@@ -27,8 +27,10 @@ const OPS: [&str; 15] = [
     "instance_norm",
     "instance_norm_backward",
     "batch_norm_inference",
+    "batch_norm_inference_backward",
     "batch_norm_training",
     "batch_norm_training_backward",
+    "batch_moments",
     "local_response_norm",
     "local_response_norm_backward",
 ];

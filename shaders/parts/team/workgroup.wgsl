@@ -36,7 +36,7 @@ fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
     return total;
 }
 
-// Builtins one by one: naga 30 does not translate those of a struct to HLSL.
+// Builtins one by one: naga 30 makes no HLSL of those in a struct.
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(workgroup_id) workgroup_id: vec3<u32>,
