@@ -68,8 +68,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    if done == 0 {
+        return Err(format!("no op is called {}", args.op.as_deref().unwrap_or_default()).into());
+    }
     println!("\n{done} runs, {wrong} wrong");
-    if done > 0 && wrong == 0 { Ok(()) } else { Err("the adapter does not conform".into()) }
+    if wrong == 0 { Ok(()) } else { Err("the adapter does not conform".into()) }
 }
 
 /// The method, and the largest error in parts of its bound.
