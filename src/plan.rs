@@ -194,7 +194,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Binding`] for a tensor that is missing or not asked for, too small, in a buffer without STORAGE usage, at an
-    /// offset that the device can't bind, or in a buffer that is written through one slot and used through another;
+    /// offset that the device can't bind, or in a buffer that is written through one slot and used through another, unless both are
+    /// separate parts of it and of `mean`, `rstd`, `running_mean`, `running_var`, `grad_weight`, `grad_bias`;
     /// [`Error::Device`] for what wgpu refuses, such as a buffer of another device or a destroyed one.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn bind(&self, bindings: &Bindings<'_>) -> Result<Bound> {
@@ -236,16 +237,23 @@ impl Plan {
         };
         let tensors = &inner.lowered.tensors;
         let spec = |slot| tensors.iter().find(|tensor| tensor.slot == slot);
-        // wgpu tracks whole buffers: what one slot writes, no other may use.
+        // wgpu tracks whole buffers: what a dispatch writes through one slot, it can't read through another.
         let written = |slot| slot == Slot::Scratch || spec(slot).is_some_and(|tensor| tensor.access != Access::Read);
+        let bytes = |slot, view: &View<'_>| spec(slot).map_or(view.size, TensorSpec::bytes);
         for (slot, view) in bindings.bound() {
             if slot != Slot::Scratch && spec(slot).is_none() {
                 return fail(slot, BindingProblem::Unexpected);
             }
-            let shared = |(other, v): &(Slot, View<'_>)| {
-                *other < slot && v.buffer == view.buffer && (written(*other) || written(slot))
+            let aliases = |(other, v): &(Slot, View<'_>)| {
+                let parts = slot.is_never_read_back()
+                    && other.is_never_read_back()
+                    && written(*other)
+                    && written(slot)
+                    && (v.offset >= view.offset.saturating_add(bytes(slot, &view))
+                        || view.offset >= v.offset.saturating_add(bytes(*other, v)));
+                *other < slot && v.buffer == view.buffer && (written(*other) || written(slot)) && !parts
             };
-            if let Some((other, _)) = bindings.bound().find(shared) {
+            if let Some((other, _)) = bindings.bound().find(aliases) {
                 return fail(slot, BindingProblem::Aliases(other));
             }
         }

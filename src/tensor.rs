@@ -193,6 +193,14 @@ impl Slot {
         )
     }
 
+    /// Whether a kernel that writes one such tensor only ever writes the others too, so that all may lie in one buffer.
+    pub(crate) const fn is_never_read_back(self) -> bool {
+        matches!(
+            self,
+            Self::Mean | Self::Rstd | Self::RunningMean | Self::RunningVar | Self::GradWeight | Self::GradBias
+        )
+    }
+
     /// The binding number in the shaders, in group 0.
     #[must_use]
     pub const fn binding(self) -> u32 {

@@ -4,9 +4,10 @@ mod common;
 
 use common::{gpu, methods::*, run};
 use wgpu_norm::{
-    Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm, Order, RmsNorm,
-    RunningStats, Slot, Strategy, Tensors,
-    testing::{Data, Random, compare_outputs, hard_rows},
+    Activation, BatchNorm, Bindings, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm, Order,
+    RmsNorm, RunningStats, Slot, Strategy, Tensors,
+    testing::{Data, Random, compare, compare_outputs, hard_rows},
+    wgpu,
 };
 
 /// Shapes of rows that every method goes through in seconds; those of more workgroups than a dimension have a test of their own.
@@ -305,6 +306,50 @@ fn what_is_not_asked_for_is_not_bound() {
     let op = GroupNorm::new(&[3, 4, 5], 2).backward();
     conforms("group norm", &op.clone().grad_input(false), split_can);
     conforms("group norm", &op.grad_weight(false).grad_bias(false), |method| rows_can(method, 10, 5));
+}
+
+/// As an optimizer keeps them that updates all parameters in one dispatch.
+#[test]
+fn gradients_of_weight_and_bias_may_lie_in_one_buffer() {
+    let gpu = gpu();
+    let shapes: [(&str, Box<dyn Norm>); 2] = [
+        ("layer_norm", Box::new(LayerNorm::new(&[96, 64], 1..).backward())),
+        ("batch_norm", Box::new(BatchNorm::training(&[96, 64]).backward())),
+    ];
+    for (name, op) in &shapes {
+        let data = Data::random(&**op, 5);
+        let tensors = data.tensors();
+        let plan = gpu.planner().plan(&**op).expect(name);
+        let buffer = |bytes: u64| {
+            gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: bytes,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        let gradients = buffer(512);
+        let own: Vec<_> = plan.tensors().iter().map(|spec| buffer(spec.bytes())).collect();
+        let mut bindings = Bindings::new();
+        for (spec, own) in plan.tensors().iter().zip(&own) {
+            if let Some(bytes) = tensors.bytes(spec) {
+                gpu.queue().write_buffer(own, 0, &bytes);
+            }
+            bindings = match spec.slot {
+                Slot::GradWeight => bindings.grad_weight(gradients.slice(256..)),
+                Slot::GradBias => bindings.grad_bias(gradients.slice(..256)),
+                slot => bindings.set(slot, own),
+            };
+        }
+        let bound = plan.bind(&bindings).expect(name);
+        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+        gpu.queue().submit([encoder.finish()]);
+        let both: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.download(&gradients, 512).expect(name));
+        let expected = op.reference(&tensors).expect(name);
+        compare(&format!("{name}: grad_bias"), &both[..64], expected.grad_bias()).unwrap();
+        compare(&format!("{name}: grad_weight"), &both[64..], expected.grad_weight()).unwrap();
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Mutex, thread};
 
 use wgpu_norm::{
-    Access, BatchNorm, Caps, LayerNorm, Method, Norm, Strategy, Team,
+    Access, BatchNorm, Caps, LayerNorm, Method, Norm, Slot, Strategy, Team,
     shaders::{self, Backend, Shader, translate},
     wgpu,
 };
@@ -99,6 +99,19 @@ fn every_uniform_has_the_fields_types_and_offsets_of_its_rust_struct() {
         }
         let expected: Vec<_> = shader.params().iter().map(|f| (f.name.to_owned(), f.ty, f.offset)).collect();
         if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host writes {expected:?}")) }
+    });
+}
+
+/// `Plan::bind` lets these lie in one buffer where they are written. A dispatch that reads one and writes another would be refused.
+#[test]
+fn no_shader_reads_one_of_the_small_tensors_and_writes_another() {
+    for_each_shader(|shader| {
+        let small = [Slot::Mean, Slot::Rstd, Slot::RunningMean, Slot::RunningVar, Slot::GradWeight, Slot::GradBias];
+        let storage = shader.storage();
+        let mut accesses = storage.iter().filter(|(slot, _)| small.contains(slot)).map(|&(_, access)| access);
+        let reads = accesses.clone().all(|access| access == Access::Read);
+        let writes = accesses.all(|access| access != Access::Read);
+        if reads || writes { Ok(()) } else { Err(format!("{storage:?}")) }
     });
 }
 
