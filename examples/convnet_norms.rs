@@ -16,10 +16,10 @@ use wgpu_norm::{
 };
 
 #[derive(Parser)]
-struct Args {
+pub struct Args {
     /// Where the picture goes.
     #[arg(long, value_name = "FILE.svg")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
 }
 
 /// Images, channels, and pixels in a row and in a column of what the convolution gives.
@@ -34,7 +34,7 @@ const FONT: &str = "sans-serif";
 const COLORS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
 const SHADE: RGBColor = RGBColor(86, 180, 233);
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 fn main() -> ExitCode {
@@ -56,7 +56,7 @@ struct Normalized {
     values: Vec<f32>,
 }
 
-fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let gpu = Gpu::new()?;
     let input = convolved(&images()?);
     let mut shown = vec![Normalized { name: "activations", with: |_, _| false, values: input.clone() }];

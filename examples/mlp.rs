@@ -8,7 +8,7 @@
 //!
 //! Source: Ba, Kiros, Hinton, Layer Normalization (2016), section 6.6.
 
-use std::{fmt, fs, path::PathBuf, process::ExitCode};
+use std::{fmt, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,8 +19,8 @@ pub mod nets;
 use nets::{
     Command, Feed, Kernels, Matrix, Parameters, Result,
     cases::{Cases, shuffle},
-    chart::{Axis, Curve, Panel, draw, spread},
-    linear, run, upload, zeros,
+    chart::{Axis, Curve, Panel, draw, save, spread},
+    hold, linear, run, upload, zeros,
 };
 
 #[derive(Parser)]
@@ -152,9 +152,7 @@ fn show(args: &Args) -> Result<()> {
     print_table(&all);
     check(&all, args.quick)?;
     if let Some(file) = &args.out {
-        fs::write(file, picture(&all)?)?;
-        fs::write(file.with_extension("json"), serde_json::to_string_pretty(&all)? + "\n")?;
-        println!("{}", file.display());
+        save(file, &picture(&all)?, &all)?;
     }
     Ok(())
 }
@@ -162,7 +160,6 @@ fn show(args: &Args) -> Result<()> {
 /// What the paper says of batch sizes, on these digits.
 fn check(all: &[Trained], quick: bool) -> Result<()> {
     let mean = |method, batch| spread(&runs(all, method, batch).map(Trained::last).collect::<Vec<_>>())[0];
-    let hold = |claim: &str, holds: bool| if holds { Ok(()) } else { Err(format!("not so: {claim}")) };
     hold(
         "layer norm is computed the same way in training and in use",
         all.iter().all(|trained| trained.method != Method::Layer || trained.last() == trained.as_in_training),

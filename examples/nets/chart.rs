@@ -1,15 +1,15 @@
 //! Curves in panels, as SVG.
 
-use std::ops::Range;
+use std::{fs, ops::Range, path::Path};
 
 use plotters::prelude::*;
+use serde::Serialize;
 
 use super::Result;
 
 const FONT: &str = "sans-serif";
 /// Okabe and Ito's: told apart by those who see fewer colours.
-const COLORS: [RGBColor; 4] =
-    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+const COLORS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
 
 /// A curve, and the range around it that its runs span.
 pub struct Curve {
@@ -107,4 +107,14 @@ pub fn draw(panels: &[Panel], in_a_row: usize) -> Result<String> {
         root.present()?;
     }
     Ok(svg)
+}
+
+/// Writes a picture, and the numbers that it shows beside it as JSON.
+pub fn save(file: &Path, svg: &str, numbers: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_string(numbers)? + "\n";
+    for (file, text) in [(file, svg), (&file.with_extension("json"), &json)] {
+        fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+        println!("{}", file.display());
+    }
+    Ok(())
 }

@@ -17,6 +17,11 @@ use cases::Cases;
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// What a program says must be true of what it measured. A comparison with a NaN is not.
+pub fn hold(claim: impl Into<String>, holds: bool) -> Result<()> {
+    if holds { Ok(()) } else { Err(format!("not so: {}", claim.into()).into()) }
+}
+
 /// A buffer of zeros. wgpu clears what it makes.
 pub fn zeros(gpu: &Gpu, len: usize) -> wgpu::Buffer {
     gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -42,7 +47,7 @@ pub fn download(gpu: &Gpu, buffer: &wgpu::Buffer) -> Result<Vec<f32>> {
 pub struct Part<'a> {
     buffer: &'a wgpu::Buffer,
     begin: usize,
-    len: usize,
+    pub len: usize,
 }
 
 impl<'a> Part<'a> {
@@ -50,10 +55,6 @@ impl<'a> Part<'a> {
     pub fn part(self, range: Range<usize>) -> Self {
         assert!(range.end <= self.len, "{range:?} of {} numbers", self.len);
         Self { buffer: self.buffer, begin: self.begin + range.start, len: range.len() }
-    }
-
-    pub fn len(self) -> usize {
-        self.len
     }
 
     fn resource(self) -> wgpu::BindingResource<'a> {

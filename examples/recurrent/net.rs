@@ -76,7 +76,7 @@ impl<'a> Net<'a> {
             let grad_sums = if branch.norm.is_some() { normed() } else { grad_given.clone() };
             given.push(Given { sums, given: after, grad_given, grad_sums });
         }
-        let outputs = parameters.value(layout.last[1]).len();
+        let outputs = parameters.value(layout.last[1]).len;
         let [grad_hidden, grad_memory, grad_squashed, grad_unsquashed] = [(); 4].map(|()| of(1, UNITS));
         Self {
             kernels,
@@ -144,7 +144,7 @@ impl<'a> Net<'a> {
     pub fn backward(&self) -> Result<Vec<Command>> {
         let (kernels, parameters) = (self.kernels, self.parameters);
         let end = Matrix::new(self.state(&self.hidden, self.times), UNITS);
-        let grad_last = Matrix::new(&self.grad_last, self.parameters.value(self.layout.last[1]).len());
+        let grad_last = Matrix::new(&self.grad_last, self.parameters.value(self.layout.last[1]).len);
         let mut commands = vec![
             kernels.product(end.transposed(), grad_last, parameters.gradient(self.layout.last[0]), false),
             kernels.column_sums(&self.grad_last, parameters.gradient(self.layout.last[1])),
@@ -333,7 +333,7 @@ impl<'a> Net<'a> {
 
     fn last_weight(&self) -> Matrix<'_> {
         let [weight, bias] = self.layout.last;
-        Matrix::new(self.parameters.value(weight), self.parameters.value(bias).len())
+        Matrix::new(self.parameters.value(weight), self.parameters.value(bias).len)
     }
 
     fn during<'b>(&self, buffer: &'b wgpu::Buffer, times: Range<usize>, columns: usize) -> Part<'b> {

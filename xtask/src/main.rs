@@ -47,6 +47,7 @@ Tasks:
                      --json FILE                          where the rows go (target/compare.json)
   tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning` (target/tuning.txt); some minutes
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
+  figures          run the examples that draw the figures of docs/paper.md, and draw them again; half an hour on lavapipe
   accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
   help             print this text
 
@@ -93,6 +94,7 @@ fn main() {
         (Some("bench"), _) => bench(&args),
         (Some("compare"), _) => compare::compare(&args),
         (Some("tune"), _) => tune(&args),
+        (Some("figures"), true) => figures(),
         (Some("accuracy"), true) => accuracy(),
         (Some("plot"), _) => cargo(&with(&["run", "--quiet", "--example", "plot", "--"], &args)),
         _ => {
@@ -141,6 +143,18 @@ fn adapters() -> Result<i32, String> {
 fn accuracy() -> Result<i32, String> {
     adapter::ensure(&[])?;
     cargo(&["run", "--quiet", "--example", "accuracy"])
+}
+
+fn figures() -> Result<i32, String> {
+    adapter::ensure(&[])?;
+    for (example, options) in [("convnet_norms", ""), ("mlp", ""), ("recurrent", "--adding-steps 1000")] {
+        let line = format!("run --quiet --example {example} -- {options} --out docs/plots/{example}.svg");
+        let code = cargo(&line.split_whitespace().collect::<Vec<_>>())?;
+        if code != 0 {
+            return Ok(code);
+        }
+    }
+    Ok(0)
 }
 
 fn tune(args: &[OsString]) -> Result<i32, String> {
