@@ -48,6 +48,29 @@ fn every_shader_translates_to_every_language_that_has_its_features() {
     });
 }
 
+/// wgpu asks for the newest Metal that the system has; `translate` writes 2.4.
+#[test]
+fn every_shader_is_the_same_in_a_newer_metal() {
+    use naga::{back::msl, valid};
+    for_each_shader(|shader| {
+        let source = shader.wgsl();
+        let older = translate(&source, Backend::Msl).map_err(|e| e.to_string())?;
+        let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.to_string())?;
+        let mut validator = valid::Validator::new(valid::ValidationFlags::all(), valid::Capabilities::all());
+        let info = validator.validate(&module).map_err(|e| e.to_string())?;
+        for (major, minor) in [(3, 0), (3, 1), (3, 2)] {
+            let lang_version = (major, minor);
+            let options = msl::Options { lang_version, fake_missing_bindings: true, ..Default::default() };
+            let (newer, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+                .map_err(|e| e.to_string())?;
+            if newer != older.replacen("metal2.4", &format!("metal{major}.{minor}"), 1) {
+                return Err(format!("another text for Metal {major}.{minor}"));
+            }
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn every_shader_declares_the_bindings_that_the_host_makes() {
     for_each_shader(|shader| {
