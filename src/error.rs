@@ -103,7 +103,8 @@ pub enum BindingProblem {
         /// What it must be a multiple of.
         alignment: u64,
     },
-    /// The buffer is written through one slot and used by another; wgpu tracks whole buffers, so it can't be both.
+    /// The buffer is written through one slot and used by another. wgpu tracks whole buffers, so it can't be both; parts that are only
+    /// written may lie side by side where [`Plan::bind`](crate::Plan::bind) says so.
     #[error("the same buffer as {0}, and one of them is written")]
     Aliases(Slot),
 }

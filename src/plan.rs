@@ -239,19 +239,21 @@ impl Plan {
         let spec = |slot| tensors.iter().find(|tensor| tensor.slot == slot);
         // wgpu tracks whole buffers: what a dispatch writes through one slot, it can't read through another.
         let written = |slot| slot == Slot::Scratch || spec(slot).is_some_and(|tensor| tensor.access != Access::Read);
-        let bytes = |slot, view: &View<'_>| spec(slot).map_or(view.size, TensorSpec::bytes);
+        // Where a tensor lies that every dispatch only writes, or updates.
+        let range = |slot: Slot, view: &View<'_>| {
+            let tensor = spec(slot).filter(|_| slot.is_never_read_back() && written(slot))?;
+            Some(view.offset..view.offset.saturating_add(tensor.bytes()))
+        };
         for (slot, view) in bindings.bound() {
             if slot != Slot::Scratch && spec(slot).is_none() {
                 return fail(slot, BindingProblem::Unexpected);
             }
             let aliases = |(other, v): &(Slot, View<'_>)| {
-                let parts = slot.is_never_read_back()
-                    && other.is_never_read_back()
-                    && written(*other)
-                    && written(slot)
-                    && (v.offset >= view.offset.saturating_add(bytes(slot, &view))
-                        || view.offset >= v.offset.saturating_add(bytes(*other, v)));
-                *other < slot && v.buffer == view.buffer && (written(*other) || written(slot)) && !parts
+                let side_by_side = match (range(slot, &view), range(*other, v)) {
+                    (Some(a), Some(b)) => a.end <= b.start || b.end <= a.start,
+                    _ => false,
+                };
+                *other < slot && v.buffer == view.buffer && (written(*other) || written(slot)) && !side_by_side
             };
             if let Some((other, _)) = bindings.bound().find(aliases) {
                 return fail(slot, BindingProblem::Aliases(other));
