@@ -47,7 +47,7 @@ Tasks:
                      --json FILE                          where the rows go (target/compare.json)
   tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning` (target/tuning.txt); some minutes
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
-  figures          run the examples that draw the figures of docs/paper.md, and draw them again; half an hour on lavapipe
+  figures          run the examples that draw the figures of docs/paper.md; half an hour on lavapipe
   accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
   help             print this text
 
