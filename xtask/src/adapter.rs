@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::{cargo, cargo_command, joined};
 
-/// Each restricts which adapters are found. Where the user has set one, another driver would not help.
+/// Each restricts which adapters are found. Where the user has set one, another driver would not help, unless Vulkan is all that is wanted.
 const DRIVER_VARIABLES: [&str; 6] = [
     "WGPU_BACKEND",
     "WGPU_ADAPTER_NAME",
@@ -43,15 +43,15 @@ const PACKAGE_MANAGERS: [PackageManager; 5] = [
     PackageManager { program: "apk", commands: &["apk add --update-cache mesa-vulkan-swrast vulkan-loader"] },
 ];
 
-/// Prints the adapters that wgpu finds. Where there is none, installs one or says what to do.
+/// Prints the adapters that wgpu finds, and returns them. Where there is none, installs one or says what to do.
 ///
 /// `build_flags` select the build of the example that lists the adapters.
-pub fn ensure(build_flags: &[OsString]) -> Result<(), String> {
+pub fn ensure(build_flags: &[OsString]) -> Result<Vec<String>, String> {
     build(build_flags)?;
     let mut adapters = list(build_flags, &[])?;
     if adapters.is_empty() {
         let set = driver_variables(|name| env::var_os(name));
-        if !set.is_empty() {
+        if !set.is_empty() && set != ["WGPU_BACKEND=vulkan"] {
             return Err(format!(
                 "no graphics adapter found with {}. Nothing was installed: correct or unset these variables",
                 set.join(" ")
@@ -66,10 +66,16 @@ pub fn ensure(build_flags: &[OsString]) -> Result<(), String> {
             return Err(format!("still no graphics adapter, after\n{installed}"));
         }
     }
-    for adapter in adapters {
+    for adapter in &adapters {
         println!("adapter: {adapter}");
     }
-    Ok(())
+    Ok(adapters)
+}
+
+/// How many tests run at a time on these adapters, as a variable: one where all are GL's, and else as many as there are cores. A thread that
+/// compiles for long keeps GL's context from the others, and where one has waited for six seconds wgpu panics.
+pub fn test_threads(adapters: &[String]) -> Option<(&'static str, &'static str)> {
+    adapters.iter().all(|adapter| adapter.contains(", gl, ")).then_some(("RUST_TEST_THREADS", "1"))
 }
 
 /// Whether the user has chosen a driver or an adapter.
@@ -247,6 +253,14 @@ mod tests {
         assert_eq!(parse_list(Some(2), "ignored"), Some(vec![]));
         assert_eq!(parse_list(Some(101), "llvmpipe"), None);
         assert_eq!(parse_list(None, "llvmpipe"), None);
+    }
+
+    #[test]
+    fn tests_on_gl_alone_run_one_at_a_time() {
+        let [gl, vulkan] =
+            ["llvmpipe (LLVM 15), gl, Cpu, 4.5", "llvmpipe (LLVM 15), vulkan, Cpu, llvmpipe"].map(String::from);
+        assert_eq!(test_threads(std::slice::from_ref(&gl)), Some(("RUST_TEST_THREADS", "1")));
+        assert_eq!(test_threads(&[vulkan, gl]), None);
     }
 
     #[test]

@@ -125,8 +125,10 @@ fn demo() -> Result<i32, String> {
 }
 
 fn test(args: &[OsString]) -> Result<i32, String> {
-    adapter::ensure(&build_flags(args))?;
-    cargo(&with(&["test", "--workspace"], args))
+    let adapters = adapter::ensure(&build_flags(args))?;
+    let args = with(&["test", "--workspace"], args);
+    println!("$ cargo {}", joined(&args));
+    status(cargo_command(&args).envs(adapter::test_threads(&adapters)))
 }
 
 fn bench(args: &[OsString]) -> Result<i32, String> {
@@ -207,7 +209,12 @@ fn shown(command: &Command) -> String {
 /// Prints and runs a cargo command in the root of the repository; returns its exit code.
 fn cargo<S: AsRef<OsStr>>(args: &[S]) -> Result<i32, String> {
     println!("$ cargo {}", joined(args));
-    let status = cargo_command(args).status().map_err(|e| format!("cannot start cargo: {e}"))?;
+    status(&mut cargo_command(args))
+}
+
+/// Runs a cargo command; returns its exit code.
+fn status(cargo: &mut Command) -> Result<i32, String> {
+    let status = cargo.status().map_err(|e| format!("cannot start cargo: {e}"))?;
     // A command that a signal has ended has no code.
     Ok(status.code().unwrap_or(1))
 }

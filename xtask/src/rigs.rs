@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::unpacked::{self, Variables};
-use crate::{adapter, cargo_command, joined};
+use crate::{adapter, cargo_command, joined, status};
 
 /// What every adapter must pass; some take long to compile, so not all there is.
 const TESTS: [&str; 8] =
@@ -13,20 +13,12 @@ const TESTS: [&str; 8] =
 const USUAL: [&str; 2] = ["swiftshader", "gl"];
 
 /// What brings a process to an adapter.
-struct Rig {
-    variables: Variables,
-    /// Tests at a time: two contexts at once make wgpu's GL backend panic on a busy machine.
-    threads: Option<&'static str>,
-}
-
-impl Rig {
-    fn new(name: &str) -> Result<Self, String> {
-        match name {
-            "swiftshader" => Ok(Self { variables: unpacked::installed_swiftshader()?.variables()?, threads: None }),
-            "mesa25" => Ok(Self { variables: unpacked::mesa25()?.variables()?, threads: None }),
-            "gl" => Ok(Self { variables: vec![("WGPU_BACKEND", "gl".into())], threads: Some("--test-threads=1") }),
-            _ => Err(format!("no adapter {name:?}: swiftshader, gl or mesa25")),
-        }
+fn variables(name: &str) -> Result<Variables, String> {
+    match name {
+        "swiftshader" => unpacked::installed_swiftshader()?.variables(),
+        "mesa25" => unpacked::mesa25()?.variables(),
+        "gl" => Ok(vec![("WGPU_BACKEND", "gl".into())]),
+        _ => Err(format!("no adapter {name:?}: swiftshader, gl or mesa25")),
     }
 }
 
@@ -37,20 +29,18 @@ pub fn test(args: &[OsString]) -> Result<i32, String> {
     }
     let mut passed = Vec::new();
     // A wrong name should not cost a run.
-    for (name, rig) in names.iter().map(|name| (name, Rig::new(name))).collect::<Vec<_>>() {
-        let rig = rig?;
-        let mut adapters = adapter::list(&[], &rig.variables)?;
+    let rigs: Vec<_> = names.iter().map(|name| Ok((name, variables(name)?))).collect::<Result<_, String>>()?;
+    for (name, variables) in rigs {
+        let mut adapters = adapter::list(&[], &variables)?;
         if adapters.is_empty() && name == "gl" {
             adapter::apt_install("libegl1 libegl-mesa0 libgl1-mesa-dri")?;
-            adapters = adapter::list(&[], &rig.variables)?;
+            adapters = adapter::list(&[], &variables)?;
         }
         let Some(adapter) = adapters.first() else { return Err(format!("{name}: wgpu finds no adapter")) };
         println!("\n{name}: {adapter}");
-        let args: Vec<_> = ["test"].into_iter().chain(TESTS).chain(["--"]).chain(rig.threads).collect();
+        let args: Vec<_> = ["test"].into_iter().chain(TESTS).collect();
         println!("$ cargo {}", joined(&args));
-        let status =
-            cargo_command(&args).envs(rig.variables).status().map_err(|e| format!("cannot start cargo: {e}"))?;
-        if !status.success() {
+        if status(cargo_command(&args).envs(variables).envs(adapter::test_threads(&adapters)))? != 0 {
             return Err(format!("{name}, {adapter}: the tests failed"));
         }
         passed.push(format!("{name}, {adapter}"));
