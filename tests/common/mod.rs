@@ -6,19 +6,38 @@ pub mod each_op;
 pub mod golden;
 pub mod methods;
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use wgpu_norm::{Access, Bindings, Norm, Outputs, Result, Strategy, Tensors, host::Gpu, wgpu};
 
-/// The adapter of this machine. No adapter is a failure, not a skip: `cargo xtask test` installs one.
+/// A device of the adapter of this machine, which no other test uses at the same time: some drivers compile kernels on the one thread of a
+/// device's queue. No adapter is a failure, not a skip: `cargo xtask test` installs one.
 pub fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        let _ = env_logger::builder().is_test(true).try_init();
-        match Gpu::new() {
-            Ok(gpu) => gpu,
-            Err(e) => panic!("GPU TESTS DID NOT RUN: {e}. `cargo xtask test` sets an adapter up."),
+    struct Lease(&'static Gpu);
+    impl Drop for Lease {
+        fn drop(&mut self) {
+            free().push(self.0);
         }
-    })
+    }
+    fn free() -> MutexGuard<'static, Vec<&'static Gpu>> {
+        static FREE: Mutex<Vec<&'static Gpu>> = Mutex::new(Vec::new());
+        FREE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    thread_local! {
+        // A test has a thread of its own.
+        static LEASE: Lease = {
+            let device = free().pop();
+            Lease(device.unwrap_or_else(|| Box::leak(Box::new(new_gpu()))))
+        };
+    }
+    LEASE.with(|lease| lease.0)
+}
+
+fn new_gpu() -> Gpu {
+    let _ = env_logger::builder().is_test(true).try_init();
+    match Gpu::new() {
+        Ok(gpu) => gpu,
+        Err(e) => panic!("GPU TESTS DID NOT RUN: {e}. `cargo xtask test` sets an adapter up."),
+    }
 }
 
 /// Bytes before and after each tensor in its buffer. A multiple of every offset alignment.
