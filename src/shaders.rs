@@ -89,6 +89,7 @@ impl fmt::Debug for Shader {
 
 /// A shader with what one dispatch of it needs.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Dispatch {
     /// What runs.
     pub shader: Shader,
@@ -108,6 +109,7 @@ impl From<KernelCall> for Dispatch {
 
 /// An op for a device, as data.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Program {
     /// What runs, in order, each after the one before has finished. Nothing for an empty batch.
     pub dispatches: Vec<Dispatch>,

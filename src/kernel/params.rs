@@ -5,6 +5,7 @@ use bytemuck::{Pod, Zeroable};
 
 /// A field of a uniform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParamField {
     /// Its name, the same in Rust and WGSL.
     pub name: &'static str,

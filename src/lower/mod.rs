@@ -110,6 +110,7 @@ impl Default for Caps {
 
 /// The invocations that reduce together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Team {
     /// One invocation, without any reduction.
     Lane,
