@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{adapter, cargo, root, run, unpacked, validate};
@@ -35,12 +36,43 @@ const OPS: [&str; 17] = [
     "local_response_norm_backward",
 ];
 
-/// Runs the example `conformance`, in f32, or with these arguments.
-pub fn test(args: &[OsString]) -> Result<i32, String> {
-    let driver = unpacked::mesa25()?.variables()?;
+/// A folder for programs that run under Wine, with Microsoft's compiler; what runs and compiles them is installed.
+pub fn folder() -> Result<PathBuf, String> {
     if PROGRAMS.iter().any(|program| adapter::found(&[program]).is_none()) {
         adapter::apt_install(PACKAGES)?;
     }
+    let folder = root().join(FOLDER);
+    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    copy(&validate::tint_package()?.join("dist/win32-x64/d3dcompiler_47.dll"), &folder, "d3dcompiler_47.dll")?;
+    Ok(folder)
+}
+
+fn copy(from: &Path, folder: &Path, name: &str) -> Result<(), String> {
+    fs::copy(from, folder.join(name)).map(drop).map_err(|e| format!("cannot copy {}: {e}", from.display()))
+}
+
+/// Compiles a program in C for Windows.
+pub fn compile(folder: &Path, name: &str, text: &str, flags: &[&str]) -> Result<(), String> {
+    fs::write(folder.join(name), text).map_err(|e| format!("cannot write {name}: {e}"))?;
+    run(Command::new(PROGRAMS[2]).args(["-O1", name]).args(flags).current_dir(folder))
+}
+
+/// What starts Wine, with an environment for it.
+pub fn wine(command: &[&str], folder: &Path) -> Command {
+    let mut wine = Command::new(command[0]);
+    wine.args(&command[1..])
+        .env("WINEPREFIX", folder.join("wine"))
+        .env("WINEARCH", "win64")
+        .env("WINEDEBUG", "-all")
+        // Neither .NET nor a browser; Microsoft's compiler, not Wine's.
+        .env("WINEDLLOVERRIDES", "mscoree,mshtml=;d3dcompiler_47=n");
+    wine
+}
+
+/// Runs the example `conformance`, in f32, or with these arguments.
+pub fn test(args: &[OsString]) -> Result<i32, String> {
+    let driver = unpacked::mesa25()?.variables()?;
+    let folder = folder()?;
     run(Command::new("rustup").args(["target", "add", TARGET]))?;
     let build =
         ["build", "--target", TARGET, "--no-default-features", "--features", "dx12", "--example", "conformance"];
@@ -48,38 +80,24 @@ pub fn test(args: &[OsString]) -> Result<i32, String> {
         return Err("the example could not be built".into());
     }
 
-    let folder = root().join(FOLDER);
-    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-    let copy = |from: &std::path::Path, name: &str| {
-        fs::copy(from, folder.join(name)).map(drop).map_err(|e| format!("cannot copy {}: {e}", from.display()))
-    };
-    copy(&root().join("target").join(TARGET).join("debug/examples/conformance.exe"), "conformance.exe")?;
-    copy(&validate::tint_package()?.join("dist/win32-x64/d3dcompiler_47.dll"), "d3dcompiler_47.dll")?;
-    let source = folder.join("bcryptprimitives.c");
-    fs::write(&source, include_str!("../dx12/bcryptprimitives.c")).map_err(|e| format!("cannot write it: {e}"))?;
-    let flags = ["-shared", "-O1", "bcryptprimitives.c", "-o", "bcryptprimitives.dll", "-ladvapi32"];
-    run(Command::new(PROGRAMS[2]).args(flags).current_dir(&folder))?;
+    copy(&root().join("target").join(TARGET).join("debug/examples/conformance.exe"), &folder, "conformance.exe")?;
+    let stub = include_str!("../dx12/bcryptprimitives.c");
+    compile(&folder, "bcryptprimitives.c", stub, &["-shared", "-o", "bcryptprimitives.dll", "-ladvapi32"])?;
 
-    let wine = |args: &[OsString]| {
-        run(Command::new("xvfb-run")
-            .args(["-a", "wine", "conformance.exe"])
+    let conformance = |args: &[OsString]| {
+        run(wine(&["xvfb-run", "-a", "wine", "conformance.exe"], &folder)
             .args(args)
             .current_dir(&folder)
             .envs(driver.iter().cloned())
             .env("WGPU_BACKEND", "dx12")
-            .env("WGPU_DX12_COMPILER", "fxc")
-            .env("WINEPREFIX", folder.join("wine"))
-            .env("WINEARCH", "win64")
-            .env("WINEDEBUG", "-all")
-            // Neither .NET nor a browser; Microsoft's compiler, not Wine's.
-            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;d3dcompiler_47=n"))
+            .env("WGPU_DX12_COMPILER", "fxc"))
     };
     if args.is_empty() {
         for op in OPS {
-            wine(&["--f32", "--op", op].map(OsString::from))?;
+            conformance(&["--f32", "--op", op].map(OsString::from))?;
         }
     } else {
-        wine(args)?;
+        conformance(args)?;
     }
     Ok(0)
 }

@@ -28,8 +28,9 @@ Tasks:
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
   adapters         print what each adapter of this machine can do, and how ops would be computed on it
-  validate         every shader through Tint (Chromium's compiler, from npm), and as naga translates it through spirv-val
-                   and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter
+  validate [--fxc] every shader through Tint (Chromium's compiler, from npm), and as naga translates it through spirv-val
+                   and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter. --fxc: through Microsoft's
+                   older compiler too, under Wine, on a Debian 12
   web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
   test-web         run the tests in Chromium, and use the page as a visitor does; Debian's packages of what is not there
                    are installed
@@ -88,7 +89,7 @@ fn main() {
         (Some("test-dx12"), _) => dx12::test(&args),
         (Some("adapters"), true) => adapters(),
         (Some("report"), _) => report::report(&args),
-        (Some("validate"), true) => validate::validate(),
+        (Some("validate"), _) => validate::validate(&args),
         (Some("web"), _) => web::serve(&args),
         (Some("test-web"), true) => web::test(),
         (Some("bench"), _) => bench(&args),
@@ -291,6 +292,7 @@ mod tests {
             "compare",
             "tune",
             "plot",
+            "figures",
             "accuracy",
             "help",
         ] {

@@ -1,11 +1,12 @@
 //! Every shader through the compilers of others: Tint, which is Chromium's and alone refuses a barrier in divergent control flow; spirv-val for what
-//! naga makes of it for Vulkan, and DXC, which is Microsoft's, for DX12.
+//! naga makes of it for Vulkan, and DXC, which is Microsoft's, for DX12; if asked for, FXC, which was that before, too.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{adapter, cargo, root, run, shown};
+use crate::{adapter, cargo, dx12, root, run, shown};
 
 /// What is installed, relative to the root of the repository.
 const FOLDER: &str = "target/validate";
@@ -15,7 +16,11 @@ const AT_ONCE: usize = 300;
 const DXC_PACKAGE: &str = "compushady-0.17.5";
 const DXC_LIBRARY: &str = "libdxcompiler_x86_64.so.3.7";
 
-pub fn validate() -> Result<i32, String> {
+pub fn validate(args: &[OsString]) -> Result<i32, String> {
+    let older = args == ["--fxc"];
+    if !older && !args.is_empty() {
+        return Err("validate takes --fxc and nothing else".into());
+    }
     let folder = root().join(FOLDER);
     let shaders = folder.join("shaders");
     if shaders.is_dir() {
@@ -31,6 +36,9 @@ pub fn validate() -> Result<i32, String> {
         dxc(&folder, &with_extension(&shaders, "hlsl")?)?;
     } else {
         println!("DXC did not run: it is here for Linux on x86-64 alone");
+    }
+    if older {
+        fxc(&shaders)?;
     }
     Ok(0)
 }
@@ -114,6 +122,25 @@ fn dxc(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
         command
     })?;
     println!("DXC takes all of {} shaders, as shader models 6.0, 6.2 and 6.6", files.len());
+    Ok(())
+}
+
+/// Shader model 5.1 has no subgroup operations, so no shader that does: FXC never meets one.
+fn fxc(shaders: &Path) -> Result<(), String> {
+    let folder = dx12::folder()?;
+    dx12::compile(&folder, "fxc.c", include_str!("../validate/fxc.c"), &["-o", "fxc.exe"])?;
+    let mut without = Vec::new();
+    for file in with_extension(shaders, "hlsl")? {
+        let text = fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+        if !text.contains("Wave") {
+            without.push(file);
+        }
+    }
+    // Two that start at once would both make what Wine keeps its files in.
+    run(&mut dx12::wine(&["wine", "wineboot", "--init"], &folder))?;
+    let program = folder.join("fxc.exe");
+    in_parts(&without, || dx12::wine(&["wine", &program.display().to_string()], &folder))?;
+    println!("FXC takes all of {} shaders without subgroups, as shader model 5.1", without.len());
     Ok(())
 }
 
