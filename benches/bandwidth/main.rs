@@ -223,7 +223,9 @@ struct Bench {
     cpu: bool,
     limits: wgpu::Limits,
     rounds: usize,
-    copy: wgpu::ComputePipeline,
+    copy: Copier,
+    /// By single elements, as rows of an odd length are read.
+    copy_x1: Copier,
     fill: wgpu::ComputePipeline,
     /// What is written to empty the caches; none on a CPU adapter.
     flush: Option<wgpu::Buffer>,
@@ -233,9 +235,10 @@ struct Bench {
     left_out: LeftOut,
 }
 
+/// With `Element` before it: what a lane moves.
 const COPY: &str = "
-@group(0) @binding(0) var<storage, read> src: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> dst: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> src: array<Element>;
+@group(0) @binding(1) var<storage, read_write> dst: array<Element>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_index) l: u32) {
     let i = (id.y * n.x + id.x) * 64u + l;
@@ -285,6 +288,12 @@ impl Arena {
     }
 }
 
+/// A copy shader.
+struct Copier {
+    pipeline: wgpu::ComputePipeline,
+    lane_bytes: u64,
+}
+
 /// Source and destination of copies.
 struct Copies {
     src: Arena,
@@ -293,9 +302,9 @@ struct Copies {
     groups: Vec<Vec<(wgpu::BindGroup, u64)>>,
 }
 
-/// Workgroups of 64 lanes, one for each 16 bytes.
-fn grid(bytes: u64) -> (u32, u32) {
-    let workgroups = (bytes / 16).div_ceil(64);
+/// Workgroups of 64 lanes, one for each so many bytes.
+fn grid(bytes: u64, lane_bytes: u64) -> (u32, u32) {
+    let workgroups = (bytes / lane_bytes).div_ceil(64);
     let y = workgroups.div_ceil(65535);
     (workgroups.div_ceil(y) as u32, y as u32)
 }
@@ -321,7 +330,7 @@ impl Bench {
             ..Default::default()
         }))
         .map_err(|e| Error::Device(e.to_string()))?;
-        let pipeline = |label, source: &'static str| {
+        let pipeline = |label, source: &str| {
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(label),
                 source: wgpu::ShaderSource::Wgsl(source.into()),
@@ -335,7 +344,12 @@ impl Bench {
                 cache: None,
             })
         };
-        let (copy, fill) = (pipeline("copy", COPY), pipeline("fill", FILL));
+        let copier = |label, element, lane_bytes| Copier {
+            pipeline: pipeline(label, &format!("alias Element = {element};{COPY}")),
+            lane_bytes,
+        };
+        let (copy, copy_x1) = (copier("copy", "vec4<f32>", 16), copier("copy_x1", "f32", 4));
+        let fill = pipeline("fill", FILL);
         let (info, limits) = (device.adapter_info(), device.limits());
         let cpu = info.device_type == wgpu::DeviceType::Cpu;
         let planner = Planner::new(&device);
@@ -348,6 +362,7 @@ impl Bench {
             cpu,
             rounds: args.rounds as usize,
             copy,
+            copy_x1,
             fill,
             flush: None,
             seed: Cell::new(0),
@@ -363,9 +378,9 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Times copies alone, by the shader and by the driver, in turns.
+    /// Times copies alone, by the shaders and by the driver, in turns.
     fn copies(&mut self, sizes: &[u64], args: &Args) -> Result<(), Error> {
-        const NAMES: [&str; 2] = ["copy", "copy_buffer_to_buffer"];
+        const NAMES: [&str; 3] = ["copy", "copy_x1", "copy_buffer_to_buffer"];
         if !NAMES.iter().any(|name| name.contains(&args.filter)) {
             return Ok(());
         }
@@ -374,18 +389,25 @@ impl Bench {
                 continue;
             }
             let sets = self.sets(moved);
-            let Some(copies) = self.copy_sets(moved, sets) else {
+            let (Some(copies), Some(copies_x1)) =
+                (self.copy_sets(&self.copy, moved, sets), self.copy_sets(&self.copy_x1, moved, sets))
+            else {
                 self.left_out.out_of_memory += 1;
                 continue;
             };
             self.flush();
-            let [mut shader, mut driver] = self.rounds(|round| {
+            let times = self.rounds(|round| {
                 let set = round % sets;
-                Ok([self.copy(&copies, set)?, self.driver_copy(&copies, set)?])
+                Ok([
+                    self.copy(&self.copy, &copies, set)?,
+                    self.copy(&self.copy_x1, &copies_x1, set)?,
+                    self.driver_copy(&copies, set)?,
+                ])
             })?;
-            let clocks = [self.timer.clock(), self.timer.encoder_clock(&self.gpu)];
-            let times = [median(&mut shader), median(&mut driver)];
-            for (i, strategy) in ["copy shader", "driver"].into_iter().enumerate() {
+            let clock = self.timer.clock();
+            let clocks = [clock, clock, self.timer.encoder_clock(&self.gpu)];
+            let times = times.map(|mut times| median(&mut times));
+            for (i, strategy) in ["copy shader", "copy shader, single elements", "driver"].into_iter().enumerate() {
                 let row = Row {
                     op: NAMES[i].into(),
                     dtype: DType::F32.to_string(),
@@ -459,14 +481,14 @@ impl Bench {
     fn plan(&mut self, op: &dyn Norm, plan: &Plan, chosen: bool) -> Result<(), Error> {
         let moved = moved(plan.tensors());
         let sets = self.sets(moved);
-        let (Some(bounds), Some(copies)) = (self.bind(plan, sets)?, self.copy_sets(moved, sets)) else {
+        let (Some(bounds), Some(copies)) = (self.bind(plan, sets)?, self.copy_sets(&self.copy, moved, sets)) else {
             self.left_out.out_of_memory += 1;
             return Ok(());
         };
         self.flush();
         let [mut copies, mut ops] = self.rounds(|round| {
             let set = round % sets;
-            let copy = self.copy(&copies, set)?;
+            let copy = self.copy(&self.copy, &copies, set)?;
             Ok([copy, self.timer.pass(&self.gpu, |pass| bounds[set].record(pass))?])
         })?;
 
@@ -541,28 +563,31 @@ impl Bench {
     }
 
     /// Warms up, then times until there are enough rounds or the time is over.
-    fn rounds(&self, mut round: impl FnMut(usize) -> Result<[f64; 2], Error>) -> Result<[Vec<f64>; 2], Error> {
+    fn rounds<const N: usize>(
+        &self,
+        mut round: impl FnMut(usize) -> Result<[f64; N], Error>,
+    ) -> Result<[Vec<f64>; N], Error> {
         let start = Instant::now();
         let mut done = 0;
         while done == 0 || (done < WARM_UP as usize && start.elapsed() < WARM_UP_TIME) {
             round(done)?;
             done += 1;
         }
-        let mut times = [Vec::new(), Vec::new()];
+        let mut times = [const { Vec::new() }; N];
         while times[0].len() < self.rounds && (times[0].len() < MIN_ROUNDS || start.elapsed() < CASE_TIME) {
-            let [first, second] = round(done)?;
-            times[0].push(first);
-            times[1].push(second);
+            for (times, time) in times.iter_mut().zip(round(done)?) {
+                times.push(time);
+            }
             done += 1;
         }
         Ok(times)
     }
 
-    fn copy(&self, copies: &Copies, set: usize) -> Result<f64, Error> {
+    fn copy(&self, copier: &Copier, copies: &Copies, set: usize) -> Result<f64, Error> {
         self.timer.pass(&self.gpu, |pass| {
-            pass.set_pipeline(&self.copy);
+            pass.set_pipeline(&copier.pipeline);
             for (group, bytes) in &copies.groups[set] {
-                let (x, y) = grid(*bytes);
+                let (x, y) = grid(*bytes, copier.lane_bytes);
                 pass.set_bind_group(0, group, &[]);
                 pass.dispatch_workgroups(x, y, 1);
             }
@@ -598,13 +623,13 @@ impl Bench {
     }
 
     /// The tensors of a copy that moves as much.
-    fn copy_sets(&self, moved: u64, sets: usize) -> Option<Copies> {
+    fn copy_sets(&self, copier: &Copier, moved: u64, sets: usize) -> Option<Copies> {
         let bytes = half(moved);
         let (src, dst) = (self.arena(bytes, DType::F32, sets)?, self.arena(bytes, DType::F32, sets)?);
         let group = |set, part: Range<u64>| {
             let group = self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
                 label: None,
-                layout: &self.copy.get_bind_group_layout(0),
+                layout: &copier.pipeline.get_bind_group_layout(0),
                 entries: &[
                     wgpu::BindGroupEntry { binding: 0, resource: src.binding(set, &part) },
                     wgpu::BindGroupEntry { binding: 1, resource: dst.binding(set, &part) },
@@ -667,7 +692,7 @@ impl Bench {
                 ],
             });
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let (x, y) = grid(end - start);
+            let (x, y) = grid(end - start, 16);
             pass.set_pipeline(&self.fill);
             pass.set_bind_group(0, &group, &[]);
             pass.dispatch_workgroups(x, y, 1);
