@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use crate::{
     error::Result,
     kernel::{compose::compose, key::KernelKey},
-    lower::{Caps, KernelCall, Method, Strategy, Team},
+    lower::{Caps, KernelCall, Method, Strategy, Team, Tuning},
     ops::{
         Activation, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
         LpNormalize, Norm, Order, RmsNorm, RunningStats,
@@ -136,8 +136,8 @@ pub fn program(op: &(impl Norm + ?Sized), caps: &Caps, strategy: Strategy) -> Re
     Ok(Program { dispatches: lowered.calls.into_iter().map(Dispatch::from).collect(), scratch })
 }
 
-/// Shaders to look at: each kernel by every team and register count, and with every part and storage type that it can be made of, as
-/// lowering makes them. The product of all options would be too many.
+/// Shaders to look at: each kernel by every team, in few registers and in many, and with every part and storage type that it can be made
+/// of, as lowering makes them. The product of all options would be too many.
 #[must_use]
 pub fn all() -> Vec<Shader> {
     let mut seen = HashSet::new();
@@ -148,7 +148,7 @@ pub fn all() -> Vec<Shader> {
     };
     let devices = devices();
     let forced = || Method::ALL.iter().map(|&method| Strategy::Forced(method));
-    // Every team with every number of registers, which follows from the length.
+    // Every team in few registers and in many, which follows from the length.
     for caps in &devices {
         for len in [
             1, 2, 3, 4, 7, 8, 20, 31, 36, 60, 64, 96, 127, 128, 192, 255, 256, 511, 768, 1023, 1024, 2048, 4096, 8192,
@@ -160,10 +160,14 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
-    // Teams that go through so many rows that they sum up their gradients; partial results in two passes.
+    // Teams that go through so many rows that they sum up their gradients, with and without a last block of fewer rows; partial results
+    // in two passes.
     for caps in &devices {
-        for (len, strategy) in [36, 37].into_iter().flat_map(|len| forced().map(move |strategy| (len, strategy))) {
-            add(&LayerNorm::new(&[1 << 20, len], 1..).backward(), caps, strategy);
+        for shape in [[1 << 20, 36], [1 << 20, 37], [(1 << 20) - 1, 36]] {
+            for strategy in forced() {
+                add(&LayerNorm::new(&shape, 1..), caps, strategy);
+                add(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
+            }
         }
         for op in [LayerNorm::new(&[1 << 22, 4], 1..), LayerNorm::new(&[1 << 22, 4], ..1)] {
             add(&op, caps, Strategy::Inferred);
@@ -196,7 +200,7 @@ fn devices() -> Vec<Caps> {
         max_workgroup_storage: 32768,
         ..Caps::default()
     };
-    let cpu = Caps { cpu: true, ..gpu(Some((8, 8)), 1024) };
+    let cpu = Caps { cpu: true, tuning: Tuning::LLVM, ..gpu(Some((8, 8)), 1024) };
     vec![cpu, gpu(Some((4, 128)), 1024), gpu(Some((32, 32)), 512), gpu(None, 256)]
 }
 

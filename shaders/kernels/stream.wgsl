@@ -6,7 +6,7 @@
 // may have many.
 //
 // Requires rows, at, pack, real as wide as pack, two_sum, team, x, scale, measure, affine, row, saved, partial_sums. SHARED: all rows have
-// the same weight and bias.
+// the same weight and bias. WHOLE: no block lacks a row.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 
 const CHUNK: u32 = 64u;
@@ -24,12 +24,14 @@ fn total(sum: Pair) -> f32 {
 fn run(team: Team) {
     let len = f32(params.elements);
     let stride = CHUNK * team.lanes;
+    let has_rows = team.index < params.teams;
     // All rows of a team begin alike.
     let start = column_at(0u, team.index, false);
     for (var round = 0u; round < params.rounds; round += 1u) {
         // unroll K < BLOCK
         let index_K = (round * BLOCK + K) * params.teams + team.index;
-        let has_row_K = team.index < params.teams && index_K < params.rows;
+        // Known to be so, a branch less around the loads and stores of a row.
+        let has_row_K = select(index_K < params.rows, true, WHOLE);
         let row_K = min(index_K, params.rows - 1u);
         let first_K = row_K * params.stride;
         let first_input_K = row_K * params.input_stride;
@@ -156,7 +158,8 @@ fn run(team: Team) {
         }
         // end
 
-        for (var pack = team.lane; pack < params.packs; pack += team.lanes) {
+        let packs = select(0u, params.packs, has_rows);
+        for (var pack = team.lane; pack < packs; pack += team.lanes) {
             let column = column_at(pack, team.index, false);
             var affine = Affine();
             if SHARED {
@@ -179,13 +182,13 @@ fn run(team: Team) {
                 grad_y_sum += grad * y;
             }
             // end
-            if SUMS && team.index < params.teams {
+            if SUMS {
                 // [teams, columns]
                 add_partial_sums(params.first_partial + team.index * params.elements, column, grad_sum, grad_y_sum, round == 0u);
             }
         }
         // unroll K < BLOCK
-        if has_row_K && team.lane == 0u {
+        if has_rows && has_row_K && team.lane == 0u {
             save(params.first + row_K, mean_K, correction_K, rstd_K);
         }
         // end

@@ -176,9 +176,10 @@ fn prelude(key: &KernelKey) -> Vec<String> {
     let mut lines = match *key {
         KernelKey::Row { params, shared, hold, .. } | KernelKey::RowBackward { params, shared, hold, .. } => {
             let mut lines = vec![ty("Param", params), column("Param", params), flag("SHARED", shared)];
-            if let Hold::Registers { full, .. } = hold {
-                lines.push(format!("const FULL: u32 = {full}u;"));
-            }
+            lines.push(match hold {
+                Hold::Registers { full, .. } => format!("const FULL: u32 = {full}u;"),
+                Hold::Rows { whole, .. } => flag("WHOLE", whole),
+            });
             lines
         }
         KernelKey::Apply { lookups: l, .. } | KernelKey::ApplyBackward { lookups: l, .. } => lookups(l),
@@ -317,7 +318,7 @@ fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     let rows = shader!("parts/rows");
     match hold {
         Hold::Registers { .. } => vec![rows, partial_sums(sums), shader!("kernels/row")],
-        Hold::Rows(_) => {
+        Hold::Rows { .. } => {
             let sums = if sums { shader!("parts/partial_sums/add") } else { partial_sums(false) };
             vec![rows, real(width), shader!("parts/real/two_sum"), sums, shader!("kernels/stream")]
         }

@@ -259,8 +259,8 @@ pub(crate) enum MergedSums {
 pub(crate) enum Hold {
     /// One after the other, each in so many packs of each lane's registers, of which the first `full` are in the row for every lane.
     Registers { packs: u32, full: u32 },
-    /// So many at once, which are read again for each sum.
-    Rows(u32),
+    /// So many at once, which are read again for each sum. `whole`: no team lacks a row.
+    Rows { at_once: u32, whole: bool },
 }
 
 /// What the backward pass of rows leaves for the gradients of weight and bias.
@@ -375,19 +375,11 @@ pub(crate) const APPLY_BLOCK: u32 = 4;
 /// Packs that a lane holds of a row that it owns, at most.
 pub(crate) const LANE_REGISTERS: u32 = 8;
 
-/// The register counts that are compiled.
-const REGISTER_STEPS: [u32; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 34, 48, 64, 96, 128, 136];
-
-/// The smallest compiled register count that holds `packs`, at most `max`.
+/// The smallest count of registers that is compiled and holds `packs`, at most `max`: any up to 8, then the even ones, so that there are
+/// few kernels, and a lane loads a tenth too much at most.
 pub(crate) fn registers_for(packs: u32, max: u32) -> Option<u32> {
-    REGISTER_STEPS.into_iter().find(|&r| r >= packs && r <= max)
-}
-
-/// How many of a compiled count of registers are compiled as full, where `packs` are: all, all but one, or as many as the next
-/// smaller count, so that there are few kernels.
-pub(crate) fn full_registers(registers: u32, packs: u32) -> u32 {
-    let smaller = REGISTER_STEPS.into_iter().rev().find(|&r| r < registers).unwrap_or(0);
-    [registers, registers - 1, smaller].into_iter().find(|&full| full <= packs).unwrap_or(0)
+    let registers = if packs <= 8 { packs } else { packs.next_multiple_of(2) };
+    (registers <= max).then_some(registers)
 }
 
 /// The storage buffers of a kernel, as they are put together.
@@ -497,7 +489,7 @@ impl KernelKey {
     pub fn unroll(&self) -> u32 {
         match *self {
             Self::Row { hold, .. } | Self::RowBackward { hold, .. } => match hold {
-                Hold::Registers { packs: count, .. } | Hold::Rows(count) => count,
+                Hold::Registers { packs: count, .. } | Hold::Rows { at_once: count, .. } => count,
             },
             Self::Moments { .. } | Self::MomentsColumns { .. } | Self::Sums { .. } | Self::SumsColumns { .. } => {
                 REDUCE_BLOCK
@@ -561,7 +553,7 @@ impl KernelKey {
                     ForParams::None => {}
                     ForParams::Statistics => buffers.values(&[Slot::Statistics], Write),
                     ForParams::Sums => {
-                        let access = if matches!(hold, Hold::Rows(_)) { ReadWrite } else { Write };
+                        let access = if matches!(hold, Hold::Rows { .. }) { ReadWrite } else { Write };
                         buffers.raw(Slot::PartialSums, access, "vec2<f32>");
                     }
                 }
@@ -664,10 +656,10 @@ mod tests {
     #[test]
     fn registers_are_rounded_up_to_a_compiled_count() {
         assert_eq!(registers_for(1, 8), Some(1));
-        assert_eq!(registers_for(9, 32), Some(12));
+        assert_eq!(registers_for(7, 8), Some(7));
+        assert_eq!(registers_for(9, 32), Some(10));
         assert_eq!(registers_for(32, 32), Some(32));
         assert_eq!(registers_for(9, 8), None);
         assert_eq!(registers_for(33, 32), None);
-        assert_eq!([7, 8, 9, 10, 11, 12].map(|packs| full_registers(12, packs)), [0, 8, 8, 8, 11, 12]);
     }
 }

@@ -189,7 +189,7 @@ impl Pass<'_> {
         let sum_rounds = match hold {
             _ if sum_rounds < tuning.least_sum_rounds => 0,
             Hold::Registers { .. } => sum_rounds,
-            Hold::Rows(at_once) => (sum_rounds / at_once).max(1).min(blocks(&rows, team, caps)),
+            Hold::Rows { at_once, .. } => (sum_rounds / at_once).max(1).min(blocks(&rows, team, caps)),
         };
         let teams =
             |rounds| -> u32 { problem.slabs.iter().map(|&slab| problem.teams(slab, &rows, hold, rounds)).sum() };
@@ -208,7 +208,7 @@ impl Pass<'_> {
         let key = KernelKey::RowBackward {
             team,
             workgroup_size,
-            hold,
+            hold: problem.whole(&rows, hold, rounds),
             width: rows.view.width,
             scale: problem.scale(),
             params: rows.view.param.columns.into(),

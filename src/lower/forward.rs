@@ -161,21 +161,32 @@ impl Problem<'_> {
     pub(super) fn teams(&self, slab: Slab, rows: &Rows, hold: Hold, rounds: u32) -> u32 {
         let block = match hold {
             Hold::Registers { .. } => 1,
-            Hold::Rows(at_once) => at_once,
+            Hold::Rows { at_once, .. } => at_once,
         };
         let teams = (slab.len / self.stats.inner).div_ceil(block * rounds);
         // Every other row begins in the middle of a word; those of a team begin alike.
         if rows.view.width == Width::Ragged && block * rounds > 1 { teams.next_multiple_of(2) } else { teams }
     }
 
+    /// The same, if each team goes through it `rounds` times: with the blocks of rows that are whole known to be.
+    pub(super) fn whole(&self, rows: &Rows, hold: Hold, rounds: u32) -> Hold {
+        let Hold::Rows { at_once, .. } = hold else { return hold };
+        let is_whole = |&slab: &Slab| {
+            let teams = self.teams(slab, rows, hold, rounds);
+            u64::from(slab.len / self.stats.inner) == u64::from(teams) * u64::from(at_once * rounds)
+        };
+        Hold::Rows { at_once, whole: self.slabs.iter().all(is_whole) }
+    }
+
     /// Rows that belong to a team each.
     fn rows(&self, team: Team, streamed: bool) -> Result<Vec<KernelCall>> {
         let (rows, hold) = self.hold(team, streamed)?;
         let workgroup_size = workgroup_size(team, rows.packs, self.caps);
+        let rounds = self.rounds(team, &rows, hold);
         let key = KernelKey::Row {
             team,
             workgroup_size,
-            hold,
+            hold: self.whole(&rows, hold, rounds),
             width: rows.view.width,
             scale: self.scale(),
             params: rows.view.param.columns.into(),
@@ -184,7 +195,7 @@ impl Problem<'_> {
             saved: self.saved(),
         };
         let calls = self.slabs.iter().map(|&slab| {
-            let (params, workgroups) = self.row_params(slab, team, &rows, hold, self.rounds(team, &rows, hold));
+            let (params, workgroups) = self.row_params(slab, team, &rows, hold, rounds);
             self.call(slab, key, &params, workgroups)
         });
         calls.collect()
@@ -194,7 +205,7 @@ impl Problem<'_> {
     pub(super) fn rounds(&self, team: Team, rows: &Rows, hold: Hold) -> u32 {
         match hold {
             // A block shares what it loads, and what rows don't share is not worth a longer life of a team.
-            Hold::Rows(_) => 1,
+            Hold::Rows { .. } => 1,
             Hold::Registers { .. } if !rows.shared => 1,
             Hold::Registers { .. } => {
                 let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
@@ -212,10 +223,11 @@ impl Problem<'_> {
         })?;
         let hold = if streamed {
             let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
-            Hold::Rows(at_once(self.stats.kept_len(), teams, &self.caps.tuning))
+            let at_once = at_once(self.stats.kept_len(), teams, &self.caps.tuning);
+            Hold::Rows { at_once, whole: false }
         } else {
             let packs = registers(&rows, team, self.caps)?;
-            Hold::Registers { packs, full: full(&rows, team, packs, self.caps) }
+            Hold::Registers { packs, full: full(&rows, team, self.caps) }
         };
         Ok((rows, hold))
     }

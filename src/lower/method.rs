@@ -4,8 +4,7 @@ use super::{Caps, Method, Problem, Strategy, Team, Tuning, view::View};
 use crate::{
     error::{Error, Result},
     kernel::key::{
-        LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, full_registers,
-        registers_for,
+        LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
     },
 };
 
@@ -126,12 +125,12 @@ pub(super) fn at_once(rows: u32, teams: u32, tuning: &Tuning) -> u32 {
 }
 
 /// Registers of each lane of a team that are in the row, whatever the size of a subgroup.
-pub(super) fn full(rows: &Rows, team: Team, registers: u32, caps: &Caps) -> u32 {
+pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
     let known = team != Team::Subgroup || caps.subgroup_size.is_some_and(|(min, max)| min == max);
     let lanes = lanes(team, workgroup_size(team, rows.packs, caps), caps);
     // The last pack of a ragged row is not full.
     let packs = if rows.view.width == Width::Ragged { rows.packs - 1 } else { rows.packs };
-    if known { full_registers(registers, packs / lanes) } else { 0 }
+    if known { packs / lanes } else { 0 }
 }
 
 /// How many blocks of such rows the lanes of a team get to the end of.

@@ -106,14 +106,15 @@ impl Tuning {
         rounds: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,
-        stream_rows: 4,
+        stream_rows: 8,
         few_rows: 16,
         long_row: 4096,
         walk: 32,
         adjacent: 4,
     };
     /// `SwiftShader`: the time to compile a kernel grows with the square of its registers.
-    pub(crate) const SWIFTSHADER: Self = Self { registers_x4: 16, registers_x1: 32, walk: 64, ..Self::LLVM };
+    pub(crate) const SWIFTSHADER: Self =
+        Self { registers_x4: 16, registers_x1: 32, stream_rows: 4, walk: 64, ..Self::LLVM };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,

@@ -155,11 +155,16 @@ fn in_parts(files: &[PathBuf], command: impl Fn() -> Command) -> Result<(), Stri
             let child = command.args(part).spawn().map_err(|e| format!("cannot start `{line}`: {e}"))?;
             running.push((line, child));
         }
+        // All end before one that failed is reported.
+        let mut failed = Vec::new();
         for (line, mut child) in running {
             let status = child.wait().map_err(|e| e.to_string())?;
             if !status.success() {
-                return Err(format!("`{line}` failed ({status})"));
+                failed.push(format!("`{line}` failed ({status})"));
             }
+        }
+        if !failed.is_empty() {
+            return Err(failed.join("\n"));
         }
     }
     Ok(())
