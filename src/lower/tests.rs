@@ -3,7 +3,10 @@ use super::{
     *,
 };
 use crate::{
-    kernel::params,
+    kernel::{
+        key::{Hold, KernelKey},
+        params,
+    },
     ops::{Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, sealed::Op},
 };
 
@@ -89,6 +92,24 @@ fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
     let caps = Caps { subgroup_size: Some((4, 32)), ..SUBGROUPS };
     assert_eq!(lower(&LayerNorm::new(&[1001, 128], 1..), &caps).calls[0].workgroups, [501, 1, 1]);
     assert_eq!(lower(&LayerNorm::new(&[200_000, 128], 1..), &caps).calls[0].workgroups, [50000, 2, 1]);
+}
+
+#[test]
+fn blocks_of_rows_are_known_to_be_whole_only_where_no_slab_lacks_a_row() {
+    let small = Caps { max_storage_buffer_binding_size: 8 << 20, ..LAVAPIPE };
+    let cases = [
+        (256, &LAVAPIPE, Hold::Rows { at_once: 8, whole: true }),
+        (255, &LAVAPIPE, Hold::Rows { at_once: 4, whole: false }),
+        (252, &LAVAPIPE, Hold::Rows { at_once: 4, whole: true }),
+        // In slabs of 256 rows: none but the last one, of 24, then of 25.
+        (280, &small, Hold::Rows { at_once: 8, whole: true }),
+        (281, &small, Hold::Rows { at_once: 8, whole: false }),
+    ];
+    for (rows, caps, expected) in cases {
+        for call in lower(&LayerNorm::new(&[rows, 8192], 1..), caps).calls {
+            assert!(matches!(call.key, KernelKey::Row { hold, .. } if hold == expected), "{rows}: {:?}", call.key);
+        }
+    }
 }
 
 #[test]
