@@ -12,13 +12,13 @@
 const CHUNK: u32 = 64u;
 const SAMPLE: u32 = 8u;
 
-fn add(sum: Pair, v: Pack) -> Pair {
+fn add(sum: Pair, v: f32) -> Pair {
     return two_sum(sum.hi, sum.lo + v);
 }
 
 // What is lost of an infinity is a NaN.
 fn total(sum: Pair) -> f32 {
-    return pack_sum(select(sum.hi + sum.lo, sum.hi, abs(sum.hi) > Pack(3e38)));
+    return select(sum.hi + sum.lo, sum.hi, abs(sum.hi) > 3e38);
 }
 
 fn run(team: Team) {
@@ -43,7 +43,7 @@ fn run(team: Team) {
         if CENTERED {
             for (var chunk = team.lane; chunk < sample; chunk += stride) {
                 // unroll K < BLOCK
-                var sum_K = Pack(0.0);
+                var sum_K = 0.0;
                 // end
                 let end = min(chunk + stride, sample);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -51,7 +51,7 @@ fn run(team: Team) {
                     let inside = inside_of(column, true);
                     // unroll K < BLOCK
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    sum_K += select(Pack(0.0), x_K - shift_K, inside);
+                    sum_K += pack_sum(select(Pack(0.0), x_K - shift_K, inside));
                     // end
                 }
                 // unroll K < BLOCK
@@ -71,10 +71,10 @@ fn run(team: Team) {
         // end
         for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
             // unroll K < BLOCK
-            var d_chunk_K = Pack(0.0);
-            var measure_chunk_K = Pack(0.0);
-            var g_chunk_K = Pack(0.0);
-            var gd_chunk_K = Pack(0.0);
+            var d_chunk_K = 0.0;
+            var measure_chunk_K = 0.0;
+            var g_chunk_K = 0.0;
+            var gd_chunk_K = 0.0;
             // end
             let end = min(chunk + stride, params.packs);
             for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -87,16 +87,16 @@ fn run(team: Team) {
                 // unroll K < BLOCK
                 let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
                 let d_K = select(Pack(0.0), x_K - mean_K, inside);
-                d_chunk_K += d_K;
-                measure_chunk_K += measure(d_K);
+                d_chunk_K += pack_sum(d_K);
+                measure_chunk_K += pack_sum(measure(d_K));
                 if BACKWARD && !BACKWARD_NEEDS_Y {
                     if !SHARED {
                         affine = affine_at(param_index(params.first + row_K, column));
                     }
                     let grad = select(Pack(0.0), row_gradient(d_K, affine, at_of(first_K, column)), inside);
                     let g = apply_weight(grad, affine.weight);
-                    g_chunk_K += g;
-                    gd_chunk_K += g * d_K;
+                    g_chunk_K += pack_sum(g);
+                    gd_chunk_K += pack_sum(g * d_K);
                 }
                 // end
             }
@@ -118,8 +118,8 @@ fn run(team: Team) {
         if BACKWARD_NEEDS_Y {
             for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
                 // unroll K < BLOCK
-                var g_chunk_K = Pack(0.0);
-                var gd_chunk_K = Pack(0.0);
+                var g_chunk_K = 0.0;
+                var gd_chunk_K = 0.0;
                 // end
                 let end = min(chunk + stride, params.packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -138,8 +138,8 @@ fn run(team: Team) {
                     let y_K = (d_K - correction_K) * rstd_K;
                     let grad_K = select(Pack(0.0), row_gradient(y_K, affine, at_of(first_K, column)), inside);
                     let g_K = apply_weight(grad_K, affine.weight);
-                    g_chunk_K += g_K;
-                    gd_chunk_K += g_K * d_K;
+                    g_chunk_K += pack_sum(g_K);
+                    gd_chunk_K += pack_sum(g_K * d_K);
                     // end
                 }
                 // unroll K < BLOCK

@@ -320,7 +320,7 @@ fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
         Hold::Registers { .. } => vec![rows, partial_sums(sums), shader!("kernels/row")],
         Hold::Rows { .. } => {
             let sums = if sums { shader!("parts/partial_sums/add") } else { partial_sums(false) };
-            vec![rows, real(width), shader!("parts/real/two_sum"), sums, shader!("kernels/stream")]
+            vec![rows, real(Width::X1), shader!("parts/real/two_sum"), sums, shader!("kernels/stream")]
         }
     }
 }
