@@ -2,10 +2,10 @@
 // result, while they are in the cache. All of them use a weight that was loaded once, and add to a column's sum together.
 //
 // Numerics: as in row.wgsl, with deviations from the mean of the first eighth of the row (SAMPLE). The square of the mean of those
-// deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up CHUNK packs, and chunks as hi + lo: it
-// may have many.
+// deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, so that a row's
+// sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
 //
-// Requires rows, at, pack, real as wide as pack, two_sum, team, x, scale, measure, affine, row, saved, partial_sums. SHARED: all rows have
+// Requires rows, at, pack, real of one number, two_sum, team, x, scale, measure, affine, row, saved, partial_sums. SHARED: all rows have
 // the same weight and bias. WHOLE: no block lacks a row.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 

@@ -209,7 +209,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/row/forward"), saved(save)]);
-            parts.extend(row_parts(hold, width, false));
+            parts.extend(row_parts(hold, false));
         }
         KernelKey::RowBackward { team: t, hold, width, scale: s, gradient, grad_input, for_params, .. } => {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
@@ -217,7 +217,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
             let keep = for_params == ForParams::Statistics;
             parts.push(if keep { shader!("parts/saved/statistics") } else { saved(Saved::None) });
-            parts.extend(row_parts(hold, width, for_params == ForParams::Sums));
+            parts.extend(row_parts(hold, for_params == ForParams::Sums));
         }
         KernelKey::Moments { team: t, x: from, magnitudes, .. } => {
             parts.extend([real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
@@ -314,7 +314,7 @@ fn real(width: Width) -> Part {
 }
 
 /// The kernel of rows, and what it needs in any direction.
-fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
+fn row_parts(hold: Hold, sums: bool) -> Vec<Part> {
     let rows = shader!("parts/rows");
     match hold {
         Hold::Registers { .. } => vec![rows, partial_sums(sums), shader!("kernels/row")],
