@@ -205,13 +205,13 @@ fn parts(key: &KernelKey) -> Vec<Part> {
     let two_sum = shader!("parts/real/two_sum");
     let place = shader!("parts/place");
     match *key {
-        KernelKey::Row { team: t, hold, width, scale: s, forward, saved: save, .. } => {
+        KernelKey::Row { team: t, hold, scale: s, forward, saved: save, .. } => {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/row/forward"), saved(save)]);
             parts.extend(row_parts(hold, false));
         }
-        KernelKey::RowBackward { team: t, hold, width, scale: s, gradient, grad_input, for_params, .. } => {
+        KernelKey::RowBackward { team: t, hold, scale: s, gradient, grad_input, for_params, .. } => {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(gradient_parts(gradient));
             parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
