@@ -160,6 +160,13 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
+    // Where loops are rolled up, which no method but this does.
+    for len in [36, 37, 1024] {
+        let op = LayerNorm::new(&[7, len], 1..);
+        for op in [&op as &dyn Norm, &op.backward()] {
+            add(op, &rolled(), Strategy::Forced(Method::Resident(Team::Subgroup)));
+        }
+    }
     // Teams that go through so many rows that they sum up their gradients, with and without a last block of fewer rows; partial results
     // in two passes.
     for caps in &devices {
@@ -190,6 +197,11 @@ pub fn all() -> Vec<Shader> {
         }
     }
     shaders
+}
+
+/// A device whose table has loops.
+fn rolled() -> Caps {
+    Caps { cpu: true, subgroup_size: Some((4, 4)), tuning: Tuning::SWIFTSHADER, ..Caps::default() }
 }
 
 /// Devices that differ in which kernels they get.

@@ -8,24 +8,36 @@
 // CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it.
 //
 // Requires rows, at, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
-// of each are in it. SHARED: all rows have the same weight and bias.
+// of each are in it. SHARED: all rows have the same weight and bias. What is held for all rows of a team lies in arrays: registers, as their
+// indices are constants, unless the loops are rolled up.
 // Uniformity: no return and no branch around team_sum but on constants; a team past the last row computes on nothing.
+
+// Whether the lane's pack number k is in the row.
+fn in_row(k: u32, team: Team) -> bool {
+    return k < FULL || team.lane + k * team.lanes < params.packs;
+}
+
+// Where it is: all rows of a team begin alike. One that is not in the row is the row's last one.
+fn column_of(k: u32, team: Team) -> At {
+    let pack = select(params.packs - 1u, team.lane + k * team.lanes, in_row(k, team));
+    return column_at(pack, team.index, 0u < k && k < FULL);
+}
 
 fn run(team: Team) {
     let len = f32(params.elements);
-    // All rows of a team begin alike.
     // unroll K < BLOCK
-    let pack_K = team.lane + K * team.lanes;
-    let in_row_K = K < FULL || pack_K < params.packs;
-    let column_K = column_at(select(params.packs - 1u, pack_K, in_row_K), team.index, 0u < K && K < FULL);
+    let in_row_K = in_row(K, team);
+    let column_K = column_of(K, team);
     let inside_K = inside_of(column_K, in_row_K);
-    var affine_K = Affine();
-    if SHARED {
-        affine_K = affine_at(param_column(column_K));
-    }
-    var grad_sum_K = Pack(0.0);
-    var grad_y_sum_K = Pack(0.0);
     // end
+    var affine: array<Affine, BLOCK>;
+    var grad_sum: array<Pack, BLOCK>;
+    var grad_y_sum: array<Pack, BLOCK>;
+    if SHARED {
+        // roll K < BLOCK
+        affine[K] = affine_at(param_column(column_of(K, team)));
+        // end
+    }
 
     for (var round = 0u; round < params.rounds; round += 1u) {
         let index = round * params.teams + team.index;
@@ -62,15 +74,15 @@ fn run(team: Team) {
         // unroll K < BLOCK
         let y_K = (d_K - correction) * rstd;
         if !SHARED {
-            affine_K = affine_at(param_index(params.first + row, column_K));
+            affine[K] = affine_at(param_index(params.first + row, column_K));
         }
-        let grad_K = select(Pack(0.0), row_gradient(y_K, affine_K, at_of(first, column_K)), inside_K);
-        let g_K = apply_weight(grad_K, affine_K.weight);
+        let grad_K = select(Pack(0.0), row_gradient(y_K, affine[K], at_of(first, column_K)), inside_K);
+        let g_K = apply_weight(grad_K, affine[K].weight);
         g_sum += g_K;
         gy_sum += select(Pack(0.0), g_K * y_K, inside_K);
         if SUMS {
-            grad_sum_K += select(Pack(0.0), grad_K, has_row);
-            grad_y_sum_K += select(Pack(0.0), grad_K * y_K, has_row);
+            grad_sum[K] += select(Pack(0.0), grad_K, has_row);
+            grad_y_sum[K] += select(Pack(0.0), grad_K * y_K, has_row);
         }
         // end
         // What the gradient loses through the statistics: its mean, and its share along y.
@@ -83,7 +95,7 @@ fn run(team: Team) {
         if has_row {
             // unroll K < BLOCK
             if in_row_K {
-                finish(at_of(first, column_K), affine_K, x_K, y_K, (g_K - lost.x - slope(y_K) * lost.y) * rstd);
+                finish(at_of(first, column_K), affine[K], x_K, y_K, (g_K - lost.x - slope(y_K) * lost.y) * rstd);
             }
             // end
             if team.lane == 0u {
@@ -93,10 +105,11 @@ fn run(team: Team) {
     }
 
     if SUMS && team.index < params.teams {
-        // unroll K < BLOCK
-        if in_row_K {
+        // roll K < BLOCK
+        if in_row(K, team) {
             // [teams, columns]
-            put_partial_sums(params.first_partial + team.index * params.elements, column_K, grad_sum_K, grad_y_sum_K);
+            let to = params.first_partial + team.index * params.elements;
+            put_partial_sums(to, column_of(K, team), grad_sum[K], grad_y_sum[K]);
         }
         // end
     }

@@ -257,8 +257,9 @@ pub(crate) enum MergedSums {
 /// How a team goes through rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Hold {
-    /// One after the other, each in so many packs of each lane's registers, of which the first `full` are in the row for every lane.
-    Registers { packs: u32, full: u32 },
+    /// One after the other, each in so many packs of each lane's registers, of which the first `full` are in the row for every lane. `rolled`:
+    /// what is done before the first row and after the last one is done in loops.
+    Registers { packs: u32, full: u32, rolled: bool },
     /// So many at once, which are read again for each sum. `whole`: no team lacks a row.
     Rows { at_once: u32, whole: bool },
 }
@@ -496,6 +497,16 @@ impl KernelKey {
             }
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
             Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count | Self::Window { .. } => 1,
+        }
+    }
+
+    /// Whether blocks that may be loops are.
+    pub fn rolled(&self) -> bool {
+        match *self {
+            Self::Row { hold, .. } | Self::RowBackward { hold, .. } => {
+                matches!(hold, Hold::Registers { rolled: true, .. })
+            }
+            _ => false,
         }
     }
 

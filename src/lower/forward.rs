@@ -227,7 +227,8 @@ impl Problem<'_> {
             Hold::Rows { at_once, whole: false }
         } else {
             let packs = registers(&rows, team, self.caps)?;
-            Hold::Registers { packs, full: full(&rows, team, self.caps) }
+            let rolled = self.caps.tuning.rolled == 1;
+            Hold::Registers { packs, full: full(&rows, team, self.caps), rolled }
         };
         Ok((rows, hold))
     }

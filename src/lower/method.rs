@@ -42,7 +42,11 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     }
     let smaller = (!caps.cpu && caps.subgroup_size.is_some()).then_some(Team::Subgroup);
-    let holds = |team: &Team| registers(&rows, *team, caps).is_ok();
+    let most = if problem.is_backward() { tuning.backward_registers } else { u32::MAX };
+    let holds = |team: &Team| {
+        let held = registers(&rows, *team, caps).map(|packs| packs * rows.view.width.elements());
+        held.is_ok_and(|elements| *team != Team::Subgroup || elements <= most)
+    };
     let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
     let streamed = || streams(&rows, largest, caps).map(|()| Method::Streamed(largest));
     resident.or_else(|| streamed().ok()).unwrap_or(Method::Split(largest))
@@ -155,8 +159,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let tuning = &caps.tuning;
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
-        (Team::Subgroup, Width::X4 | Width::Ragged) => tuning.registers_x4,
-        (Team::Subgroup, Width::X1) => tuning.registers_x1,
+        (Team::Subgroup, width) => tuning.registers / width.elements(),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };
     let needed = rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps));

@@ -333,6 +333,10 @@ impl<'a> Problem<'a> {
         }
     }
 
+    fn is_backward(&self) -> bool {
+        self.tensors.iter().any(|spec| spec.slot == Slot::GradOutput)
+    }
+
     /// Whether statistics are read and not taken.
     fn given(&self) -> bool {
         !matches!(self.definition.source, Source::Batch { parts: None, .. })

@@ -24,6 +24,7 @@ const SUBGROUPS: Caps = Caps {
 const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };
 const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), tuning: Tuning::LLVM, ..SUBGROUPS };
 const LLVMPIPE: Caps = Caps { cpu: true, tuning: Tuning::LLVM, ..PLAIN };
+const SWIFTSHADER: Caps = Caps { subgroup_size: Some((4, 4)), tuning: Tuning::SWIFTSHADER, ..LAVAPIPE };
 
 fn lower(op: &impl Op, caps: &Caps) -> Lowered {
     lower_dyn(op, caps)
@@ -42,7 +43,7 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
     let cases = [
         ([4096, 16], ["resident/lane", "resident/lane", "resident/lane", "resident/lane"]),
         ([4096, 768], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
-        ([4096, 1023], ["resident/workgroup+subgroups", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
+        ([4096, 1023], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 1024], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 4096], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
         ([4096, 32768], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
@@ -54,6 +55,20 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
         let actual = [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE].map(|caps| method(&op, caps));
         assert_eq!(actual, expected, "{shape:?}");
     }
+}
+
+#[test]
+fn a_backward_pass_holds_shorter_rows_where_the_table_says_so() {
+    let cases = [(512, [true, true]), (516, [true, false]), (1024, [true, false]), (1028, [false, false])];
+    for (len, resident) in cases {
+        let op = LayerNorm::new(&[4096, len], 1..);
+        let methods = [method(&op, &SWIFTSHADER), method(&op.backward(), &SWIFTSHADER)];
+        assert_eq!(methods.map(|method| method == "resident/subgroup"), resident, "{len}");
+    }
+    // What is forced goes by what a forward pass may hold.
+    let op = LayerNorm::new(&[4096, 1024], 1..).backward();
+    let forced = Strategy::Forced(Method::Resident(Team::Subgroup));
+    assert!(op.lower(&SWIFTSHADER, forced).is_ok());
 }
 
 #[test]

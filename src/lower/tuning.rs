@@ -69,10 +69,12 @@ macro_rules! tuning {
 tuning! {
     /// Rows of at most this many packs (four elements, or one where a row is not a multiple of four) are owned by a lane.
     lane_packs: 0..=8,
-    /// Packs of four elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
-    registers_x4: 1..=136,
-    /// The same for single elements.
-    registers_x1: 1..=136,
+    /// Elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
+    registers: 4..=512,
+    /// How many of these a backward pass is chosen to hold, which keeps more for each of them. One that is forced goes by the number before.
+    backward_registers: 4..=512,
+    /// 1: what a team does before its first row and after its last one is compiled as loops. 0: it is repeated for each pack of a lane.
+    rolled: 0..=1,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
     workgroup_registers: 1..=32,
     /// Workgroups that fill the device.
@@ -99,8 +101,9 @@ impl Tuning {
     /// Software adapters that compile with LLVM: lavapipe, llvmpipe.
     pub(crate) const LLVM: Self = Self {
         lane_packs: 4,
-        registers_x4: 34,
-        registers_x1: 136,
+        registers: 136,
+        backward_registers: 136,
+        rolled: 0,
         workgroup_registers: 8,
         workgroups: 4,
         rounds: 16,
@@ -112,14 +115,15 @@ impl Tuning {
         walk: 32,
         adjacent: 4,
     };
-    /// `SwiftShader`: the time to compile a kernel grows with the square of its registers.
+    /// `SwiftShader`: the time to compile a kernel grows with the square of its loads and stores.
     pub(crate) const SWIFTSHADER: Self =
-        Self { registers_x4: 16, registers_x1: 32, stream_rows: 4, walk: 64, ..Self::LLVM };
+        Self { registers: 256, backward_registers: 128, rolled: 1, walk: 64, ..Self::LLVM };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
-        registers_x4: 8,
-        registers_x1: 8,
+        registers: 32,
+        backward_registers: 32,
+        rolled: 0,
         workgroup_registers: 8,
         workgroups: 256,
         rounds: 1,

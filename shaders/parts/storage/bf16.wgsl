@@ -15,13 +15,14 @@ fn decode4_bf16(words: vec2<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(vec4<u32>(low.x, high.x, low.y, high.y));
 }
 
-// Rounds to nearest, ties to even. A carry out of the mantissa is the next exponent, or infinity. A NaN stays one.
+// Rounds to nearest, ties to even. A carry out of the mantissa is the next exponent, or infinity. A NaN stays one; signed integers tell it, as
+// SIMD units of CPUs compare no unsigned ones.
 fn bits_bf16(v: vec4<f32>) -> vec4<u32> {
     let bits = bitcast<vec4<u32>>(v);
     let odd = (bits >> vec4<u32>(16u)) & vec4<u32>(1u);
     let rounded = (bits + 0x7fffu + odd) >> vec4<u32>(16u);
     let nan = (bits >> vec4<u32>(16u)) | vec4<u32>(0x40u);
-    return select(rounded, nan, (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+    return select(rounded, nan, vec4<i32>(bits & vec4<u32>(0x7fffffffu)) > vec4<i32>(0x7f800000));
 }
 
 fn encode1_bf16(v: f32) -> u32 {
