@@ -174,6 +174,8 @@ pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane => SMALL_WORKGROUP,
         Team::Subgroup => match caps.subgroup_size {
+            // One after the other there, and none that has nothing to do.
+            Some((_, max)) if caps.cpu => max,
             Some((_, max)) if max > SMALL_WORKGROUP => WIDE_SUBGROUP_WORKGROUP,
             _ => SMALL_WORKGROUP,
         },

@@ -110,12 +110,21 @@ fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
 }
 
 #[test]
+fn no_team_of_a_cpu_waits_for_others_of_its_workgroup() {
+    let call = |rows| lower(&LayerNorm::new(&[rows, 1024], 1..), &LAVAPIPE).calls.remove(0);
+    for (rows, teams) in [(1, 1), (7, 7), (16, 16), (100, 17), (1024, 64)] {
+        let KernelCall { key, workgroups, .. } = call(rows);
+        assert_eq!((key.workgroup_size(), workgroups), (8, [teams, 1, 1]), "{rows}");
+    }
+}
+
+#[test]
 fn blocks_of_rows_are_known_to_be_whole_only_where_no_slab_lacks_a_row() {
     let small = Caps { max_storage_buffer_binding_size: 8 << 20, ..LAVAPIPE };
     let cases = [
         (256, &LAVAPIPE, Hold::Rows { at_once: 8, whole: true }),
-        (255, &LAVAPIPE, Hold::Rows { at_once: 4, whole: false }),
-        (252, &LAVAPIPE, Hold::Rows { at_once: 4, whole: true }),
+        (127, &LAVAPIPE, Hold::Rows { at_once: 4, whole: false }),
+        (124, &LAVAPIPE, Hold::Rows { at_once: 4, whole: true }),
         // In slabs of 256 rows: none but the last one, of 24, then of 25.
         (280, &small, Hold::Rows { at_once: 8, whole: true }),
         (281, &small, Hold::Rows { at_once: 8, whole: false }),

@@ -105,7 +105,7 @@ impl Tuning {
         backward_registers: 136,
         rolled: 0,
         workgroup_registers: 8,
-        workgroups: 4,
+        workgroups: 16,
         rounds: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,
