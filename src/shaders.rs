@@ -167,6 +167,29 @@ pub fn all() -> Vec<Shader> {
             add(op, &rolled(), Strategy::Forced(Method::Resident(Team::Subgroup)));
         }
     }
+    // Halves in pairs of packs.
+    for len in [8, 16, 264, 768] {
+        for dtype in [DType::F16, DType::BF16] {
+            let op = LayerNorm::new(&[7, len], 1..).dtype(dtype);
+            let sum = op.clone().residual(true).residual_output(true);
+            let wide = op.clone().output_dtype(DType::F32).param_dtype(DType::F32);
+            let grouped = GroupNorm::new(&[3, 4, len], 2).dtype(dtype);
+            let ops: [&dyn Norm; 9] = [
+                &op.clone().in_place(true),
+                &op.backward(),
+                &sum.backward(),
+                &wide.backward(),
+                &grouped.backward(),
+                &op,
+                &sum,
+                &wide,
+                &grouped,
+            ];
+            for (op, strategy) in ops.iter().flat_map(|op| forced().map(move |strategy| (op, strategy))) {
+                add(*op, &devices[2], strategy);
+            }
+        }
+    }
     // Teams that go through so many rows that they sum up their gradients, with and without a last block of fewer rows; partial results
     // in two passes.
     for caps in &devices {

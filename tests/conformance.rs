@@ -4,10 +4,11 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{golden::Golden, gpu, methods::*, run};
+use common::{golden::Golden, gpu, methods::*, run, tuned};
 use wgpu_norm::{
     BatchNorm, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
-    Tensors,
+    Team, Tensors,
+    host::Gpu,
     testing::{Data, REAL_DATA, Random, compare, compare_outputs, hard_rows, largest, max_error},
 };
 
@@ -400,6 +401,22 @@ fn the_same_input_gives_the_same_bits() {
         for _ in 0..3 {
             let again = run(gpu(), &op, &Tensors::new(&input), Strategy::Forced(method)).expect("again");
             assert_eq!(once, again, "{method}");
+        }
+    }
+}
+
+/// What is repeated for each pack of a lane may be a loop instead, where the table says so.
+#[test]
+fn rolled_loops_give_the_same_bits() {
+    let planners = [0, 1].map(|rolled| Gpu::from_parts(gpu().queue().clone(), tuned(&[("rolled", rolled)])));
+    let resident = Strategy::Forced(Method::Resident(Team::Workgroup));
+    for len in [260, 1027, 2060] {
+        let op = LayerNorm::new(&[300, len], 1..);
+        for op in [&op as &dyn Norm, &op.backward()] {
+            let data = Data::random(op, 3);
+            let [repeated, rolled] =
+                planners.each_ref().map(|gpu| run(gpu, op, &data.tensors(), resident).expect("it runs"));
+            assert_eq!(repeated, rolled, "{} of {len}", op.name());
         }
     }
 }

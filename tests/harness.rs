@@ -102,7 +102,7 @@ fn a_broken_shader_does_not_conform() {
         (resident, "return y * weight;", "return y;"),
         (resident, "+ params.weight_offset", "+ 1.0"),
         (resident, "+ params.eps", ""),
-        (resident, "team.lane + k * team.lanes < params.packs", "true"),
+        (resident, "pack_of(k, team.lane, team.lanes) < params.packs", "true"),
         (resident, "store_rstd(i, rstd_value)", "store_rstd(i, hi)"),
         (resident, "total += branches[i];", ""),
         (streamed, "y = (x - mean_0 - correction_0)", "y = (x - mean_0)"),

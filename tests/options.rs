@@ -2,11 +2,14 @@
 
 mod common;
 
-use common::{gpu, methods::*, run};
+use std::cell::Cell;
+
+use common::{gpu, methods::*, run, tuned};
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm,
     Outputs, RmsNorm, RunningStats, Slot, Strategy, Tensors,
-    testing::{MERGED, Random, compare_outputs},
+    host::Gpu,
+    testing::{Data, MERGED, Random, compare_outputs},
 };
 
 /// Every pattern of a half-precision type that is a number.
@@ -141,6 +144,37 @@ fn half_precision_rows_of_every_length() {
             conforms("rows", &op.backward(), rows);
         }
     }
+}
+
+/// What GPUs get by their table: 16 bytes of halves at once.
+#[test]
+fn rows_of_halves_go_by_pairs_of_packs() {
+    let planner = tuned(&[("pairs", 1)]);
+    let device = Gpu::from_parts(gpu().queue().clone(), planner);
+    let ran = Cell::new(0);
+    for (len, dtype) in [(8, DType::F16), (24, DType::BF16), (264, DType::F16), (1000, DType::BF16)] {
+        let op = LayerNorm::new(&[37, len], 1..).dtype(dtype);
+        let types = op.clone().output_dtype(DType::F32).param_dtype(DType::F32);
+        let grouped = GroupNorm::new(&[3, 4, len], 2).dtype(dtype);
+        let ops: [&dyn Norm; 8] = [
+            &op.clone().in_place(true),
+            &op.backward(),
+            &op.clone().residual(true).residual_output(true),
+            &op.clone().residual(true).residual_output(true).backward(),
+            &types.input_row_stride(len + 8),
+            &RmsNorm::new(&[37, len], 1..).dtype(dtype).per_sample(true).backward(),
+            &grouped,
+            &grouped.backward(),
+        ];
+        for op in ops {
+            every_method(&device, op, &Data::random(op, 1).tensors(), |method, outputs| {
+                let truth = op.reference(&Data::random(op, 1).tensors()).expect("reference");
+                compare_outputs(op, outputs, &truth).unwrap_or_else(|e| panic!("{}, {method}, {len}: {e}", op.name()));
+                ran.set(ran.get() + usize::from(matches!(method, Method::Resident(_))));
+            });
+        }
+    }
+    assert!(ran.get() > 60, "{ran:?}");
 }
 
 #[test]

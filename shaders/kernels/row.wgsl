@@ -14,13 +14,12 @@
 
 // Whether the lane's pack number k is in the row.
 fn in_row(k: u32, team: Team) -> bool {
-    return k < FULL || team.lane + k * team.lanes < params.packs;
+    return k < FULL || pack_of(k, team.lane, team.lanes) < params.packs;
 }
 
-// Where it is: all rows of a team begin alike. One that is not in the row is the row's last one.
+// Where it is: all rows of a team begin alike.
 fn column_of(k: u32, team: Team) -> At {
-    let pack = select(params.packs - 1u, team.lane + k * team.lanes, in_row(k, team));
-    return column_at(pack, team.index, 0u < k && k < FULL);
+    return column_of_lane(k, team.lane, team.lanes, in_row(k, team), team.index, 0u < k && k < FULL);
 }
 
 fn run(team: Team) {

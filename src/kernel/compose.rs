@@ -52,12 +52,24 @@ fn declare(storage: &Storage) -> String {
         Element::Gathered(dtype) => return declare_gathered(name, binding, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
-    let index = if width == Width::Ragged { "at: At" } else { "i: u32" };
+    let index = if matches!(width, Width::Ragged | Width::Pairs) { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
         (DType::F32 | DType::U32, Width::X4) => {
             ("vec4<f32>", "vec4<f32>", format!("return {name}[i];"), format!("{name}[i] = v;"))
         }
+        (DType::F32 | DType::U32, Width::Pairs) => {
+            ("vec4<f32>", "vec4<f32>", format!("return {name}[number_of(at)];"), format!("{name}[number_of(at)] = v;"))
+        }
+        (half, Width::Pairs) => (
+            "vec4<f32>",
+            "vec4<u32>",
+            format!("let words = {name}[at.pair]; return decode4_{half}(select(words.xy, words.zw, at.second));"),
+            format!(
+                "let words = encode4_{half}(v); \
+                 if at.second {{ {name}[at.pair] = vec4<u32>(first_of_{name}, words); }} else {{ first_of_{name} = words; }}"
+            ),
+        ),
         (half, Width::X4) => (
             "vec4<f32>",
             "vec2<u32>",
@@ -113,6 +125,10 @@ fn declare(storage: &Storage) -> String {
              atomicXor(&{name}[i], (atomicLoad(&{name}[i]) ^ word) & mask); }} }}"
         );
     }
+    if writes && width == Width::Pairs && word == "vec4<u32>" {
+        // A lane stores the two packs of a pair one after the other: the first waits for the second.
+        let _ = writeln!(text, "var<private> first_of_{name}: vec2<u32>;");
+    }
     if writes {
         let _ = writeln!(text, "fn store_{name}({index}, v: {value}) {{ {store} }}");
     }
@@ -145,7 +161,8 @@ fn prelude(key: &KernelKey) -> Vec<String> {
     let ragged = key.width() == Width::Ragged;
     // The type of an index of a table, and the index for a column.
     let column = |name: &str, by: By| {
-        let (ty, column) = if ragged && by != By::Row { ("vec4<u32>", "column.i") } else { ("u32", "column") };
+        let (ty, column) =
+            if ragged && by != By::Row { ("vec4<u32>", "column.i") } else { ("u32", "number_of(column)") };
         let index = match by {
             By::Row => "0u".into(),
             By::Position => column.into(),
@@ -302,6 +319,7 @@ fn pack(width: Width) -> [Part; 2] {
     match width {
         Width::X1 => [shader!("parts/pack/x1"), shader!("parts/at/whole")],
         Width::X4 => [shader!("parts/pack/x4"), shader!("parts/at/whole")],
+        Width::Pairs => [shader!("parts/pack/x4"), shader!("parts/at/pairs")],
         Width::Ragged => [shader!("parts/pack/x4"), shader!("parts/at/ragged")],
     }
 }
@@ -309,7 +327,7 @@ fn pack(width: Width) -> [Part; 2] {
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4 | Width::Ragged => shader!("parts/real/x4"),
+        Width::X4 | Width::Ragged | Width::Pairs => shader!("parts/real/x4"),
     }
 }
 

@@ -18,21 +18,40 @@ pub(crate) enum Width {
     X4,
     /// Four, in rows of halves that may begin in the middle of a word.
     Ragged,
+    /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
+    Pairs,
 }
 
 impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Ragged => 4,
+            Self::X4 | Self::Ragged | Self::Pairs => 4,
         }
     }
 
-    /// Elements that an index counts at once.
+    /// Elements that an index of a tensor counts at once.
     pub const fn unit(self) -> u32 {
         match self {
             Self::X1 | Self::Ragged => 1,
             Self::X4 => 4,
+            Self::Pairs => 8,
+        }
+    }
+
+    /// The same of a table.
+    pub const fn table_unit(self) -> u32 {
+        match self {
+            Self::X1 | Self::Ragged => 1,
+            Self::X4 | Self::Pairs => 4,
+        }
+    }
+
+    /// Packs that neighbour each other in a lane.
+    pub const fn neighbours(self) -> u32 {
+        match self {
+            Self::X1 | Self::X4 | Self::Ragged => 1,
+            Self::Pairs => 2,
         }
     }
 
@@ -40,7 +59,7 @@ impl Width {
     pub const fn packs(self, elements: u32) -> u32 {
         match self {
             Self::X1 => elements,
-            Self::X4 => elements / 4,
+            Self::X4 | Self::Pairs => elements / 4,
             // The first may have an element of the row before.
             Self::Ragged => (elements + 1).div_ceil(4),
         }
@@ -105,6 +124,7 @@ impl By {
     const fn element(self, dtype: DType, width: Width) -> Element {
         match (self, width) {
             (Self::Position | Self::Run, Width::Ragged) => Element::Gathered(dtype),
+            (Self::Position, Width::Pairs) => Element::Floats(dtype, Width::X4),
             (Self::Position, _) => Element::Floats(dtype, width),
             (Self::Row | Self::Run, _) => Element::Floats(dtype, Width::X1),
         }

@@ -110,6 +110,15 @@ pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
     if view.width == Width::X1 && problem.has_halves() && problem.input_stride(view.cols) == view.cols {
         view.width = Width::Ragged;
     }
+    let in_pairs = |len: u32| len.is_multiple_of(Width::Pairs.unit());
+    if problem.caps.tuning.pairs == 1
+        && view.width == Width::X4
+        && problem.has_halves()
+        && in_pairs(view.cols)
+        && in_pairs(problem.input_stride(view.cols))
+    {
+        view.width = Width::Pairs;
+    }
     let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
     Some(Rows { view, packs: view.width.packs(view.cols), shared })
 }
@@ -134,7 +143,8 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
     let lanes = lanes(team, workgroup_size(team, rows.packs, caps), caps);
     // The last pack of a ragged row is not full.
     let packs = if rows.view.width == Width::Ragged { rows.packs - 1 } else { rows.packs };
-    if known { packs / lanes } else { 0 }
+    let neighbours = rows.view.width.neighbours();
+    if known { packs / neighbours / lanes * neighbours } else { 0 }
 }
 
 /// How many blocks of such rows the lanes of a team get to the end of.
@@ -162,7 +172,9 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
         (Team::Subgroup, width) => tuning.registers / width.elements(),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };
-    let needed = rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps));
+    let neighbours = rows.view.width.neighbours();
+    let lanes = lanes(team, workgroup_size(team, rows.packs, caps), caps);
+    let needed = (rows.packs / neighbours).div_ceil(lanes) * neighbours;
     registers_for(needed, max).ok_or_else(|| Error::Unsupported {
         what: format!("the method {}", Method::Resident(team)),
         why: format!("a lane holds {max} packs, the row needs {needed}"),

@@ -75,6 +75,8 @@ tuning! {
     backward_registers: 4..=512,
     /// 1: what a team does before its first row and after its last one is compiled as loops. 0: it is repeated for each pack of a lane.
     rolled: 0..=1,
+    /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them. 0: by 8.
+    pairs: 0..=1,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
     workgroup_registers: 1..=32,
     /// Workgroups that fill the device.
@@ -104,6 +106,7 @@ impl Tuning {
         registers: 136,
         backward_registers: 136,
         rolled: 0,
+        pairs: 0,
         workgroup_registers: 8,
         workgroups: 16,
         rounds: 16,
@@ -124,6 +127,7 @@ impl Tuning {
         registers: 32,
         backward_registers: 32,
         rolled: 0,
+        pairs: 1,
         workgroup_registers: 8,
         workgroups: 256,
         rounds: 1,

@@ -31,7 +31,7 @@ pub(super) struct Place {
 impl View {
     /// The numbers of the lookups, where there are `statistics` of each kind.
     pub fn place(&self, statistics: u32) -> Place {
-        let elements = self.width.unit();
+        let elements = self.width.table_unit();
         // An index counts what a load gives: packs where each position has its own.
         let unit = |lookup: Lookup| if By::from(lookup.columns) == By::Position { elements } else { 1 };
         let numbers = |lookup: Lookup| {

@@ -7,7 +7,7 @@ pub mod golden;
 pub mod methods;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use wgpu_norm::{Access, Bindings, Norm, Outputs, Result, Strategy, Tensors, host::Gpu, wgpu};
+use wgpu_norm::{Access, Bindings, Norm, Outputs, Planner, Result, Strategy, Tensors, host::Gpu, wgpu};
 
 /// A device of the adapter of this machine, which no other test uses at the same time: some drivers compile kernels on the one thread of a
 /// device's queue. No adapter is a failure, not a skip: `cargo xtask test` installs one.
@@ -51,6 +51,16 @@ pub const PATTERN: u32 = 0x7fc0_dead;
 pub fn guards_intact(words: &[u32], len: usize) -> bool {
     let (before, rest) = words.split_at(GUARD_WORDS);
     before.iter().chain(&rest[len..]).all(|&word| word == PATTERN)
+}
+
+/// A planner with other numbers in the table of its device.
+pub fn tuned(numbers: &[(&str, u32)]) -> Planner {
+    let planner = Planner::new(gpu().device());
+    let mut tuning = planner.caps().tuning.clone();
+    for &(name, value) in numbers {
+        tuning.set(name, value).expect("a number of the table");
+    }
+    planner.tuning(tuning)
 }
 
 /// Runs an op through the public API with every tensor inside a larger buffer, outputs and scratch filled with NaN, and

@@ -80,6 +80,14 @@ Pack pack_nan_of(
     return metal::select(v_3, u, (as_type<metal::uint4>(u) & metal::uint4(2147483647u)) > metal::uint4(2139095040u));
 }
 
+uint pack_of(
+    uint k,
+    uint lane,
+    uint lanes
+) {
+    return lane + (k * lanes);
+}
+
 At column_at(
     uint pack,
     uint row,
@@ -88,15 +96,34 @@ At column_at(
     return pack;
 }
 
-At at_of(
-    uint first,
+At column_of_lane(
+    uint k_1,
+    uint lane_1,
+    uint lanes_1,
+    bool is_there,
+    uint row_1,
+    bool middle_1
+) {
+    uint _e7 = pack_of(k_1, lane_1, lanes_1);
+    At _e9 = column_at(is_there ? _e7 : 0u, row_1, middle_1);
+    return _e9;
+}
+
+uint number_of(
     At column
 ) {
-    return first + column;
+    return column;
+}
+
+At at_of(
+    uint first,
+    At column_1
+) {
+    return first + column_1;
 }
 
 Inside inside_of(
-    At column_1,
+    At column_2,
     bool counts
 ) {
     return counts;
@@ -104,29 +131,29 @@ Inside inside_of(
 
 float first_inside(
     Pack v_4,
-    At column_2
+    At column_3
 ) {
     float _e2 = pack_first(v_4);
     return _e2;
 }
 
 bool has_element(
-    At column_3,
+    At column_4,
     uint i_2
 ) {
     return true;
 }
 
 uint element_of(
-    At column_4,
+    At column_5,
     uint i_3
 ) {
-    return (column_4 * PACK) + i_3;
+    return (column_5 * PACK) + i_3;
 }
 
 float elements_of(
     uint packs,
-    uint row_1
+    uint row_2
 ) {
     return static_cast<float>(packs * PACK);
 }

@@ -50,6 +50,12 @@ struct Affine {
     Pack weight;
     Pack bias;
 };
+struct type_8 {
+    Affine inner[1];
+};
+struct type_9 {
+    Pack inner[1];
+};
 constant uint WORKGROUP_SIZE = 256u;
 constant bool SHARED = true;
 constant uint FULL = 0u;
@@ -61,10 +67,17 @@ constant bool SUMS = false;
 constant bool BACKWARD = false;
 constant bool BACKWARD_NEEDS_Y = false;
 
-ParamAt param_column(
+uint number_of(
     At column
 ) {
     return column;
+}
+
+ParamAt param_column(
+    At column_1
+) {
+    uint _e1 = number_of(column_1);
+    return _e1;
 }
 
 metal::float4 load_input(
@@ -130,6 +143,14 @@ Pack pack_nan_of(
     return metal::select(v_4, u, (as_type<metal::uint4>(u) & metal::uint4(2147483647u)) > metal::uint4(2139095040u));
 }
 
+uint pack_of(
+    uint k,
+    uint lane,
+    uint lanes
+) {
+    return lane + (k * lanes);
+}
+
 At column_at(
     uint pack,
     uint row,
@@ -138,15 +159,28 @@ At column_at(
     return pack;
 }
 
+At column_of_lane(
+    uint k_1,
+    uint lane_1,
+    uint lanes_1,
+    bool is_there,
+    uint row_1,
+    bool middle_1
+) {
+    uint _e7 = pack_of(k_1, lane_1, lanes_1);
+    At _e9 = column_at(is_there ? _e7 : 0u, row_1, middle_1);
+    return _e9;
+}
+
 At at_of(
     uint first,
-    At column_1
+    At column_2
 ) {
-    return first + column_1;
+    return first + column_2;
 }
 
 Inside inside_of(
-    At column_2,
+    At column_3,
     bool counts
 ) {
     return counts;
@@ -154,29 +188,29 @@ Inside inside_of(
 
 float first_inside(
     Pack v_5,
-    At column_3
+    At column_4
 ) {
     float _e2 = pack_first(v_5);
     return _e2;
 }
 
 bool has_element(
-    At column_4,
+    At column_5,
     uint i_5
 ) {
     return true;
 }
 
 uint element_of(
-    At column_5,
+    At column_6,
     uint i_6
 ) {
-    return (column_5 * PACK) + i_6;
+    return (column_6 * PACK) + i_6;
 }
 
 float elements_of(
     uint packs,
-    uint row_1
+    uint row_2
 ) {
     return static_cast<float>(packs * PACK);
 }
@@ -260,6 +294,40 @@ float team_sum(
     return _e4.x;
 }
 
+bool in_row(
+    uint k_2,
+    Team team_2,
+    constant Params& params
+) {
+    bool local = {};
+    if (!((k_2 < FULL))) {
+        uint _e9 = pack_of(k_2, team_2.lane, team_2.lanes);
+        uint _e12 = params.packs;
+        local = _e9 < _e12;
+    } else {
+        local = true;
+    }
+    bool _e15 = local;
+    return _e15;
+}
+
+At column_of(
+    uint k_3,
+    Team team_3,
+    constant Params& params
+) {
+    bool local_1 = {};
+    bool _e4 = in_row(k_3, team_3, params);
+    if (0u < k_3) {
+        local_1 = k_3 < FULL;
+    } else {
+        local_1 = false;
+    }
+    bool _e13 = local_1;
+    At _e14 = column_of_lane(k_3, team_3.lane, team_3.lanes, _e4, team_3.index, _e13);
+    return _e14;
+}
+
 Pack weight_at(
     ParamAt i_9,
     device type_4 const& weight_1,
@@ -326,16 +394,16 @@ uint naga_mod(uint lhs, uint rhs) {
 }
 
 ParamAt param_index(
-    uint row_2,
-    At column_6,
+    uint row_3,
+    At column_7,
     constant Params& params
 ) {
     uint _e4 = params.param_rows;
     uint _e8 = params.param_quotient;
     uint _e12 = params.param_rows;
     uint _e16 = params.param_remainder;
-    uint first_3 = (naga_div(row_2, _e4) * _e8) + (naga_mod(row_2, _e12) * _e16);
-    ParamAt _e19 = param_column(column_6);
+    uint first_3 = (naga_div(row_3, _e4) * _e8) + (naga_mod(row_3, _e12) * _e16);
+    ParamAt _e19 = param_column(column_7);
     return first_3 + _e19;
 }
 
@@ -433,7 +501,7 @@ void save(
 
 void put_partial_sums(
     uint first_1,
-    At column_7,
+    At column_8,
     Pack g,
     Pack gy
 ) {
@@ -441,7 +509,7 @@ void put_partial_sums(
 }
 
 void run(
-    Team team_2,
+    Team team_4,
     device type_4 const& input,
     device type_4 const& weight_1,
     device type_4 const& bias_1,
@@ -451,11 +519,9 @@ void run(
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    bool local = {};
-    bool local_1 = {};
-    Affine affine_0_ = Affine {};
-    metal::float4 grad_sum_0_ = metal::float4(0.0);
-    metal::float4 grad_y_sum_0_ = metal::float4(0.0);
+    type_8 affine_2 = {};
+    type_9 grad_sum = {};
+    type_9 grad_y_sum = {};
     uint round = 0u;
     bool local_2 = {};
     metal::float4 shifted_sum = {};
@@ -468,27 +534,14 @@ void run(
     bool local_3 = {};
     uint _e3 = params.elements;
     float len = static_cast<float>(_e3);
-    uint pack_0_ = team_2.lane + (0u * team_2.lanes);
-    if (true) {
-        uint _e15 = params.packs;
-        local = pack_0_ < _e15;
-    } else {
-        local = true;
-    }
-    bool in_row_0_ = local;
-    uint _e21 = params.packs;
-    if (false) {
-        local_1 = false;
-    } else {
-        local_1 = false;
-    }
-    bool _e31 = local_1;
-    At _e32 = column_at(in_row_0_ ? pack_0_ : (_e21 - 1u), team_2.index, _e31);
-    Inside _e33 = inside_of(_e32, in_row_0_);
+    bool _e6 = in_row(0u, team_4, params);
+    At _e8 = column_of(0u, team_4, params);
+    Inside _e9 = inside_of(_e8, _e6);
     if (SHARED) {
-        ParamAt _e37 = param_column(_e32);
-        Affine _e38 = affine_at(_e37, weight_1, bias_1, params, _buffer_sizes);
-        affine_0_ = _e38;
+        At _e16 = column_of(0u, team_4, params);
+        ParamAt _e17 = param_column(_e16);
+        Affine _e18 = affine_at(_e17, weight_1, bias_1, params, _buffer_sizes);
+        affine_2.inner[0] = _e18;
     }
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
@@ -496,135 +549,138 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e231 = round;
-            round = _e231 + 1u;
+            uint _e211 = round;
+            round = _e211 + 1u;
         }
         loop_init_2 = false;
-        uint _e47 = round;
-        uint _e50 = params.rounds;
-        if (_e47 < _e50) {
+        uint _e21 = round;
+        uint _e24 = params.rounds;
+        if (_e21 < _e24) {
         } else {
             break;
         }
         {
-            uint _e52 = round;
-            uint _e55 = params.teams;
-            uint index = (_e52 * _e55) + team_2.index;
-            uint _e62 = params.teams;
-            if (team_2.index < _e62) {
-                uint _e68 = params.rows;
-                local_2 = index < _e68;
+            uint _e26 = round;
+            uint _e29 = params.teams;
+            uint index = (_e26 * _e29) + team_4.index;
+            uint _e36 = params.teams;
+            if (team_4.index < _e36) {
+                uint _e42 = params.rows;
+                local_2 = index < _e42;
             } else {
                 local_2 = false;
             }
             bool has_row = local_2;
-            uint _e74 = params.rows;
-            uint row_3 = metal::min(index, _e74 - 1u);
-            uint _e80 = params.stride;
-            uint first_4 = row_3 * _e80;
-            uint _e84 = params.input_stride;
-            uint first_input = row_3 * _e84;
-            At _e89 = column_at(0u, team_2.index, false);
-            At _e90 = at_of(first_input, _e89);
-            At _e91 = at_of(first_4, _e89);
-            Pack _e92 = load_x(_e90, _e91, input, _buffer_sizes);
-            float _e93 = first_inside(_e92, _e89);
+            uint _e48 = params.rows;
+            uint row_4 = metal::min(index, _e48 - 1u);
+            uint _e54 = params.stride;
+            uint first_4 = row_4 * _e54;
+            uint _e58 = params.input_stride;
+            uint first_input = row_4 * _e58;
+            At _e63 = column_at(0u, team_4.index, false);
+            At _e64 = at_of(first_input, _e63);
+            At _e65 = at_of(first_4, _e63);
+            Pack _e66 = load_x(_e64, _e65, input, _buffer_sizes);
+            float _e67 = first_inside(_e66, _e63);
             shifted_sum = metal::float4(0.0);
-            At _e97 = at_of(first_input, _e32);
-            At _e98 = at_of(first_4, _e32);
-            Pack _e99 = load_x(_e97, _e98, input, _buffer_sizes);
-            metal::float4 _e100 = shifted_sum;
-            shifted_sum = _e100 + (_e33 ? (_e99 - metal::float4(_e93)) : metal::float4(0.0));
+            At _e71 = at_of(first_input, _e8);
+            At _e72 = at_of(first_4, _e8);
+            Pack _e73 = load_x(_e71, _e72, input, _buffer_sizes);
+            metal::float4 _e74 = shifted_sum;
+            shifted_sum = _e74 + (_e9 ? (_e73 - metal::float4(_e67)) : metal::float4(0.0));
             mean = 0.0;
             if (CENTERED) {
-                metal::float4 _e110 = shifted_sum;
-                float _e111 = pack_sum(_e110);
-                float _e112 = team_sum(_e111, team_2, leaves, branches);
-                mean = _e93 + (_e112 / len);
+                metal::float4 _e84 = shifted_sum;
+                float _e85 = pack_sum(_e84);
+                float _e86 = team_sum(_e85, team_4, leaves, branches);
+                mean = _e67 + (_e86 / len);
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
-            float _e123 = mean;
-            Pack d_0_ = _e33 ? (_e99 - metal::float4(_e123)) : metal::float4(0.0);
-            metal::float4 _e127 = d_sum;
-            d_sum = _e127 + d_0_;
-            metal::float4 _e129 = measure_sum;
-            Pack _e130 = measure(d_0_);
-            measure_sum = _e129 + _e130;
-            metal::float4 _e132 = d_sum;
-            float _e133 = pack_sum(_e132);
-            metal::float4 _e134 = measure_sum;
-            float _e135 = pack_sum(_e134);
-            metal::float2 _e137 = team_sum2_(metal::float2(_e133, _e135), team_2, leaves, branches);
-            metal::float2 moments = _e137 / metal::float2(len);
+            float _e97 = mean;
+            Pack d_0_ = _e9 ? (_e73 - metal::float4(_e97)) : metal::float4(0.0);
+            metal::float4 _e101 = d_sum;
+            d_sum = _e101 + d_0_;
+            metal::float4 _e103 = measure_sum;
+            Pack _e104 = measure(d_0_);
+            measure_sum = _e103 + _e104;
+            metal::float4 _e106 = d_sum;
+            float _e107 = pack_sum(_e106);
+            metal::float4 _e108 = measure_sum;
+            float _e109 = pack_sum(_e108);
+            metal::float2 _e111 = team_sum2_(metal::float2(_e107, _e109), team_4, leaves, branches);
+            metal::float2 moments = _e111 / metal::float2(len);
             float correction = CENTERED ? moments.x : 0.0;
-            float _e147 = rstd_of(moments.y - (correction * correction), len, params);
+            float _e121 = rstd_of(moments.y - (correction * correction), len, params);
             g_sum = metal::float4(0.0);
             gy_sum = metal::float4(0.0);
-            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e147;
+            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e121;
             if (false) {
-                uint _e160 = params.first;
-                ParamAt _e162 = param_index(_e160 + row_3, _e32, params);
-                Affine _e163 = affine_at(_e162, weight_1, bias_1, params, _buffer_sizes);
-                affine_0_ = _e163;
+                uint _e135 = params.first;
+                ParamAt _e137 = param_index(_e135 + row_4, _e8, params);
+                Affine _e138 = affine_at(_e137, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[0] = _e138;
             }
-            Affine _e166 = affine_0_;
-            At _e167 = at_of(first_4, _e32);
-            Pack _e168 = row_gradient(y_0_, _e166, _e167);
-            Pack grad_0_ = _e33 ? _e168 : metal::float4(0.0);
-            Pack _e171 = affine_0_.weight;
-            Pack _e172 = apply_weight(grad_0_, _e171);
-            metal::float4 _e173 = g_sum;
-            g_sum = _e173 + _e172;
-            metal::float4 _e175 = gy_sum;
-            gy_sum = _e175 + (_e33 ? (_e172 * y_0_) : metal::float4(0.0));
+            Affine _e142 = affine_2.inner[0];
+            At _e143 = at_of(first_4, _e8);
+            Pack _e144 = row_gradient(y_0_, _e142, _e143);
+            Pack grad_0_ = _e9 ? _e144 : metal::float4(0.0);
+            Pack _e148 = affine_2.inner[0].weight;
+            Pack _e149 = apply_weight(grad_0_, _e148);
+            metal::float4 _e150 = g_sum;
+            g_sum = _e150 + _e149;
+            metal::float4 _e152 = gy_sum;
+            gy_sum = _e152 + (_e9 ? (_e149 * y_0_) : metal::float4(0.0));
             if (SUMS) {
-                metal::float4 _e182 = grad_sum_0_;
-                grad_sum_0_ = _e182 + (has_row ? grad_0_ : metal::float4(0.0));
-                metal::float4 _e187 = grad_y_sum_0_;
-                grad_y_sum_0_ = _e187 + (has_row ? (grad_0_ * y_0_) : metal::float4(0.0));
+                Pack _e160 = grad_sum.inner[0];
+                grad_sum.inner[0] = _e160 + (has_row ? grad_0_ : metal::float4(0.0));
+                Pack _e166 = grad_y_sum.inner[0];
+                grad_y_sum.inner[0] = _e166 + (has_row ? (grad_0_ * y_0_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
-                metal::float4 _e196 = g_sum;
-                float _e197 = pack_sum(_e196);
-                metal::float4 _e198 = gy_sum;
-                float _e199 = pack_sum(_e198);
-                metal::float2 _e201 = team_sum2_(metal::float2(_e197, _e199), team_2, leaves, branches);
-                float _e208 = pull(len, _e147);
-                lost = metal::float2(CENTERED ? (_e201.x / len) : 0.0, _e201.y * _e208);
+                metal::float4 _e175 = g_sum;
+                float _e176 = pack_sum(_e175);
+                metal::float4 _e177 = gy_sum;
+                float _e178 = pack_sum(_e177);
+                metal::float2 _e180 = team_sum2_(metal::float2(_e176, _e178), team_4, leaves, branches);
+                float _e187 = pull(len, _e121);
+                lost = metal::float2(CENTERED ? (_e180.x / len) : 0.0, _e180.y * _e187);
             }
             if (has_row) {
-                if (in_row_0_) {
-                    At _e211 = at_of(first_4, _e32);
-                    Affine _e212 = affine_0_;
-                    float _e214 = lost.x;
-                    Pack _e217 = slope(y_0_);
-                    float _e219 = lost.y;
-                    finish(_e211, _e212, _e99, y_0_, ((_e172 - metal::float4(_e214)) - (_e217 * _e219)) * _e147, output, _buffer_sizes);
+                if (_e6) {
+                    At _e190 = at_of(first_4, _e8);
+                    Affine _e192 = affine_2.inner[0];
+                    float _e194 = lost.x;
+                    Pack _e197 = slope(y_0_);
+                    float _e199 = lost.y;
+                    finish(_e190, _e192, _e73, y_0_, ((_e149 - metal::float4(_e194)) - (_e197 * _e199)) * _e121, output, _buffer_sizes);
                 }
-                if (team_2.lane == 0u) {
-                    uint _e228 = params.first;
-                    float _e230 = mean;
-                    save(_e228 + row_3, _e230, correction, _e147);
+                if (team_4.lane == 0u) {
+                    uint _e208 = params.first;
+                    float _e210 = mean;
+                    save(_e208 + row_4, _e210, correction, _e121);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e240 = params.teams;
-        local_3 = team_2.index < _e240;
+        uint _e220 = params.teams;
+        local_3 = team_4.index < _e220;
     } else {
         local_3 = false;
     }
-    bool _e243 = local_3;
-    if (_e243) {
-        if (in_row_0_) {
-            uint _e246 = params.first_partial;
-            uint _e250 = params.elements;
-            metal::float4 _e253 = grad_sum_0_;
-            metal::float4 _e254 = grad_y_sum_0_;
-            put_partial_sums(_e246 + (team_2.index * _e250), _e32, _e253, _e254);
+    bool _e223 = local_3;
+    if (_e223) {
+        bool _e225 = in_row(0u, team_4, params);
+        if (_e225) {
+            uint _e228 = params.first_partial;
+            uint _e232 = params.elements;
+            uint to = _e228 + (team_4.index * _e232);
+            At _e236 = column_of(0u, team_4, params);
+            Pack _e238 = grad_sum.inner[0];
+            Pack _e240 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e236, _e238, _e240);
             return;
         } else {
             return;
@@ -655,7 +711,7 @@ Pack activation_slope(
 
 void add_partial_sums(
     uint first_2,
-    At column_8,
+    At column_9,
     Pack g_1,
     Pack gy_1,
     bool fresh
