@@ -15,9 +15,11 @@ import time
 import numpy as np
 
 EPS = 1e-5
+# NumPy has no bf16.
 NUMPY = {"f32": np.float32, "f16": np.float16}
+BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 # Of the largest true value. This tells the right op from a wrong one; it is no measure of accuracy.
-TOLERANCE = {"f32": 1e-4, "f16": 1e-2}
+TOLERANCE = {"f32": 1e-4, "f16": 1e-2, "bf16": 5e-2}
 WARM_UP = 3
 # A sample is of as many ops as take about this long, so that the wait at its end is small beside it.
 SAMPLE_SECONDS = 0.1
@@ -40,9 +42,9 @@ class Case:
         channels = self.shape[-1] if self.rows else self.shape[1]
         random = np.random.default_rng(0)
         # The true result is of the values as they are stored.
-        stored = lambda values: values.astype(NUMPY[self.dtype]).astype(np.float32)
-        self.x = stored(random.standard_normal(self.shape))
-        self.grad = stored(random.standard_normal(self.shape))
+        stored = lambda values: as_stored(values, self.dtype)
+        self.x = stored(random.standard_normal(self.shape, np.float32))
+        self.grad = stored(random.standard_normal(self.shape, np.float32))
         self.weight = stored(random.uniform(0.5, 1.5, channels))
         self.bias = stored(random.uniform(-1, 1, channels))
         self.mean = stored(random.uniform(-1, 1, channels))
@@ -57,6 +59,8 @@ class Case:
 
     def numpy(self, values):
         """Values as they are stored."""
+        if self.dtype not in NUMPY:
+            raise Skip(f"no {self.dtype} here")
         return values.astype(NUMPY[self.dtype])
 
     def expected(self):
@@ -110,10 +114,19 @@ class Case:
             elements, parameters = 3 * elements, 1 + parameters
         else:
             elements = 2 * elements
-        return (elements + parameters * channels) * np.dtype(NUMPY[self.dtype]).itemsize
+        return (elements + parameters * channels) * BYTES[self.dtype]
 
     def outputs(self):
         return {"layer_norm": 3, "rms_norm": 2}[self.op] if self.backward else 1
+
+
+def as_stored(values, dtype):
+    """Values rounded to a type, as f32."""
+    if dtype in NUMPY:
+        return values.astype(NUMPY[dtype]).astype(np.float32)
+    # To nearest, ties to even.
+    bits = values.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).view(np.float32)
 
 
 def seconds(run, wait, rounds):
@@ -208,8 +221,9 @@ def unavailable(engine, reason):
 
 
 def load(path):
+    """One case after the other, as all together may not fit the memory."""
     with open(path) as file:
-        return [Case(fields) for fields in json.load(file)]
+        return map(Case, json.load(file))
 
 
 def arguments():

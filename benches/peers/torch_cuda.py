@@ -24,6 +24,7 @@ except Exception as e:
     peers.unavailable("torch, torch.compile, triton", f"{type(e).__name__}: {e}")
 
 DEVICE = "cuda"
+TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 # A compiled backward pass is run again and again on what one forward pass has kept.
 torch._functorch.config.donated_buffer = False
 
@@ -126,7 +127,7 @@ def torch_op(case, x, weight, bias, mean, var, grad, compiled):
 
 
 def prepare(engine, case):
-    tensor = lambda values: torch.from_numpy(case.numpy(values)).to(DEVICE)
+    tensor = lambda values: torch.from_numpy(values).to(DEVICE, TYPES[case.dtype])
     x, weight, bias, mean, var, grad = map(tensor, (case.x, case.weight, case.bias, case.mean, case.var, case.grad))
     if engine == "triton":
         op = triton_op(case, x, weight, bias, grad)
@@ -137,7 +138,7 @@ def prepare(engine, case):
     def run():
         last[:] = op()
 
-    return run, torch.cuda.synchronize, lambda: [output.detach().cpu().numpy() for output in last]
+    return run, torch.cuda.synchronize, lambda: [output.detach().float().cpu().numpy() for output in last]
 
 
 peers.drive(ENGINES, torch.cuda.get_device_name(), prepare)

@@ -169,6 +169,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let tuning = &caps.tuning;
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
+        (Team::Subgroup, Width::X1) => tuning.single_registers,
         (Team::Subgroup, width) => tuning.registers / width.elements(),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };

@@ -71,7 +71,9 @@ tuning! {
     lane_packs: 0..=8,
     /// Elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
     registers: 4..=512,
-    /// How many of these a backward pass is chosen to hold, which keeps more for each of them. One that is forced goes by the number before.
+    /// The same of rows that are no packs of four: each element is a load.
+    single_registers: 1..=512,
+    /// How many elements a backward pass, which keeps more for each of them, is chosen to hold. One that is forced goes by the numbers above.
     backward_registers: 4..=512,
     /// 1: what a team does before its first row and after its last one is compiled as loops. 0: it is repeated for each pack of a lane.
     rolled: 0..=1,
@@ -104,6 +106,7 @@ impl Tuning {
     pub(crate) const LLVM: Self = Self {
         lane_packs: 4,
         registers: 136,
+        single_registers: 136,
         backward_registers: 136,
         rolled: 0,
         pairs: 0,
@@ -120,11 +123,12 @@ impl Tuning {
     };
     /// `SwiftShader`: the time to compile a kernel grows with the square of its loads and stores.
     pub(crate) const SWIFTSHADER: Self =
-        Self { registers: 256, backward_registers: 128, rolled: 1, walk: 64, ..Self::LLVM };
+        Self { registers: 256, single_registers: 64, backward_registers: 128, rolled: 1, walk: 64, ..Self::LLVM };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
         registers: 32,
+        single_registers: 32,
         backward_registers: 32,
         rolled: 0,
         pairs: 1,

@@ -101,7 +101,8 @@ fn packs_can(method: Method, packs: usize, width: usize) -> bool {
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
     let subgroups = caps.subgroup_size.is_some();
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
-    let a_lane = caps.tuning.get("registers").expect("a number of the table") as usize / width;
+    let number = if width == 1 { "single_registers" } else { "registers" };
+    let a_lane = caps.tuning.get(number).expect("a number of the table") as usize / width;
     match method {
         Method::Resident(Team::Lane) => packs <= 8,
         Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,

@@ -59,7 +59,8 @@ struct Args {
     adapter: Option<Adapter>,
     engines: Vec<Peer>,
     rounds: usize,
-    cases: PathBuf,
+    /// Those for the kind of adapter if not given.
+    cases: Option<PathBuf>,
     json: PathBuf,
 }
 
@@ -69,7 +70,7 @@ impl Args {
             adapter: None,
             engines: PEERS.to_vec(),
             rounds: 3,
-            cases: root().join(DRIVERS).join("cases.json"),
+            cases: None,
             json: root().join("target/compare.json"),
         };
         let mut args = args.iter();
@@ -92,7 +93,7 @@ impl Args {
                     parsed.rounds = rounds.ok_or_else(|| format!("`--rounds {text}` is not a number above 0"))?;
                 }
                 // Relative to where the user is; the commands run in the root of the repository.
-                "--cases" => parsed.cases = absolute(value)?,
+                "--cases" => parsed.cases = Some(absolute(value)?),
                 "--json" => parsed.json = absolute(value)?,
                 _ => return Err(format!("unknown argument `{name}`: see `cargo xtask help`")),
             }
@@ -117,7 +118,10 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
     let args = Args::parse(args)?;
     let folder = root().join(FOLDER);
     fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-    let variables = variables(args.adapter)?;
+    let (variables, is_gpu) = variables(args.adapter)?;
+    // A GPU is done with what a CPU takes milliseconds for before it has begun.
+    let own = if is_gpu { "cases-gpu.json" } else { "cases.json" };
+    let cases = args.cases.unwrap_or_else(|| root().join(DRIVERS).join(own));
     for (name, value) in &variables {
         println!("{name}={}", value.to_string_lossy());
     }
@@ -140,7 +144,7 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
         println!("\nround {round} of {}", args.rounds);
         let json = folder.join(format!("{OURS}.{round}.json"));
         let mut ours = cargo_command(&["bench", "--bench", "bandwidth", "--"]);
-        ours.arg("--cases").arg(&args.cases).arg("--json").arg(&json).envs(variables.clone());
+        ours.arg("--cases").arg(&cases).arg("--json").arg(&json).envs(variables.clone());
         run(&mut ours)?;
         let measured = read_rows(&json)?;
         adapter = measured.first().map_or(adapter, |row| text(row, "adapter"));
@@ -148,7 +152,7 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
         engines.retain(|(name, command)| {
             let json = folder.join(format!("{name}.{round}.json"));
             let mut driver = Command::new(&command[0]);
-            driver.args(&command[1..]).arg("--cases").arg(&args.cases).arg("--json").arg(&json);
+            driver.args(&command[1..]).arg("--cases").arg(&cases).arg("--json").arg(&json);
             driver.envs(variables.clone()).env("PEER_ADAPTER", &adapter).current_dir(root());
             let measured = drive(&mut driver, name, &mut notes).and_then(|()| read_rows(&json));
             match measured {
@@ -180,8 +184,8 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
     Ok(0)
 }
 
-/// The variables that bring every engine to the same adapter.
-fn variables(adapter: Option<Adapter>) -> Result<Variables, String> {
+/// The variables that bring every engine to the same adapter, and whether that is a GPU.
+fn variables(adapter: Option<Adapter>) -> Result<(Variables, bool), String> {
     let bench = ["--profile".into(), "bench".into()];
     let adapter = match adapter {
         Some(adapter) => adapter,
@@ -194,10 +198,10 @@ fn variables(adapter: Option<Adapter>) -> Result<Variables, String> {
         Adapter::SwiftShader => unpacked::swiftshader()?,
         Adapter::System => {
             adapter::ensure(&bench)?;
-            return Ok(Vec::new());
+            return Ok((Vec::new(), adapter::has_gpu(&bench)?));
         }
     };
-    driver.variables()
+    Ok((driver.variables()?, false))
 }
 
 /// Builds or installs an engine; returns the command that runs its driver.
@@ -448,7 +452,7 @@ mod tests {
     #[test]
     fn every_driver_and_the_cases_are_there() {
         let drivers = root().join(DRIVERS);
-        let mut files = vec!["cases.json", "burn/Cargo.toml", "burn/Cargo.lock"];
+        let mut files = vec!["burn/Cargo.toml", "burn/Cargo.lock"];
         for peer in PEERS {
             if let Peer::Python { script, requirements, .. } = peer {
                 files.extend([script, requirements]);
@@ -457,6 +461,8 @@ mod tests {
         for file in files {
             assert!(drivers.join(file).is_file(), "{file}");
         }
-        assert!(!read_rows(&drivers.join("cases.json")).unwrap().is_empty());
+        for cases in ["cases.json", "cases-gpu.json"] {
+            assert!(!read_rows(&drivers.join(cases)).unwrap().is_empty(), "{cases}");
+        }
     }
 }

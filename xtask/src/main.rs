@@ -44,7 +44,7 @@ Tasks:
                                                           target; else the adapter of the system)
                      --engines NAME,..                    only these, of burn, onnxruntime, tinygrad, torch
                      --rounds N                           each engine so many times, in turns (3)
-                     --cases FILE                         (benches/peers/cases.json)
+                     --cases FILE                         (benches/peers/cases.json, on a GPU cases-gpu.json)
                      --json FILE                          where the rows go (target/compare.json)
   tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning` (target/tuning.txt); some minutes
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
