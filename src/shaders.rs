@@ -160,17 +160,19 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
-    // Where loops are rolled up, which no method but this does.
-    for len in [36, 37, 1024] {
-        let op = LayerNorm::new(&[7, len], 1..);
+    // Rolled loops, which are the same for every team, and sums of gradients.
+    for shape in [[7, 36], [7, 37], [7, 1024], [1 << 20, 36], [1 << 20, 37]] {
+        let op = LayerNorm::new(&shape, 1..);
         for op in [&op as &dyn Norm, &op.backward()] {
             add(op, &rolled(), Strategy::Forced(Method::Resident(Team::Subgroup)));
         }
     }
-    // Halves in pairs of packs.
-    for len in [8, 16, 264, 768] {
+    // Halves in pairs of packs, each time in as many packs of a lane as they take one by one.
+    for len in [16, 512, 2048] {
         for dtype in [DType::F16, DType::BF16] {
             let op = LayerNorm::new(&[7, len], 1..).dtype(dtype);
+            let sums = LayerNorm::new(&[1 << 20, len], 1..).dtype(dtype).backward();
+            add(&sums, &devices[2], Strategy::Inferred);
             let sum = op.clone().residual(true).residual_output(true);
             let wide = op.clone().output_dtype(DType::F32).param_dtype(DType::F32);
             let grouped = GroupNorm::new(&[3, 4, len], 2).dtype(dtype);

@@ -9,6 +9,7 @@ use wgpu_norm::{
     BatchNorm, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
     Team, Tensors,
     host::Gpu,
+    shaders,
     testing::{Data, REAL_DATA, Random, compare, compare_outputs, hard_rows, largest, max_error},
 };
 
@@ -408,7 +409,9 @@ fn the_same_input_gives_the_same_bits() {
 /// What is repeated for each pack of a lane may be a loop instead, where the table says so.
 #[test]
 fn rolled_loops_give_the_same_bits() {
-    let planners = [0, 1].map(|rolled| Gpu::from_parts(gpu().queue().clone(), tuned(&[("rolled", rolled)])));
+    // Few workgroups, so that teams have many rows and sum up their gradients.
+    let numbers = |rolled| [("rolled", rolled), ("workgroups", 1), ("least_sum_rounds", 1)];
+    let planners = [0, 1].map(|rolled| Gpu::from_parts(gpu().queue().clone(), tuned(&numbers(rolled))));
     let resident = Strategy::Forced(Method::Resident(Team::Workgroup));
     for len in [260, 1027, 2060] {
         let op = LayerNorm::new(&[300, len], 1..);
@@ -417,6 +420,8 @@ fn rolled_loops_give_the_same_bits() {
             let [repeated, rolled] =
                 planners.each_ref().map(|gpu| run(gpu, op, &data.tensors(), resident).expect("it runs"));
             assert_eq!(repeated, rolled, "{} of {len}", op.name());
+            let [one, other] = planners.each_ref().map(|gpu| shaders::program(op, gpu.planner().caps(), resident));
+            assert_ne!(one.expect("it ran"), other.expect("it ran"), "{}", op.name());
         }
     }
 }

@@ -2,13 +2,12 @@
 
 mod common;
 
-use std::cell::Cell;
-
 use common::{gpu, methods::*, run, tuned};
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm,
-    Outputs, RmsNorm, RunningStats, Slot, Strategy, Tensors,
+    Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors,
     host::Gpu,
+    shaders,
     testing::{Data, MERGED, Random, compare_outputs},
 };
 
@@ -149,32 +148,46 @@ fn half_precision_rows_of_every_length() {
 /// What GPUs get by their table: 16 bytes of halves at once.
 #[test]
 fn rows_of_halves_go_by_pairs_of_packs() {
-    let planner = tuned(&[("pairs", 1)]);
+    // Few workgroups, so that teams have many rows and sum up their gradients.
+    let planner = tuned(&[("pairs", 1), ("workgroups", 1), ("least_sum_rounds", 1)]);
     let device = Gpu::from_parts(gpu().queue().clone(), planner);
-    let ran = Cell::new(0);
-    for (len, dtype) in [(8, DType::F16), (24, DType::BF16), (264, DType::F16), (1000, DType::BF16)] {
+    let subgroups = device.planner().caps().subgroup_size.is_some();
+    // Rows of which a lane of the team has at least two packs.
+    let cases = [
+        (Team::Lane, 16, DType::F16),
+        (Team::Subgroup, 64, DType::BF16),
+        (Team::Workgroup, 2048, DType::BF16),
+        (Team::WorkgroupSubgroups, 2048, DType::F16),
+    ];
+    for (team, len, dtype) in
+        cases.into_iter().filter(|&(team, ..)| subgroups || matches!(team, Team::Lane | Team::Workgroup))
+    {
+        let strategy = Strategy::Forced(Method::Resident(team));
         let op = LayerNorm::new(&[37, len], 1..).dtype(dtype);
         let types = op.clone().output_dtype(DType::F32).param_dtype(DType::F32);
-        let grouped = GroupNorm::new(&[3, 4, len], 2).dtype(dtype);
+        let summed = op.clone().residual(true).residual_output(true);
+        // A pair may lie in two channels.
+        let grouped = GroupNorm::new(&[3, 4, len / 2], 2).dtype(dtype);
         let ops: [&dyn Norm; 8] = [
             &op.clone().in_place(true),
             &op.backward(),
-            &op.clone().residual(true).residual_output(true),
-            &op.clone().residual(true).residual_output(true).backward(),
+            &summed.backward(),
+            &summed,
             &types.input_row_stride(len + 8),
             &RmsNorm::new(&[37, len], 1..).dtype(dtype).per_sample(true).backward(),
-            &grouped,
             &grouped.backward(),
+            &grouped,
         ];
         for op in ops {
-            every_method(&device, op, &Data::random(op, 1).tensors(), |method, outputs| {
-                let truth = op.reference(&Data::random(op, 1).tensors()).expect("reference");
-                compare_outputs(op, outputs, &truth).unwrap_or_else(|e| panic!("{}, {method}, {len}: {e}", op.name()));
-                ran.set(ran.get() + usize::from(matches!(method, Method::Resident(_))));
-            });
+            let data = Data::random(op, 1);
+            let truth = op.reference(&data.tensors()).expect("reference");
+            let outputs = run(&device, op, &data.tensors(), strategy).expect("it runs");
+            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}, {team:?}: {e}", op.name()));
+            let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
+            let wgsl: String = program.dispatches.iter().map(|dispatch| dispatch.shader.wgsl()).collect();
+            assert!(wgsl.contains("parts/at/pairs.wgsl"), "{}, {team:?}", op.name());
         }
     }
-    assert!(ran.get() > 60, "{ran:?}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::{fmt::Write as _, time::Instant};
 
-use wgpu_norm::{BatchNorm, Error, GroupNorm, LayerNorm, Planner, RmsNorm, RunningStats, Strategy, Tuning, shaders};
+use wgpu_norm::{
+    BatchNorm, DType, Error, GroupNorm, LayerNorm, Planner, RmsNorm, RunningStats, Strategy, Tuning, shaders,
+};
 
 use crate::{Bench, cases::Ops, dimensions};
 
@@ -30,6 +32,11 @@ fn ops(cpu: bool) -> Ops {
         [4, 1 << 18],
     ] {
         let op = LayerNorm::new(&[shape[0] * times, shape[1]], 1..);
+        ops.push(Box::new(op.backward()));
+        ops.push(Box::new(op));
+    }
+    for (rows, len, dtype) in [(4096, 256, DType::F16), (1024, 1024, DType::F16), (256, 4096, DType::BF16)] {
+        let op = LayerNorm::new(&[rows * times, len], 1..).dtype(dtype);
         ops.push(Box::new(op.backward()));
         ops.push(Box::new(op));
     }

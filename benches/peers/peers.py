@@ -121,9 +121,11 @@ class Case:
 
 
 def as_stored(values, dtype):
-    """Values rounded to a type, as f32."""
+    """Values rounded to a type, as f32. No NaNs."""
     if dtype in NUMPY:
         return values.astype(NUMPY[dtype]).astype(np.float32)
+    if dtype != "bf16":
+        raise ValueError(f"no type {dtype}")
     # To nearest, ties to even.
     bits = values.astype(np.float32).view(np.uint32)
     return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).view(np.float32)
@@ -173,7 +175,9 @@ def drive(engines, adapter, prepare):
     """
     args = arguments()
     rows = []
-    for case in load(args.cases):
+    for fields in load(args.cases):
+        # One case after the other, as all together may not fit the memory.
+        case = Case(fields)
         for engine in engines:
             try:
                 run, wait, read = prepare(engine, case)
@@ -221,9 +225,13 @@ def unavailable(engine, reason):
 
 
 def load(path):
-    """One case after the other, as all together may not fit the memory."""
     with open(path) as file:
-        return map(Case, json.load(file))
+        cases = json.load(file)
+    # Before anything is timed.
+    for fields in cases:
+        if fields["dtype"] not in BYTES or fields["direction"] not in ("forward", "backward"):
+            sys.exit(f"{path}: {fields}: no such type or direction")
+    return cases
 
 
 def arguments():

@@ -92,6 +92,7 @@ fn run(team: Team) {
         }
 
         if has_row {
+            // In order: packs that are stored in pairs, see at/pairs.wgsl, are both there or neither.
             // unroll K < BLOCK
             if in_row_K {
                 finish(at_of(first, column_K), affine[K], x_K, y_K, (g_K - lost.x - slope(y_K) * lost.y) * rstd);

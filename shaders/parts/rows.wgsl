@@ -6,7 +6,7 @@ struct Params {
     rows: u32,
     first: u32, // row of these in the whole tensor, where it is bound in parts
     packs: u32, // in a row
-    stride: u32, // from one row to the next, in what an index of a tensor counts: packs, or elements
+    stride: u32, // from one row to the next, in what an index of a tensor counts: packs, pairs of them, or elements
     input_stride: u32, // the same of the input
     rounds: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
@@ -18,7 +18,7 @@ struct Params {
     param_rows: u32,
     param_quotient: u32,
     param_remainder: u32,
-    param_run: u32, // that share a weight, in what an index counts
+    param_run: u32, // that share a weight, in what an index of a table counts
     zero: u32, // always 0
 }
 

@@ -61,6 +61,7 @@ fn declare(storage: &Storage) -> String {
         (DType::F32 | DType::U32, Width::Pairs) => {
             ("vec4<f32>", "vec4<f32>", format!("return {name}[number_of(at)];"), format!("{name}[number_of(at)] = v;"))
         }
+        // Both packs load the same 16 bytes, which compilers load once: nothing is stored in between, and `second` is a constant.
         (half, Width::Pairs) => (
             "vec4<f32>",
             "vec4<u32>",
@@ -315,12 +316,13 @@ fn parts(key: &KernelKey) -> Vec<Part> {
     parts
 }
 
-fn pack(width: Width) -> [Part; 2] {
+fn pack(width: Width) -> Vec<Part> {
+    let lane = shader!("parts/at/lane");
     match width {
-        Width::X1 => [shader!("parts/pack/x1"), shader!("parts/at/whole")],
-        Width::X4 => [shader!("parts/pack/x4"), shader!("parts/at/whole")],
-        Width::Pairs => [shader!("parts/pack/x4"), shader!("parts/at/pairs")],
-        Width::Ragged => [shader!("parts/pack/x4"), shader!("parts/at/ragged")],
+        Width::X1 => vec![shader!("parts/pack/x1"), shader!("parts/at/whole"), lane],
+        Width::X4 => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), lane],
+        Width::Ragged => vec![shader!("parts/pack/x4"), shader!("parts/at/ragged"), lane],
+        Width::Pairs => vec![shader!("parts/pack/x4"), shader!("parts/at/pairs")],
     }
 }
 
@@ -538,6 +540,20 @@ mod tests {
             unroll(text, 2, true),
             "a;\n  let x_0 = f(0u, BLOCK_0, K2, x_KK) + 0u;\n  let x_1 = f(1u, BLOCK_1, K2, x_KK) + 1u;\nb;\n"
         );
+    }
+
+    #[test]
+    fn halves_in_pairs_are_16_bytes_and_the_first_waits_for_the_second() {
+        let declared = |dtype, access| {
+            declare(&Storage { slot: Slot::Output, access, element: Element::Floats(dtype, Width::Pairs) })
+        };
+        let half = declared(DType::BF16, Access::ReadWrite);
+        for part in ["array<vec4<u32>>", "var<private> first_of_output", "fn load_output(at: At)", "output[at.pair]"] {
+            assert!(half.contains(part), "{part}: {half}");
+        }
+        assert!(!declared(DType::F16, Access::Read).contains("private"));
+        let float = declared(DType::F32, Access::ReadWrite);
+        assert!(float.contains("output[number_of(at)] = v;") && !float.contains("private"), "{float}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Width {
         }
     }
 
-    /// Packs that neighbour each other in a lane.
+    /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
             Self::X1 | Self::X4 | Self::Ragged => 1,
@@ -383,7 +383,7 @@ pub(crate) enum KernelKey {
     },
 }
 
-/// Workgroup size where lanes, or subgroups, work on their own.
+/// Workgroup size where lanes, or subgroups, work on their own; of teams on a CPU it is less.
 pub(crate) const SMALL_WORKGROUP: u32 = 64;
 /// The same where a subgroup has more lanes than that.
 pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;

@@ -217,23 +217,19 @@ impl Problem<'_> {
     /// The problem as rows, and how a team goes through them; `choose` saw to it that it is one.
     pub(super) fn hold(&self, team: Team, streamed: bool) -> Result<(Rows, Hold)> {
         let method = if streamed { Method::Streamed(team) } else { Method::Resident(team) };
-        let mut rows = rows(self).ok_or_else(|| Error::Unsupported {
+        let rows = rows(self).ok_or_else(|| Error::Unsupported {
             what: format!("the method {method}"),
             why: "its statistics are not those of rows".into(),
         })?;
-        let hold = if streamed {
-            // Packs one by one.
-            if rows.view.width == Width::Pairs {
-                rows.view.width = Width::X4;
-            }
+        if streamed {
             let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
             let at_once = at_once(self.stats.kept_len(), teams, &self.caps.tuning);
-            Hold::Rows { at_once, whole: false }
-        } else {
-            let packs = registers(&rows, team, self.caps)?;
-            let rolled = self.caps.tuning.rolled == 1;
-            Hold::Registers { packs, full: full(&rows, team, self.caps), rolled }
-        };
+            return Ok((rows, Hold::Rows { at_once, whole: false }));
+        }
+        let rows = rows.in_pairs(team, self);
+        let packs = registers(&rows, team, self.caps)?;
+        let rolled = self.caps.tuning.rolled == 1;
+        let hold = Hold::Registers { packs, full: full(&rows, team, self.caps), rolled };
         Ok((rows, hold))
     }
 

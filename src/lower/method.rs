@@ -42,11 +42,12 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     }
     let smaller = (!caps.cpu && caps.subgroup_size.is_some()).then_some(Team::Subgroup);
-    let most = if problem.is_backward() { tuning.backward_registers } else { u32::MAX };
-    let holds = |team: &Team| {
-        let held = registers(&rows, *team, caps).map(|packs| packs * rows.view.width.elements());
-        held.is_ok_and(|elements| *team != Team::Subgroup || elements <= most)
+    // A backward pass keeps more of each element.
+    let few_enough = |team, packs| {
+        let elements = packs * rows.view.width.elements();
+        team != Team::Subgroup || !problem.is_backward() || elements <= tuning.backward_registers
     };
+    let holds = |team: &Team| registers(&rows, *team, caps).is_ok_and(|packs| few_enough(*team, packs));
     let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
     let streamed = || streams(&rows, largest, caps).map(|()| Method::Streamed(largest));
     resident.or_else(|| streamed().ok()).unwrap_or(Method::Split(largest))
@@ -104,20 +105,35 @@ pub(super) struct Rows {
     pub shared: bool,
 }
 
+impl Rows {
+    /// The fewest lanes that a team has of these rows.
+    fn lanes(&self, team: Team, caps: &Caps) -> u32 {
+        lanes(team, workgroup_size(team, self.packs, caps), caps)
+    }
+
+    /// Packs that a lane of a team has of a row, at most.
+    fn packs_a_lane(&self, team: Team, caps: &Caps) -> u32 {
+        let together = self.view.width.neighbours();
+        (self.packs / together).div_ceil(self.lanes(team, caps)) * together
+    }
+
+    /// The same rows by pairs of packs, where that is wanted and no lane of the team has more of them for it.
+    pub(super) fn in_pairs(self, team: Team, problem: &Problem<'_>) -> Self {
+        let caps = problem.caps;
+        let pairs = Self { view: View { width: Width::Pairs, ..self.view }, ..self };
+        let [cols, stride] = [self.view.cols, problem.input_stride(self.view.cols)];
+        let whole = [cols, stride].iter().all(|len| len.is_multiple_of(Width::Pairs.unit()));
+        let wanted = caps.tuning.pairs == 1 && self.view.width == Width::X4 && problem.has_halves();
+        let as_many = whole && pairs.packs_a_lane(team, caps) == self.packs_a_lane(team, caps);
+        if wanted && as_many { pairs } else { self }
+    }
+}
+
 /// The problem as rows, if it is one of rows.
 pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
     let mut view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
     if view.width == Width::X1 && problem.has_halves() && problem.input_stride(view.cols) == view.cols {
         view.width = Width::Ragged;
-    }
-    let in_pairs = |len: u32| len.is_multiple_of(Width::Pairs.unit());
-    if problem.caps.tuning.pairs == 1
-        && view.width == Width::X4
-        && problem.has_halves()
-        && in_pairs(view.cols)
-        && in_pairs(problem.input_stride(view.cols))
-    {
-        view.width = Width::Pairs;
     }
     let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
     Some(Rows { view, packs: view.width.packs(view.cols), shared })
@@ -140,16 +156,15 @@ pub(super) fn at_once(rows: u32, teams: u32, tuning: &Tuning) -> u32 {
 /// Registers of each lane of a team that are in the row, whatever the size of a subgroup.
 pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
     let known = team != Team::Subgroup || caps.subgroup_size.is_some_and(|(min, max)| min == max);
-    let lanes = lanes(team, workgroup_size(team, rows.packs, caps), caps);
     // The last pack of a ragged row is not full.
     let packs = if rows.view.width == Width::Ragged { rows.packs - 1 } else { rows.packs };
-    let neighbours = rows.view.width.neighbours();
-    if known { packs / neighbours / lanes * neighbours } else { 0 }
+    let together = rows.view.width.neighbours();
+    if known { packs / (together * rows.lanes(team, caps)) * together } else { 0 }
 }
 
 /// How many blocks of such rows the lanes of a team get to the end of.
 pub(super) fn blocks(rows: &Rows, team: Team, caps: &Caps) -> u32 {
-    MAX_STEPS / rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps))
+    MAX_STEPS / rows.packs_a_lane(team, caps)
 }
 
 /// Whether the lanes of a team get to the end of a row.
@@ -157,7 +172,7 @@ fn streams(rows: &Rows, team: Team, caps: &Caps) -> Result<()> {
     if blocks(rows, team, caps) > 0 {
         return Ok(());
     }
-    let steps = rows.packs.div_ceil(lanes(team, workgroup_size(team, rows.packs, caps), caps));
+    let steps = rows.packs_a_lane(team, caps);
     Err(Error::Unsupported {
         what: format!("the method {}", Method::Streamed(team)),
         why: format!("a lane goes through {MAX_STEPS} packs of a row, the row needs {steps}"),
@@ -173,9 +188,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
         (Team::Subgroup, width) => tuning.registers / width.elements(),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };
-    let neighbours = rows.view.width.neighbours();
-    let lanes = lanes(team, workgroup_size(team, rows.packs, caps), caps);
-    let needed = (rows.packs / neighbours).div_ceil(lanes) * neighbours;
+    let needed = rows.packs_a_lane(team, caps);
     registers_for(needed, max).ok_or_else(|| Error::Unsupported {
         what: format!("the method {}", Method::Resident(team)),
         why: format!("a lane holds {max} packs, the row needs {needed}"),
@@ -185,10 +198,11 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
 /// The workgroup size for a team whose work is `packs` long.
 pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
     match team {
+        // A CPU runs what a workgroup has one after the other: where that is little, rows spread evenly, and few teams are without one.
+        Team::Lane if caps.cpu => CPU_WORKGROUP,
         Team::Lane => SMALL_WORKGROUP,
         Team::Subgroup => match caps.subgroup_size {
-            // One after the other there, and none that has nothing to do.
-            Some((_, max)) if caps.cpu => max,
+            Some((min, max)) if caps.cpu && min == max => max,
             Some((_, max)) if max > SMALL_WORKGROUP => WIDE_SUBGROUP_WORKGROUP,
             _ => SMALL_WORKGROUP,
         },
@@ -201,6 +215,9 @@ pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
         }
     }
 }
+
+/// Lanes of a workgroup on a CPU, where each is a team: two or four of its vectors.
+const CPU_WORKGROUP: u32 = 16;
 
 /// The most elements a partial may count: in f32, counts up to here are exact.
 pub(super) const MAX_PARTIAL: u64 = 1 << 24;

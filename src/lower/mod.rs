@@ -333,6 +333,7 @@ impl<'a> Problem<'a> {
         }
     }
 
+    /// Whether gradients are computed.
     fn is_backward(&self) -> bool {
         self.tensors.iter().any(|spec| spec.slot == Slot::GradOutput)
     }

@@ -4,10 +4,11 @@ use super::{
 };
 use crate::{
     kernel::{
-        key::{Hold, KernelKey},
+        key::{Hold, KernelKey, Width},
         params,
     },
     ops::{Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, sealed::Op},
+    tensor::DType,
 };
 
 const SUBGROUPS: Caps = Caps {
@@ -83,7 +84,7 @@ fn channels_go_to_split_or_columns() {
 
 #[test]
 fn no_method_for_a_cpu_has_a_barrier() {
-    for caps in [&LAVAPIPE, &LLVMPIPE] {
+    for caps in [&LAVAPIPE, &LLVMPIPE, &SWIFTSHADER] {
         for len in [1, 7, 768, 1023, 4096, 33000] {
             for call in lower(&LayerNorm::new(&[64, len], 1..), caps).calls {
                 assert_eq!(call.key.workgroup_storage(), 0, "{len}");
@@ -110,11 +111,47 @@ fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
 }
 
 #[test]
-fn no_team_of_a_cpu_waits_for_others_of_its_workgroup() {
-    let call = |rows| lower(&LayerNorm::new(&[rows, 1024], 1..), &LAVAPIPE).calls.remove(0);
+fn a_workgroup_of_a_cpu_is_small() {
+    let call = |rows, len, caps| lower(&LayerNorm::new(&[rows, len], 1..), caps).calls.remove(0);
     for (rows, teams) in [(1, 1), (7, 7), (16, 16), (100, 17), (1024, 64)] {
-        let KernelCall { key, workgroups, .. } = call(rows);
+        let KernelCall { key, workgroups, .. } = call(rows, 1024, &LAVAPIPE);
         assert_eq!((key.workgroup_size(), workgroups), (8, [teams, 1, 1]), "{rows}");
+    }
+    // Lanes that are teams: as many of them share a device as subgroups of eight do.
+    let KernelCall { key, workgroups, .. } = call(1024, 768, &LLVMPIPE);
+    assert!(matches!(key, KernelKey::Row { hold: Hold::Rows { at_once: 4, .. }, .. }), "{key:?}");
+    assert_eq!((key.workgroup_size(), workgroups), (16, [16, 1, 1]));
+    // A size that is not known can't be relied on.
+    let unknown = Caps { subgroup_size: Some((4, 128)), ..LAVAPIPE };
+    assert_eq!(call(100, 768, &unknown).key.workgroup_size(), 128);
+}
+
+#[test]
+fn rows_of_halves_go_by_pairs_where_no_lane_has_more_for_it() {
+    let halves = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
+    let width = |op: &dyn Op, caps: &Caps| lower_dyn(op, caps).calls[0].key.width();
+    for (len, expected) in
+        [(256, Width::X4), (512, Width::Pairs), (768, Width::Pairs), (264, Width::X4), (516, Width::X4)]
+    {
+        assert_eq!(width(&halves(len), &SUBGROUPS), expected, "{len}");
+    }
+    assert_eq!(width(&halves(1000), &PLAIN), Width::X4, "one pack a lane");
+    assert_eq!(width(&halves(8192), &SUBGROUPS), Width::Pairs, "workgroups");
+    assert_eq!(width(&halves(768).backward(), &SUBGROUPS), Width::Pairs);
+    assert_eq!(width(&LayerNorm::new(&[4096, 768], 1..).param_dtype(DType::F16), &SUBGROUPS), Width::X4);
+    assert_eq!(width(&halves(768).input_row_stride(772), &SUBGROUPS), Width::X4);
+    assert_eq!(width(&halves(65536), &SUBGROUPS), Width::X4, "streamed");
+    assert_eq!(width(&halves(768), &LAVAPIPE), Width::X4);
+    // Registers of a pair are there together.
+    for len in (8..4096).step_by(8) {
+        for caps in [&SUBGROUPS, &PLAIN, &Caps { subgroup_size: Some((8, 32)), ..SUBGROUPS }] {
+            let KernelKey::Row { hold: Hold::Registers { packs, full, .. }, width: Width::Pairs, .. } =
+                lower(&halves(len), caps).calls[0].key
+            else {
+                continue;
+            };
+            assert!(packs % 2 == 0 && full % 2 == 0 && full <= packs, "{len}: {full} of {packs}");
+        }
     }
 }
 

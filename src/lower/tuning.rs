@@ -73,11 +73,12 @@ tuning! {
     registers: 4..=512,
     /// The same of rows that are no packs of four: each element is a load.
     single_registers: 1..=512,
-    /// How many elements a backward pass, which keeps more for each of them, is chosen to hold. One that is forced goes by the numbers above.
+    /// Elements that a lane of a subgroup is chosen to hold in a backward pass, which keeps more of each. A forced method may hold as many as above.
     backward_registers: 4..=512,
-    /// 1: what a team does before its first row and after its last one is compiled as loops. 0: it is repeated for each pack of a lane.
+    /// 1: what a team does before its first row and after its last one is compiled as loops. 0: it is repeated for each pack of a lane. For the
+    /// time to compile, which `cargo xtask tune` does not weigh.
     rolled: 0..=1,
-    /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them. 0: by 8.
+    /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
     workgroup_registers: 1..=32,
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_table_survives_as_text() {
-        for tuning in [Tuning::LLVM, Tuning::GPU] {
+        for tuning in [Tuning::LLVM, Tuning::SWIFTSHADER, Tuning::GPU] {
             assert_eq!(format!("# comment\n\n{tuning}").parse(), Ok(tuning));
         }
     }

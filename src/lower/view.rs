@@ -31,12 +31,12 @@ pub(super) struct Place {
 impl View {
     /// The numbers of the lookups, where there are `statistics` of each kind.
     pub fn place(&self, statistics: u32) -> Place {
-        let elements = self.width.table_unit();
+        let table_unit = self.width.table_unit();
         // An index counts what a load gives: packs where each position has its own.
-        let unit = |lookup: Lookup| if By::from(lookup.columns) == By::Position { elements } else { 1 };
+        let unit = |lookup: Lookup| if By::from(lookup.columns) == By::Position { table_unit } else { 1 };
         let numbers = |lookup: Lookup| {
             let run = match lookup.columns {
-                Columns::Runs(run) => run / elements,
+                Columns::Runs(run) => run / table_unit,
                 _ => 1,
             };
             [lookup.rows, lookup.quotient / unit(lookup), lookup.remainder / unit(lookup), run]

@@ -86,7 +86,13 @@ pub fn is_chosen() -> bool {
 /// Whether wgpu finds a GPU: an adapter that is not a CPU.
 pub fn has_gpu(build_flags: &[OsString]) -> Result<bool, String> {
     build(build_flags)?;
-    Ok(list(build_flags, &[])?.iter().any(|adapter| !adapter.contains(", Cpu, ")))
+    Ok(any_gpu(&list(build_flags, &[])?))
+}
+
+/// Whether one of these adapters, of those that the user has chosen by a name, is not a CPU.
+pub fn any_gpu(adapters: &[String]) -> bool {
+    let name = env::var("WGPU_ADAPTER_NAME").unwrap_or_default().to_lowercase();
+    adapters.iter().any(|adapter| !adapter.contains(", Cpu, ") && adapter.to_lowercase().contains(&name))
 }
 
 /// Builds the example that lists the adapters.

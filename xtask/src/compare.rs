@@ -61,6 +61,8 @@ struct Args {
     rounds: usize,
     /// Those for the kind of adapter if not given.
     cases: Option<PathBuf>,
+    /// Where programs are that were built elsewhere.
+    prebuilt: Option<PathBuf>,
     json: PathBuf,
 }
 
@@ -71,6 +73,7 @@ impl Args {
             engines: PEERS.to_vec(),
             rounds: 3,
             cases: None,
+            prebuilt: None,
             json: root().join("target/compare.json"),
         };
         let mut args = args.iter();
@@ -94,6 +97,7 @@ impl Args {
                 }
                 // Relative to where the user is; the commands run in the root of the repository.
                 "--cases" => parsed.cases = Some(absolute(value)?),
+                "--prebuilt" => parsed.prebuilt = Some(absolute(value)?),
                 "--json" => parsed.json = absolute(value)?,
                 _ => return Err(format!("unknown argument `{name}`: see `cargo xtask help`")),
             }
@@ -118,7 +122,12 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
     let args = Args::parse(args)?;
     let folder = root().join(FOLDER);
     fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-    let (variables, is_gpu) = variables(args.adapter)?;
+    let prebuilt = args.prebuilt.as_deref();
+    let (variables, is_gpu) = match (prebuilt, args.adapter) {
+        // What lists the adapters is not there. With another GPU than NVIDIA's, `--cases` says what is compared.
+        (Some(_), None | Some(Adapter::System)) => (Variables::new(), has_cuda()),
+        _ => variables(args.adapter)?,
+    };
     // A GPU is done with what a CPU takes milliseconds for before it has begun.
     let own = if is_gpu { "cases-gpu.json" } else { "cases.json" };
     let cases = args.cases.unwrap_or_else(|| root().join(DRIVERS).join(own));
@@ -129,10 +138,12 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
     // What an engine says of itself, for the end.
     let mut notes = Vec::new();
     // First ours, so that it is ready and the adapter's name known, before the others are fetched.
-    run(cargo_command(&["bench", "--bench", "bandwidth", "--no-run"]).envs(variables.clone()))?;
+    if prebuilt.is_none() {
+        run(cargo_command(&["bench", "--bench", "bandwidth", "--no-run"]).envs(variables.clone()))?;
+    }
     let mut engines = Vec::new();
     for &peer in &args.engines {
-        match set_up(peer, &folder) {
+        match set_up(peer, &folder, prebuilt) {
             Ok(command) => engines.push((peer.name(), command)),
             Err(reason) => notes.push(format!("{}: {reason}", peer.name())),
         }
@@ -143,7 +154,10 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
     for round in 1..=args.rounds {
         println!("\nround {round} of {}", args.rounds);
         let json = folder.join(format!("{OURS}.{round}.json"));
-        let mut ours = cargo_command(&["bench", "--bench", "bandwidth", "--"]);
+        let mut ours = match prebuilt {
+            Some(programs) => Command::new(programs.join("bandwidth")),
+            None => cargo_command(&["bench", "--bench", "bandwidth", "--"]),
+        };
         ours.arg("--cases").arg(&cases).arg("--json").arg(&json).envs(variables.clone());
         run(&mut ours)?;
         let measured = read_rows(&json)?;
@@ -197,18 +211,22 @@ fn variables(adapter: Option<Adapter>) -> Result<(Variables, bool), String> {
         Adapter::Mesa25 => unpacked::mesa25()?,
         Adapter::SwiftShader => unpacked::swiftshader()?,
         Adapter::System => {
-            adapter::ensure(&bench)?;
-            return Ok((Vec::new(), adapter::has_gpu(&bench)?));
+            let adapters = adapter::ensure(&bench)?;
+            return Ok((Vec::new(), adapter::any_gpu(&adapters)));
         }
     };
     Ok((driver.variables()?, false))
 }
 
-/// Builds or installs an engine; returns the command that runs its driver.
-fn set_up(peer: Peer, folder: &Path) -> Result<Vec<PathBuf>, String> {
+/// Builds or installs an engine, unless that was done elsewhere; returns the command that runs its driver.
+fn set_up(peer: Peer, folder: &Path, prebuilt: Option<&Path>) -> Result<Vec<PathBuf>, String> {
     let drivers = root().join(DRIVERS);
     match peer {
         Peer::Burn => {
+            if let Some(programs) = prebuilt {
+                let program = programs.join("peer-burn");
+                return if program.is_file() { Ok(vec![program]) } else { Err(format!("no {}", program.display())) };
+            }
             let target = folder.join("burn");
             let mut build = cargo_command(&["build", "--release", "--manifest-path"]);
             run(build.arg(drivers.join("burn/Cargo.toml")).arg("--target-dir").arg(&target))?;
@@ -218,6 +236,7 @@ fn set_up(peer: Peer, folder: &Path) -> Result<Vec<PathBuf>, String> {
             Err("PyTorch eager, torch.compile and Triton need CUDA, and `nvidia-smi` found no device on this machine"
                 .into())
         }
+        Peer::Python { script, .. } if prebuilt.is_some() => Ok(vec![system_python()?.into(), drivers.join(script)]),
         Peer::Python { script, requirements, .. } => {
             let environment = folder.join("python");
             let bin = if cfg!(windows) { "Scripts" } else { "bin" };

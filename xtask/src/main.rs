@@ -46,6 +46,9 @@ Tasks:
                      --rounds N                           each engine so many times, in turns (3)
                      --cases FILE                         (benches/peers/cases.json, on a GPU cases-gpu.json)
                      --json FILE                          where the rows go (target/compare.json)
+                     --prebuilt FOLDER                    build and install nothing, for a machine without Rust or a network: the
+                                                          folder has `bandwidth` and `peer-burn`, built elsewhere, and
+                                                          python3 has the engines
   tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning` (target/tuning.txt); some minutes
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
   figures          run the examples that draw the figures of docs/paper.md; half an hour on lavapipe
@@ -227,9 +230,11 @@ fn cargo_command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     command
 }
 
+/// The root of the repository: where this program was built, or, if it was brought to another machine, where it is started.
 fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
+    let root = package.parent().unwrap_or(package);
+    if root.is_dir() { root } else { Path::new(".") }
 }
 
 fn with(first: &[&str], rest: &[OsString]) -> Vec<OsString> {

@@ -1,6 +1,7 @@
 // Where a pack is, in rows that are whole pairs of packs: a lane has both packs of a pair, and halves are loaded and stored by the pair.
-// Provides At, Inside, pack_of, column_of_lane, column_at, number_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of
-// four.
+// A kernel stores both, the first one first: it waits in a variable for the second.
+// Provides At, Inside, pack_of, column_of_lane, column_at, number_of, at_of, inside_of, first_inside, has_element, element_of,
+// elements_of. Requires pack of four.
 
 struct At {
     pair: u32,
@@ -13,7 +14,7 @@ fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 {
     return (lane + k / 2u * lanes) * 2u + k % 2u;
 }
 
-// Where it is. One that is not there is in the first pair of the row.
+// Where it is. One that is not there is in the first pair of the row. Which of a pair it is follows from k alone, which is a constant.
 fn column_of_lane(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At {
     return At(select(0u, lane + k / 2u * lanes, is_there), k % 2u == 1u);
 }

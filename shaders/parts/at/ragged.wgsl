@@ -1,6 +1,6 @@
 // Where a pack is, in rows of halves that end, and so begin, anywhere: packs are two whole words, and the first and the last of a row have
 // elements that are not its own. Those are left out: an index stays inside the row, whatever is read there does not count.
-// Provides At, Inside, pack_of, column_of_lane, column_at, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of four,
+// Provides At, Inside, column_at, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of four,
 // params.elements.
 
 struct At {
@@ -8,16 +8,6 @@ struct At {
     inside: vec4<bool>,
 }
 alias Inside = vec4<bool>;
-
-// The pack number k of a lane.
-fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 {
-    return lane + k * lanes;
-}
-
-// Where it is. One that is not there is the first of the row.
-fn column_of_lane(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At {
-    return column_at(select(0u, pack_of(k, lane, lanes), is_there), row, middle);
-}
 
 // Whether a row begins in the upper half of a word: 1 or 0.
 fn phase_of(row: u32) -> u32 {

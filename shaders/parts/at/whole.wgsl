@@ -1,18 +1,8 @@
 // Where a pack is: its number. It lies inside its row.
-// Provides At, Inside, pack_of, column_of_lane, column_at, number_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack.
+// Provides At, Inside, column_at, number_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack.
 
 alias At = u32;
 alias Inside = bool;
-
-// The pack number k of a lane.
-fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 {
-    return lane + k * lanes;
-}
-
-// Where it is. One that is not there is the first of the row.
-fn column_of_lane(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At {
-    return column_at(select(0u, pack_of(k, lane, lanes), is_there), row, middle);
-}
 
 // Of a row's pack in the row. `middle`: it is known to be neither the first nor the last.
 fn column_at(pack: u32, row: u32, middle: bool) -> At {

@@ -1,8 +1,8 @@
 // Tensors of IEEE 754 half precision: two elements share a word, the first in its lower half.
 // Provides values_f16, decode1_f16, decode4_f16, encode1_f16, encode4_f16.
 
-// By integer arithmetic: unpack2x16float needs more than every device has, and may flush subnormals. Signed integers: what is compared is
-// never negative, and SIMD units of CPUs compare no unsigned ones.
+// Not by unpack2x16float, which may flush subnormals. The one operation on floats is exact, on normal numbers. Signed integers: what is
+// compared is never negative, and SIMD units of CPUs compare no unsigned ones.
 fn values_f16(half: vec4<u32>) -> vec4<f32> {
     let m = vec4<i32>(half & vec4<u32>(0x7fffu));
     // The exponent's bias is 127 and not 15; that of infinity and NaN is the largest one.
@@ -32,7 +32,7 @@ fn bits_f16(v: vec4<f32>) -> vec4<u32> {
     // The exponent's bias is 15 and not 127; the lowest 13 bits go. A carry out of the mantissa is the next exponent.
     let odd = (finite >> vec4<u32>(13u)) & vec4<i32>(1);
     let normal = (finite - (112 << 23u) + 0xfff + odd) >> vec4<u32>(13u);
-    // Below 2^-14: multiples of 2^-24.
+    // Below 2^-14: multiples of 2^-24. The product is exact, and `round` goes to even; what it makes of a NaN is not used.
     let small = vec4<i32>(round(min(bitcast<vec4<f32>>(m), vec4<f32>(6.103515625e-5)) * 16777216.0));
     var half = select(normal, small, m < vec4<i32>(0x38800000));
     // A NaN stays one.
