@@ -42,10 +42,10 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     }
     let smaller = (!caps.cpu && caps.subgroup_size.is_some()).then_some(Team::Subgroup);
-    // A backward pass keeps more of each element.
+    let is_heavy = problem.is_backward() || problem.has_halves();
     let few_enough = |team, packs| {
         let elements = packs * rows.view.width.elements();
-        team != Team::Subgroup || !problem.is_backward() || elements <= tuning.backward_registers
+        team != Team::Subgroup || !is_heavy || elements <= tuning.heavy_registers
     };
     let holds = |team: &Team| registers(&rows, *team, caps).is_ok_and(|packs| few_enough(*team, packs));
     let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
@@ -184,7 +184,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let tuning = &caps.tuning;
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
-        (Team::Subgroup, Width::X1) => tuning.single_registers,
+        (Team::Subgroup, width @ (Width::X1 | Width::Ragged)) => tuning.single_registers / width.elements(),
         (Team::Subgroup, width) => tuning.registers / width.elements(),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };

@@ -71,10 +71,11 @@ tuning! {
     lane_packs: 0..=8,
     /// Elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
     registers: 4..=512,
-    /// The same of rows that are no packs of four: each element is a load.
+    /// The same of rows that are no packs of four, of which each element, or each word of halves, is a load.
     single_registers: 1..=512,
-    /// Elements that a lane of a subgroup is chosen to hold in a backward pass, which keeps more of each. A forced method may hold as many as above.
-    backward_registers: 4..=512,
+    /// Elements that a lane of a subgroup is chosen to hold where each takes more code: in a backward pass, and of halves. A forced method may
+    /// hold as many as above.
+    heavy_registers: 4..=512,
     /// 1: what a team does before its first row and after its last one is compiled as loops. 0: it is repeated for each pack of a lane. For the
     /// time to compile, which `cargo xtask tune` does not weigh.
     rolled: 0..=1,
@@ -108,7 +109,7 @@ impl Tuning {
         lane_packs: 4,
         registers: 136,
         single_registers: 136,
-        backward_registers: 136,
+        heavy_registers: 136,
         rolled: 0,
         pairs: 0,
         workgroup_registers: 8,
@@ -124,13 +125,13 @@ impl Tuning {
     };
     /// `SwiftShader`: the time to compile a kernel grows with the square of its loads and stores.
     pub(crate) const SWIFTSHADER: Self =
-        Self { registers: 256, single_registers: 64, backward_registers: 128, rolled: 1, walk: 64, ..Self::LLVM };
+        Self { registers: 256, single_registers: 64, heavy_registers: 128, rolled: 1, walk: 64, ..Self::LLVM };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
         registers: 32,
         single_registers: 32,
-        backward_registers: 32,
+        heavy_registers: 32,
         rolled: 0,
         pairs: 1,
         workgroup_registers: 8,

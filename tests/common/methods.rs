@@ -83,7 +83,11 @@ pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 /// Whether a method can compute the norm of rows, whose packs end where `unit` elements end: the row, or a channel in it.
 /// The longest rows that are held in registers have 8 packs a lane, and of a subgroup as many elements as the device's table says.
 pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
-    if unit.is_multiple_of(4) { packs_can(method, len / 4, 4) } else { packs_can(method, len, 1) }
+    if unit.is_multiple_of(4) {
+        packs_can(method, len / 4, 4, "registers")
+    } else {
+        packs_can(method, len, 1, "single_registers")
+    }
 }
 
 /// The same for tensors of a type. Those of halves are packed in fours whatever the length, with up to one element of the row before.
@@ -91,18 +95,17 @@ pub fn typed_rows_can(dtype: DType, method: Method, len: usize, unit: usize) -> 
     if dtype == DType::F32 || unit.is_multiple_of(4) {
         return rows_can(method, len, unit);
     }
-    packs_can(method, (len + 1).div_ceil(4), 4)
+    packs_can(method, (len + 1).div_ceil(4), 4, "single_registers")
 }
 
-/// Of packs of `width` elements.
-fn packs_can(method: Method, packs: usize, width: usize) -> bool {
+/// Of packs of `width` elements, of which a lane holds as many as the `registers` of the device's table.
+fn packs_can(method: Method, packs: usize, width: usize, registers: &str) -> bool {
     let caps = gpu().planner().caps();
     let largest =
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
     let subgroups = caps.subgroup_size.is_some();
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
-    let number = if width == 1 { "single_registers" } else { "registers" };
-    let a_lane = caps.tuning.get(number).expect("a number of the table") as usize / width;
+    let a_lane = caps.tuning.get(registers).expect("a number of the table") as usize / width;
     match method {
         Method::Resident(Team::Lane) => packs <= 8,
         Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,
