@@ -713,27 +713,28 @@ impl Bench {
         }
     }
 
-    /// The largest ratio of time per byte between rows of neighbouring lengths.
+    /// The largest ratio of time per byte between rows of neighbouring lengths. Each is taken in parts of its copy, as machines get faster and
+    /// slower between two cases.
     fn print_neighbours(&self) {
         let mut first = true;
         for (count, lens) in cases::NEIGHBOURS {
             let shapes: Vec<_> = lens.iter().map(|&len| dimensions(&[count, len])).collect();
             for dtype in [DType::F32, DType::F16] {
-                let per_byte: Vec<f64> = self
+                let ratios: Vec<f64> = self
                     .rows
                     .iter()
                     .filter(|row| row.chosen && row.op == "layer_norm" && row.dtype == dtype.to_string())
                     .filter(|row| shapes.contains(&row.shape))
-                    .filter_map(|row| row.gbps.map(f64::recip))
+                    .filter_map(|row| row.ratio_to_copy)
                     .collect();
-                if per_byte.len() != lens.len() {
+                if ratios.len() != lens.len() {
                     continue;
                 }
                 if std::mem::take(&mut first) {
                     println!();
                 }
-                let largest = per_byte.iter().copied().fold(0.0, f64::max);
-                let smallest = per_byte.iter().copied().fold(f64::INFINITY, f64::min);
+                let largest = ratios.iter().copied().fold(0.0, f64::max);
+                let smallest = ratios.iter().copied().fold(f64::INFINITY, f64::min);
                 let ratio = largest / smallest;
                 println!("neighbours, layer_norm {} {dtype}: {ratio:.2} times a byte at most", shapes.join(", "));
             }
