@@ -17,7 +17,7 @@ use crate::{
 /// | of channels or groups that are no rows | any | split |
 /// | of rows | up to `lane_packs` long | resident/lane |
 /// | | fewer than `few_rows`, from `long_row` on | split |
-/// | | that registers hold | resident, by the smallest team that does |
+/// | | that registers hold, in subgroups up to `heavy_registers` of halves and of gradients | resident, by the smallest team that does |
 /// | | longer ones | streamed, by the largest team |
 /// | | too long for that | split |
 ///
