@@ -143,33 +143,12 @@ Pack pack_nan_of(
     return metal::select(v_4, u, (as_type<metal::uint4>(u) & metal::uint4(2147483647u)) > metal::uint4(2139095040u));
 }
 
-uint pack_of(
-    uint k,
-    uint lane,
-    uint lanes
-) {
-    return lane + (k * lanes);
-}
-
 At column_at(
     uint pack,
     uint row,
     bool middle
 ) {
     return pack;
-}
-
-At column_of_lane(
-    uint k_1,
-    uint lane_1,
-    uint lanes_1,
-    bool is_there,
-    uint row_1,
-    bool middle_1
-) {
-    uint _e7 = pack_of(k_1, lane_1, lanes_1);
-    At _e9 = column_at(is_there ? _e7 : 0u, row_1, middle_1);
-    return _e9;
 }
 
 At at_of(
@@ -210,9 +189,30 @@ uint element_of(
 
 float elements_of(
     uint packs,
-    uint row_2
+    uint row_1
 ) {
     return static_cast<float>(packs * PACK);
+}
+
+uint pack_of(
+    uint k,
+    uint lane,
+    uint lanes
+) {
+    return lane + (k * lanes);
+}
+
+At column_of_lane(
+    uint k_1,
+    uint lane_1,
+    uint lanes_1,
+    bool is_there,
+    uint row_2,
+    bool middle_1
+) {
+    uint _e7 = pack_of(k_1, lane_1, lanes_1);
+    At _e9 = column_at(is_there ? _e7 : 0u, row_2, middle_1);
+    return _e9;
 }
 
 metal::float2 team_sum2_(
