@@ -237,7 +237,8 @@ fn devices() -> Vec<Caps> {
         max_workgroup_storage: 32768,
         ..Caps::default()
     };
-    let cpu = Caps { cpu: true, tuning: Tuning::LLVM, ..gpu(Some((8, 8)), 1024) };
+    // Of those for CPUs, the table with the largest kernels.
+    let cpu = Caps { cpu: true, tuning: Tuning::MESA_22, ..gpu(Some((8, 8)), 1024) };
     vec![cpu, gpu(Some((4, 128)), 1024), gpu(Some((32, 32)), 512), gpu(None, 256)]
 }
 

@@ -52,7 +52,7 @@ fn declare(storage: &Storage) -> String {
         Element::Gathered(dtype) => return declare_gathered(name, binding, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
-    let index = if matches!(width, Width::Ragged | Width::Pairs) { "at: At" } else { "i: u32" };
+    let index = if matches!(width, Width::Quads | Width::Ragged | Width::Pairs) { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
         (DType::F32 | DType::U32, Width::X4) => {
@@ -88,6 +88,15 @@ fn declare(storage: &Storage) -> String {
             ),
         ),
         (half, Width::X1) => ("f32", "u32", format!("return decode1_{half}({name}[i / 2u], i);"), String::new()),
+        // Halves have rows of their own kind.
+        (_, Width::Quads) => (
+            "vec4<f32>",
+            "f32",
+            format!("let i = at.i; return vec4<f32>({name}[i], {name}[i + 1u], {name}[i + 2u], {name}[i + 3u]);"),
+            [("x", 0), ("y", 1), ("z", 2), ("w", 3)]
+                .map(|(c, n)| format!("if at.inside.{c} {{ {name}[at.i + {n}u] = v.{c}; }}"))
+                .join(" "),
+        ),
         (DType::F32 | DType::U32, Width::Ragged) => (
             "vec4<f32>",
             "f32",
@@ -159,11 +168,11 @@ fn four(expression: impl Fn(char) -> String) -> String {
 
 /// What differs between kernels made of the same parts.
 fn prelude(key: &KernelKey) -> Vec<String> {
-    let ragged = key.width() == Width::Ragged;
+    let gathered = matches!(key.width(), Width::Quads | Width::Ragged);
     // The type of an index of a table, and the index for a column.
     let column = |name: &str, by: By| {
         let (ty, column) =
-            if ragged && by != By::Row { ("vec4<u32>", "column.i") } else { ("u32", "number_of(column)") };
+            if gathered && by != By::Row { ("vec4<u32>", "indices_of(column)") } else { ("u32", "number_of(column)") };
         let index = match by {
             By::Row => "0u".into(),
             By::Position => column.into(),
@@ -177,7 +186,7 @@ fn prelude(key: &KernelKey) -> Vec<String> {
     let block = format!("const BLOCK: u32 = {}u;", key.unroll());
     // What a table that is looked up like this gives.
     let ty = |name: &str, by: By| {
-        let each = by == By::Position || (ragged && by == By::Run);
+        let each = by == By::Position || (gathered && by == By::Run);
         format!("alias {name} = {};", if each { "Pack" } else { "f32" })
     };
     let flag = |name: &str, on: bool| format!("const {name}: bool = {on};");
@@ -321,6 +330,7 @@ fn pack(width: Width) -> Vec<Part> {
     match width {
         Width::X1 => vec![shader!("parts/pack/x1"), shader!("parts/at/whole"), lane],
         Width::X4 => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), lane],
+        Width::Quads => vec![shader!("parts/pack/x4"), shader!("parts/at/quads"), lane],
         Width::Ragged => vec![shader!("parts/pack/x4"), shader!("parts/at/ragged"), lane],
         Width::Pairs => vec![shader!("parts/pack/x4"), shader!("parts/at/pairs")],
     }
@@ -329,7 +339,7 @@ fn pack(width: Width) -> Vec<Part> {
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4 | Width::Ragged | Width::Pairs => shader!("parts/real/x4"),
+        Width::X4 | Width::Quads | Width::Ragged | Width::Pairs => shader!("parts/real/x4"),
     }
 }
 

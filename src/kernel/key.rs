@@ -16,6 +16,8 @@ use crate::{
 pub(crate) enum Width {
     X1,
     X4,
+    /// Four, in short rows of f32 that are no multiple of four: each is a load.
+    Quads,
     /// Four, in rows of halves that may begin in the middle of a word.
     Ragged,
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
@@ -26,14 +28,14 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Ragged | Self::Pairs => 4,
+            Self::X4 | Self::Quads | Self::Ragged | Self::Pairs => 4,
         }
     }
 
     /// Elements that an index of a tensor counts at once.
     pub const fn unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Ragged => 1,
+            Self::X1 | Self::Quads | Self::Ragged => 1,
             Self::X4 => 4,
             Self::Pairs => 8,
         }
@@ -42,7 +44,7 @@ impl Width {
     /// The same of a table.
     pub const fn table_unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Ragged => 1,
+            Self::X1 | Self::Quads | Self::Ragged => 1,
             Self::X4 | Self::Pairs => 4,
         }
     }
@@ -50,7 +52,7 @@ impl Width {
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Ragged => 1,
+            Self::X1 | Self::X4 | Self::Quads | Self::Ragged => 1,
             Self::Pairs => 2,
         }
     }
@@ -60,6 +62,7 @@ impl Width {
         match self {
             Self::X1 => elements,
             Self::X4 | Self::Pairs => elements / 4,
+            Self::Quads => elements.div_ceil(4),
             // The first may have an element of the row before.
             Self::Ragged => (elements + 1).div_ceil(4),
         }
@@ -123,7 +126,7 @@ impl By {
     /// How a table that is looked up like this is read by a kernel of this width.
     const fn element(self, dtype: DType, width: Width) -> Element {
         match (self, width) {
-            (Self::Position | Self::Run, Width::Ragged) => Element::Gathered(dtype),
+            (Self::Position | Self::Run, Width::Quads | Width::Ragged) => Element::Gathered(dtype),
             (Self::Position, Width::Pairs) => Element::Floats(dtype, Width::X4),
             (Self::Position, _) => Element::Floats(dtype, width),
             (Self::Row | Self::Run, _) => Element::Floats(dtype, Width::X1),

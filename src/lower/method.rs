@@ -132,8 +132,14 @@ impl Rows {
 /// The problem as rows, if it is one of rows.
 pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
     let mut view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
-    if view.width == Width::X1 && problem.has_halves() && problem.input_stride(view.cols) == view.cols {
-        view.width = Width::Ragged;
+    if view.width == Width::X1 {
+        // What a lane owns lies together; in longer rows, neighbouring lanes have neighbouring elements.
+        let of_a_lane = view.cols >= 4 && Width::Quads.packs(view.cols) <= problem.caps.tuning.lane_packs;
+        view.width = match problem.has_halves() {
+            true if problem.input_stride(view.cols) == view.cols => Width::Ragged,
+            false if of_a_lane => Width::Quads,
+            _ => Width::X1,
+        };
     }
     let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
     Some(Rows { view, packs: view.width.packs(view.cols), shared })
@@ -156,8 +162,8 @@ pub(super) fn at_once(rows: u32, teams: u32, tuning: &Tuning) -> u32 {
 /// Registers of each lane of a team that are in the row, whatever the size of a subgroup.
 pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
     let known = team != Team::Subgroup || caps.subgroup_size.is_some_and(|(min, max)| min == max);
-    // The last pack of a ragged row is not full.
-    let packs = if rows.view.width == Width::Ragged { rows.packs - 1 } else { rows.packs };
+    // The last pack of rows that are no whole packs is not full.
+    let packs = if matches!(rows.view.width, Width::Quads | Width::Ragged) { rows.packs - 1 } else { rows.packs };
     let together = rows.view.width.neighbours();
     if known { packs / (together * rows.lanes(team, caps)) * together } else { 0 }
 }
@@ -184,7 +190,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let tuning = &caps.tuning;
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
-        (Team::Subgroup, width @ (Width::X1 | Width::Ragged)) => tuning.single_registers / width.elements(),
+        (Team::Subgroup, width @ (Width::X1 | Width::Quads | Width::Ragged)) => tuning.single_registers / width.elements(),
         (Team::Subgroup, width) => tuning.registers / width.elements(),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };

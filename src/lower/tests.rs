@@ -23,8 +23,8 @@ const SUBGROUPS: Caps = Caps {
     tuning: Tuning::GPU,
 };
 const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };
-const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), tuning: Tuning::LLVM, ..SUBGROUPS };
-const LLVMPIPE: Caps = Caps { cpu: true, tuning: Tuning::LLVM, ..PLAIN };
+const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), tuning: Tuning::MESA_22, ..SUBGROUPS };
+const LLVMPIPE: Caps = Caps { cpu: true, tuning: Tuning::MESA_22, ..PLAIN };
 const SWIFTSHADER: Caps = Caps { subgroup_size: Some((4, 4)), tuning: Tuning::SWIFTSHADER, ..LAVAPIPE };
 
 fn lower(op: &impl Op, caps: &Caps) -> Lowered {
@@ -55,6 +55,25 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
         let op = LayerNorm::new(&shape, 1..);
         let actual = [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE].map(|caps| method(&op, caps));
         assert_eq!(actual, expected, "{shape:?}");
+    }
+}
+
+#[test]
+fn short_odd_rows_belong_to_a_lane_too() {
+    for (len, expected, team) in [
+        (3, Width::X1, "resident/lane"),
+        (5, Width::Quads, "resident/lane"),
+        (15, Width::Quads, "resident/lane"),
+        (16, Width::X4, "resident/lane"),
+        (17, Width::X1, "resident/subgroup"),
+    ] {
+        let op = LayerNorm::new(&[4096, len], 1..);
+        for caps in [&SUBGROUPS, &LAVAPIPE, &SWIFTSHADER] {
+            assert_eq!((lower(&op, caps).calls[0].key.width(), &*method(&op, caps)), (expected, team), "{len}");
+        }
+        // Whole packs that begin anywhere.
+        let padded = LayerNorm::new(&[4096, 8], 1..).input_row_stride(9);
+        assert_eq!(lower(&padded, &LAVAPIPE).calls[0].key.width(), Width::Quads);
     }
 }
 

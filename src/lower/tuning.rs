@@ -104,12 +104,13 @@ tuning! {
 }
 
 impl Tuning {
-    /// Software adapters that compile with LLVM: lavapipe, llvmpipe.
+    /// Software adapters that compile with LLVM: lavapipe, llvmpipe. Each lane of a load or store is a branch there: registers cost seconds to
+    /// compile, and streamed rows take little longer than held ones.
     pub(crate) const LLVM: Self = Self {
         lane_packs: 4,
-        registers: 136,
-        single_registers: 136,
-        heavy_registers: 136,
+        registers: 48,
+        single_registers: 32,
+        heavy_registers: 32,
         rolled: 0,
         pairs: 0,
         workgroup_registers: 8,
@@ -117,15 +118,18 @@ impl Tuning {
         rounds: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,
-        stream_rows: 8,
+        stream_rows: 4,
         few_rows: 16,
         long_row: 4096,
         walk: 32,
         adjacent: 4,
     };
+    /// The same up to Mesa 22: a load or store is a loop over its lanes, which takes long to run and little to compile.
+    pub(crate) const MESA_22: Self =
+        Self { registers: 136, single_registers: 136, heavy_registers: 136, stream_rows: 8, ..Self::LLVM };
     /// `SwiftShader`: the time to compile a kernel grows with the square of its loads and stores.
     pub(crate) const SWIFTSHADER: Self =
-        Self { registers: 256, single_registers: 64, heavy_registers: 128, rolled: 1, walk: 64, ..Self::LLVM };
+        Self { registers: 256, single_registers: 64, heavy_registers: 128, rolled: 1, walk: 64, ..Self::MESA_22 };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
@@ -150,10 +154,17 @@ impl Tuning {
     pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
         match info.device_type {
             wgpu::DeviceType::Cpu if info.name.contains("SwiftShader") => Self::SWIFTSHADER,
+            wgpu::DeviceType::Cpu if mesa(&info.driver_info).is_some_and(|version| version <= 22) => Self::MESA_22,
             wgpu::DeviceType::Cpu => Self::LLVM,
             _ => Self::GPU,
         }
     }
+}
+
+/// The major version of Mesa, if that is the driver: `Mesa 22.3.6 (LLVM 15.0.6)`, with GL's own version before it on GL.
+fn mesa(driver_info: &str) -> Option<u32> {
+    let (_, version) = driver_info.split_once("Mesa ")?;
+    version.split('.').next()?.parse().ok()
 }
 
 impl fmt::Display for Tuning {
@@ -198,9 +209,25 @@ mod tests {
 
     #[test]
     fn a_table_survives_as_text() {
-        for tuning in [Tuning::LLVM, Tuning::SWIFTSHADER, Tuning::GPU] {
+        for tuning in [Tuning::LLVM, Tuning::MESA_22, Tuning::SWIFTSHADER, Tuning::GPU] {
             assert_eq!(format!("# comment\n\n{tuning}").parse(), Ok(tuning));
         }
+    }
+
+    #[test]
+    fn a_table_is_chosen_by_the_driver() {
+        let table = |device_type, name: &str, driver_info: &str| {
+            let mut info = wgpu::AdapterInfo::new(device_type, wgpu::Backend::Vulkan);
+            (info.name, info.driver_info) = (name.into(), driver_info.into());
+            Tuning::of(&info)
+        };
+        let (cpu, gpu) = (wgpu::DeviceType::Cpu, wgpu::DeviceType::DiscreteGpu);
+        assert_eq!(table(cpu, "llvmpipe", "Mesa 22.3.6 (LLVM 15.0.6)"), Tuning::MESA_22);
+        assert_eq!(table(cpu, "llvmpipe", "4.5 (Core Profile) Mesa 22.3.6"), Tuning::MESA_22);
+        assert_eq!(table(cpu, "llvmpipe", "Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6)"), Tuning::LLVM);
+        assert_eq!(table(cpu, "Microsoft Basic Render Driver", "10.0"), Tuning::LLVM);
+        assert_eq!(table(cpu, "SwiftShader Device (Subzero)", "SwiftShader driver"), Tuning::SWIFTSHADER);
+        assert_eq!(table(gpu, "AMD Radeon", "Mesa 22.3.6"), Tuning::GPU);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub const ROWS: &[(&str, usize, usize)] = &[
     ("beyond 8 vec4s in 1024 lanes: split", 2, 33000),
     ("beyond, and odd", 1, 33001),
     ("one row: no second workgroup to hide behind", 1, 768),
+    ("short and odd: one pack and the last elements of it again", 33, 5),
+    ("a lane's longest odd row", 33, 15),
+    ("one more than a lane has", 7, 17),
     ("a row more than a dispatch has workgroups", 65536, 2),
     ("the folded grid, not a multiple of anything", 70000, 5),
 ];
@@ -84,7 +87,12 @@ pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 /// The longest rows that are held in registers have 8 packs a lane, and of a subgroup as many elements as the device's table says.
 pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
     if unit.is_multiple_of(4) {
-        packs_can(method, len / 4, 4, "registers")
+        return packs_can(method, len / 4, 4, "registers");
+    }
+    // Short rows go by fours whatever the length.
+    let lane_packs = gpu().planner().caps().tuning.get("lane_packs").expect("a number of the table") as usize;
+    if len >= 4 && len.div_ceil(4) <= lane_packs {
+        packs_can(method, len.div_ceil(4), 4, "single_registers")
     } else {
         packs_can(method, len, 1, "single_registers")
     }

@@ -1,6 +1,6 @@
 // Where a pack is, in rows of halves that end, and so begin, anywhere: packs are two whole words, and the first and the last of a row have
 // elements that are not its own. Those are left out: an index stays inside the row, whatever is read there does not count.
-// Provides At, Inside, column_at, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of four,
+// Provides At, Inside, column_at, indices_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of four,
 // params.elements.
 
 struct At {
@@ -23,6 +23,11 @@ fn column_at(pack: u32, row: u32, middle: bool) -> At {
     }
     let end = phase + params.elements;
     return At(clamp(i, phase, end - 1u) - phase, (i >= phase) & (i < end));
+}
+
+// Of a column's elements, in the row.
+fn indices_of(column: At) -> vec4<u32> {
+    return column.i;
 }
 
 // Of a column in the row that begins at `first`.
