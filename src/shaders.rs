@@ -215,7 +215,8 @@ pub fn all() -> Vec<Shader> {
         Method::Elementwise,
     ];
     for strategy in methods.map(Strategy::Forced) {
-        for len in [12, 13] {
+        // Whole packs, quads, and single elements.
+        for len in [12, 13, 131] {
             for op in options(len) {
                 add(&*op, &devices[0], strategy);
             }

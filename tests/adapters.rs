@@ -41,8 +41,9 @@ fn every_op_by_every_method() {
 }
 
 #[test]
-fn every_op_of_odd_rows_of_halves() {
+fn every_op_of_odd_rows() {
     conforms(gpu(), 13, DType::F16);
+    conforms(gpu(), 13, DType::F32);
 }
 
 #[test]

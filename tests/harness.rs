@@ -130,6 +130,15 @@ fn a_broken_shader_does_not_conform() {
         assert!(!conforms(&op, &tensors, strategy, from, to), "{strategy:?} conforms without {from:?}");
     }
 
+    // The last pack of a short odd row has elements of the one before.
+    let (op, short) = (LayerNorm::new(&[7, 13], 1..), random.normal(7 * 13, 1.0, 2.0));
+    let (weight, bias) = (random.normal(13, 1.0, 0.5), random.normal(13, 0.0, 0.5));
+    let tensors = Tensors::new(&short).weight(&weight).bias(&bias);
+    let owned = Strategy::Forced(Method::Resident(Team::Lane));
+    let inside = "vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(i)";
+    assert!(conforms(&op, &tensors, owned, "no such text", ""), "unbroken");
+    assert!(!conforms(&op, &tensors, owned, inside, "vec4<bool>(true)"), "conforms without {inside:?}");
+
     let (mean, var) = (vec![0.5; 5], vec![2.0; 5]);
     let input = random.normal(3 * 5 * 7, 1.0, 2.0);
     let op = BatchNorm::training(&[3, 5, 7]).weight(false).bias(false).running_stats(RunningStats::CUMULATIVE);

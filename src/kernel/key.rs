@@ -397,7 +397,7 @@ pub(crate) const REDUCE_BLOCK: u32 = 8;
 /// Packs that a lane of `apply` loads before it stores.
 pub(crate) const APPLY_BLOCK: u32 = 4;
 /// Packs that a lane holds of a row that it owns, at most.
-pub(crate) const LANE_REGISTERS: u32 = 8;
+pub(crate) const LANE_REGISTERS: u32 = 32;
 
 /// The smallest count of registers that is compiled and holds `packs`, at most `max`: any up to 8, then the even ones, so that there are
 /// few kernels, and a lane loads a tenth too much at most.

@@ -15,7 +15,7 @@ use crate::{
 /// | given, or merged | any | elementwise |
 /// | of columns | any | columns |
 /// | of channels or groups that are no rows | any | split |
-/// | of rows | up to `lane_packs` long | resident/lane |
+/// | of rows | up to `lane_packs` long, of halves and of gradients `heavy_lane_packs` | resident/lane |
 /// | | fewer than `few_rows`, from `long_row` on | split |
 /// | | that registers hold, in subgroups up to `heavy_registers` of halves and of gradients | resident, by the smallest team that does |
 /// | | longer ones | streamed, by the largest team |
@@ -35,14 +35,14 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     let Some(rows) = rows(problem).filter(|_| resident) else {
         return Method::Split(largest);
     };
-    if rows.packs <= tuning.lane_packs {
+    let is_heavy = problem.is_backward() || problem.has_halves();
+    if rows.packs <= if is_heavy { tuning.heavy_lane_packs } else { tuning.lane_packs } {
         return Method::Resident(Team::Lane);
     }
     if problem.stats.kept_len() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
         return Method::Split(largest);
     }
     let smaller = (!caps.cpu && caps.subgroup_size.is_some()).then_some(Team::Subgroup);
-    let is_heavy = problem.is_backward() || problem.has_halves();
     let few_enough = |team, packs| {
         let elements = packs * rows.view.width.elements();
         team != Team::Subgroup || !is_heavy || elements <= tuning.heavy_registers

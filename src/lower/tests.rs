@@ -60,6 +60,7 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
 
 #[test]
 fn short_odd_rows_belong_to_a_lane_too() {
+    let width = |op: &LayerNorm, caps: &Caps| lower(op, caps).calls[0].key.width();
     for (len, expected, team) in [
         (3, Width::X1, "resident/lane"),
         (5, Width::Quads, "resident/lane"),
@@ -68,12 +69,20 @@ fn short_odd_rows_belong_to_a_lane_too() {
         (17, Width::X1, "resident/subgroup"),
     ] {
         let op = LayerNorm::new(&[4096, len], 1..);
-        for caps in [&SUBGROUPS, &LAVAPIPE, &SWIFTSHADER] {
-            assert_eq!((lower(&op, caps).calls[0].key.width(), &*method(&op, caps)), (expected, team), "{len}");
-        }
-        // Whole packs that begin anywhere.
-        let padded = LayerNorm::new(&[4096, 8], 1..).input_row_stride(9);
-        assert_eq!(lower(&padded, &LAVAPIPE).calls[0].key.width(), Width::Quads);
+        assert_eq!((width(&op, &SUBGROUPS), &*method(&op, &SUBGROUPS)), (expected, team), "{len}");
+    }
+    // Whole packs that begin anywhere.
+    assert_eq!(width(&LayerNorm::new(&[4096, 8], 1..).input_row_stride(9), &SUBGROUPS), Width::Quads);
+
+    // On a CPU longer ones, and half as long where each takes more code.
+    let op = |len| LayerNorm::new(&[4096, len], 1..);
+    for (len, expected) in [(127, Width::Quads), (128, Width::X4)] {
+        assert_eq!((width(&op(len), &LAVAPIPE), &*method(&op(len), &LAVAPIPE)), (expected, "resident/lane"));
+    }
+    assert_eq!(method(&op(132), &LAVAPIPE), "resident/subgroup");
+    for (len, team) in [(64, "resident/lane"), (68, "resident/subgroup")] {
+        assert_eq!(method(&op(len).backward(), &LAVAPIPE), team, "{len}");
+        assert_eq!(method(&op(len).dtype(DType::F16), &LAVAPIPE), team, "{len}");
     }
 }
 

@@ -68,7 +68,9 @@ macro_rules! tuning {
 
 tuning! {
     /// Rows of at most this many packs (four elements, or one where a row is not a multiple of four) are owned by a lane.
-    lane_packs: 0..=8,
+    lane_packs: 0..=32,
+    /// The same where each takes more code: in a backward pass, and of halves.
+    heavy_lane_packs: 0..=32,
     /// Elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
     registers: 4..=512,
     /// The same of rows that are no packs of four, of which each element, or each word of halves, is a load.
@@ -107,7 +109,8 @@ impl Tuning {
     /// Software adapters that compile with LLVM: lavapipe, llvmpipe. Each lane of a load or store is a branch there: registers cost seconds to
     /// compile, and streamed rows take little longer than held ones.
     pub(crate) const LLVM: Self = Self {
-        lane_packs: 4,
+        lane_packs: 8,
+        heavy_lane_packs: 8,
         registers: 48,
         single_registers: 32,
         heavy_registers: 32,
@@ -125,14 +128,22 @@ impl Tuning {
         adjacent: 4,
     };
     /// The same up to Mesa 22: a load or store is a loop over its lanes, which takes long to run and little to compile.
-    pub(crate) const MESA_22: Self =
-        Self { registers: 136, single_registers: 136, heavy_registers: 136, stream_rows: 8, ..Self::LLVM };
+    pub(crate) const MESA_22: Self = Self {
+        lane_packs: 32,
+        heavy_lane_packs: 16,
+        registers: 136,
+        single_registers: 136,
+        heavy_registers: 136,
+        stream_rows: 8,
+        ..Self::LLVM
+    };
     /// `SwiftShader`: the time to compile a kernel grows with the square of its loads and stores.
     pub(crate) const SWIFTSHADER: Self =
         Self { registers: 256, single_registers: 64, heavy_registers: 128, rolled: 1, walk: 64, ..Self::MESA_22 };
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
+        heavy_lane_packs: 4,
         registers: 32,
         single_registers: 32,
         heavy_registers: 32,

@@ -36,9 +36,9 @@ pub const ROWS: &[(&str, usize, usize)] = &[
     ("beyond 8 vec4s in 1024 lanes: split", 2, 33000),
     ("beyond, and odd", 1, 33001),
     ("one row: no second workgroup to hide behind", 1, 768),
-    ("short and odd: one pack and the last elements of it again", 33, 5),
-    ("a lane's longest odd row", 33, 15),
-    ("one more than a lane has", 7, 17),
+    ("short and odd: one pack, and three of its elements again", 33, 5),
+    ("four packs, the last one short", 33, 15),
+    ("one more than a lane holds", 7, 129),
     ("a row more than a dispatch has workgroups", 65536, 2),
     ("the folded grid, not a multiple of anything", 70000, 5),
 ];
@@ -84,7 +84,8 @@ pub const IMAGES: &[(&str, &[usize])] = &[
 pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 
 /// Whether a method can compute the norm of rows, whose packs end where `unit` elements end: the row, or a channel in it.
-/// The longest rows that are held in registers have 8 packs a lane, and of a subgroup as many elements as the device's table says.
+/// The longest rows that are held in registers have 8 packs a lane of a workgroup, 32 of a lane alone, and of a subgroup as many elements as
+/// the device's table says.
 pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
     if unit.is_multiple_of(4) {
         return packs_can(method, len / 4, 4, "registers");
@@ -115,7 +116,7 @@ fn packs_can(method: Method, packs: usize, width: usize, registers: &str) -> boo
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
     let a_lane = caps.tuning.get(registers).expect("a number of the table") as usize / width;
     match method {
-        Method::Resident(Team::Lane) => packs <= 8,
+        Method::Resident(Team::Lane) => packs <= 32,
         Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,
         Method::Resident(Team::Workgroup) => packs <= largest * 8,
         Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * 8,
