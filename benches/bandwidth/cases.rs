@@ -67,6 +67,14 @@ pub fn full() -> Ops {
     for shape in [[131_072, 128], [1, 1 << 24], [1 << 20, 16]] {
         rows(&mut ops, &shape);
     }
+    // Rows that are short, even and odd.
+    for len in [15, 31, 32, 64] {
+        for dtype in [DType::F32, DType::F16] {
+            let op = LayerNorm::new(&[65536, len], 1..).dtype(dtype);
+            ops.push(Box::new(op.backward()));
+            ops.push(Box::new(op));
+        }
+    }
     // Neighbours that are not among the first shapes.
     for shape in [[1024, 1025], [256, 4096], [256, 4097]] {
         for dtype in [DType::F32, DType::F16] {

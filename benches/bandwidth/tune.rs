@@ -21,6 +21,8 @@ fn ops(cpu: bool) -> Ops {
     let mut ops: Ops = Vec::new();
     for shape in [
         [65536, 16],
+        [16384, 64],
+        [8192, 127],
         [4096, 256],
         [2048, 384],
         [4096, 768],

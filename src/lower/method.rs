@@ -15,7 +15,7 @@ use crate::{
 /// | given, or merged | any | elementwise |
 /// | of columns | any | columns |
 /// | of channels or groups that are no rows | any | split |
-/// | of rows | up to `lane_packs` long, of halves and of gradients `heavy_lane_packs` | resident/lane |
+/// | of rows | up to `lane_packs` long, `wide_lane_packs` of `many_rows` | resident/lane |
 /// | | fewer than `few_rows`, from `long_row` on | split |
 /// | | that registers hold, in subgroups up to `heavy_registers` of halves and of gradients | resident, by the smallest team that does |
 /// | | longer ones | streamed, by the largest team |
@@ -36,7 +36,7 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     };
     let is_heavy = problem.is_backward() || problem.has_halves();
-    if rows.packs <= if is_heavy { tuning.heavy_lane_packs } else { tuning.lane_packs } {
+    if rows.packs <= lane_packs(problem, is_heavy) {
         return Method::Resident(Team::Lane);
     }
     if problem.stats.kept_len() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
@@ -97,6 +97,13 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
     }
 }
 
+/// The longest rows that a lane owns.
+fn lane_packs(problem: &Problem<'_>, is_heavy: bool) -> u32 {
+    let tuning = &problem.caps.tuning;
+    let wide = if is_heavy { tuning.wide_lane_packs / 2 } else { tuning.wide_lane_packs };
+    if problem.stats.kept_len() < tuning.many_rows { tuning.lane_packs } else { wide.max(tuning.lane_packs) }
+}
+
 /// Rows that share nothing but their weights.
 pub(super) struct Rows {
     pub view: View,
@@ -134,7 +141,7 @@ pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
     let mut view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
     if view.width == Width::X1 {
         // What a lane owns lies together; in longer rows, neighbouring lanes have neighbouring elements.
-        let of_a_lane = view.cols >= 4 && Width::Quads.packs(view.cols) <= problem.caps.tuning.lane_packs;
+        let of_a_lane = view.cols >= 4 && Width::Quads.packs(view.cols) <= lane_packs(problem, false);
         view.width = match problem.has_halves() {
             true if problem.input_stride(view.cols) == view.cols => Width::Ragged,
             false if of_a_lane => Width::Quads,
@@ -190,7 +197,9 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let tuning = &caps.tuning;
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
-        (Team::Subgroup, width @ (Width::X1 | Width::Quads | Width::Ragged)) => tuning.single_registers / width.elements(),
+        (Team::Subgroup, width @ (Width::X1 | Width::Quads | Width::Ragged)) => {
+            tuning.single_registers / width.elements()
+        }
         (Team::Subgroup, width) => tuning.registers / width.elements(),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };

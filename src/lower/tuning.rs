@@ -69,8 +69,10 @@ macro_rules! tuning {
 tuning! {
     /// Rows of at most this many packs (four elements, or one where a row is not a multiple of four) are owned by a lane.
     lane_packs: 0..=32,
-    /// The same where each takes more code: in a backward pass, and of halves.
-    heavy_lane_packs: 0..=32,
+    /// The same where there are `many_rows`. Half of it where each takes more code: in a backward pass, and of halves.
+    wide_lane_packs: 0..=32,
+    /// With as many rows or more, each lane has several, for which it loads their weights once.
+    many_rows: 0..=0x7fff_ffff,
     /// Elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
     registers: 4..=512,
     /// The same of rows that are no packs of four, of which each element, or each word of halves, is a load.
@@ -109,8 +111,9 @@ impl Tuning {
     /// Software adapters that compile with LLVM: lavapipe, llvmpipe. Each lane of a load or store is a branch there: registers cost seconds to
     /// compile, and streamed rows take little longer than held ones.
     pub(crate) const LLVM: Self = Self {
-        lane_packs: 8,
-        heavy_lane_packs: 8,
+        lane_packs: 4,
+        wide_lane_packs: 16,
+        many_rows: 4096,
         registers: 48,
         single_registers: 32,
         heavy_registers: 32,
@@ -129,8 +132,7 @@ impl Tuning {
     };
     /// The same up to Mesa 22: a load or store is a loop over its lanes, which takes long to run and little to compile.
     pub(crate) const MESA_22: Self = Self {
-        lane_packs: 32,
-        heavy_lane_packs: 16,
+        wide_lane_packs: 32,
         registers: 136,
         single_registers: 136,
         heavy_registers: 136,
@@ -143,7 +145,8 @@ impl Tuning {
     /// GPUs: none has been measured, so these are hypotheses.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
-        heavy_lane_packs: 4,
+        wide_lane_packs: 4,
+        many_rows: 4096,
         registers: 32,
         single_registers: 32,
         heavy_registers: 32,

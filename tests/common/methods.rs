@@ -39,6 +39,7 @@ pub const ROWS: &[(&str, usize, usize)] = &[
     ("short and odd: one pack, and three of its elements again", 33, 5),
     ("four packs, the last one short", 33, 15),
     ("one more than a lane holds", 7, 129),
+    ("many odd rows that a lane holds", 5000, 31),
     ("a row more than a dispatch has workgroups", 65536, 2),
     ("the folded grid, not a multiple of anything", 70000, 5),
 ];
@@ -90,7 +91,7 @@ pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
     if unit.is_multiple_of(4) {
         return packs_can(method, len / 4, 4, "registers");
     }
-    // Short rows go by fours whatever the length.
+    // Short rows go by fours whatever the length: those of many rows, too, if they are longer.
     let lane_packs = gpu().planner().caps().tuning.get("lane_packs").expect("a number of the table") as usize;
     if len >= 4 && len.div_ceil(4) <= lane_packs {
         packs_can(method, len.div_ceil(4), 4, "single_registers")
