@@ -44,6 +44,20 @@ pub fn run(gpu: &Gpu, adapter: &str, rows: &mut Vec<Row>) -> Result<(), Error> {
         let cold = seconds(COLD, || Planner::new(gpu.device()).plan(&**op).map(drop))?;
         table.row("plan cold", &**op, op.name().into(), cold, None);
     }
+    // Some drivers compile when a kernel is first run.
+    for op in &ops {
+        let tensors = tensors(gpu, &**op)?;
+        let bindings = tensors.iter().fold(Bindings::new(), |b, (slot, buffer)| b.set(*slot, buffer));
+        let first = seconds(COLD, || {
+            let bound = Planner::new(gpu.device()).plan(&**op)?.bind(&bindings)?;
+            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+            gpu.queue().submit([encoder.finish()]);
+            gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()))?;
+            Ok(())
+        })?;
+        table.row("first result", &**op, op.name().into(), first, None);
+    }
     let mut seen = HashSet::new();
     for op in &ops {
         for Dispatch { shader, .. } in program(gpu, &**op)?.dispatches {

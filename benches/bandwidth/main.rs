@@ -11,6 +11,7 @@ mod tune;
 
 use std::{
     cell::Cell,
+    env,
     fs::File,
     ops::Range,
     path::{Path, PathBuf},
@@ -79,7 +80,14 @@ const CPU_BYTES: u64 = 64 << 20;
 /// More than the last-level cache of a GPU.
 const BEYOND_CACHE: u64 = 256 << 20;
 
+/// Drivers keep on disk what they compiled; the first start of a program is what counts.
+const NO_CACHE_ON_DISK: [(&str, &str); 2] = [("MESA_SHADER_CACHE_DISABLE", "true"), ("__GL_SHADER_DISK_CACHE", "0")];
+
 fn main() -> ExitCode {
+    for (name, value) in NO_CACHE_ON_DISK {
+        // SAFETY: there is no other thread yet.
+        unsafe { env::set_var(name, value) };
+    }
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
