@@ -142,6 +142,8 @@ impl Planner {
     /// Compiles the kernels of these ops now, so that no later plan of one of them does: for the start of a program. Blocks; in a
     /// browser, use [`warm_up_async`](Self::warm_up_async).
     ///
+    /// A driver may leave its own part of the work to the first run of a kernel, as lavapipe does: there, run each op once.
+    ///
     /// # Errors
     /// As [`plan`](Self::plan).
     #[cfg(not(target_arch = "wasm32"))]
