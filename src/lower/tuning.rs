@@ -108,8 +108,8 @@ tuning! {
 }
 
 impl Tuning {
-    /// Software adapters that compile with LLVM: lavapipe, llvmpipe. Each lane of a load or store is a branch there: registers cost seconds to
-    /// compile, and streamed rows take little longer than held ones.
+    /// Software adapters that compile with LLVM: lavapipe, llvmpipe. Registers cost seconds to compile there, and streamed rows
+    /// take little longer than held ones.
     pub(crate) const LLVM: Self = Self {
         lane_packs: 4,
         wide_lane_packs: 16,
