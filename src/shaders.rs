@@ -243,6 +243,12 @@ fn devices() -> Vec<Caps> {
     vec![cpu, gpu(Some((4, 128)), 1024), gpu(Some((32, 32)), 512), gpu(None, 256)]
 }
 
+/// Windows that registers hold, and wider ones.
+fn windows(len: usize, dtype: DType) -> impl Iterator<Item = Box<dyn Norm>> {
+    let ops = [5, 23].map(|size| LocalResponseNorm::new(&[2, 12, len], size).dtype(dtype));
+    ops.into_iter().flat_map(|op| [Box::new(op.backward()) as Box<dyn Norm>, Box::new(op)])
+}
+
 /// Ops with each of their options.
 fn options(len: usize) -> Vec<Box<dyn Norm>> {
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
@@ -282,9 +288,7 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
             BatchNorm::inference(image).dtype(dtype),
             BatchNorm::inference(rows).dtype(dtype),
         );
-        let window = LocalResponseNorm::new(image, 5).dtype(dtype);
-        ops.push(Box::new(window.backward()));
-        ops.push(Box::new(window));
+        ops.extend(windows(len, dtype));
         ops.push(Box::new(layer.clone().dtype(DType::F32).output_dtype(dtype)));
         ops.push(Box::new(layer.clone().output_dtype(DType::F32)));
         ops.push(Box::new(layer.output_dtype(DType::F32).backward()));

@@ -84,6 +84,18 @@ fn conforms(
     compare_outputs(op, &outputs, &op.reference(tensors).expect("reference")).is_ok()
 }
 
+/// What is replaced in a shader's text, and by what.
+type Break = (&'static str, &'static str);
+
+fn all_are_missed(op: &dyn Norm, strategy: Strategy, breaks: &[Break]) {
+    let data = Data::random(op, 2);
+    assert!(conforms(op, &data.tensors(), strategy, "no such text", ""), "{}: unbroken", op.name());
+    for &(from, to) in breaks {
+        let broken = conforms(op, &data.tensors(), strategy, from, to);
+        assert!(!broken, "{}, {strategy:?}: conforms without {from:?}", op.name());
+    }
+}
+
 #[test]
 fn a_broken_shader_does_not_conform() {
     use wgpu_norm::{Method, Team};
@@ -162,14 +174,6 @@ fn a_broken_backward_pass_does_not_conform() {
     let resident = Strategy::Forced(Method::Resident(Team::Workgroup));
     let split = Strategy::Forced(Method::Split(Team::Lane));
     let columns = Strategy::Forced(Method::Columns);
-    let every = |op: &dyn Norm, strategy, breaks: &[(&'static str, &'static str)]| {
-        let data = Data::random(op, 2);
-        assert!(conforms(op, &data.tensors(), strategy, "no such text", ""), "{}: unbroken", op.name());
-        for &(from, to) in breaks {
-            let broken = conforms(op, &data.tensors(), strategy, from, to);
-            assert!(!broken, "{}, {strategy:?}: conforms without {from:?}", op.name());
-        }
-    };
     let layer_norm = LayerNorm::new(&[70, 257], 1..).backward();
     let rows = [
         ("(g_0 - lost.x", "(g_0"),
@@ -180,21 +184,21 @@ fn a_broken_backward_pass_does_not_conform() {
         ("g = two_sum(g.hi, g.lo + partial.x)", "g = Pair(partial.x, 0.0)"),
         ("put_grad_bias(group, g_sum)", "put_grad_bias(group, gy_sum)"),
     ];
-    every(&layer_norm, resident, &rows);
+    all_are_missed(&layer_norm, resident, &rows);
     let kept = [
         ("store_statistics(params.stats_stride + i, lo)", "store_statistics(params.stats_stride + i, 1.0)"),
         ("gy_block += g_0 * y_0", "gy_block += g_0"),
     ];
-    every(&GroupNorm::new(&[3, 4, 7], 2).backward(), resident, &kept);
+    all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward(), resident, &kept);
     let streamed = Strategy::Forced(Method::Streamed(Team::Lane));
     let streams = [
         ("- lost_0.x", ""),
         ("gd_chunk_0 += pack_sum(g * d_0)", "gd_chunk_0 += pack_sum(g)"),
         ("(sums.y - correction_0 * sums.x)", "sums.y"),
     ];
-    every(&layer_norm, streamed, &streams);
+    all_are_missed(&layer_norm, streamed, &streams);
     let middle = [("param_place = advance(param_place, param_step, params.param_rows);", "")];
-    every(&LayerNorm::new(&[3, 5, 7], 1..2), columns, &middle);
+    all_are_missed(&LayerNorm::new(&[3, 5, 7], 1..2), columns, &middle);
     let through = [
         (
             "store_coefficients(group * params.members + member, g_mean)",
@@ -203,39 +207,75 @@ fn a_broken_backward_pass_does_not_conform() {
         ("slope(y) * lost.along", "0.0 * lost.along"),
         ("run += params.kept;", ""),
     ];
-    every(&layer_norm, split, &through[..2]);
-    every(&BatchNorm::training(&[3, 5, 7]).backward(), split, &through);
-    every(&BatchNorm::training(&[3, 5, 7]).backward(), split, &[("apply_weight(gy_sum, weight)", "gy_sum")]);
+    all_are_missed(&layer_norm, split, &through[..2]);
+    all_are_missed(&BatchNorm::training(&[3, 5, 7]).backward(), split, &through);
+    all_are_missed(&BatchNorm::training(&[3, 5, 7]).backward(), split, &[("apply_weight(gy_sum, weight)", "gy_sum")]);
     let steps = [("stat_place = advance(stat_place, stat_run, params.stat_rows);", "")];
-    every(&GroupNorm::new(&[3, 4, 7], 2).backward(), split, &steps);
+    all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward(), split, &steps);
     let channels_last = GroupNorm::new(&[3, 7, 6], 2).layout(Layout::ChannelsLast).backward();
-    every(
+    all_are_missed(
         &channels_last,
         columns,
         &[("group * params.members + turn / splits", "group * params.members"), ("if row < end", "if true")],
     );
     let summed = LayerNorm::new(&[7, 36], 1..).residual(true).residual_output(true).backward();
-    every(&summed, resident, &[("v + load_grad_residual_output(at)", "v")]);
+    all_are_missed(&summed, resident, &[("v + load_grad_residual_output(at)", "v")]);
     let activated = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
-    every(&activated, resident, &[("load_grad_output(at) * activation_slope(u)", "load_grad_output(at)")]);
-    every(&activated, streamed, &[("gd_chunk_0 += pack_sum(g_0 * d_0)", "gd_chunk_0 += pack_sum(g_0)")]);
-    every(&layer_norm.clone().accumulate(true), resident, &[("load_grad_weight(i) + v", "v")]);
+    all_are_missed(&activated, resident, &[("load_grad_output(at) * activation_slope(u)", "load_grad_output(at)")]);
+    all_are_missed(&activated, streamed, &[("gd_chunk_0 += pack_sum(g_0 * d_0)", "gd_chunk_0 += pack_sum(g_0)")]);
+    all_are_missed(&layer_norm.clone().accumulate(true), resident, &[("load_grad_weight(i) + v", "v")]);
     let l2 = LpNormalize::new(&[7, 36], 1..).eps(30.0).backward();
-    every(&l2, resident, &[("select(1.0, 0.0, rstd * params.eps > 0.999999)", "1.0")]);
+    all_are_missed(&l2, resident, &[("select(1.0, 0.0, rstd * params.eps > 0.999999)", "1.0")]);
 }
 
 #[test]
 fn a_broken_window_does_not_conform() {
     use wgpu_norm::LocalResponseNorm;
-    let forward = LocalResponseNorm::new(&[3, 7, 5], 4).alpha(0.5);
+    let every = |op: &LocalResponseNorm, breaks: &[Break], only_backward: &[Break]| {
+        all_are_missed(op, Strategy::Inferred, breaks);
+        all_are_missed(&op.backward(), Strategy::Inferred, &[breaks, only_backward].concat());
+    };
+    let power = [("params.k + ", ""), ("-params.beta * log2", "-log2")];
+    // More channels than a lane goes through, and fewer for the last one.
+    let held = LocalResponseNorm::new(&[3, 131, 5], 4).alpha(0.5);
+    let breaks = [
+        ("squares += x_0 * x_0", "squares += x_0"),
+        ("x = x_1;", "x = x_0;"),
+        ("x_2 = next", "x_2 = x_1"),
+        ("newest < params.channels", "true"),
+        ("column % params.splits * params.steps", "0u"),
+        ("params.channels - begin", "params.channels"),
+        ("begin + step - REACH", "begin + step - AFTER"),
+        ("newest - AFTER", "newest"),
+        ("* params.stride;", ";"),
+    ];
+    let only_backward = [
+        ("direct = g_2;", "direct = g_1;"),
+        ("g_3 = next_g", "g_3 = g_2"),
+        ("ratio_1 = next_ratio", "ratio_1 = ratio_0"),
+        ("g_0 * (oldest", "g_0 * (x"),
+        ("x / power.base", "x"),
+        ("2.0 * params.alpha", "params.alpha"),
+        ("step >= 2u * EDGE", "step >= EDGE"),
+    ];
+    every(&held, &[&breaks[..], &power].concat(), &only_backward);
+    // Without k, the windows of channels that are not there have no power.
+    let op = held.clone().k(0.0).backward();
+    let x = (0..1965).map(|i| if i % 655 > 4 { 1.0 } else { 0.0 }).collect();
+    let edge = Data::random(&op, 2).with(Slot::Input, x);
+    assert!(conforms(&op, &edge.tensors(), Strategy::Inferred, "no such text", ""), "unbroken");
+    let guards = ["select(Pack(0.0), g, is_there)", "select(Pack(0.0), x / power.base, is_there)"];
+    for (guarded, bare) in guards.into_iter().zip(["g", "x / power.base"]) {
+        assert!(!conforms(&op, &edge.tensors(), Strategy::Inferred, guarded, bare), "conforms without {guarded:?}");
+    }
+
+    let wide = LocalResponseNorm::new(&[3, 16, 5], 12).alpha(0.5);
     let breaks = [
         ("squares += x * x;", "squares += x;"),
         ("channel - min(channel, before)", "channel"),
         ("min(channel + after, params.channels - 1u)", "channel + after"),
         ("params.before, params.after", "params.after, params.before"),
         ("i * params.stride", "i"),
-        ("params.k + ", ""),
-        ("-params.beta * log2", "-log2"),
     ];
     let only_backward = [
         ("params.after, params.before", "params.before, params.after"),
@@ -243,17 +283,9 @@ fn a_broken_window_does_not_conform() {
         (" / power.base", ""),
         ("2.0 * params.alpha", "params.alpha"),
     ];
-    let backward: Vec<_> = breaks.iter().chain(&only_backward).copied().collect();
-    for (op, breaks) in [(&forward as &dyn Norm, &breaks[..]), (&forward.backward(), &backward)] {
-        let data = Data::random(op, 2);
-        assert!(conforms(op, &data.tensors(), Strategy::Inferred, "no such text", ""), "{}: unbroken", op.name());
-        for &(from, to) in breaks {
-            let broken = conforms(op, &data.tensors(), Strategy::Inferred, from, to);
-            assert!(!broken, "{}: conforms without {from:?}", op.name());
-        }
-    }
+    every(&wide, &breaks, &only_backward);
     // 0 / 0, which exp2 and log2 of some devices would make a number of.
-    let (op, zeros) = (forward.k(0.0), [0.0; 105]);
+    let (op, zeros) = (held.k(0.0), [0.0; 1965]);
     let tensors = Tensors::new(&zeros);
     assert!(conforms(&op, &tensors, Strategy::Inferred, "no such text", ""), "unbroken");
     let lost = "select(0.5, exp2(-params.beta * log2(base)), base > Pack(0.0))";

@@ -19,6 +19,11 @@ const SHAPES: &[(&str, &[usize], usize)] = &[
     ("as many channels as the window", &[2, 5, 9], 5),
     ("fewer channels than half of the window", &[3, 3, 4], 9),
     ("a window of every channel, and of many that are not there", &[1, 6, 3], 1000),
+    ("as many as registers hold", &[2, 25, 3], 11),
+    ("more than registers hold", &[2, 25, 3], 12),
+    ("more than registers hold, vec4s", &[1, 40, 8], 17),
+    ("more channels than a lane goes through", &[2, 150, 5], 5),
+    ("the same by vec4s, and fewer for the last lane", &[1, 131, 4], 4),
     ("a size that no u32 holds", &[1, 6, 3], usize::MAX),
     ("one channel", &[3, 1, 8], 5),
     ("one element", &[1, 1, 1], 5),
@@ -53,9 +58,11 @@ fn of_every_shape() {
 #[test]
 fn more_workgroups_than_a_dimension_has() {
     // 64 lanes each, an element a lane: more than 65535 of them.
-    let op = op(&[7, 3, 200_001], 3);
-    conforms("folded", &op, only);
-    conforms("folded", &op.backward(), only);
+    for (shape, size) in [([21, 1, 200_001], 3), ([1, 21, 200_001], 13)] {
+        let op = op(&shape, size);
+        conforms("folded", &op, only);
+        conforms("folded", &op.backward(), only);
+    }
 }
 
 #[test]

@@ -143,7 +143,10 @@ fn images(ops: &mut Ops) {
     for shape in [[8, 56, 56, 64], [1, 64, 64, 320]] {
         both!(BatchNorm::training(&shape).layout(Layout::ChannelsLast));
     }
+    // GoogLeNet's second, with the channels first and last, and AlexNet's first.
     both!(LocalResponseNorm::new(&[8, 64, 56, 56], 5));
+    both!(LocalResponseNorm::new(&[8, 56, 56, 64], 5).layout(Layout::ChannelsLast));
+    both!(LocalResponseNorm::new(&[8, 96, 55, 55], 5));
 }
 
 /// A case as a file has it.

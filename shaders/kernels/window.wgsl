@@ -1,6 +1,6 @@
-// Ops over a window of neighbouring channels: the tensor is [outer, channels, stride] in packs, and a lane owns a pack.
+// Ops over a window of more channels than registers hold: the tensor is [outer, channels, stride] in packs, and a lane owns a pack.
 //
-// Requires pack, window, load_input.
+// Requires pack, power, window, load_input.
 
 struct Params {
     packs: u32, // in the tensor
@@ -15,12 +15,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-// What an element is divided by.
-struct Power {
-    base: Pack, // k + alpha * squares of the window
-    inverse: Pack, // base to the power of -beta
-}
-
 // The channels from `before` lower to `after` higher, as far as they are there: the first and the last.
 fn window(channel: u32, before: u32, after: u32) -> vec2<u32> {
     return vec2<u32>(channel - min(channel, before), min(channel + after, params.channels - 1u));
@@ -34,9 +28,7 @@ fn power_of(first: u32, channel: u32) -> Power {
         let x = load_input(first + i * params.stride);
         squares += x * x;
     }
-    let base = params.k + params.alpha * squares;
-    // exp2 and log2 may lose a NaN, and log2 makes none of a negative number on every device.
-    return Power(base, select(inverseSqrt(base), exp2(-params.beta * log2(base)), base > Pack(0.0)));
+    return power_of_squares(squares);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

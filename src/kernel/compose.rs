@@ -216,6 +216,11 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             lines
         }
         KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => Vec::new(),
+        KernelKey::Slide { reach: [before, after], backward, .. } => vec![
+            format!("const BEFORE: u32 = {before}u;"),
+            format!("const AFTER: u32 = {after}u;"),
+            flag("BACKWARD", backward),
+        ],
         KernelKey::MergeSums { .. } => return vec![ty("Param", By::Row), "alias ParamAt = u32;".into()],
         KernelKey::Finalize { .. } | KernelKey::Count | KernelKey::Window { .. } => return Vec::new(),
     };
@@ -230,7 +235,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
         parts.extend(pack(key.width()));
     }
     let two_sum = shader!("parts/real/two_sum");
-    let place = shader!("parts/place");
+    let (place, power) = (shader!("parts/place"), shader!("parts/window/power"));
     match *key {
         KernelKey::Row { team: t, hold, scale: s, forward, saved: save, .. } => {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
@@ -318,9 +323,8 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             });
             parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
         }
-        KernelKey::Window { backward, .. } => {
-            parts.extend([window(backward), shader!("kernels/window")]);
-        }
+        KernelKey::Window { backward, .. } => parts.extend([power, window(backward), shader!("kernels/window")]),
+        KernelKey::Slide { backward, .. } => parts.extend([power, slide(backward), shader!("kernels/slide")]),
     }
     parts
 }
@@ -444,6 +448,10 @@ fn put_grad_params(gradients: ParamGradients) -> [Part; 2] {
 
 fn window(backward: bool) -> Part {
     if backward { shader!("parts/window/backward") } else { shader!("parts/window/forward") }
+}
+
+fn slide(backward: bool) -> Part {
+    if backward { shader!("parts/slide/backward") } else { shader!("parts/slide/forward") }
 }
 
 fn affine_parts(affine: Affine) -> Vec<Part> {

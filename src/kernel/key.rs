@@ -384,6 +384,15 @@ pub(crate) enum KernelKey {
         output: DType,
         backward: bool,
     },
+    /// The same for windows that registers hold.
+    Slide {
+        width: Width,
+        input: DType,
+        output: DType,
+        /// Channels of a window before its own, and after it.
+        reach: [u32; 2],
+        backward: bool,
+    },
 }
 
 /// Workgroup size where lanes, or subgroups, work on their own; of teams on a CPU it is less.
@@ -398,6 +407,9 @@ pub(crate) const REDUCE_BLOCK: u32 = 8;
 pub(crate) const APPLY_BLOCK: u32 = 4;
 /// Packs that a lane holds of a row that it owns, at most.
 pub(crate) const LANE_REGISTERS: u32 = 32;
+
+/// Channels of a window that registers hold, at most.
+pub(crate) const SLIDE_WINDOW: u32 = 11;
 
 /// The smallest count of registers that is compiled and holds `packs`, at most `max`: any up to 8, then the even ones, so that there are
 /// few kernels, and a lane loads a tenth too much at most.
@@ -519,6 +531,7 @@ impl KernelKey {
                 REDUCE_BLOCK
             }
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
+            Self::Slide { reach: [before, after], .. } => before + 1 + after,
             Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count | Self::Window { .. } => 1,
         }
     }
@@ -553,7 +566,8 @@ impl KernelKey {
             | Self::Sums { width, .. }
             | Self::SumsColumns { width, .. }
             | Self::ApplyBackward { width, .. }
-            | Self::Window { width, .. } => width,
+            | Self::Window { width, .. }
+            | Self::Slide { width, .. } => width,
             Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count => Width::X1,
         }
     }
@@ -649,7 +663,7 @@ impl KernelKey {
                 }
                 buffers.tensor(Slot::GradResidual, Write, grad_residual);
             }
-            Self::Window { input, output, backward, .. } => {
+            Self::Window { input, output, backward, .. } | Self::Slide { input, output, backward, .. } => {
                 buffers.tensor(Slot::Input, Read, Some(input));
                 buffers.tensor(Slot::Output, Write, (!backward).then_some(output));
                 buffers.tensor(Slot::GradOutput, Read, backward.then_some(output));
@@ -671,6 +685,7 @@ impl KernelKey {
             Self::Sums { .. } | Self::SumsColumns { .. } => params::Sums::FIELDS,
             Self::MergeSums { .. } => params::MergeSums::FIELDS,
             Self::Window { .. } => params::Window::FIELDS,
+            Self::Slide { .. } => params::Slide::FIELDS,
             Self::Count => &[],
         }
     }

@@ -165,3 +165,7 @@ params! {
     /// `kernels/window.wgsl`
     Window { packs: u32, channels: u32, stride: u32, before: u32, after: u32, alpha: f32, beta: f32, k: f32, }
 }
+params! {
+    /// `kernels/slide.wgsl`
+    Slide { lanes: u32, channels: u32, stride: u32, splits: u32, steps: u32, alpha: f32, beta: f32, k: f32, }
+}

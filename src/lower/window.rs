@@ -4,7 +4,7 @@ use super::{Caps, KernelCall, Lowered, Method, Strategy, method::MAX_TURNS};
 use crate::{
     error::{Error, Result},
     kernel::{
-        key::{KernelKey, SMALL_WORKGROUP, Width},
+        key::{KernelKey, SLIDE_WINDOW, SMALL_WORKGROUP, Width},
         params,
     },
     ops::LocalResponseNorm,
@@ -33,30 +33,36 @@ pub(crate) fn window(
     }
     let [channels, stride] = op.channels();
     let width = if stride.is_multiple_of(4) { Width::X4 } else { Width::X1 };
-    let key = KernelKey::Window { width, input: op.input_dtype, output: op.output_dtype, backward };
     // Nothing is in reach beyond the channels that there are; all these are at most the number of elements.
-    let [before, after] = op.reach().map(|reach| reach.min(channels) as u32);
-    // The gradient goes through a window of windows.
-    let size = (op.size as u64).min(channels as u64);
-    let turns = if backward { size.saturating_mul(size + 1) } else { size };
-    if turns > MAX_TURNS.into() {
-        let pass = if backward { "backward" } else { "forward" };
-        return Err(Error::Unsupported {
-            what: format!("the {pass} pass of windows of {size} channels"),
-            why: format!("an invocation goes through all that reaches an element, and through {MAX_TURNS} at most"),
-        });
-    }
+    let [before, after] = op.reach().map(|reach| reach.min(channels - 1) as u32);
+    let held = before + 1 + after;
+    let alpha = (f64::from(op.alpha) / op.size as f64) as f32;
+    let (channels, stride) = (channels as u32, stride as u32 / width.elements());
     let packs = elements as u32 / width.elements();
-    let params = params::Window {
-        packs,
-        channels: channels as u32,
-        stride: stride as u32 / width.elements(),
-        before,
-        after,
-        alpha: (f64::from(op.alpha) / op.size as f64) as f32,
-        beta: op.beta,
-        k: op.k,
+    let (input, output) = (op.input_dtype, op.output_dtype);
+    let call = if held <= SLIDE_WINDOW {
+        // What a lane loads beside its own channels is a quarter of them at most.
+        let beside = if backward { 2 * (held - 1) } else { held - 1 };
+        let splits = channels.div_ceil(caps.tuning.walk.max(4 * beside));
+        let lanes = packs / channels * splits;
+        let steps = channels.div_ceil(splits);
+        let key = KernelKey::Slide { width, input, output, reach: [before, after], backward };
+        let params = params::Slide { lanes, channels, stride, splits, steps, alpha, beta: op.beta, k: op.k };
+        KernelCall::new(key, &params, u64::from(lanes).div_ceil(SMALL_WORKGROUP.into()), caps)?
+    } else {
+        // The gradient goes through a window of windows.
+        let size = (op.size as u64).min(channels.into());
+        let turns = if backward { size.saturating_mul(size + 1) } else { size };
+        if turns > MAX_TURNS.into() {
+            let pass = if backward { "backward" } else { "forward" };
+            return Err(Error::Unsupported {
+                what: format!("the {pass} pass of windows of {size} channels"),
+                why: format!("an invocation goes through all that reaches an element, and through {MAX_TURNS} at most"),
+            });
+        }
+        let key = KernelKey::Window { width, input, output, backward };
+        let params = params::Window { packs, channels, stride, before, after, alpha, beta: op.beta, k: op.k };
+        KernelCall::new(key, &params, u64::from(packs).div_ceil(SMALL_WORKGROUP.into()), caps)?
     };
-    let call = KernelCall::new(key, &params, u64::from(packs).div_ceil(SMALL_WORKGROUP.into()), caps)?;
     Lowered::new(Method::Elementwise, tensors, vec![call], Vec::new(), caps)
 }

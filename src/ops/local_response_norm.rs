@@ -41,8 +41,8 @@ use crate::{
 /// ```text
 /// grad_input = grad_output * D^-beta - 2 * alpha * beta / size * input * sum(grad_output * input * D^(-beta - 1))
 /// ```
-/// with the second sum over the elements in whose windows this one is. D is computed again for each of them, which takes `size^2` loads
-/// of the input, near each other, and no scratch.
+/// with the second sum over the elements in whose windows this one is. Neither direction needs scratch. Windows that span up to 11 channels that are
+/// there slide over registers, so that an element is loaded once; wider ones take `size` loads for each element, and `size^2` in the backward pass.
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `size` is zero; `alpha`, `beta` or `k` is not finite.
