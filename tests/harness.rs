@@ -182,7 +182,7 @@ fn a_broken_backward_pass_does_not_conform() {
         ("[first + element_of(column, i)]", "[first + i]"),
         ("round * params.teams", "0u * params.teams"),
         ("g = two_sum(g.hi, g.lo + partial.x)", "g = Pair(partial.x, 0.0)"),
-        ("put_grad_bias(group, g_sum)", "put_grad_bias(group, gy_sum)"),
+        ("put_grad_bias(group, g.hi + g.lo)", "put_grad_bias(group, gy.hi + gy.lo)"),
     ];
     all_are_missed(&layer_norm, resident, &rows);
     let kept = [
@@ -201,23 +201,33 @@ fn a_broken_backward_pass_does_not_conform() {
     all_are_missed(&LayerNorm::new(&[3, 5, 7], 1..2), columns, &middle);
     let through = [
         (
-            "store_coefficients(group * params.members + member, g_mean)",
-            "store_coefficients(group * params.members + member, 0.0)",
+            "store_coefficients(group * params.copies + copy, g_mean)",
+            "store_coefficients(group * params.copies + copy, 0.0)",
         ),
         ("slope(y) * lost.along", "0.0 * lost.along"),
         ("run += params.kept;", ""),
     ];
     all_are_missed(&layer_norm, split, &through[..2]);
     all_are_missed(&BatchNorm::training(&[3, 5, 7]).backward(), split, &through);
-    all_are_missed(&BatchNorm::training(&[3, 5, 7]).backward(), split, &[("apply_weight(gy_sum, weight)", "gy_sum")]);
+    all_are_missed(
+        &BatchNorm::training(&[3, 5, 7]).backward(),
+        split,
+        &[("apply_weight(partial.y, weight)", "partial.y")],
+    );
     let steps = [("stat_place = advance(stat_place, stat_run, params.stat_rows);", "")];
-    all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward(), split, &steps);
+    all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward().grad_input(false), split, &steps);
     let channels_last = GroupNorm::new(&[3, 7, 6], 2).layout(Layout::ChannelsLast).backward();
     all_are_missed(
         &channels_last,
         columns,
-        &[("group * params.members + turn / splits", "group * params.members"), ("if row < end", "if true")],
+        &[
+            ("group * params.members + turn / splits", "group * params.members"),
+            ("i % stride % params.weights", "group"),
+            ("group * params.copies + copy", "group"),
+            ("if row < end", "if true"),
+        ],
     );
+    all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward(), split, &[("i % stride % params.weights", "i % stride")]);
     let summed = LayerNorm::new(&[7, 36], 1..).residual(true).residual_output(true).backward();
     all_are_missed(&summed, resident, &[("v + load_grad_residual_output(at)", "v")]);
     let activated = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();

@@ -1,13 +1,15 @@
 // Merges partial sums of gradients in a fixed order. One invocation a group. They are the gradients of weight and bias, or make
 // the coefficients that the gradient of the input needs, or both in batch norm, whose groups share a weight. Where there are many,
-// a pass before makes few of them.
+// a pass before makes few of them. put_merged_sums gets sums to which each member's weight came; the gradients have no weight.
 //
 // Requires pack/x1, real/x1, two_sum, weight, scale, merged_sums, grad_weight, grad_bias.
 
 struct Params {
     groups: u32,
-    members: u32, // columns of a group, neighbours, that have partials of their own
+    members: u32, // columns or runs of a group, neighbours, that have partials of their own
+    copies: u32, // of a group's statistics and coefficients, one for each column that reads them
     partials: u32, // of all groups: [.., groups, members]
+    weights: u32, // that there are; members have them in turn
     stats_stride: u32, // from one region of `statistics` and of `coefficients` to the next
     count: f32, // elements of a group
     eps: f32,
@@ -29,6 +31,8 @@ fn main(
     }
     var g = Pair();
     var gy = Pair();
+    var weighted_g = Pair();
+    var weighted_gy = Pair();
     let stride = params.groups * params.members;
     let splits = (params.partials + stride - 1u) / stride;
     // One loop: those of an invocation together have an end on some drivers.
@@ -37,13 +41,14 @@ fn main(
         // The last of them may be there for some groups alone.
         if i < params.partials {
             let partial = partial_sums[i];
+            let weight = weight_at(i % stride % params.weights);
             g = two_sum(g.hi, g.lo + partial.x);
             gy = two_sum(gy.hi, gy.lo + partial.y);
+            weighted_g = two_sum(weighted_g.hi, weighted_g.lo + apply_weight(partial.x, weight));
+            weighted_gy = two_sum(weighted_gy.hi, weighted_gy.lo + apply_weight(partial.y, weight));
         }
     }
-    let g_sum = g.hi + g.lo;
-    let gy_sum = gy.hi + gy.lo;
-    put_grad_bias(group, g_sum);
-    put_grad_weight(group, gy_sum);
-    put_merged_sums(group, g_sum, gy_sum);
+    put_grad_bias(group, g.hi + g.lo);
+    put_grad_weight(group, gy.hi + gy.lo);
+    put_merged_sums(group, weighted_g.hi + weighted_g.lo, weighted_gy.hi + weighted_gy.lo);
 }

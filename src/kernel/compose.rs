@@ -296,13 +296,13 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             parts.extend([partial_sums(true), shader!("kernels/sums_columns")]);
         }
         KernelKey::MergeSums { merged, gradients } => {
-            parts.extend([real(Width::X1), two_sum]);
+            let weighted = matches!(merged, MergedSums::Coefficients(c) if c.weight.is_some());
+            parts.extend([real(Width::X1), two_sum, weight(weighted)]);
             match merged {
                 MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
                 MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),
                 MergedSums::Coefficients(c) => {
-                    parts.extend([scale(c.scale), weight(c.weight.is_some())]);
-                    parts.push(shader!("parts/merged_sums/coefficients"));
+                    parts.extend([scale(c.scale), shader!("parts/merged_sums/coefficients")]);
                 }
             }
             parts.extend(put_grad_params(gradients));

@@ -262,7 +262,7 @@ impl ParamGradients {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Coefficients {
     pub scale: Scale,
-    /// The weight that the groups share.
+    /// The weight that comes to the sums as they are merged.
     pub weight: Option<DType>,
     /// Whether the statistics are the forward pass's.
     pub kept: bool,

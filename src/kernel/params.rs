@@ -153,7 +153,9 @@ params! {
     MergeSums {
         groups: u32,
         members: u32,
+        copies: u32,
         partials: u32,
+        weights: u32,
         stats_stride: u32,
         count: f32,
         eps: f32,

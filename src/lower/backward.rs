@@ -3,7 +3,7 @@
 
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
-    method::{blocks, choose, largest_team, left_to_merge, rounds, teams, workgroup_size},
+    method::{MAX_MEMBERS, blocks, choose, largest_team, left_to_merge, rounds, teams, workgroup_size},
     view::Place,
 };
 use crate::{
@@ -55,7 +55,9 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
     let uniform = params::MergeSums {
         groups,
         members: 1,
+        copies: 1,
         partials: 0,
+        weights: 1,
         stats_stride: 0,
         count: 0.0,
         eps: 0.0,
@@ -91,6 +93,8 @@ enum Target {
     Params,
     /// Both, where what shares a statistic also shares a weight.
     Both,
+    /// Both, where what shares a statistic is made of parts that share a weight: of sums over those.
+    Parts,
 }
 
 impl Pass<'_> {
@@ -126,12 +130,18 @@ impl Pass<'_> {
         };
         let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
         let through = matches!(given, Given::Batch | Given::Kept) && gradients.input && !by_rows;
-        // Batch norm: one pass over both tensors has all sums.
-        let both = through && wants_params && problem.stats == problem.params;
+        // One pass over both tensors may have all sums.
+        let mut both = false;
         if through {
-            let target = if both { Target::Both } else { Target::Coefficients };
             let columns = method == Method::Columns;
-            let fold = if columns { problem.stats } else { runs(&problem.stats, &problem.params) };
+            let parts = parts(&problem.stats, &problem.params, columns).filter(|_| wants_params);
+            let (fold, target) = match parts {
+                _ if wants_params && problem.stats == problem.params => (problem.stats, Target::Both),
+                Some(parts) => (parts, Target::Parts),
+                None if columns => (problem.stats, Target::Coefficients),
+                None => (runs(&problem.stats, &problem.params), Target::Coefficients),
+            };
+            both = matches!(target, Target::Both | Target::Parts);
             self.sums(&fold, columns, team, given, stats, target)?;
         }
         if (gradients.input && !by_rows) || gradients.residual {
@@ -300,8 +310,16 @@ impl Pass<'_> {
             self.calls.push(problem.call(slab, key, &params, shared.workgroups(&part))?);
         }
         self.need(Slot::PartialSums, u64::from(partial_stride) * u64::from(shared.partials) * 8);
-        let members = if columns { fold.inner } else { 1 };
-        self.merge(fold, members, shared.partials, stats, target)
+        if target == Target::Parts {
+            let (groups, weights) = (problem.stats, problem.params);
+            let members = partial_stride / groups.kept_len();
+            let left = self.merge(&groups, members, shared.partials, stats, target)?;
+            self.merge(&weights, 1, left * (partial_stride / weights.kept_len()), stats, Target::Params)?;
+        } else {
+            let members = if columns { fold.inner } else { 1 };
+            self.merge(fold, members, shared.partials, stats, target)?;
+        }
+        Ok(())
     }
 
     /// A scratch slot that passes may share, one after the other.
@@ -312,18 +330,19 @@ impl Pass<'_> {
         }
     }
 
-    fn merge(&mut self, fold: &Fold, members: u32, splits: u32, stats: Fold, target: Target) -> Result<()> {
+    /// Merges the `splits` partial sums of each of `members` of a group. Says how many of each are left.
+    fn merge(&mut self, fold: &Fold, members: u32, splits: u32, stats: Fold, target: Target) -> Result<u32> {
         let (problem, caps) = (self.problem, self.problem.caps);
         // Sums that are multiplied by the weight already need it no more.
-        let weight = if target == Target::Both { problem.affine().weight } else { None };
+        let weight = if target == Target::Coefficients { None } else { problem.affine().weight };
         let kept = problem.options.keep_statistics;
         let scale = problem.scale();
         let merged = match target {
             Target::Params => MergedSums::Nothing,
-            Target::Coefficients | Target::Both => MergedSums::Coefficients(Coefficients { scale, weight, kept }),
+            _ => MergedSums::Coefficients(Coefficients { scale, weight, kept }),
         };
         let gradients = match target {
-            Target::Coefficients => ParamGradients::NONE,
+            Target::Coefficients | Target::Parts => ParamGradients::NONE,
             Target::Params | Target::Both => self.gradients.params(),
         };
         let groups = fold.kept_len();
@@ -333,7 +352,10 @@ impl Pass<'_> {
         let params = params::MergeSums {
             groups,
             members,
+            // Statistics lie by columns where they were taken by columns.
+            copies: if target == Target::Params { 1 } else { stats.kept_len() / groups },
             partials: left * apart,
+            weights: problem.params.kept_len(),
             stats_stride: stats.kept_len(),
             count: fold.shared() as f32,
             eps: problem.options.eps,
@@ -347,14 +369,15 @@ impl Pass<'_> {
             Ok(())
         };
         if left < splits {
-            let params = params::MergeSums { groups: left * apart, members: 1, partials: splits * apart, ..params };
+            let params =
+                params::MergeSums { groups: left * apart, members: 1, copies: 1, partials: splits * apart, ..params };
             call(MergedSums::Partials, ParamGradients::NONE, params)?;
         }
         call(merged, gradients, params)?;
         if target != Target::Params {
             self.need(Slot::Coefficients, u64::from(stats.kept_len()) * 2 * 4);
         }
-        Ok(())
+        Ok(left)
     }
 
     /// The gradients of input and residual, element by element.
@@ -388,6 +411,15 @@ impl Pass<'_> {
     }
 }
 
+impl Problem<'_> {
+    /// Whether a pass that splits rows has the gradients of weight and bias from the sums that it takes anyway.
+    pub(super) fn sums_by_parts(&self) -> bool {
+        let asked_for = |slot| self.tensors.iter().any(|spec| spec.slot == slot);
+        let wants_params = asked_for(Slot::GradWeight) || asked_for(Slot::GradBias);
+        wants_params && parts(&self.stats, &self.params, false).is_some()
+    }
+}
+
 /// Whether what is kept of a fold has one index of a lookup, seen as rows of the fold's runs.
 fn fixed_in_runs(fold: &Fold, lookup: Lookup) -> bool {
     let Fold { reduced, kept, .. } = *fold;
@@ -399,6 +431,23 @@ fn fixed_in_runs(fold: &Fold, lookup: Lookup) -> bool {
 /// The same for the columns of a fold, seen as rows of all of them.
 fn fixed_in_columns(fold: &Fold, lookup: Lookup) -> bool {
     lookup.remainder == 0 && lookup.rows.is_multiple_of(fold.reduced)
+}
+
+/// The parts of what shares a statistic that share a weight too, if they follow each other as the weights do: each column of group norm of
+/// channels-last tensors, each channel of a sample of channels-first ones.
+fn parts(stats: &Fold, params: &Fold, columns: bool) -> Option<Fold> {
+    let parts = if columns {
+        stats.columns()
+    } else if stats.reduced == 1 && stats.inner.is_multiple_of(params.inner) {
+        Fold::new(1, 1, stats.kept_len() * (stats.inner / params.inner), params.inner)
+    } else {
+        return None;
+    };
+    let in_order = if columns { params.kept == parts.kept } else { params.inner > 1 };
+    let weights = params.kept_len();
+    let is_each = params.inner == parts.inner && (params.outer == 1 || weights == parts.kept_len());
+    let few = parts.kept_len() / stats.kept_len() <= MAX_MEMBERS;
+    (in_order && is_each && few).then_some(if columns { *stats } else { parts })
 }
 
 /// A fold whose runs are cut where the weight changes, so that a run has one: group norm of channels-first tensors.

@@ -18,6 +18,7 @@ use crate::{
 /// | of rows | up to `lane_packs` long, `wide_lane_packs` of `many_rows` | resident/lane |
 /// | | fewer than `few_rows`, from `long_row` on | split |
 /// | | that registers hold, in subgroups up to `heavy_registers` of halves and of gradients | resident, by the smallest team that does |
+/// | | longer ones, whose gradients of weight and bias come with the sums that split rows need | split |
 /// | | longer ones | streamed, by the largest team |
 /// | | too long for that | split |
 ///
@@ -49,8 +50,11 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     };
     let holds = |team: &Team| registers(&rows, *team, caps).is_ok_and(|packs| few_enough(*team, packs));
     let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
-    let streamed = || streams(&rows, largest, caps).map(|()| Method::Streamed(largest));
-    resident.or_else(|| streamed().ok()).unwrap_or(Method::Split(largest))
+    let streamed = || {
+        let streams = streams(&rows, largest, caps).is_ok() && !problem.sums_by_parts();
+        streams.then_some(Method::Streamed(largest))
+    };
+    resident.or_else(streamed).unwrap_or(Method::Split(largest))
 }
 
 /// The largest team that is not slow: without a barrier on a CPU, a workgroup on a GPU.

@@ -259,7 +259,10 @@ fn no_invocation_merges_for_long() {
             tuning.set("sum_rounds", 4).and_then(|()| tuning.set("least_sum_rounds", 1)).expect("numbers of the table");
             Caps { tuning, ..caps.clone() }
         };
-        let ops: [&dyn Op; 8] = [
+        let ops: [&dyn Op; 11] = [
+            &GroupNorm::new(&[1, 300, 8192], 2).layout(Layout::ChannelsLast).backward(),
+            &GroupNorm::new(&[1, 19_000, 40], 1).backward(),
+            &InstanceNorm::new(&[1 << 16, 2, 64]).weight(true).backward(),
             &LayerNorm::new(&[1 << 24, 4], 1..).backward(),
             &LayerNorm::new(&[1, 1 << 31], 1..).weight(false).bias(false),
             &BatchNorm::training(&[1 << 24, 4]),
@@ -271,20 +274,20 @@ fn no_invocation_merges_for_long() {
         ];
         for call in ops.iter().flat_map(|op| [caps, &few_rows_a_team].map(|caps| lower_dyn(*op, caps).calls)).flatten()
         {
-            let (outer, members, partials, apart) = match call.key {
+            let (outer, members, copies, partials, apart) = match call.key {
                 KernelKey::Finalize { .. } => {
                     let p: &params::Finalize = bytemuck::from_bytes(&call.params);
-                    (p.outer, p.members, p.partials, p.outer * p.groups * p.members)
+                    (p.outer, p.members, p.members, p.partials, p.outer * p.groups * p.members)
                 }
                 KernelKey::MergeSums { .. } => {
                     let p: &params::MergeSums = bytemuck::from_bytes(&call.params);
-                    (1, p.members, p.partials, p.groups * p.members)
+                    (1, p.members, p.copies, p.partials, p.groups * p.members)
                 }
                 _ => continue,
             };
             merges += 1;
             let results = u64::from(outer) * u64::from(members) * u64::from(partials.div_ceil(apart));
-            let turns = turns_to_merge(results, members);
+            let turns = turns_to_merge(results, copies);
             assert!(turns <= MAX_TURNS.into(), "{turns} by {call:?}");
         }
     }
@@ -343,6 +346,12 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&rows.grad_input(false), &SUBGROUPS), "Moments Finalize SumsColumns MergeSums");
     let channels = BatchNorm::training(&[8, 64, 56, 56]).backward();
     assert_eq!(kernels(&channels, &PLAIN), "Moments Finalize Sums MergeSums ApplyBackward");
+    // Each channel of a sample has sums, which serve both.
+    let groups = GroupNorm::new(&[8, 64, 56, 56], 8);
+    assert_eq!(kernels(&groups.backward(), &LAVAPIPE), "Moments Finalize Sums MergeSums MergeSums ApplyBackward");
+    assert_eq!(kernels(&groups.backward().grad_weight(false).grad_bias(false), &LAVAPIPE), "RowBackward");
+    let last = GroupNorm::new(&[8, 56, 56, 64], 8).layout(Layout::ChannelsLast).backward();
+    assert_eq!(kernels(&last, &LAVAPIPE), "MomentsColumns Finalize SumsColumns MergeSums MergeSums ApplyBackward");
     let given = BatchNorm::inference(&[8, 64, 56, 56]).backward();
     assert_eq!(kernels(&given, &PLAIN), "ApplyBackward Sums MergeSums");
     assert_eq!(kernels(&given.grad_weight(false).grad_bias(false), &PLAIN), "ApplyBackward");
