@@ -185,6 +185,15 @@ fn a_broken_backward_pass_does_not_conform() {
         ("put_grad_bias(group, g.hi + g.lo)", "put_grad_bias(group, gy.hi + gy.lo)"),
     ];
     all_are_missed(&layer_norm, resident, &rows);
+    // So few rows that a lane has all of a column.
+    let direct = [
+        ("put_grad_bias(first / PACK + column, g)", "put_grad_bias(column, gy)"),
+        ("put_grad_weight(first / PACK + column, gy)", "put_grad_weight(first + column, gy)"),
+    ];
+    let few = LayerNorm::new(&[2, 2, 1024], 2..).per_sample(true).backward();
+    all_are_missed(&few, split, &direct);
+    let added = [("load_grad_weight(i) + v", "v"), ("load_grad_bias(i) + v", "v")];
+    all_are_missed(&few.accumulate(true), split, &added);
     let kept = [
         ("store_statistics(params.stats_stride + i, lo)", "store_statistics(params.stats_stride + i, 1.0)"),
         ("gy_block += g_0 * y_0", "gy_block += g_0"),

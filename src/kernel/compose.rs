@@ -272,12 +272,7 @@ fn parts(key: &KernelKey) -> Vec<Part> {
                 Merged::Moments => parts.push(shader!("parts/merged/moments")),
                 Merged::Partials => parts.push(shader!("parts/merged/partials")),
             }
-            parts.push(match tracking {
-                Tracking::None => shader!("parts/running/none"),
-                Tracking::Fixed => shader!("parts/running/fixed"),
-                Tracking::Cumulative => shader!("parts/running/cumulative"),
-            });
-            parts.push(shader!("kernels/finalize"));
+            parts.extend([running(tracking), shader!("kernels/finalize")]);
         }
         KernelKey::Count => parts.push(shader!("kernels/count")),
         KernelKey::Apply { width, lookups, forward } => {
@@ -290,10 +285,14 @@ fn parts(key: &KernelKey) -> Vec<Part> {
             parts.extend(gradient_parts(gradient));
             parts.push(shader!("kernels/sums"));
         }
-        KernelKey::SumsColumns { width, lookups, gradient, .. } => {
+        KernelKey::SumsColumns { width, lookups, gradient, gradients, .. } => {
             parts.extend([real(width), two_sum, place, statistics(lookups.given)]);
             parts.extend(gradient_parts(gradient));
-            parts.extend([partial_sums(true), shader!("kernels/sums_columns")]);
+            if let Some(gradients) = gradients {
+                parts.extend(put_grad_params(gradients));
+            }
+            parts.push(gradients.map_or(partial_sums(true), |_| shader!("parts/partial_sums/gradients")));
+            parts.push(shader!("kernels/sums_columns"));
         }
         KernelKey::MergeSums { merged, gradients } => {
             let weighted = matches!(merged, MergedSums::Coefficients(c) if c.weight.is_some());
@@ -413,6 +412,14 @@ fn partial_sums(on: bool) -> Part {
 
 fn weight(on: bool) -> Part {
     if on { shader!("parts/weight/table") } else { shader!("parts/weight/none") }
+}
+
+fn running(tracking: Tracking) -> Part {
+    match tracking {
+        Tracking::None => shader!("parts/running/none"),
+        Tracking::Fixed => shader!("parts/running/fixed"),
+        Tracking::Cumulative => shader!("parts/running/cumulative"),
+    }
 }
 
 fn saved(saved: Saved) -> Part {

@@ -358,10 +358,14 @@ pub(crate) enum KernelKey {
         weighted: bool,
     },
     SumsColumns {
+        /// Rows that a lane adds up before it adds them to its sum.
+        block: u32,
         width: Width,
         lookups: Lookups,
         gradient: Gradient,
         weighted: bool,
+        /// What the sums are, where a lane has all of a column.
+        gradients: Option<ParamGradients>,
     },
     MergeSums {
         merged: MergedSums,
@@ -485,6 +489,13 @@ impl Buffers {
         self.tensor(Slot::GradInput, Access::Write, Some(grad_input.dtype));
     }
 
+    /// Those of weight and bias.
+    fn gradients(&mut self, gradients: ParamGradients) {
+        let access = if gradients.accumulate { Access::ReadWrite } else { Access::Write };
+        self.tensor(Slot::GradWeight, access, gradients.weight.then_some(gradients.dtype));
+        self.tensor(Slot::GradBias, access, gradients.bias.then_some(gradients.dtype));
+    }
+
     fn saved(&mut self, saved: Saved) {
         match saved {
             Saved::None => {}
@@ -527,9 +538,8 @@ impl KernelKey {
             Self::Row { hold, .. } | Self::RowBackward { hold, .. } => match hold {
                 Hold::Registers { packs: count, .. } | Hold::Rows { at_once: count, .. } => count,
             },
-            Self::Moments { .. } | Self::MomentsColumns { .. } | Self::Sums { .. } | Self::SumsColumns { .. } => {
-                REDUCE_BLOCK
-            }
+            Self::Moments { .. } | Self::MomentsColumns { .. } | Self::Sums { .. } => REDUCE_BLOCK,
+            Self::SumsColumns { block, .. } => block,
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
             Self::Slide { reach: [before, after], .. } => before + 1 + after,
             Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count | Self::Window { .. } => 1,
@@ -636,6 +646,11 @@ impl KernelKey {
                 buffers.forward(forward, lookups.params);
                 buffers.given(lookups, Read);
             }
+            Self::SumsColumns { lookups, gradient, gradients: Some(gradients), .. } => {
+                buffers.gradient(gradient, lookups.params);
+                buffers.given(lookups, Read);
+                buffers.gradients(gradients);
+            }
             Self::Sums { lookups, gradient, .. } | Self::SumsColumns { lookups, gradient, .. } => {
                 buffers.gradient(gradient, lookups.params);
                 buffers.given(lookups, ReadWrite);
@@ -643,9 +658,7 @@ impl KernelKey {
             }
             Self::MergeSums { merged, gradients } => {
                 buffers.raw(Slot::PartialSums, ReadWrite, "vec2<f32>");
-                let access = if gradients.accumulate { ReadWrite } else { Write };
-                buffers.tensor(Slot::GradWeight, access, gradients.weight.then_some(gradients.dtype));
-                buffers.tensor(Slot::GradBias, access, gradients.bias.then_some(gradients.dtype));
+                buffers.gradients(gradients);
                 if let MergedSums::Coefficients(Coefficients { weight, kept, .. }) = merged {
                     buffers.table(Slot::Weight, Read, weight, By::Row);
                     buffers.values(&[Slot::Statistics], if kept { Read } else { ReadWrite });

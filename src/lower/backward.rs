@@ -12,7 +12,7 @@ use crate::{
     kernel::{
         key::{
             Affine, Coefficients, ForParams, Given, GradInput, Gradient, Hold, KernelKey, MergedSums, ParamGradients,
-            SMALL_WORKGROUP, Saved, X,
+            REDUCE_BLOCK, SMALL_WORKGROUP, Saved, X,
         },
         params,
     },
@@ -277,8 +277,18 @@ impl Pass<'_> {
             param: [param_rows, param_quotient, param_remainder, param_run],
             stats_stride,
         } = view.place(stats.kept_len());
+        let block = whole.reduced.min(REDUCE_BLOCK).next_power_of_two();
+        let by_columns = |gradients| KernelKey::SumsColumns { block, width, lookups, gradient, weighted, gradients };
+        // What has one partial result is the result, on a device that can bind both gradients there. They may be in a buffer with running
+        // statistics, which are read then.
+        let at_once = by_columns(Some(self.gradients.params()));
+        let at_once = columns
+            && target == Target::Params
+            && shared.partials == 1
+            && given != Given::Running
+            && at_once.storage().len() <= problem.caps.max_storage_buffers as usize;
         let key = if columns {
-            KernelKey::SumsColumns { width, lookups, gradient, weighted }
+            by_columns(at_once.then(|| self.gradients.params()))
         } else {
             KernelKey::Sums { team, workgroup_size, width, lookups, gradient, weighted }
         };
@@ -308,6 +318,9 @@ impl Pass<'_> {
                 zero: 0,
             };
             self.calls.push(problem.call(slab, key, &params, shared.workgroups(&part))?);
+        }
+        if at_once {
+            return Ok(());
         }
         self.need(Slot::PartialSums, u64::from(partial_stride) * u64::from(shared.partials) * 8);
         if target == Target::Parts {

@@ -344,6 +344,12 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&rows.clone().grad_weight(false).grad_bias(false), &SUBGROUPS), "RowBackward");
     assert_eq!(kernels(&rows.clone().grad_input(false).grad_weight(false), &SUBGROUPS), "SumsColumns MergeSums");
     assert_eq!(kernels(&rows.grad_input(false), &SUBGROUPS), "Moments Finalize SumsColumns MergeSums");
+    // Lanes that have all of a column write its gradients, where no other buffer may be read that they lie in.
+    assert_eq!(
+        kernels(&LayerNorm::new(&[3, 4096], 1..).backward(), &LAVAPIPE),
+        "Moments Finalize Sums MergeSums ApplyBackward SumsColumns"
+    );
+    assert_eq!(kernels(&BatchNorm::inference(&[3, 4096]).backward(), &LAVAPIPE), "ApplyBackward SumsColumns MergeSums");
     let channels = BatchNorm::training(&[8, 64, 56, 56]).backward();
     assert_eq!(kernels(&channels, &PLAIN), "Moments Finalize Sums MergeSums ApplyBackward");
     // Each channel of a sample has sums, which serve both.
