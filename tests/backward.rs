@@ -118,12 +118,17 @@ fn layer_norm_over_axes_in_the_middle() {
         ("the first axis", &[33, 12], 0..1),
         ("more rows than a lane should walk", &[1, 5000, 12], 1..2),
         ("one column", &[3, 7, 1, 1], 1..2),
+        ("a block of rows across packs that is not whole", &[2, 70, 21, 52], 1..2),
+        ("several blocks for a lane", &[2, 5, 64, 160], 1..2),
     ] {
-        let rows = shape[axes.end..].iter().product::<usize>() == 1;
+        let columns = shape[axes.end..].iter().product::<usize>();
+        let rows = columns == 1;
         let len = shape[axes.clone()].iter().product();
-        let can = |method| if rows { rows_can(method, len, len) } else { columns_can(method) };
+        let across = |method| across_can(method, columns);
+        let can = |method| if rows { rows_can(method, len, len) } else { columns_can(method) || across(method) };
         let one = shape[..axes.start].iter().product::<usize>() == 1;
-        let backward_can = |method| if rows { rows_can(method, len, len) } else { backward_columns_can(method, one) };
+        let by_columns = |method| backward_columns_can(method, one) || across(method);
+        let backward_can = |method| if rows { rows_can(method, len, len) } else { by_columns(method) };
         for (weight, bias) in [(true, true), (false, false)] {
             let op = LayerNorm::new(shape, axes.clone()).weight(weight).bias(bias);
             conforms(why, &op.clone().save_stats(true), can);
@@ -459,8 +464,8 @@ fn a_residual_before_the_norm_shares_the_gradient_of_the_input() {
         conforms("group norm", &op, |method| rows_can(method, 14, 7));
         conforms("group norm", &op.backward(), |method| rows_can(method, 14, 7));
         let op = LayerNorm::new(&[3, 6, 8], 1..2).residual(true).residual_output(kept);
-        conforms("columns", &op, columns_can);
-        conforms("columns", &op.backward(), |method| method == Method::Columns);
+        conforms("columns", &op, |method| columns_can(method) || across_can(method, 8));
+        conforms("columns", &op.backward(), |method| method == Method::Columns || across_can(method, 8));
     }
 }
 

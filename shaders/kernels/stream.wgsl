@@ -1,24 +1,25 @@
 // Goes through the rows of kernels/row.wgsl that no registers hold: a team reads BLOCK rows at once, for all sums and again for the
-// result, while they are in the cache. All of them use a weight that was loaded once, and add to a column's sum together.
+// result, while they are in the cache. All of them use a weight that was loaded once, and add to a column's sum together. Where a pack has an element
+// of each of four rows, a row stands for the four.
 //
 // Numerics: as in row.wgsl, with deviations from the mean of the first eighth of the row (SAMPLE). The square of the mean of those
-// deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, so that a row's
-// sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
+// deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, if they are a
+// row's, so that its sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
 //
-// Requires rows, at, pack, real of one number, two_sum, team, x, scale, measure, affine, row, saved, partial_sums. SHARED: all rows have
+// Requires rows, at, pack, direction, real of its sums, two_sum, team, x, scale, measure, affine, row, saved, partial_sums. SHARED: all rows have
 // the same weight and bias. WHOLE: no block lacks a row.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 
 const CHUNK: u32 = 64u;
 const SAMPLE: u32 = 8u;
 
-fn add(sum: Pair, v: f32) -> Pair {
+fn add(sum: Pair, v: Sum) -> Pair {
     return two_sum(sum.hi, sum.lo + v);
 }
 
 // What is lost of an infinity is a NaN.
-fn total(sum: Pair) -> f32 {
-    return select(sum.hi + sum.lo, sum.hi, abs(sum.hi) > 3e38);
+fn total(sum: Pair) -> Sum {
+    return select(sum.hi + sum.lo, sum.hi, abs(sum.hi) > Sum(3e38));
 }
 
 fn run(team: Team) {
@@ -33,8 +34,8 @@ fn run(team: Team) {
         // Known to be so, a branch less around the loads and stores of a row.
         let has_row_K = select(index_K < params.rows, true, WHOLE);
         let row_K = min(index_K, params.rows - 1u);
-        let first_K = row_K * params.stride;
-        let first_input_K = row_K * params.input_stride;
+        let first_K = first_of(row_K, params.stride);
+        let first_input_K = first_of(row_K, params.input_stride);
         let shift_K = first_inside(load_x(at_of(first_input_K, start), at_of(first_K, start)), start);
         var shifted_sum_K = Pair();
         // end
@@ -43,7 +44,7 @@ fn run(team: Team) {
         if CENTERED {
             for (var chunk = team.lane; chunk < sample; chunk += stride) {
                 // unroll K < BLOCK
-                var sum_K = 0.0;
+                var sum_K = Sum(0.0);
                 // end
                 let end = min(chunk + stride, sample);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -51,7 +52,7 @@ fn run(team: Team) {
                     let inside = inside_of(column, true);
                     // unroll K < BLOCK
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    sum_K += pack_sum(select(Pack(0.0), x_K - shift_K, inside));
+                    sum_K += sum_of(select(Pack(0.0), x_K - shift_K, inside));
                     // end
                 }
                 // unroll K < BLOCK
@@ -60,9 +61,9 @@ fn run(team: Team) {
             }
         }
         // unroll K < BLOCK
-        var mean_K = 0.0;
+        var mean_K = Sum(0.0);
         if CENTERED {
-            mean_K = shift_K + team_sum(total(shifted_sum_K), team) / elements_of(sample, team.index);
+            mean_K = shift_K + row_sum(total(shifted_sum_K), team) / elements_of(sample, team.index);
         }
         var d_sum_K = Pair();
         var measure_sum_K = Pair();
@@ -71,10 +72,10 @@ fn run(team: Team) {
         // end
         for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
             // unroll K < BLOCK
-            var d_chunk_K = 0.0;
-            var measure_chunk_K = 0.0;
-            var g_chunk_K = 0.0;
-            var gd_chunk_K = 0.0;
+            var d_chunk_K = Sum(0.0);
+            var measure_chunk_K = Sum(0.0);
+            var g_chunk_K = Sum(0.0);
+            var gd_chunk_K = Sum(0.0);
             // end
             let end = min(chunk + stride, params.packs);
             for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -87,16 +88,16 @@ fn run(team: Team) {
                 // unroll K < BLOCK
                 let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
                 let d_K = select(Pack(0.0), x_K - mean_K, inside);
-                d_chunk_K += pack_sum(d_K);
-                measure_chunk_K += pack_sum(measure(d_K));
+                d_chunk_K += sum_of(d_K);
+                measure_chunk_K += sum_of(measure(d_K));
                 if BACKWARD && !BACKWARD_NEEDS_Y {
                     if !SHARED {
                         affine = affine_at(param_index(params.first + row_K, column));
                     }
                     let grad = select(Pack(0.0), row_gradient(d_K, affine, at_of(first_K, column)), inside);
                     let g = apply_weight(grad, affine.weight);
-                    g_chunk_K += pack_sum(g);
-                    gd_chunk_K += pack_sum(g * d_K);
+                    g_chunk_K += sum_of(g);
+                    gd_chunk_K += sum_of(g * d_K);
                 }
                 // end
             }
@@ -108,18 +109,18 @@ fn run(team: Team) {
             // end
         }
         // unroll K < BLOCK
-        let moments_K = team_sum2(vec2<f32>(total(d_sum_K), total(measure_sum_K)), team) / len;
-        let correction_K = select(0.0, moments_K.x, CENTERED);
+        let moments_K = row_sums(Sums(total(d_sum_K), total(measure_sum_K)), team);
+        let correction_K = select(Sum(0.0), moments_K.a / len, CENTERED);
         // Both leave f32 together; their difference would be a NaN.
         let square_K = correction_K * correction_K;
-        let rstd_K = rstd_of(moments_K.y - select(square_K, 0.0, square_K > 3e38), len);
+        let rstd_K = rstds_of(moments_K.b / len - select(square_K, Sum(0.0), square_K > Sum(3e38)), len);
         // end
 
         if BACKWARD_NEEDS_Y {
             for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
                 // unroll K < BLOCK
-                var g_chunk_K = 0.0;
-                var gd_chunk_K = 0.0;
+                var g_chunk_K = Sum(0.0);
+                var gd_chunk_K = Sum(0.0);
                 // end
                 let end = min(chunk + stride, params.packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
@@ -138,8 +139,8 @@ fn run(team: Team) {
                     let y_K = (d_K - correction_K) * rstd_K;
                     let grad_K = select(Pack(0.0), row_gradient(y_K, affine, at_of(first_K, column)), inside);
                     let g_K = apply_weight(grad_K, affine.weight);
-                    g_chunk_K += pack_sum(g_K);
-                    gd_chunk_K += pack_sum(g_K * d_K);
+                    g_chunk_K += sum_of(g_K);
+                    gd_chunk_K += sum_of(g_K * d_K);
                     // end
                 }
                 // unroll K < BLOCK
@@ -150,11 +151,11 @@ fn run(team: Team) {
         }
         // What the gradient loses through the statistics: its mean, and its share along y.
         // unroll K < BLOCK
-        var lost_K = vec2<f32>();
+        var lost_K = Sums();
         if BACKWARD {
-            let sums = team_sum2(vec2<f32>(total(g_sum_K), total(gd_sum_K)), team);
-            let gy_sum = (sums.y - correction_K * sums.x) * rstd_K;
-            lost_K = vec2<f32>(select(0.0, sums.x / len, CENTERED), gy_sum * pull(len, rstd_K));
+            let sums = row_sums(Sums(total(g_sum_K), total(gd_sum_K)), team);
+            let gy_sum = (sums.b - correction_K * sums.a) * rstd_K;
+            lost_K = Sums(select(Sum(0.0), sums.a / len, CENTERED), gy_sum * pulls(len, rstd_K));
         }
         // end
 
@@ -177,7 +178,7 @@ fn run(team: Team) {
                 let y = (x - mean_K - correction_K) * rstd_K;
                 let grad = row_gradient(y, affine, at);
                 let g = apply_weight(grad, affine.weight);
-                finish(at, affine, x, y, (g - lost_K.x - slope(y) * lost_K.y) * rstd_K);
+                finish(at, affine, x, y, (g - lost_K.a - slope(y) * lost_K.b) * rstd_K);
                 grad_sum += grad;
                 grad_y_sum += grad * y;
             }
@@ -189,7 +190,7 @@ fn run(team: Team) {
         }
         // unroll K < BLOCK
         if has_rows && has_row_K && team.lane == 0u {
-            save(params.first + row_K, mean_K, correction_K, rstd_K);
+            save_rows(row_K, mean_K, correction_K, rstd_K);
         }
         // end
     }

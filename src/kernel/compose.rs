@@ -55,7 +55,7 @@ fn declare(storage: &Storage) -> String {
     let index = if matches!(width, Width::Quads | Width::Ragged | Width::Pairs) { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
-        (DType::F32 | DType::U32, Width::X4) => {
+        (DType::F32 | DType::U32, Width::X4 | Width::Across) => {
             ("vec4<f32>", "vec4<f32>", format!("return {name}[i];"), format!("{name}[i] = v;"))
         }
         (DType::F32 | DType::U32, Width::Pairs) => {
@@ -71,7 +71,7 @@ fn declare(storage: &Storage) -> String {
                  if at.second {{ {name}[at.pair] = vec4<u32>(first_of_{name}, words); }} else {{ first_of_{name} = words; }}"
             ),
         ),
-        (half, Width::X4) => (
+        (half, Width::X4 | Width::Across) => (
             "vec4<f32>",
             "vec2<u32>",
             format!("return decode4_{half}({name}[i]);"),
@@ -186,7 +186,7 @@ fn prelude(key: &KernelKey) -> Vec<String> {
     let block = format!("const BLOCK: u32 = {}u;", key.unroll());
     // What a table that is looked up like this gives.
     let ty = |name: &str, by: By| {
-        let each = by == By::Position || (gathered && by == By::Run);
+        let each = (by == By::Position && key.width() != Width::Across) || (gathered && by == By::Run);
         format!("alias {name} = {};", if each { "Pack" } else { "f32" })
     };
     let flag = |name: &str, on: bool| format!("const {name}: bool = {on};");
@@ -237,19 +237,19 @@ fn parts(key: &KernelKey) -> Vec<Part> {
     let two_sum = shader!("parts/real/two_sum");
     let (place, power) = (shader!("parts/place"), shader!("parts/window/power"));
     match *key {
-        KernelKey::Row { team: t, hold, scale: s, forward, saved: save, .. } => {
+        KernelKey::Row { team: t, hold, width, scale: s, forward, saved: save, .. } => {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/row/forward"), saved(save)]);
-            parts.extend(row_parts(hold, false));
+            parts.extend(row_parts(hold, width, false));
         }
-        KernelKey::RowBackward { team: t, hold, scale: s, gradient, grad_input, for_params, .. } => {
+        KernelKey::RowBackward { team: t, hold, width, scale: s, gradient, grad_input, for_params, .. } => {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(gradient_parts(gradient));
             parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
             let keep = for_params == ForParams::Statistics;
             parts.push(if keep { shader!("parts/saved/statistics") } else { saved(Saved::None) });
-            parts.extend(row_parts(hold, for_params == ForParams::Sums));
+            parts.extend(row_parts(hold, width, for_params == ForParams::Sums));
         }
         KernelKey::Moments { team: t, x: from, magnitudes, .. } => {
             parts.extend([real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
@@ -336,24 +336,29 @@ fn pack(width: Width) -> Vec<Part> {
         Width::Quads => vec![shader!("parts/pack/x4"), shader!("parts/at/quads"), lane],
         Width::Ragged => vec![shader!("parts/pack/x4"), shader!("parts/at/ragged"), lane],
         Width::Pairs => vec![shader!("parts/pack/x4"), shader!("parts/at/pairs")],
+        Width::Across => vec![shader!("parts/pack/x4"), shader!("parts/at/across")],
     }
 }
 
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4 | Width::Quads | Width::Ragged | Width::Pairs => shader!("parts/real/x4"),
+        Width::X4 | Width::Quads | Width::Ragged | Width::Pairs | Width::Across => shader!("parts/real/x4"),
     }
 }
 
 /// The kernel of rows, and what it needs in any direction.
-fn row_parts(hold: Hold, sums: bool) -> Vec<Part> {
+fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     let rows = shader!("parts/rows");
     match hold {
         Hold::Registers { .. } => vec![rows, partial_sums(sums), shader!("kernels/row")],
         Hold::Rows { .. } => {
-            let sums = if sums { shader!("parts/partial_sums/add") } else { partial_sums(false) };
-            vec![rows, real(Width::X1), shader!("parts/real/two_sum"), sums, shader!("kernels/stream")]
+            let (direction, of_sums, add) = match width {
+                Width::Across => (shader!("parts/direction/across"), width, shader!("parts/partial_sums/add_across")),
+                _ => (shader!("parts/direction/along"), Width::X1, shader!("parts/partial_sums/add")),
+            };
+            let sums = if sums { add } else { partial_sums(false) };
+            vec![rows, real(of_sums), shader!("parts/real/two_sum"), direction, sums, shader!("kernels/stream")]
         }
     }
 }

@@ -22,13 +22,15 @@ pub(crate) enum Width {
     Ragged,
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
     Pairs,
+    /// An element of each of four rows, which are neighbours.
+    Across,
 }
 
 impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Quads | Self::Ragged | Self::Pairs => 4,
+            Self::X4 | Self::Quads | Self::Ragged | Self::Pairs | Self::Across => 4,
         }
     }
 
@@ -36,7 +38,7 @@ impl Width {
     pub const fn unit(self) -> u32 {
         match self {
             Self::X1 | Self::Quads | Self::Ragged => 1,
-            Self::X4 => 4,
+            Self::X4 | Self::Across => 4,
             Self::Pairs => 8,
         }
     }
@@ -44,15 +46,23 @@ impl Width {
     /// The same of a table.
     pub const fn table_unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged => 1,
+            Self::X1 | Self::Quads | Self::Ragged | Self::Across => 1,
             Self::X4 | Self::Pairs => 4,
+        }
+    }
+
+    /// Rows that a pack has elements of.
+    pub const fn rows(self) -> u32 {
+        match self {
+            Self::X1 | Self::X4 | Self::Quads | Self::Ragged | Self::Pairs => 1,
+            Self::Across => 4,
         }
     }
 
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Quads | Self::Ragged => 1,
+            Self::X1 | Self::X4 | Self::Quads | Self::Ragged | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -60,7 +70,7 @@ impl Width {
     /// Packs that cover a row.
     pub const fn packs(self, elements: u32) -> u32 {
         match self {
-            Self::X1 => elements,
+            Self::X1 | Self::Across => elements,
             Self::X4 | Self::Pairs => elements / 4,
             Self::Quads => elements.div_ceil(4),
             // The first may have an element of the row before.
@@ -128,8 +138,9 @@ impl By {
         match (self, width) {
             (Self::Position | Self::Run, Width::Quads | Width::Ragged) => Element::Gathered(dtype),
             (Self::Position, Width::Pairs) => Element::Floats(dtype, Width::X4),
+            // Where a pack lies across rows, a position is that of one pack.
+            (Self::Position, Width::Across) | (Self::Row | Self::Run, _) => Element::Floats(dtype, Width::X1),
             (Self::Position, _) => Element::Floats(dtype, width),
-            (Self::Row | Self::Run, _) => Element::Floats(dtype, Width::X1),
         }
     }
 }

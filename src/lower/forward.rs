@@ -4,7 +4,7 @@ use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Slab, Strategy, Team,
     method::{
         MAX_TURNS, Rows, at_once, choose, fill, fill_columns, full, lanes, largest_team, left_to_merge, registers,
-        rounds, rows, splits, teams, turns_to_merge, workgroup_size,
+        rounds, rows, splits, streamed_rows, teams, turns_to_merge, workgroup_size,
     },
 };
 use crate::{
@@ -131,18 +131,22 @@ impl Problem<'_> {
         rounds: u32,
     ) -> (params::Row, u64) {
         let [param_rows, param_quotient, param_remainder, param_run] = rows.view.place(self.stats.kept_len()).param;
-        let count = slab.len / self.stats.inner;
-        let teams = self.teams(slab, rows, hold, rounds);
+        let teams = rows.teams(slab.len, hold, rounds);
+        let len = self.stats.shared();
         let unit = rows.view.width.unit();
+        let [stride, input_stride] = match rows.view.width {
+            Width::Across => [self.stats.kept; 2],
+            _ => [len, self.input_stride(len)],
+        };
         let params = params::Row {
-            rows: count,
-            first: slab.first / self.stats.inner,
+            rows: rows.count(slab.len),
+            first: slab.first / len,
             packs: rows.packs,
-            stride: self.stats.inner / unit,
-            input_stride: self.input_stride(self.stats.inner) / unit,
+            stride: stride / unit,
+            input_stride: input_stride / unit,
             rounds,
             teams,
-            elements: self.stats.inner,
+            elements: len,
             eps: self.options.eps,
             weight_offset: self.weight_offset(),
             stats_stride: self.stats.kept_len(),
@@ -157,23 +161,12 @@ impl Problem<'_> {
         (params, u64::from(teams).div_ceil(a_workgroup.into()))
     }
 
-    /// Teams that have rows of a slab.
-    pub(super) fn teams(&self, slab: Slab, rows: &Rows, hold: Hold, rounds: u32) -> u32 {
-        let block = match hold {
-            Hold::Registers { .. } => 1,
-            Hold::Rows { at_once, .. } => at_once,
-        };
-        let teams = (slab.len / self.stats.inner).div_ceil(block * rounds);
-        // Every other row begins in the middle of a word; those of a team begin alike.
-        if rows.view.width == Width::Ragged && block * rounds > 1 { teams.next_multiple_of(2) } else { teams }
-    }
-
-    /// The same, if each team goes through it `rounds` times: with the blocks of rows that are whole known to be.
+    /// How a team goes through rows `rounds` times, where it is known whether all blocks are whole.
     pub(super) fn whole(&self, rows: &Rows, hold: Hold, rounds: u32) -> Hold {
         let Hold::Rows { at_once, .. } = hold else { return hold };
         let is_whole = |&slab: &Slab| {
-            let teams = self.teams(slab, rows, hold, rounds);
-            u64::from(slab.len / self.stats.inner) == u64::from(teams) * u64::from(at_once * rounds)
+            let teams = rows.teams(slab.len, hold, rounds);
+            u64::from(rows.count(slab.len)) == u64::from(teams) * u64::from(at_once * rounds)
         };
         Hold::Rows { at_once, whole: self.slabs.iter().all(is_whole) }
     }
@@ -209,7 +202,7 @@ impl Problem<'_> {
             Hold::Registers { .. } if !rows.shared => 1,
             Hold::Registers { .. } => {
                 let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
-                rounds(self.stats.kept_len(), teams, self.caps.tuning.rounds, &self.caps.tuning)
+                rounds(rows.count(self.stats.len()), teams, self.caps.tuning.rounds, &self.caps.tuning)
             }
         }
     }
@@ -217,13 +210,14 @@ impl Problem<'_> {
     /// The problem as rows, and how a team goes through them; `choose` saw to it that it is one.
     pub(super) fn hold(&self, team: Team, streamed: bool) -> Result<(Rows, Hold)> {
         let method = if streamed { Method::Streamed(team) } else { Method::Resident(team) };
-        let rows = rows(self).ok_or_else(|| Error::Unsupported {
+        let rows = if streamed { streamed_rows(self, team) } else { rows(self) };
+        let rows = rows.ok_or_else(|| Error::Unsupported {
             what: format!("the method {method}"),
             why: "its statistics are not those of rows".into(),
         })?;
         if streamed {
             let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
-            let at_once = at_once(self.stats.kept_len(), teams, &self.caps.tuning);
+            let at_once = at_once(rows.count(self.stats.len()), teams, &self.caps.tuning);
             return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
         let rows = rows.in_pairs(team, self);

@@ -3,8 +3,10 @@
 use super::{Caps, Method, Problem, Strategy, Team, Tuning, view::View};
 use crate::{
     error::{Error, Result},
+    geometry::{Columns, Fold, Lookup},
     kernel::key::{
-        LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
+        Hold, LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width,
+        registers_for,
     },
 };
 
@@ -13,7 +15,8 @@ use crate::{
 /// | statistics | rows | method |
 /// |---|---|---|
 /// | given, or merged | any | elementwise |
-/// | of columns | any | columns |
+/// | of columns | that share their weights, on a CPU that they fill | streamed/lane |
+/// | | any others | columns |
 /// | of channels or groups that are no rows | any | split |
 /// | of rows | up to `lane_packs` long, `wide_lane_packs` of `many_rows` | resident/lane |
 /// | | fewer than `few_rows`, from `long_row` on | split |
@@ -27,11 +30,14 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if problem.given() {
         return Method::Elementwise;
     }
-    if problem.is_columns() {
-        return Method::Columns;
-    }
     let caps = problem.caps;
     let tuning = &caps.tuning;
+    if problem.is_columns() {
+        let enough = |rows: &Rows| rows.count(problem.stats.len()) >= tuning.workgroups * CPU_LANES;
+        let down = rows_across(problem).filter(|rows| caps.cpu && resident && enough(rows));
+        let streams = down.is_some_and(|rows| streams(&rows, Team::Lane, caps).is_ok());
+        return if streams { Method::Streamed(Team::Lane) } else { Method::Columns };
+    }
     let largest = largest_team(caps);
     let Some(rows) = rows(problem).filter(|_| resident) else {
         return Method::Split(largest);
@@ -92,7 +98,7 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
             Some(rows) => registers(&rows, team, problem.caps).map(|_| ()),
             None => refuse("its statistics are not those of rows"),
         },
-        Method::Streamed(team) => match rows(problem) {
+        Method::Streamed(team) => match streamed_rows(problem, team) {
             Some(rows) => streams(&rows, team, problem.caps),
             None => refuse("its statistics are not those of rows"),
         },
@@ -117,6 +123,22 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// How many there are in so many elements; those that lie across the same packs count as one.
+    pub fn count(&self, elements: u32) -> u32 {
+        elements / self.view.cols / self.view.width.rows()
+    }
+
+    /// Teams that have rows of so many elements, if each goes through `rounds` of them, or of blocks of them.
+    pub fn teams(&self, elements: u32, hold: Hold, rounds: u32) -> u32 {
+        let block = match hold {
+            Hold::Registers { .. } => 1,
+            Hold::Rows { at_once, .. } => at_once,
+        };
+        let teams = self.count(elements).div_ceil(block * rounds);
+        // Every other row begins in the middle of a word; those of a team begin alike.
+        if self.view.width == Width::Ragged && block * rounds > 1 { teams.next_multiple_of(2) } else { teams }
+    }
+
     /// The fewest lanes that a team has of these rows.
     fn lanes(&self, team: Team, caps: &Caps) -> u32 {
         lanes(team, workgroup_size(team, self.packs, caps), caps)
@@ -154,6 +176,25 @@ pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
     }
     let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
     Some(Rows { view, packs: view.width.packs(view.cols), shared })
+}
+
+/// Columns as rows that lie across packs, if all of them have the same weights: layer norm over channels that come first.
+fn rows_across(problem: &Problem<'_>) -> Option<Rows> {
+    let Fold { outer, reduced, kept, inner } = problem.stats;
+    let width = Width::Across;
+    let has_packs = reduced > 1 && inner == 1 && kept.is_multiple_of(width.rows());
+    let shares_weights = problem.params == Fold::new(1, outer, reduced, kept);
+    // The parts of a tensor cut the rows of one sample.
+    let whole = outer > 1 || problem.slabs.len() == 1;
+    let param = Lookup { rows: problem.stats.kept_len(), quotient: 0, remainder: 0, columns: Columns::Each };
+    let view = View { cols: reduced, stat: Lookup { columns: Columns::Whole, ..param }, param, width };
+    let rows = Rows { view, packs: width.packs(reduced), shared: true };
+    (has_packs && whole && shares_weights && problem.has_own_statistics()).then_some(rows)
+}
+
+/// The problem as rows that a team streams, if it is one of rows, or of columns that a lane goes down.
+pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
+    rows(problem).or_else(|| rows_across(problem).filter(|_| team == Team::Lane))
 }
 
 /// Rows that each team goes through: at most `max`, and so few that there are workgroups to fill the device.
@@ -237,6 +278,9 @@ pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
 
 /// Lanes of a workgroup on a CPU, where each is a team: two or four of its vectors.
 const CPU_WORKGROUP: u32 = 16;
+
+/// Lanes of a workgroup that keep a thread of a CPU busy: one of its vectors.
+const CPU_LANES: u32 = 4;
 
 /// The most elements a partial may count: in f32, counts up to here are exact.
 pub(super) const MAX_PARTIAL: u64 = 1 << 24;

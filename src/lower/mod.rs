@@ -343,10 +343,14 @@ impl<'a> Problem<'a> {
         !matches!(self.definition.source, Source::Batch { parts: None, .. })
     }
 
-    /// Whether a team that owns a run of memory owns all that its statistic is taken of, and nobody else wants it: the row
-    /// kernel neither updates running statistics nor keeps them for a backward pass.
+    /// Whether a team that owns a run of memory owns all that its statistic is taken of, and nobody else wants it.
     fn is_rows(&self) -> bool {
-        self.stats.reduced == 1 && self.tracked().is_none() && !self.options.keep_statistics
+        self.stats.reduced == 1 && self.has_own_statistics()
+    }
+
+    /// Whether statistics are of use to nobody but who takes them: kernels of rows neither update running statistics nor keep them for a backward pass.
+    fn has_own_statistics(&self) -> bool {
+        self.tracked().is_none() && !self.options.keep_statistics
     }
 
     /// Whether statistics can be taken for columns of a matrix: of each of its columns, or of neighbouring ones together.

@@ -225,7 +225,12 @@ pub fn columns_can(method: Method) -> bool {
     method == Method::Columns || split_can(method)
 }
 
-/// Methods for the backward pass of the same: by runs of memory only if `one` sample or group has all of them, since a run's
+/// One more where all of so many columns have the same weights.
+pub fn across_can(method: Method, columns: usize) -> bool {
+    method == Method::Streamed(Team::Lane) && columns.is_multiple_of(4)
+}
+
+/// Methods for the backward pass of columns: by runs of memory only if `one` sample or group has all of them, since a run's
 /// statistic then follows from where it is alone.
 pub fn backward_columns_can(method: Method, one: bool) -> bool {
     method == Method::Columns || (one && split_can(method))

@@ -1,0 +1,40 @@
+// A row lies along its packs, and a team adds them up: the sums of a row are numbers.
+// Provides Sum, Sums, sum_of, row_sum, row_sums, rstds_of, pulls, first_of, save_rows. Requires pack, team, scale, saved, params.
+
+alias Sum = f32;
+
+struct Sums {
+    a: Sum,
+    b: Sum,
+}
+
+// What a pack adds to the sum of its row.
+fn sum_of(v: Pack) -> Sum {
+    return pack_sum(v);
+}
+
+fn row_sum(v: Sum, team: Team) -> Sum {
+    return team_sum(v, team);
+}
+
+fn row_sums(v: Sums, team: Team) -> Sums {
+    let sums = team_sum2(vec2<f32>(v.a, v.b), team);
+    return Sums(sums.x, sums.y);
+}
+
+fn rstds_of(power: Sum, count: f32) -> Sum {
+    return rstd_of(power, count);
+}
+
+fn pulls(count: f32, rstd: Sum) -> Sum {
+    return pull(count, rstd);
+}
+
+// Where a row begins, of rows that are `stride` apart.
+fn first_of(row: u32, stride: u32) -> u32 {
+    return row * stride;
+}
+
+fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {
+    save(params.first + row, hi, lo, rstd);
+}
