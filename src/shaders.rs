@@ -201,6 +201,12 @@ pub fn all() -> Vec<Shader> {
                 add(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
             }
         }
+        for dtype in DType::FLOATS {
+            let across = LayerNorm::new(&[1, 6, 1 << 20], 1..2).dtype(dtype);
+            for op in [&across as &dyn Norm, &across.backward()] {
+                add(op, caps, Strategy::Forced(Method::Streamed(Team::Lane)));
+            }
+        }
         for op in [LayerNorm::new(&[1 << 22, 4], 1..), LayerNorm::new(&[1 << 22, 4], ..1)] {
             add(&op, caps, Strategy::Inferred);
             add(&op.backward(), caps, Strategy::Inferred);

@@ -352,6 +352,13 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&BatchNorm::inference(&[3, 4096]).backward(), &LAVAPIPE), "ApplyBackward SumsColumns MergeSums");
     let channels = BatchNorm::training(&[8, 64, 56, 56]).backward();
     assert_eq!(kernels(&channels, &PLAIN), "Moments Finalize Sums MergeSums ApplyBackward");
+    // Lanes of a CPU go down columns, four in a pack, where all have the same weights and there are enough of them.
+    let middle = LayerNorm::new(&[8, 96, 56, 56], 1..2).backward();
+    assert_eq!(kernels(&middle, &LAVAPIPE), "RowBackward MergeSums");
+    assert!(kernels(&middle, &SUBGROUPS).starts_with("MomentsColumns Finalize"));
+    for few in [LayerNorm::new(&[2, 96, 10, 10], 1..2), LayerNorm::new(&[8, 96, 7, 7], 1..2)] {
+        assert!(kernels(&few.backward(), &LAVAPIPE).starts_with("MomentsColumns Finalize"), "{few:?}");
+    }
     // Each channel of a sample has sums, which serve both.
     let groups = GroupNorm::new(&[8, 64, 56, 56], 8);
     assert_eq!(kernels(&groups.backward(), &LAVAPIPE), "Moments Finalize Sums MergeSums MergeSums ApplyBackward");
