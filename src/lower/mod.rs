@@ -134,7 +134,7 @@ impl Team {
 pub enum Method {
     /// Each row is read once and held in a team's registers: one dispatch.
     Resident(Team),
-    /// Each row belongs to a team, which reads it once for each sum and once more: one dispatch.
+    /// Each row belongs to a team, which reads it once for each sum and once more: one dispatch. So do columns, four of them to a lane.
     Streamed(Team),
     /// Teams share a row or channel and write partial statistics; they are merged, then applied in a second read.
     Split(Team),
