@@ -26,17 +26,17 @@ fn main(
     @builtin(local_invocation_index) local_index: u32,
 ) {
     let group = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
-    if group >= params.groups {
-        return;
-    }
+    let has_group = group < params.groups;
     var g = Pair();
     var gy = Pair();
     var weighted_g = Pair();
     var weighted_gy = Pair();
     let stride = params.groups * params.members;
     let splits = (params.partials + stride - 1u) / stride;
-    // One loop: those of an invocation together have an end on some drivers.
-    for (var turn = 0u; turn < params.members * splits; turn += 1u) {
+    // One loop: those of an invocation together have an end on some drivers. Its end depends on the invocation: lavapipe compiles a kernel anew for
+    // each dispatch if half of it falls away once the uniforms are known.
+    let turns = select(0u, params.members * splits, has_group);
+    for (var turn = 0u; turn < turns; turn += 1u) {
         let i = turn % splits * stride + group * params.members + turn / splits;
         // The last of them may be there for some groups alone.
         if i < params.partials {
@@ -48,7 +48,9 @@ fn main(
             weighted_gy = two_sum(weighted_gy.hi, weighted_gy.lo + apply_weight(partial.y, weight));
         }
     }
-    put_grad_bias(group, g.hi + g.lo);
-    put_grad_weight(group, gy.hi + gy.lo);
-    put_merged_sums(group, weighted_g.hi + weighted_g.lo, weighted_gy.hi + weighted_gy.lo);
+    if has_group {
+        put_grad_bias(group, g.hi + g.lo);
+        put_grad_weight(group, gy.hi + gy.lo);
+        put_merged_sums(group, weighted_g.hi + weighted_g.lo, weighted_gy.hi + weighted_gy.lo);
+    }
 }
