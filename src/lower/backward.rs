@@ -460,6 +460,7 @@ fn parts(stats: &Fold, params: &Fold, columns: bool) -> Option<Fold> {
     let weights = params.kept_len();
     let is_each = params.inner == parts.inner && (params.outer == 1 || weights == parts.kept_len());
     let few = parts.kept_len() / stats.kept_len() <= MAX_MEMBERS;
+    // Who goes by columns is given the fold that they are of.
     (in_order && is_each && few).then_some(if columns { *stats } else { parts })
 }
 
