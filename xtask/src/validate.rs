@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
 
 use crate::{adapter, cargo, dx12, root, run, shown};
 
@@ -121,7 +123,7 @@ fn dxc(folder: &Path, files: &[PathBuf]) -> Result<(), String> {
         command.arg(&library);
         command
     })?;
-    println!("DXC takes all of {} shaders, as shader models 6.0, 6.2 and 6.6", files.len());
+    println!("DXC takes all of {} shaders, as shader models 6.0, 6.2 and 6.6 in turn", files.len());
     Ok(())
 }
 
@@ -144,28 +146,28 @@ fn fxc(shaders: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs a command on some of the files at a time, two of them at once.
-fn in_parts(files: &[PathBuf], command: impl Fn() -> Command) -> Result<(), String> {
-    for pair in files.chunks(2 * AT_ONCE) {
-        let mut running = Vec::new();
-        for part in pair.chunks(AT_ONCE) {
+/// Runs a command on some of the files at a time, one on each core; all end before one that failed is reported.
+fn in_parts(files: &[PathBuf], command: impl Fn() -> Command + Sync) -> Result<(), String> {
+    let parts = Mutex::new(files.chunks(AT_ONCE));
+    let failed = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let Some(part) = parts.lock().unwrap().next() else { break };
             let mut command = command();
             let line = shown(&command);
             println!("$ {line} {} and {} more", part[0].display(), part.len() - 1);
-            let child = command.args(part).spawn().map_err(|e| format!("cannot start `{line}`: {e}"))?;
-            running.push((line, child));
-        }
-        // All end before one that failed is reported.
-        let mut failed = Vec::new();
-        for (line, mut child) in running {
-            let status = child.wait().map_err(|e| e.to_string())?;
-            if !status.success() {
-                failed.push(format!("`{line}` failed ({status})"));
+            match command.args(part).status() {
+                Ok(status) if status.success() => {}
+                Ok(status) => failed.lock().unwrap().push(format!("`{line}` failed ({status})")),
+                Err(e) => failed.lock().unwrap().push(format!("cannot start `{line}`: {e}")),
             }
         }
-        if !failed.is_empty() {
-            return Err(failed.join("\n"));
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
         }
-    }
-    Ok(())
+    });
+    let failed = failed.into_inner().unwrap();
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }

@@ -1,5 +1,5 @@
-// Compiles HLSL with Microsoft's compiler, for each shader model that wgpu asks for: dxc LIBRARY FILE.. Prints what is wrong; exits with 1 if
-// something is.
+// Compiles HLSL with Microsoft's compiler, for one of three shader models that wgpu asks for in turn: dxc LIBRARY FILE.. Prints what is wrong;
+// exits with 1 if something is.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -24,6 +24,7 @@ int main(int count, char** arguments) {
         fprintf(stderr, "%s has no compiler\n", arguments[1]);
         return 2;
     }
+    const wchar_t* const models[] = {L"cs_6_0", L"cs_6_2", L"cs_6_6"};
     int wrong = 0;
     for (int i = 2; i < count; ++i) {
         std::ifstream file(arguments[i]);
@@ -33,25 +34,24 @@ int main(int count, char** arguments) {
         const std::string name(arguments[i]);
         IDxcBlobEncoding* blob = nullptr;
         blobs->CreateBlobWithEncodingOnHeapCopy(source.data(), source.size(), CP_UTF8, &blob);
-        for (const wchar_t* model : {L"cs_6_0", L"cs_6_2", L"cs_6_6"}) {
-            IDxcOperationResult* result = nullptr;
-            HRESULT status = compiler->Compile(blob, std::wstring(name.begin(), name.end()).c_str(), L"main", model, nullptr, 0, nullptr,
-                                               0, nullptr, &result);
-            if (status == S_OK) {
-                result->GetStatus(&status);
+        const wchar_t* model = models[i % 3];
+        IDxcOperationResult* result = nullptr;
+        HRESULT status = compiler->Compile(blob, std::wstring(name.begin(), name.end()).c_str(), L"main", model, nullptr, 0, nullptr,
+                                           0, nullptr, &result);
+        if (status == S_OK) {
+            result->GetStatus(&status);
+        }
+        // Warnings are of what naga writes, and not shown.
+        if (status != S_OK) {
+            IDxcBlobEncoding* errors = nullptr;
+            if (result && result->GetErrorBuffer(&errors) == S_OK && errors) {
+                fprintf(stderr, "%.*s\n", static_cast<int>(errors->GetBufferSize()), static_cast<char*>(errors->GetBufferPointer()));
             }
-            // Warnings are of what naga writes, and not shown.
-            if (status != S_OK) {
-                IDxcBlobEncoding* errors = nullptr;
-                if (result && result->GetErrorBuffer(&errors) == S_OK && errors) {
-                    fprintf(stderr, "%.*s\n", static_cast<int>(errors->GetBufferSize()), static_cast<char*>(errors->GetBufferPointer()));
-                }
-                fprintf(stderr, "%s: not compiled for %ls (0x%x)\n", arguments[i], model, static_cast<unsigned>(status));
-                wrong = 1;
-            }
-            if (result) {
-                result->Release();
-            }
+            fprintf(stderr, "%s: not compiled for %ls (0x%x)\n", arguments[i], model, static_cast<unsigned>(status));
+            wrong = 1;
+        }
+        if (result) {
+            result->Release();
         }
         blob->Release();
     }
