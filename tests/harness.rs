@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{each_op::each_op, gpu, run};
+use common::{each_op::each_op, gpu, run, tuned};
 use wgpu_norm::{
     BatchNorm, DType, LayerNorm, Norm, Outputs, Planner, RunningStats, Slot, Strategy, Tensors,
     host::Gpu,
@@ -321,6 +321,71 @@ fn a_broken_window_does_not_conform() {
     let lost = "select(0.5, exp2(-params.beta * log2(base)), base > Pack(0.0))";
     let kept = "select(inverseSqrt(base), exp2(-params.beta * log2(base)), base > Pack(0.0))";
     assert!(!conforms(&op, &tensors, Strategy::Inferred, kept, lost), "a NaN is a number");
+}
+
+/// On a device whose dimensions end after a few workgroups, each kernel has more, and does not conform if it knows of one dimension.
+#[test]
+fn a_grid_without_its_second_dimension_does_not_conform() {
+    use wgpu_norm::{
+        LocalResponseNorm,
+        Method::{self, *},
+        Team::*,
+        host, recommended,
+    };
+    const LIMIT: u32 = 5;
+    let adapter = host::adapter(None).expect("an adapter");
+    let (required_features, limits) = recommended(&adapter);
+    let required_limits = wgpu::Limits { max_compute_workgroups_per_dimension: LIMIT, ..limits };
+    let request = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&request)).expect("a device");
+    // Few workgroups would do otherwise, on a CPU.
+    let tuning = tuned(&[("rounds", 1), ("stream_rows", 1), ("sum_rounds", 1)]).caps().tuning.clone();
+    let conforms = |op: &dyn Norm, strategy, without: Option<&'static str>| {
+        let planner = Planner::with_source_edit(&device, move |source| match without {
+            Some(kernel) if source.contains(&format!("// ==== kernels/{kernel}.wgsl")) => {
+                source.replace("workgroup_id.y * num_workgroups.x + workgroup_id.x", "workgroup_id.x")
+            }
+            _ => source,
+        });
+        let gpu = Gpu::from_parts(queue.clone(), planner.tuning(tuning.clone()));
+        let data = Data::random(op, 2);
+        let outputs = run(&gpu, op, &data.tensors(), strategy).expect("runs");
+        compare_outputs(op, &outputs, &op.reference(&data.tensors()).expect("reference")).is_ok()
+    };
+    let short = LayerNorm::new(&[400, 4], 1..);
+    let few = LayerNorm::new(&[24, 12], 1..);
+    let batch = BatchNorm::training(&[2, 1600]);
+    let window = LocalResponseNorm::new(&[1, 13, 400], 13);
+    let slide = LocalResponseNorm::new(&[1, 3, 1600], 3);
+    let mut cases: Vec<(Box<dyn Norm>, Method, &[&'static str])> = vec![
+        (Box::new(short.clone()), Resident(Lane), &["row"]),
+        (Box::new(short.clone()), Streamed(Lane), &["stream"]),
+        (Box::new(short.clone()), Split(Lane), &["moments", "finalize"]),
+        (Box::new(short.backward()), Split(Lane), &["sums", "merge_sums"]),
+        (Box::new(batch.clone()), Columns, &["moments_columns", "finalize", "apply"]),
+        (Box::new(batch.backward()), Columns, &["sums_columns", "merge_sums", "apply"]),
+        (Box::new(window.clone()), Elementwise, &["window"]),
+        (Box::new(window.backward()), Elementwise, &["window"]),
+        (Box::new(slide.clone()), Elementwise, &["slide"]),
+        (Box::new(slide.backward()), Elementwise, &["slide"]),
+    ];
+    let subgroups = tuned(&[]).caps().subgroup_size.is_some();
+    let teams = if subgroups { &[Subgroup, Workgroup, WorkgroupSubgroups][..] } else { &[Workgroup] };
+    for &team in teams {
+        cases.push((Box::new(few.clone()), Resident(team), &["row"]));
+        cases.push((Box::new(few.clone()), Streamed(team), &["stream"]));
+        cases.push((Box::new(few.clone()), Split(team), &["moments"]));
+        cases.push((Box::new(few.backward()), Resident(team), &["row"]));
+        cases.push((Box::new(few.backward()), Streamed(team), &["stream"]));
+        cases.push((Box::new(few.backward()), Split(team), &["sums"]));
+    }
+    for (op, method, kernels) in cases {
+        let strategy = Strategy::Forced(method);
+        assert!(conforms(&*op, strategy, None), "{} by {method}", op.name());
+        for kernel in kernels {
+            assert!(!conforms(&*op, strategy, Some(kernel)), "{} by {method}: {kernel} has one dimension", op.name());
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use common::{gpu, methods::every_method, run};
 use wgpu_norm::{
     Activation, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize,
     Method, Norm, Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors, Window, shaders,
-    testing::{self, Random},
+    testing::{self, Data, Random},
 };
 
 fn every(op: &dyn Norm, tensors: &Tensors<'_>, check: impl Fn(Method, &Outputs<f32>)) {
@@ -373,15 +373,15 @@ fn long_rows_are_counted_to_their_end() {
 // 33. A dimension has 65535 workgroups: tfjs stops (tensorflow/tfjs#8373), and so did PyTorch's batch norm (pytorch/pytorch#16998, #2917).
 #[test]
 fn there_are_more_rows_than_workgroups_in_a_dimension() {
-    // A workgroup for each row, which is slow on a CPU, and the method for so many short ones.
-    for (rows, strategy) in
-        [(70_001, Strategy::Forced(Method::Resident(Team::Workgroup))), (1 << 20, Strategy::Inferred)]
-    {
-        let x = Random::new(33).normal(rows * 5, 100.0, 1.0);
-        let (op, tensors) = (plain(&[rows, 5]), Tensors::new(&x));
-        let outputs = run(gpu(), &op, &tensors, strategy).expect("runs");
-        let truth = op.reference(&tensors).expect("reference");
-        testing::compare_outputs(&op, &outputs, &truth).unwrap_or_else(|e| panic!("{rows} rows: {e}"));
+    // A workgroup for each group, and the method that is chosen for many short rows.
+    let groups = GroupNorm::new(&[33_000, 4, 2], 2);
+    let cases: [(&dyn Norm, Strategy); 2] =
+        [(&groups, Strategy::Forced(Method::Resident(Team::Workgroup))), (&plain(&[1 << 20, 5]), Strategy::Inferred)];
+    for (op, strategy) in cases {
+        let data = Data::random(op, 33);
+        let outputs = run(gpu(), op, &data.tensors(), strategy).expect("runs");
+        let truth = op.reference(&data.tensors()).expect("reference");
+        testing::compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{:?}: {e}", op.shape()));
     }
 }
 

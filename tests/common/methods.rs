@@ -42,9 +42,6 @@ pub const ROWS: &[(&str, usize, usize)] = &[
     ("many odd rows that a lane holds", 5000, 31),
 ];
 
-/// One more, through which teams of a workgroup take ten seconds on a CPU each: by every method once, and otherwise by few.
-pub const MANY_ROWS: (&str, usize, usize) = ("the folded grid, not a multiple of anything", 70000, 5);
-
 /// Shapes and groups of group norm, each with the reason that it is here.
 pub const GROUPS: &[(&str, &[usize], usize)] = &[
     ("[N, C]: weights by position", &[33, 24], 3),
