@@ -5,8 +5,10 @@ fn put_merged_sums(group: u32, g_sum: f32, gy_sum: f32) {
     let rstd = load_statistics(2u * params.stats_stride + group * params.copies);
     let g_mean = select(0.0, g_sum / params.count, CENTERED);
     let gy = gy_sum * pull(params.count, rstd);
-    for (var copy = 0u; copy < params.copies; copy += 1u) {
-        store_coefficients(group * params.copies + copy, g_mean);
-        store_coefficients(params.stats_stride + group * params.copies + copy, gy);
+    // Its end depends on the invocation, as that of the loop in the kernel does.
+    let first = group * params.copies;
+    for (var i = first; i < first + params.copies; i += 1u) {
+        store_coefficients(i, g_mean);
+        store_coefficients(params.stats_stride + i, gy);
     }
 }
