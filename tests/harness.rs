@@ -98,7 +98,7 @@ fn all_are_missed(op: &dyn Norm, strategy: Strategy, breaks: &[Break]) {
 
 #[test]
 fn a_broken_shader_does_not_conform() {
-    use wgpu_norm::{Method, Team};
+    use wgpu_norm::{GroupNorm, Method, Team};
     let mut random = Random::new(1);
     let rows = random.normal(7 * 257, 1e6, 1.0);
     let weight = random.normal(257, 1.0, 0.5);
@@ -150,6 +150,19 @@ fn a_broken_shader_does_not_conform() {
     let inside = "vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(i)";
     assert!(conforms(&op, &tensors, owned, "no such text", ""), "unbroken");
     assert!(!conforms(&op, &tensors, owned, inside, "vec4<bool>(true)"), "conforms without {inside:?}");
+
+    // Channels end inside of packs.
+    let mixed = [
+        ("vec4<u32>(column * 4u) + vec4<u32>(0u, 1u, 2u, 3u)", "vec4<u32>(column * 4u)"),
+        ("vec4<u32>(column * 4u) + vec4", "vec4<u32>(column) + vec4"),
+        ("indices_of(column) / params.param_run", "indices_of(column) / 4u"),
+    ];
+    let elementwise = Strategy::Forced(Method::Elementwise);
+    all_are_missed(&BatchNorm::inference(&[16, 4, 7]), elementwise, &mixed);
+    all_are_missed(&BatchNorm::inference(&[16, 4, 7]), elementwise, &[("/ params.stat_run", "/ 4u")]);
+    for held in [owned, resident, streamed] {
+        all_are_missed(&GroupNorm::new(&[3, 8, 7], 2), held, &mixed);
+    }
 
     let (mean, var) = (vec![0.5; 5], vec![2.0; 5]);
     let input = random.normal(3 * 5 * 7, 1.0, 2.0);
@@ -221,8 +234,8 @@ fn a_broken_backward_pass_does_not_conform() {
     all_are_missed(&LayerNorm::new(&[3, 5, 7], 1..2), columns, &middle);
     let through = [
         (
-            "store_coefficients(group * params.copies + copy, g_mean)",
-            "store_coefficients(group * params.copies + copy, 0.0)",
+            "store_coefficients(i, g_mean)",
+            "store_coefficients(i, 0.0)",
         ),
         ("slope(y) * lost.along", "0.0 * lost.along"),
         ("run += params.kept;", ""),
@@ -243,7 +256,7 @@ fn a_broken_backward_pass_does_not_conform() {
         &[
             ("group * params.members + turn / splits", "group * params.members"),
             ("i % stride % params.weights", "group"),
-            ("group * params.copies + copy", "group"),
+            ("let first = group * params.copies", "let first = group"),
             ("if row < end", "if true"),
         ],
     );

@@ -66,12 +66,12 @@ fn main(
         let column_K = column + safe_K * params.column_step;
         var table_K = table;
         if !STATS_FIXED {
-            table_K = table_at(select(0u, stat_index(stat_place, column_K), live_K));
+            table_K = table_at(select(StatAt(0u), stat_index(stat_place, column_K), live_K));
             stat_place = advance(stat_place, stat_step, params.stat_rows);
         }
         var affine_K = affine;
         if !PARAMS_FIXED {
-            affine_K = affine_at(select(0u, param_index(param_place, column_K), live_K));
+            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, column_K), live_K));
             param_place = advance(param_place, param_step, params.param_rows);
         }
         let element_K = load_element(first_input + safe_K * params.input_step, at_K, table_K, affine_K);

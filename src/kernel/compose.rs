@@ -49,13 +49,13 @@ fn declare(storage: &Storage) -> String {
         Element::Raw(ty) => {
             return format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{ty}>;\n");
         }
-        Element::Gathered(dtype) => return declare_gathered(name, binding, dtype),
+        Element::Gathered(dtype) => return declare_gathered(name, binding, mode, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
     let index = if matches!(width, Width::Quads | Width::Ragged | Width::Pairs) { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
-        (DType::F32 | DType::U32, Width::X4 | Width::Across) => {
+        (DType::F32 | DType::U32, Width::X4 | Width::Mixed | Width::Across) => {
             ("vec4<f32>", "vec4<f32>", format!("return {name}[i];"), format!("{name}[i] = v;"))
         }
         (DType::F32 | DType::U32, Width::Pairs) => {
@@ -71,7 +71,7 @@ fn declare(storage: &Storage) -> String {
                  if at.second {{ {name}[at.pair] = vec4<u32>(first_of_{name}, words); }} else {{ first_of_{name} = words; }}"
             ),
         ),
-        (half, Width::X4 | Width::Across) => (
+        (half, Width::X4 | Width::Mixed | Width::Across) => (
             "vec4<f32>",
             "vec2<u32>",
             format!("return decode4_{half}({name}[i]);"),
@@ -146,7 +146,7 @@ fn declare(storage: &Storage) -> String {
 }
 
 /// A table that four elements are read of, at four indices.
-fn declare_gathered(name: &str, binding: u32, dtype: DType) -> String {
+fn declare_gathered(name: &str, binding: u32, mode: &str, dtype: DType) -> String {
     let (word, load) = match dtype {
         DType::F32 | DType::U32 => ("f32", format!("vec4<f32>({})", four(|c| format!("{name}[i.{c}]")))),
         half => {
@@ -156,7 +156,7 @@ fn declare_gathered(name: &str, binding: u32, dtype: DType) -> String {
         }
     };
     format!(
-        "@group(0) @binding({binding}) var<storage, read> {name}: array<{word}>;\n\
+        "@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n\
          fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ return {load}; }}\n"
     )
 }
@@ -168,11 +168,10 @@ fn four(expression: impl Fn(char) -> String) -> String {
 
 /// What differs between kernels made of the same parts.
 fn prelude(key: &KernelKey) -> Vec<String> {
-    let gathered = matches!(key.width(), Width::Quads | Width::Ragged);
     // The type of an index of a table, and the index for a column.
     let column = |name: &str, by: By| {
-        let (ty, column) =
-            if gathered && by != By::Row { ("vec4<u32>", "indices_of(column)") } else { ("u32", "number_of(column)") };
+        let gathered = key.width().is_gathered(by);
+        let (ty, column) = if gathered { ("vec4<u32>", "indices_of(column)") } else { ("u32", "number_of(column)") };
         let index = match by {
             By::Row => "0u".into(),
             By::Position => column.into(),
@@ -186,7 +185,7 @@ fn prelude(key: &KernelKey) -> Vec<String> {
     let block = format!("const BLOCK: u32 = {}u;", key.unroll());
     // What a table that is looked up like this gives.
     let ty = |name: &str, by: By| {
-        let each = (by == By::Position && key.width() != Width::Across) || (gathered && by == By::Run);
+        let each = (by == By::Position && key.width() != Width::Across) || key.width().is_gathered(by);
         format!("alias {name} = {};", if each { "Pack" } else { "f32" })
     };
     let flag = |name: &str, on: bool| format!("const {name}: bool = {on};");
@@ -333,6 +332,7 @@ fn pack(width: Width) -> Vec<Part> {
     match width {
         Width::X1 => vec![shader!("parts/pack/x1"), shader!("parts/at/whole"), lane],
         Width::X4 => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), lane],
+        Width::Mixed => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), shader!("parts/at/mixed"), lane],
         Width::Quads => vec![shader!("parts/pack/x4"), shader!("parts/at/quads"), lane],
         Width::Ragged => vec![shader!("parts/pack/x4"), shader!("parts/at/ragged"), lane],
         Width::Pairs => vec![shader!("parts/pack/x4"), shader!("parts/at/pairs")],
@@ -343,7 +343,9 @@ fn pack(width: Width) -> Vec<Part> {
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4 | Width::Quads | Width::Ragged | Width::Pairs | Width::Across => shader!("parts/real/x4"),
+        Width::X4 | Width::Mixed | Width::Quads | Width::Ragged | Width::Pairs | Width::Across => {
+            shader!("parts/real/x4")
+        }
     }
 }
 

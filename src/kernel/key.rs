@@ -18,6 +18,8 @@ pub(crate) enum Width {
     X4,
     /// Four, in short rows of f32 that are no multiple of four: each is a load.
     Quads,
+    /// Four, of which each has a weight, or a statistic, that is looked up for itself: channels do not end where packs do.
+    Mixed,
     /// Four, in rows of halves that may begin in the middle of a word.
     Ragged,
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
@@ -30,7 +32,7 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Quads | Self::Ragged | Self::Pairs | Self::Across => 4,
+            Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Pairs | Self::Across => 4,
         }
     }
 
@@ -38,23 +40,40 @@ impl Width {
     pub const fn unit(self) -> u32 {
         match self {
             Self::X1 | Self::Quads | Self::Ragged => 1,
-            Self::X4 | Self::Across => 4,
+            Self::X4 | Self::Mixed | Self::Across => 4,
             Self::Pairs => 8,
         }
     }
 
-    /// The same of a table.
+    /// The same of a table that has a value for each position.
     pub const fn table_unit(self) -> u32 {
         match self {
             Self::X1 | Self::Quads | Self::Ragged | Self::Across => 1,
-            Self::X4 | Self::Pairs => 4,
+            Self::X4 | Self::Mixed | Self::Pairs => 4,
+        }
+    }
+
+    /// Elements that an index of a column counts, where it is divided by the length of a run.
+    pub const fn run_unit(self) -> u32 {
+        match self {
+            Self::Mixed => 1,
+            _ => self.table_unit(),
+        }
+    }
+
+    /// Whether what is looked up in this way is, for each element of a pack.
+    pub const fn is_gathered(self, by: By) -> bool {
+        match self {
+            Self::Quads | Self::Ragged => !matches!(by, By::Row),
+            Self::Mixed => matches!(by, By::Run),
+            Self::X1 | Self::X4 | Self::Pairs | Self::Across => false,
         }
     }
 
     /// Rows that a pack has elements of.
     pub const fn rows(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Quads | Self::Ragged | Self::Pairs => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Pairs => 1,
             Self::Across => 4,
         }
     }
@@ -62,7 +81,7 @@ impl Width {
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Quads | Self::Ragged | Self::Across => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -71,7 +90,7 @@ impl Width {
     pub const fn packs(self, elements: u32) -> u32 {
         match self {
             Self::X1 | Self::Across => elements,
-            Self::X4 | Self::Pairs => elements / 4,
+            Self::X4 | Self::Mixed | Self::Pairs => elements / 4,
             Self::Quads => elements.div_ceil(4),
             // The first may have an element of the row before.
             Self::Ragged => (elements + 1).div_ceil(4),
@@ -136,8 +155,8 @@ impl By {
     /// How a table that is looked up like this is read by a kernel of this width.
     const fn element(self, dtype: DType, width: Width) -> Element {
         match (self, width) {
-            (Self::Position | Self::Run, Width::Quads | Width::Ragged) => Element::Gathered(dtype),
-            (Self::Position, Width::Pairs) => Element::Floats(dtype, Width::X4),
+            _ if width.is_gathered(self) => Element::Gathered(dtype),
+            (Self::Position, Width::Mixed | Width::Pairs) => Element::Floats(dtype, Width::X4),
             // Where a pack lies across rows, a position is that of one pack.
             (Self::Position, Width::Across) | (Self::Row | Self::Run, _) => Element::Floats(dtype, Width::X1),
             (Self::Position, _) => Element::Floats(dtype, width),

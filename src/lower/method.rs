@@ -242,7 +242,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let tuning = &caps.tuning;
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
-        (Team::Subgroup, width @ (Width::X1 | Width::Quads | Width::Ragged)) => {
+        (Team::Subgroup, width @ (Width::X1 | Width::Mixed | Width::Quads | Width::Ragged)) => {
             tuning.single_registers / width.elements()
         }
         (Team::Subgroup, width) => tuning.registers / width.elements(),

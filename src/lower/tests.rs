@@ -88,6 +88,19 @@ fn short_odd_rows_belong_to_a_lane_too() {
 }
 
 #[test]
+fn packs_are_whole_where_channels_end_inside_of_them() {
+    let widths = |op: &dyn Op| lower_dyn(op, &LAVAPIPE).calls.iter().map(|call| call.key.width()).collect::<Vec<_>>();
+    // Samples of 196 elements are whole packs, samples of 245 are not, and channels of 8 end with one.
+    for (shape, expected) in [([32, 4, 7, 7], Width::Mixed), ([32, 5, 7, 7], Width::X1), ([32, 5, 4, 2], Width::X4)] {
+        assert_eq!(widths(&BatchNorm::inference(&shape)), [expected], "{shape:?}");
+        assert_eq!(widths(&BatchNorm::training(&shape)).last(), Some(&expected), "{shape:?}");
+    }
+    assert_eq!(widths(&GroupNorm::new(&[8, 512, 7, 7], 32)), [Width::Mixed]);
+    assert_eq!(widths(&GroupNorm::new(&[8, 512, 7, 7], 32).dtype(DType::F16))[0], Width::Mixed);
+    assert_eq!(widths(&GroupNorm::new(&[8, 15, 7, 7], 5))[0], Width::X1);
+}
+
+#[test]
 fn rows_that_take_more_code_are_held_up_to_a_length_of_their_own() {
     let cases = [(512, [true, true]), (516, [true, false]), (1024, [true, false]), (1028, [false, false])];
     for (len, resident) in cases {

@@ -31,12 +31,12 @@ pub(super) struct Place {
 impl View {
     /// The numbers of the lookups, where there are `statistics` of each kind.
     pub fn place(&self, statistics: u32) -> Place {
-        let table_unit = self.width.table_unit();
+        let Self { width, .. } = *self;
         // An index counts what a load gives: packs where each position has its own.
-        let unit = |lookup: Lookup| if By::from(lookup.columns) == By::Position { table_unit } else { 1 };
+        let unit = |lookup: Lookup| if By::from(lookup.columns) == By::Position { width.table_unit() } else { 1 };
         let numbers = |lookup: Lookup| {
             let run = match lookup.columns {
-                Columns::Runs(run) => run / table_unit,
+                Columns::Runs(run) => run / width.run_unit(),
                 _ => 1,
             };
             [lookup.rows, lookup.quotient / unit(lookup), lookup.remainder / unit(lookup), run]
@@ -77,11 +77,14 @@ impl Walk {
         let elements = f64::from(width.elements());
         let kept = f64::from(self.steps.min(longest));
         let table = |loads: f64, lookup: Lookup, fixed| {
-            let each = if By::from(lookup.columns) == By::Position { elements } else { 1.0 };
+            let by = By::from(lookup.columns);
+            let each = if by == By::Position || width.is_gathered(by) { elements } else { 1.0 };
             loads * each / if fixed { kept } else { 1.0 }
         };
+        // Single elements take a third longer than packs, in a copy.
+        let moved = if width == Width::X1 { 4.0 / 3.0 } else { elements };
         // Input and output; mean as hi and lo, and rstd; weight and bias.
-        (2.0 * elements + table(3.0, stat, self.fixed[0]) + table(2.0, param, self.fixed[1])) / elements
+        (2.0 * moved + table(3.0, stat, self.fixed[0]) + table(2.0, param, self.fixed[1])) / elements
     }
 }
 
@@ -94,10 +97,16 @@ impl Problem<'_> {
 
     /// The widest packs of which rows of `cols` elements, and what is looked up in them, are made.
     pub(super) fn width(&self, cols: u32, lookups: &[Lookup]) -> Width {
-        let x4 = cols.is_multiple_of(4)
-            && self.input_stride(cols).is_multiple_of(4)
-            && lookups.iter().all(|lookup| lookup.suits(4));
-        if x4 { Width::X4 } else { Width::X1 }
+        let whole = cols.is_multiple_of(4) && self.input_stride(cols).is_multiple_of(4);
+        let suits = |lookup: &Lookup| lookup.suits(4);
+        let is_run = |lookup: &Lookup| matches!(lookup.columns, Columns::Runs(_));
+        if whole && lookups.iter().all(suits) {
+            Width::X4
+        } else if whole && lookups.iter().all(|lookup| suits(lookup) || is_run(lookup)) {
+            Width::Mixed
+        } else {
+            Width::X1
+        }
     }
 
     /// The tensor as rows of `cols`, where both lookups exist in them.

@@ -88,6 +88,10 @@ pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
     if unit.is_multiple_of(4) {
         return packs_can(method, len / 4, 4, "registers");
     }
+    // Channels may end inside of packs.
+    if len.is_multiple_of(4) {
+        return packs_can(method, len / 4, 4, "single_registers");
+    }
     // Short rows go by fours whatever the length: those of many rows, too, if they are longer.
     let lane_packs = gpu().planner().caps().tuning.get("lane_packs").expect("a number of the table") as usize;
     if len >= 4 && len.div_ceil(4) <= lane_packs {
@@ -99,7 +103,7 @@ pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
 
 /// The same for tensors of a type. Those of halves are packed in fours whatever the length, with up to one element of the row before.
 pub fn typed_rows_can(dtype: DType, method: Method, len: usize, unit: usize) -> bool {
-    if dtype == DType::F32 || unit.is_multiple_of(4) {
+    if dtype == DType::F32 || len.is_multiple_of(4) {
         return rows_can(method, len, unit);
     }
     packs_can(method, (len + 1).div_ceil(4), 4, "single_registers")

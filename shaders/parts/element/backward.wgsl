@@ -13,7 +13,7 @@ struct Element {
     grad: Pack,
 }
 
-fn table_at(i: u32) -> Table {
+fn table_at(i: StatAt) -> Table {
     return Table(statistics_at(i), lost_at(i));
 }
 

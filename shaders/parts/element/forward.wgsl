@@ -12,7 +12,7 @@ struct Element {
     y: Pack,
 }
 
-fn table_at(i: u32) -> Table {
+fn table_at(i: StatAt) -> Table {
     return Table(statistics_at(i));
 }
 

@@ -1,5 +1,5 @@
 // Statistics that an earlier pass took: three regions, the mean as hi and lo, and rstd.
-// Provides Statistics, statistics_at, normalize. Requires Stat, opaque, params.stats_stride (from one region to the next, in what
+// Provides Statistics, statistics_at, normalize. Requires Stat, StatAt, opaque, params.stats_stride (from one region to the next, in what
 // load_statistics gives).
 
 struct Statistics {
@@ -8,7 +8,7 @@ struct Statistics {
     rstd: Stat,
 }
 
-fn statistics_at(i: u32) -> Statistics {
+fn statistics_at(i: StatAt) -> Statistics {
     let lo = load_statistics(params.stats_stride + i);
     return Statistics(load_statistics(i), lo, load_statistics(2u * params.stats_stride + i));
 }

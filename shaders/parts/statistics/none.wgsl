@@ -1,11 +1,11 @@
 // Nothing that is computed depends on the statistics.
-// Provides Statistics, statistics_at, normalize. Requires Stat.
+// Provides Statistics, statistics_at, normalize. Requires Stat, StatAt.
 
 struct Statistics {
     rstd: Stat,
 }
 
-fn statistics_at(i: u32) -> Statistics {
+fn statistics_at(i: StatAt) -> Statistics {
     return Statistics(Stat(0.0));
 }
 

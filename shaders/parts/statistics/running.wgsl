@@ -1,12 +1,12 @@
 // Running statistics, as batch norm inference uses them.
-// Provides Statistics, statistics_at, normalize. Requires Stat, params.eps.
+// Provides Statistics, statistics_at, normalize. Requires Stat, StatAt, params.eps.
 
 struct Statistics {
     mean: Stat,
     rstd: Stat,
 }
 
-fn statistics_at(i: u32) -> Statistics {
+fn statistics_at(i: StatAt) -> Statistics {
     return Statistics(load_running_mean(i), inverseSqrt(load_running_var(i) + params.eps));
 }
 

@@ -1,11 +1,11 @@
 // The statistics are given: the gradient does not go through them.
-// Provides Lost, lost_at, through_statistics. Requires Stat.
+// Provides Lost, lost_at, through_statistics. Requires Stat, StatAt.
 
 struct Lost {
     mean: Stat,
 }
 
-fn lost_at(i: u32) -> Lost {
+fn lost_at(i: StatAt) -> Lost {
     return Lost(Stat(0.0));
 }
 
