@@ -233,10 +233,7 @@ fn a_broken_backward_pass_does_not_conform() {
     let middle = [("param_place = advance(param_place, param_step, params.param_rows);", "")];
     all_are_missed(&LayerNorm::new(&[3, 5, 7], 1..2), columns, &middle);
     let through = [
-        (
-            "store_coefficients(i, g_mean)",
-            "store_coefficients(i, 0.0)",
-        ),
+        ("store_coefficients(i, g_mean)", "store_coefficients(i, 0.0)"),
         ("slope(y) * lost.along", "0.0 * lost.along"),
         ("run += params.kept;", ""),
     ];
