@@ -18,7 +18,7 @@ pub(crate) enum Width {
     X4,
     /// Four, in short rows of f32 that are no multiple of four: each is a load.
     Quads,
-    /// Four, of which each has a weight, or a statistic, that is looked up for itself: channels do not end where packs do.
+    /// Four, of which each looks its weight, or statistic, up: channels do not end where packs do.
     Mixed,
     /// Four, in rows of halves that may begin in the middle of a word.
     Ragged,
@@ -61,7 +61,7 @@ impl Width {
         }
     }
 
-    /// Whether what is looked up in this way is, for each element of a pack.
+    /// Whether each element of a pack has a lookup of its own.
     pub const fn is_gathered(self, by: By) -> bool {
         match self {
             Self::Quads | Self::Ragged => !matches!(by, By::Row),
