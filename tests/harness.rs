@@ -415,12 +415,6 @@ fn broken_storage_does_not_conform() {
             "atomicLoad(&output[i / 2u]) >> shift",
         ),
         (one_by_one, DType::BF16, "16u * (i & 1u)", "0u"),
-        (ragged, DType::F16, "clamp(i, phase, end - 1u) - phase", "clamp(i, phase, end - 1u)"),
-        (ragged, DType::BF16, "(i >= phase) & (i < end)", "i < end"),
-        (ragged, DType::BF16, "(i >= phase) & (i < end)", "i >= phase"),
-        (ragged, DType::F16, "select(0xffff0000u, 0xffffu, inside.x)", "0xffffu"),
-        (ragged, DType::F16, " ^ word) & mask", " ^ word)"),
-        (ragged, DType::F16, "(row * params.elements) & 1u", "0u"),
         (ragged, DType::BF16, "* (i & vec4<u32>(1u))", "* vec4<u32>(0u)"),
         (streamed, DType::F16, "select(Pack(0.0), x_0 - mean_0, inside)", "x_0 - mean_0"),
     ] {
@@ -429,6 +423,80 @@ fn broken_storage_does_not_conform() {
         assert!(conforms(&op, &data.tensors(), strategy, "no such text", ""), "unbroken");
         let seen = std::panic::catch_unwind(|| conforms(&op, &data.tensors(), strategy, from, to));
         assert!(!matches!(seen, Ok(true)), "{dtype} conforms without {from:?}");
+    }
+}
+
+#[test]
+fn broken_words_of_two_rows_do_not_conform() {
+    use wgpu_norm::{Method, Team};
+    let by_lanes = Strategy::Forced(Method::Resident(Team::Lane));
+    // Rows that end with one, two and three elements of a pack.
+    let ops = [9, 10, 7].map(|len| LayerNorm::new(&[5, len], 1..).dtype(DType::F16));
+    let mixed = ops.clone().map(|op| op.output_dtype(DType::F32));
+    let are_all_right = |ops: &[LayerNorm], from, to| {
+        ops.iter().all(|op| {
+            let data = Data::random(op, 2);
+            // A write beyond a tensor panics.
+            matches!(std::panic::catch_unwind(|| conforms(op, &data.tensors(), by_lanes, from, to)), Ok(true))
+        })
+    };
+    assert!(are_all_right(&ops, "no such text", "") && are_all_right(&mixed, "no such text", ""), "unbroken");
+    for (from, to) in [
+        ("(row * params.elements) & 1u", "0u"),
+        ("(i >= vec4<u32>(phase)) & (i < vec4<u32>(end))", "i < vec4<u32>(end)"),
+        ("(i >= vec4<u32>(phase)) & (i < vec4<u32>(end))", "i >= vec4<u32>(phase)"),
+        ("in_row, in_row - phase, inside", "in_row, in_row, inside"),
+        ("select(words.x, words.y, mask.y != 0u)", "words.y"),
+        ("row % 2u * (stride / 2u)", "0u"),
+        ("index * TURNS + turn", "index * TURNS"),
+        ("if any(at.mask != vec2<u32>(0xffffffffu))", "if false"),
+        (" & ~at.mask", ""),
+        ("(encode4_f16(v) & at.mask)", "encode4_f16(v)"),
+        ("select(words.x, words.y, at.mask.y != 0u)", "words.y"),
+    ] {
+        assert!(!are_all_right(&ops, from, to), "conforms without {from:?}");
+    }
+    for (from, to) in [("first * 2u + column.in_tensor", "first + column.in_tensor"), ("if at.inside.w", "if true")] {
+        assert!(!are_all_right(&mixed, from, to), "conforms without {from:?}");
+    }
+    // Enough rows for each lane to have sums of several.
+    let op = LayerNorm::new(&[1100, 9], 1..).dtype(DType::F16).backward();
+    for method in [Method::Resident(Team::Lane), Method::Streamed(Team::Lane)] {
+        all_are_missed(&op, Strategy::Forced(method), &[("(turn * params.teams + team.index)", "team.index")]);
+    }
+}
+
+/// The lane that stores each element of rows of bf16.
+fn lanes_that_store(len: usize, method: wgpu_norm::Method, edit: fn(String) -> String) -> Vec<f32> {
+    let op = LayerNorm::new(&[6, len], 1..).weight(false).bias(false).dtype(DType::BF16);
+    let planner = Planner::with_source_edit(gpu().device(), move |source| {
+        let source = source.replace("run_turn(in_turn", "stores = f32(team.lane); run_turn(in_turn");
+        let source = source.replace("store_output(at, y);", "store_output(at, Pack(stores));");
+        edit(source + "var<private> stores: f32;")
+    });
+    let edited = Gpu::from_parts(gpu().queue().clone(), planner);
+    let data = Data::random(&op, 2);
+    let outputs = run(&edited, &op, &data.tensors(), Strategy::Forced(method)).expect("the edited shader runs");
+    outputs.get(Slot::Output).expect("an output").to_vec()
+}
+
+#[test]
+fn a_word_of_two_rows_is_one_lanes() {
+    use wgpu_norm::{Method, Team};
+    let meet = |len, method, edit| {
+        let lanes = lanes_that_store(len, method, edit);
+        assert!(lanes.iter().any(|&lane| lane != lanes[0]), "several lanes");
+        [0, 2, 4].map(|row: usize| (row + 1) * len).iter().all(|&next| lanes[next - 1] == lanes[next])
+    };
+    let has_subgroups = gpu().planner().caps().subgroup_size.is_some();
+    let teams = [Team::Workgroup, Team::Subgroup, Team::WorkgroupSubgroups];
+    for &team in if has_subgroups { &teams[..] } else { &teams[..1] } {
+        for method in [Method::Resident(team), Method::Streamed(team)] {
+            for len in [5, 39, 101] {
+                assert!(meet(len, method, |source| source), "{method}, {len}");
+                assert!(!meet(len, method, |source| source.replace("in_turn.lane = ", "_ = ")), "{method}, {len}");
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. Norms that are not
 // CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it.
 //
-// Requires rows, at, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
+// Requires rows, at, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
 // of each are in it. SHARED: all rows have the same weight and bias. What is held for all rows of a team lies in arrays: registers, as their
 // indices are constants, unless the loops are rolled up.
 // Uniformity: no return and no branch around team_sum but on constants; a team past the last row computes on nothing.
@@ -17,16 +17,16 @@ fn in_row(k: u32, team: Team) -> bool {
     return k < FULL || pack_of(k, team.lane, team.lanes) < params.packs;
 }
 
-// Where it is: all rows of a team begin alike.
-fn column_of(k: u32, team: Team) -> At {
-    return column_of_lane(k, team.lane, team.lanes, in_row(k, team), team.index, 0u < k && k < FULL);
+// Where it is: all rows of a turn begin alike.
+fn column_of(k: u32, team: Team, turn: u32) -> At {
+    return column_of_lane(k, team.lane, team.lanes, in_row(k, team), turn, 0u < k && k < FULL);
 }
 
-fn run(team: Team) {
+fn run_turn(team: Team, turn: u32) {
     let len = f32(params.elements);
     // unroll K < BLOCK
     let in_row_K = in_row(K, team);
-    let column_K = column_of(K, team);
+    let column_K = column_of(K, team, turn);
     let inside_K = inside_of(column_K, in_row_K);
     // end
     var affine: array<Affine, BLOCK>;
@@ -34,17 +34,17 @@ fn run(team: Team) {
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
         // roll K < BLOCK
-        affine[K] = affine_at(param_column(column_of(K, team)));
+        affine[K] = affine_at(param_column(column_of(K, team, turn)));
         // end
     }
 
     for (var round = 0u; round < params.rounds; round += 1u) {
-        let index = round * params.teams + team.index;
+        let index = row_of(round * params.teams + team.index, turn);
         let has_row = team.index < params.teams && index < params.rows;
         let row = min(index, params.rows - 1u);
-        let first = row * params.stride;
-        let first_input = row * params.input_stride;
-        let start = column_at(0u, team.index, false);
+        let first = first_of(row, params.stride);
+        let first_input = first_of(row, params.input_stride);
+        let start = column_at(0u, turn, false);
         let shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
 
         var shifted_sum = Pack(0.0);
@@ -107,9 +107,9 @@ fn run(team: Team) {
     if SUMS && team.index < params.teams {
         // roll K < BLOCK
         if in_row(K, team) {
-            // [teams, columns]
-            let to = params.first_partial + team.index * params.elements;
-            put_partial_sums(to, column_of(K, team), grad_sum[K], grad_y_sum[K]);
+            // [turns, teams, columns]
+            let to = params.first_partial + (turn * params.teams + team.index) * params.elements;
+            put_partial_sums(to, column_of(K, team, turn), grad_sum[K], grad_y_sum[K]);
         }
         // end
     }

@@ -100,40 +100,26 @@ fn declare(storage: &Storage) -> String {
         (DType::F32 | DType::U32, Width::Ragged) => (
             "vec4<f32>",
             "f32",
-            format!("return vec4<f32>({});", four(|c| format!("{name}[at.i.{c}]"))),
-            ["x", "y", "z", "w"].map(|c| format!("if at.inside.{c} {{ {name}[at.i.{c}] = v.{c}; }}")).join(" "),
+            format!("return vec4<f32>({});", four(|c| format!("{name}[at.in_tensor.{c}]"))),
+            ["x", "y", "z", "w"].map(|c| format!("if at.inside.{c} {{ {name}[at.in_tensor.{c}] = v.{c}; }}")).join(" "),
         ),
-        (half, Width::Ragged) if writes => (
-            "vec4<f32>",
-            "atomic<u32>",
-            format!(
-                "return decode4_{half}(vec2<u32>(atomicLoad(&{name}[at.i.x / 2u]), atomicLoad(&{name}[at.i.z / 2u])));"
-            ),
-            format!(
-                "let words = encode4_{half}(v); store_word_{name}(at.i.x / 2u, words.x, at.inside.xy); \
-                 store_word_{name}(at.i.z / 2u, words.y, at.inside.zw);"
-            ),
-        ),
+        // A word that is another row's as well keeps what is that one's; one that is outside is the other one again.
         (half, Width::Ragged) => (
             "vec4<f32>",
             "u32",
-            format!("return decode4_{half}(vec2<u32>({name}[at.i.x / 2u], {name}[at.i.z / 2u]));"),
-            String::new(),
+            format!("return decode4_{half}(vec2<u32>({name}[at.words.x], {name}[at.words.y]));"),
+            format!(
+                "var kept = vec2<u32>(); \
+                 if any(at.mask != vec2<u32>(0xffffffffu)) {{ \
+                 kept = vec2<u32>({name}[at.words.x], {name}[at.words.y]) & ~at.mask; }} \
+                 let words = (encode4_{half}(v) & at.mask) | kept; \
+                 {name}[at.words.x] = words.x; {name}[at.words.y] = select(words.x, words.y, at.mask.y != 0u);"
+            ),
         ),
     };
     let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
     if reads {
         let _ = writeln!(text, "fn load_{name}({index}) -> {value} {{ {load} }}");
-    }
-    if writes && word == "atomic<u32>" && width == Width::Ragged {
-        // As above, where only one half of the word is inside.
-        let _ = writeln!(
-            text,
-            "fn store_word_{name}(i: u32, word: u32, inside: vec2<bool>) {{ \
-             if all(inside) {{ atomicStore(&{name}[i], word); }} \
-             else if any(inside) {{ let mask = select(0xffff0000u, 0xffffu, inside.x); \
-             atomicXor(&{name}[i], (atomicLoad(&{name}[i]) ^ word) & mask); }} }}"
-        );
     }
     if writes && width == Width::Pairs && word == "vec4<u32>" {
         // A lane stores the two packs of a pair one after the other: the first waits for the second.
@@ -352,15 +338,16 @@ fn real(width: Width) -> Part {
 /// The kernel of rows, and what it needs in any direction.
 fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     let rows = shader!("parts/rows");
+    let turn = if width.turns() == 2 { shader!("parts/turn/two") } else { shader!("parts/turn/one") };
     match hold {
-        Hold::Registers { .. } => vec![rows, partial_sums(sums), shader!("kernels/row")],
+        Hold::Registers { .. } => vec![rows, turn, partial_sums(sums), shader!("kernels/row")],
         Hold::Rows { .. } => {
             let (direction, of_sums, add) = match width {
                 Width::Across => (shader!("parts/direction/across"), width, shader!("parts/partial_sums/add_across")),
                 _ => (shader!("parts/direction/along"), Width::X1, shader!("parts/partial_sums/add")),
             };
             let sums = if sums { add } else { partial_sums(false) };
-            vec![rows, real(of_sums), shader!("parts/real/two_sum"), direction, sums, shader!("kernels/stream")]
+            vec![rows, turn, real(of_sums), shader!("parts/real/two_sum"), direction, sums, shader!("kernels/stream")]
         }
     }
 }

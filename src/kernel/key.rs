@@ -78,6 +78,14 @@ impl Width {
         }
     }
 
+    /// Turns in which a team goes through its rows: neighbours that may share a word are one team's, the first one's before the other's.
+    pub const fn turns(self) -> u32 {
+        match self {
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Pairs | Self::Across => 1,
+            Self::Ragged => 2,
+        }
+    }
+
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {

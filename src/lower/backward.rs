@@ -196,14 +196,15 @@ impl Pass<'_> {
         let workgroup_size = workgroup_size(team, rows.packs, caps);
         let tuning = &caps.tuning;
         let sum_rounds =
-            rounds(rows.count(problem.stats.len()), teams(team, workgroup_size, caps), tuning.sum_rounds, tuning);
+            rounds(rows.shares(problem.stats.len()), teams(team, workgroup_size, caps), tuning.sum_rounds, tuning);
         let sum_rounds = match hold {
             _ if sum_rounds < tuning.least_sum_rounds => 0,
             Hold::Registers { .. } => sum_rounds,
             Hold::Rows { at_once, .. } => (sum_rounds / at_once).max(1).min(blocks(&rows, team, caps)),
         };
+        let turns = rows.view.width.turns();
         let teams = |rounds| -> u32 { problem.slabs.iter().map(|&slab| rows.teams(slab.len, hold, rounds)).sum() };
-        let partial_bytes = |rounds| u64::from(problem.stats.shared()) * u64::from(teams(rounds)) * 8;
+        let partial_bytes = |rounds| u64::from(problem.stats.shared()) * u64::from(turns * teams(rounds)) * 8;
         // A sum for each column is one for each weight.
         let sums = rows.shared
             && rows.view.param.columns == Columns::Each
@@ -231,7 +232,7 @@ impl Pass<'_> {
         for &slab in &problem.slabs {
             let (mut params, workgroups) = problem.row_params(slab, team, &rows, hold, rounds);
             params.first_partial = first_partial;
-            first_partial += params.teams * problem.stats.shared();
+            first_partial += turns * params.teams * problem.stats.shared();
             self.calls.push(problem.call(slab, key, &params, workgroups)?);
         }
         match for_params {
@@ -239,7 +240,7 @@ impl Pass<'_> {
             ForParams::Statistics => self.scratch.extend(problem.statistics_scratch(problem.stats)),
             ForParams::Sums => {
                 self.need(Slot::PartialSums, partial_bytes(rounds));
-                self.merge(&problem.params, 1, teams(rounds), problem.stats, Target::Params)?;
+                self.merge(&problem.params, 1, turns * teams(rounds), problem.stats, Target::Params)?;
             }
         }
         Ok(sums)

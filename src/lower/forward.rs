@@ -166,7 +166,7 @@ impl Problem<'_> {
         let Hold::Rows { at_once, .. } = hold else { return hold };
         let is_whole = |&slab: &Slab| {
             let teams = rows.teams(slab.len, hold, rounds);
-            u64::from(rows.count(slab.len)) == u64::from(teams) * u64::from(at_once * rounds)
+            u64::from(rows.count(slab.len)) == u64::from(teams) * u64::from(at_once * rounds * rows.view.width.turns())
         };
         Hold::Rows { at_once, whole: self.slabs.iter().all(is_whole) }
     }
@@ -202,7 +202,7 @@ impl Problem<'_> {
             Hold::Registers { .. } if !rows.shared => 1,
             Hold::Registers { .. } => {
                 let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
-                rounds(rows.count(self.stats.len()), teams, self.caps.tuning.rounds, &self.caps.tuning)
+                rounds(rows.shares(self.stats.len()), teams, self.caps.tuning.rounds, &self.caps.tuning)
             }
         }
     }
@@ -217,7 +217,7 @@ impl Problem<'_> {
         })?;
         if streamed {
             let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
-            let at_once = at_once(rows.count(self.stats.len()), teams, &self.caps.tuning);
+            let at_once = at_once(rows.shares(self.stats.len()), teams, &self.caps.tuning);
             return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
         let rows = rows.in_pairs(team, self);

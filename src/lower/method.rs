@@ -128,15 +128,18 @@ impl Rows {
         elements / self.view.cols / self.view.width.rows()
     }
 
-    /// Teams that have rows of so many elements, if each goes through `rounds` of them, or of blocks of them.
+    /// What teams share out: rows, or as many neighbours as a team has turns.
+    pub fn shares(&self, elements: u32) -> u32 {
+        self.count(elements).div_ceil(self.view.width.turns())
+    }
+
+    /// Teams that have rows of so many elements, if each goes through `rounds` of them in a turn, or of blocks of them.
     pub fn teams(&self, elements: u32, hold: Hold, rounds: u32) -> u32 {
         let block = match hold {
             Hold::Registers { .. } => 1,
             Hold::Rows { at_once, .. } => at_once,
         };
-        let teams = self.count(elements).div_ceil(block * rounds);
-        // Every other row begins in the middle of a word; those of a team begin alike.
-        if self.view.width == Width::Ragged && block * rounds > 1 { teams.next_multiple_of(2) } else { teams }
+        self.shares(elements).div_ceil(block * rounds)
     }
 
     /// The fewest lanes that a team has of these rows.
@@ -220,9 +223,9 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
     if known { packs / (together * rows.lanes(team, caps)) * together } else { 0 }
 }
 
-/// How many blocks of such rows the lanes of a team get to the end of.
+/// How many blocks of such rows the lanes of a team get to the end of, in each of their turns.
 pub(super) fn blocks(rows: &Rows, team: Team, caps: &Caps) -> u32 {
-    MAX_STEPS / rows.packs_a_lane(team, caps)
+    MAX_STEPS / (rows.packs_a_lane(team, caps) * rows.view.width.turns())
 }
 
 /// Whether the lanes of a team get to the end of a row.
@@ -230,10 +233,10 @@ fn streams(rows: &Rows, team: Team, caps: &Caps) -> Result<()> {
     if blocks(rows, team, caps) > 0 {
         return Ok(());
     }
-    let steps = rows.packs_a_lane(team, caps);
+    let steps = rows.packs_a_lane(team, caps) * rows.view.width.turns();
     Err(Error::Unsupported {
         what: format!("the method {}", Method::Streamed(team)),
-        why: format!("a lane goes through {MAX_STEPS} packs of a row, the row needs {steps}"),
+        why: format!("a lane goes through {MAX_STEPS} packs of a row, or of two that share a word, and needs {steps}"),
     })
 }
 

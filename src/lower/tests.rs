@@ -212,11 +212,33 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_slab_lacks_a_row() {
         (280, &small, Hold::Rows { at_once: 8, whole: true }),
         (281, &small, Hold::Rows { at_once: 8, whole: false }),
     ];
-    for (rows, caps, expected) in cases {
-        for call in lower(&LayerNorm::new(&[rows, 8192], 1..), caps).calls {
-            assert!(matches!(call.key, KernelKey::Row { hold, .. } if hold == expected), "{rows}: {:?}", call.key);
+    let has = |op: LayerNorm, caps, expected| {
+        for call in lower(&op, caps).calls {
+            assert!(matches!(call.key, KernelKey::Row { hold, .. } if hold == expected), "{:?}", call.key);
         }
+    };
+    for (rows, caps, expected) in cases {
+        has(LayerNorm::new(&[rows, 8192], 1..), caps, expected);
     }
+    // Two rows that may share a word are one team's.
+    for (rows, at_once, whole) in [(256, 8, true), (255, 8, false), (128, 4, true), (127, 4, false)] {
+        has(LayerNorm::new(&[rows, 8191], 1..).dtype(DType::F16), &LAVAPIPE, Hold::Rows { at_once, whole });
+    }
+}
+
+#[test]
+fn rows_that_may_share_a_word_have_partial_sums_for_each_turn() {
+    // In two slabs, of which the second one has an odd number of rows.
+    let small = Caps { max_storage_buffer_binding_size: 4 << 20, ..LAVAPIPE };
+    let lowered = lower_dyn(&LayerNorm::new(&[2307, 1023], 1..).dtype(DType::F16).backward(), &small);
+    let rows = |call: &KernelCall| matches!(call.key, KernelKey::RowBackward { .. });
+    let params: Vec<params::Row> =
+        lowered.calls.iter().filter(|call| rows(call)).map(|call| *bytemuck::from_bytes(&call.params)).collect();
+    assert!(params.len() == 2 && params[1].rows % 2 == 1, "{} slabs", params.len());
+    assert_eq!(params[1].first_partial, 2 * params[0].teams * 1023);
+    let sums = 2 * (params[0].teams + params[1].teams) * 1023;
+    let scratch = lowered.scratch.iter().find(|scratch| scratch.slot == Slot::PartialSums).expect("sums");
+    assert_eq!(scratch.bytes, u64::from(sums) * 8);
 }
 
 #[test]
@@ -235,10 +257,12 @@ fn every_loop_ends_before_mesa_ends_it() {
     let mut seen = [0; 2];
     for caps in [&LAVAPIPE, &LLVMPIPE] {
         let lanes = caps.subgroup_size.map_or(1, |(min, _)| min);
-        for len in [15_000, 100_000, 480_000, 480_004, 1 << 24, 1 << 31] {
+        let single = [15_000, 100_000, 480_000, 480_004, 1 << 24, 1 << 31].map(|len| (len, DType::F32));
+        let halves = [15_001, 59_999, 60_001, 239_999, 240_001].map(|len| (len, DType::F16));
+        for (len, dtype) in single.into_iter().chain(halves) {
             for rows in [1, 64, 1024, 20_000].into_iter().filter(|rows| rows * len <= 1 << 31) {
-                let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false);
-                for call in [lower(&op, caps), lower(&LayerNorm::new(&[rows, len], 1..).backward(), caps)]
+                let op = LayerNorm::new(&[rows, len], 1..).dtype(dtype);
+                for call in [lower(&op.clone().weight(false).bias(false), caps), lower(&op.backward(), caps)]
                     .into_iter()
                     .flat_map(|lowered| lowered.calls)
                 {
@@ -246,7 +270,7 @@ fn every_loop_ends_before_mesa_ends_it() {
                         KernelKey::Row { .. } | KernelKey::RowBackward { .. } => {
                             let p: &params::Row = bytemuck::from_bytes(&call.params);
                             // A block of rows takes three turns for each pack, and some for each chunk of packs.
-                            (0, p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
+                            (0, call.key.width().turns() * p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
                         }
                         KernelKey::Moments { .. } => {
                             let p: &params::Moments = bytemuck::from_bytes(&call.params);

@@ -94,6 +94,13 @@ uint number_of(
     return column;
 }
 
+uint first_of(
+    uint row_1,
+    uint stride
+) {
+    return row_1 * stride;
+}
+
 At at_of(
     uint first,
     At column_1
@@ -132,7 +139,7 @@ uint element_of(
 
 float elements_of(
     uint packs,
-    uint row_1
+    uint row_2
 ) {
     return static_cast<float>(packs * PACK);
 }
@@ -150,11 +157,11 @@ At column_of_lane(
     uint lane_1,
     uint lanes_1,
     bool is_there,
-    uint row_2,
+    uint row_3,
     bool middle_1
 ) {
     uint _e7 = pack_of(k_1, lane_1, lanes_1);
-    At _e9 = column_at(is_there ? _e7 : 0u, row_2, middle_1);
+    At _e9 = column_at(is_there ? _e7 : 0u, row_3, middle_1);
     return _e9;
 }
 
@@ -324,11 +331,11 @@ void run(
     Pack _e61 = measured(_e60);
     float _e62 = pack_first(_e61);
     uint _e65 = params.splits;
-    uint stride = _e65 * team_2.lanes;
+    uint stride_1 = _e65 * team_2.lanes;
     uint _e70 = params.packs;
-    uint step_slice = naga_div(stride, _e70);
+    uint step_slice = naga_div(stride_1, _e70);
     uint _e74 = params.packs;
-    uint step_pack = naga_mod(stride, _e74);
+    uint step_pack = naga_mod(stride_1, _e74);
     at_1 = (split * team_2.lanes) + team_2.lane;
     uint _e81 = at_1;
     uint _e84 = params.packs;
@@ -336,7 +343,7 @@ void run(
     uint _e87 = at_1;
     uint _e90 = params.packs;
     pack_1 = naga_mod(_e87, _e90);
-    uint blocks = naga_div((total_1 + (stride * BLOCK)) - 1u, stride * BLOCK);
+    uint blocks = naga_div((total_1 + (stride_1 * BLOCK)) - 1u, stride_1 * BLOCK);
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
     while(true) {
@@ -371,7 +378,7 @@ void run(
             float _e147 = block_packs;
             block_packs = _e147 + (live_0_ ? 1.0 : 0.0);
             uint _e152 = at_1;
-            at_1 = _e152 + stride;
+            at_1 = _e152 + stride_1;
             uint _e154 = slice;
             slice = _e154 + step_slice;
             uint _e156 = pack_1;
@@ -401,7 +408,7 @@ void run(
             float _e202 = block_packs;
             block_packs = _e202 + (live_1_ ? 1.0 : 0.0);
             uint _e207 = at_1;
-            at_1 = _e207 + stride;
+            at_1 = _e207 + stride_1;
             uint _e209 = slice;
             slice = _e209 + step_slice;
             uint _e211 = pack_1;
@@ -431,7 +438,7 @@ void run(
             float _e257 = block_packs;
             block_packs = _e257 + (live_2_ ? 1.0 : 0.0);
             uint _e262 = at_1;
-            at_1 = _e262 + stride;
+            at_1 = _e262 + stride_1;
             uint _e264 = slice;
             slice = _e264 + step_slice;
             uint _e266 = pack_1;
@@ -461,7 +468,7 @@ void run(
             float _e312 = block_packs;
             block_packs = _e312 + (live_3_ ? 1.0 : 0.0);
             uint _e317 = at_1;
-            at_1 = _e317 + stride;
+            at_1 = _e317 + stride_1;
             uint _e319 = slice;
             slice = _e319 + step_slice;
             uint _e321 = pack_1;
@@ -491,7 +498,7 @@ void run(
             float _e367 = block_packs;
             block_packs = _e367 + (live_4_ ? 1.0 : 0.0);
             uint _e372 = at_1;
-            at_1 = _e372 + stride;
+            at_1 = _e372 + stride_1;
             uint _e374 = slice;
             slice = _e374 + step_slice;
             uint _e376 = pack_1;
@@ -521,7 +528,7 @@ void run(
             float _e422 = block_packs;
             block_packs = _e422 + (live_5_ ? 1.0 : 0.0);
             uint _e427 = at_1;
-            at_1 = _e427 + stride;
+            at_1 = _e427 + stride_1;
             uint _e429 = slice;
             slice = _e429 + step_slice;
             uint _e431 = pack_1;
@@ -551,7 +558,7 @@ void run(
             float _e477 = block_packs;
             block_packs = _e477 + (live_6_ ? 1.0 : 0.0);
             uint _e482 = at_1;
-            at_1 = _e482 + stride;
+            at_1 = _e482 + stride_1;
             uint _e484 = slice;
             slice = _e484 + step_slice;
             uint _e486 = pack_1;
@@ -581,7 +588,7 @@ void run(
             float _e532 = block_packs;
             block_packs = _e532 + (live_7_ ? 1.0 : 0.0);
             uint _e537 = at_1;
-            at_1 = _e537 + stride;
+            at_1 = _e537 + stride_1;
             uint _e539 = slice;
             slice = _e539 + step_slice;
             uint _e541 = pack_1;

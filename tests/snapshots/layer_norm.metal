@@ -151,6 +151,13 @@ At column_at(
     return pack;
 }
 
+uint first_of(
+    uint row_1,
+    uint stride
+) {
+    return row_1 * stride;
+}
+
 At at_of(
     uint first,
     At column_2
@@ -189,7 +196,7 @@ uint element_of(
 
 float elements_of(
     uint packs,
-    uint row_1
+    uint row_2
 ) {
     return static_cast<float>(packs * PACK);
 }
@@ -207,11 +214,11 @@ At column_of_lane(
     uint lane_1,
     uint lanes_1,
     bool is_there,
-    uint row_2,
+    uint row_3,
     bool middle_1
 ) {
     uint _e7 = pack_of(k_1, lane_1, lanes_1);
-    At _e9 = column_at(is_there ? _e7 : 0u, row_2, middle_1);
+    At _e9 = column_at(is_there ? _e7 : 0u, row_3, middle_1);
     return _e9;
 }
 
@@ -314,17 +321,18 @@ bool in_row(
 At column_of(
     uint k_3,
     Team team_3,
+    uint turn,
     constant Params& params
 ) {
     bool local_1 = {};
-    bool _e4 = in_row(k_3, team_3, params);
+    bool _e5 = in_row(k_3, team_3, params);
     if (0u < k_3) {
         local_1 = k_3 < FULL;
     } else {
         local_1 = false;
     }
     bool _e13 = local_1;
-    At _e14 = column_of_lane(k_3, team_3.lane, team_3.lanes, _e4, team_3.index, _e13);
+    At _e14 = column_of_lane(k_3, team_3.lane, team_3.lanes, _e5, turn, _e13);
     return _e14;
 }
 
@@ -358,6 +366,13 @@ Affine affine_at(
     Pack _e1 = weight_at(i_11, weight_1, params, _buffer_sizes);
     Pack _e2 = bias_at(i_11, bias_1, _buffer_sizes);
     return Affine {_e1, _e2};
+}
+
+uint row_of(
+    uint index,
+    uint turn_1
+) {
+    return index;
 }
 
 Pack load_x(
@@ -394,7 +409,7 @@ uint naga_mod(uint lhs, uint rhs) {
 }
 
 ParamAt param_index(
-    uint row_3,
+    uint row_4,
     At column_7,
     constant Params& params
 ) {
@@ -402,7 +417,7 @@ ParamAt param_index(
     uint _e8 = params.param_quotient;
     uint _e12 = params.param_rows;
     uint _e16 = params.param_remainder;
-    uint first_3 = (naga_div(row_3, _e4) * _e8) + (naga_mod(row_3, _e12) * _e16);
+    uint first_3 = (naga_div(row_4, _e4) * _e8) + (naga_mod(row_4, _e12) * _e16);
     ParamAt _e19 = param_column(column_7);
     return first_3 + _e19;
 }
@@ -508,8 +523,9 @@ void put_partial_sums(
     return;
 }
 
-void run(
+void run_turn(
     Team team_4,
+    uint turn_2,
     device type_4 const& input,
     device type_4 const& weight_1,
     device type_4 const& bias_1,
@@ -532,16 +548,16 @@ void run(
     metal::float4 gy_sum = {};
     metal::float2 lost = {};
     bool local_3 = {};
-    uint _e3 = params.elements;
-    float len = static_cast<float>(_e3);
-    bool _e6 = in_row(0u, team_4, params);
-    At _e8 = column_of(0u, team_4, params);
-    Inside _e9 = inside_of(_e8, _e6);
+    uint _e4 = params.elements;
+    float len = static_cast<float>(_e4);
+    bool _e7 = in_row(0u, team_4, params);
+    At _e9 = column_of(0u, team_4, turn_2, params);
+    Inside _e10 = inside_of(_e9, _e7);
     if (SHARED) {
-        At _e16 = column_of(0u, team_4, params);
-        ParamAt _e17 = param_column(_e16);
-        Affine _e18 = affine_at(_e17, weight_1, bias_1, params, _buffer_sizes);
-        affine_2.inner[0] = _e18;
+        At _e17 = column_of(0u, team_4, turn_2, params);
+        ParamAt _e18 = param_column(_e17);
+        Affine _e19 = affine_at(_e18, weight_1, bias_1, params, _buffer_sizes);
+        affine_2.inner[0] = _e19;
     }
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
@@ -549,138 +565,139 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e211 = round;
-            round = _e211 + 1u;
+            uint _e212 = round;
+            round = _e212 + 1u;
         }
         loop_init_2 = false;
-        uint _e21 = round;
-        uint _e24 = params.rounds;
-        if (_e21 < _e24) {
+        uint _e22 = round;
+        uint _e25 = params.rounds;
+        if (_e22 < _e25) {
         } else {
             break;
         }
         {
-            uint _e26 = round;
-            uint _e29 = params.teams;
-            uint index = (_e26 * _e29) + team_4.index;
-            uint _e36 = params.teams;
-            if (team_4.index < _e36) {
-                uint _e42 = params.rows;
-                local_2 = index < _e42;
+            uint _e27 = round;
+            uint _e30 = params.teams;
+            uint _e34 = row_of((_e27 * _e30) + team_4.index, turn_2);
+            uint _e38 = params.teams;
+            if (team_4.index < _e38) {
+                uint _e44 = params.rows;
+                local_2 = _e34 < _e44;
             } else {
                 local_2 = false;
             }
             bool has_row = local_2;
-            uint _e48 = params.rows;
-            uint row_4 = metal::min(index, _e48 - 1u);
-            uint _e54 = params.stride;
-            uint first_4 = row_4 * _e54;
-            uint _e58 = params.input_stride;
-            uint first_input = row_4 * _e58;
-            At _e63 = column_at(0u, team_4.index, false);
-            At _e64 = at_of(first_input, _e63);
-            At _e65 = at_of(first_4, _e63);
-            Pack _e66 = load_x(_e64, _e65, input, _buffer_sizes);
-            float _e67 = first_inside(_e66, _e63);
+            uint _e50 = params.rows;
+            uint row_5 = metal::min(_e34, _e50 - 1u);
+            uint _e56 = params.stride;
+            uint _e57 = first_of(row_5, _e56);
+            uint _e60 = params.input_stride;
+            uint _e61 = first_of(row_5, _e60);
+            At _e64 = column_at(0u, turn_2, false);
+            At _e65 = at_of(_e61, _e64);
+            At _e66 = at_of(_e57, _e64);
+            Pack _e67 = load_x(_e65, _e66, input, _buffer_sizes);
+            float _e68 = first_inside(_e67, _e64);
             shifted_sum = metal::float4(0.0);
-            At _e71 = at_of(first_input, _e8);
-            At _e72 = at_of(first_4, _e8);
-            Pack _e73 = load_x(_e71, _e72, input, _buffer_sizes);
-            metal::float4 _e74 = shifted_sum;
-            shifted_sum = _e74 + (_e9 ? (_e73 - metal::float4(_e67)) : metal::float4(0.0));
+            At _e72 = at_of(_e61, _e9);
+            At _e73 = at_of(_e57, _e9);
+            Pack _e74 = load_x(_e72, _e73, input, _buffer_sizes);
+            metal::float4 _e75 = shifted_sum;
+            shifted_sum = _e75 + (_e10 ? (_e74 - metal::float4(_e68)) : metal::float4(0.0));
             mean = 0.0;
             if (CENTERED) {
-                metal::float4 _e84 = shifted_sum;
-                float _e85 = pack_sum(_e84);
-                float _e86 = team_sum(_e85, team_4, leaves, branches);
-                mean = _e67 + (_e86 / len);
+                metal::float4 _e85 = shifted_sum;
+                float _e86 = pack_sum(_e85);
+                float _e87 = team_sum(_e86, team_4, leaves, branches);
+                mean = _e68 + (_e87 / len);
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
-            float _e97 = mean;
-            Pack d_0_ = _e9 ? (_e73 - metal::float4(_e97)) : metal::float4(0.0);
-            metal::float4 _e101 = d_sum;
-            d_sum = _e101 + d_0_;
-            metal::float4 _e103 = measure_sum;
-            Pack _e104 = measure(d_0_);
-            measure_sum = _e103 + _e104;
-            metal::float4 _e106 = d_sum;
-            float _e107 = pack_sum(_e106);
-            metal::float4 _e108 = measure_sum;
-            float _e109 = pack_sum(_e108);
-            metal::float2 _e111 = team_sum2_(metal::float2(_e107, _e109), team_4, leaves, branches);
-            metal::float2 moments = _e111 / metal::float2(len);
+            float _e98 = mean;
+            Pack d_0_ = _e10 ? (_e74 - metal::float4(_e98)) : metal::float4(0.0);
+            metal::float4 _e102 = d_sum;
+            d_sum = _e102 + d_0_;
+            metal::float4 _e104 = measure_sum;
+            Pack _e105 = measure(d_0_);
+            measure_sum = _e104 + _e105;
+            metal::float4 _e107 = d_sum;
+            float _e108 = pack_sum(_e107);
+            metal::float4 _e109 = measure_sum;
+            float _e110 = pack_sum(_e109);
+            metal::float2 _e112 = team_sum2_(metal::float2(_e108, _e110), team_4, leaves, branches);
+            metal::float2 moments = _e112 / metal::float2(len);
             float correction = CENTERED ? moments.x : 0.0;
-            float _e121 = rstd_of(moments.y - (correction * correction), len, params);
+            float _e122 = rstd_of(moments.y - (correction * correction), len, params);
             g_sum = metal::float4(0.0);
             gy_sum = metal::float4(0.0);
-            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e121;
+            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e122;
             if (false) {
-                uint _e135 = params.first;
-                ParamAt _e137 = param_index(_e135 + row_4, _e8, params);
-                Affine _e138 = affine_at(_e137, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[0] = _e138;
+                uint _e136 = params.first;
+                ParamAt _e138 = param_index(_e136 + row_5, _e9, params);
+                Affine _e139 = affine_at(_e138, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[0] = _e139;
             }
-            Affine _e142 = affine_2.inner[0];
-            At _e143 = at_of(first_4, _e8);
-            Pack _e144 = row_gradient(y_0_, _e142, _e143);
-            Pack grad_0_ = _e9 ? _e144 : metal::float4(0.0);
-            Pack _e148 = affine_2.inner[0].weight;
-            Pack _e149 = apply_weight(grad_0_, _e148);
-            metal::float4 _e150 = g_sum;
-            g_sum = _e150 + _e149;
-            metal::float4 _e152 = gy_sum;
-            gy_sum = _e152 + (_e9 ? (_e149 * y_0_) : metal::float4(0.0));
+            Affine _e143 = affine_2.inner[0];
+            At _e144 = at_of(_e57, _e9);
+            Pack _e145 = row_gradient(y_0_, _e143, _e144);
+            Pack grad_0_ = _e10 ? _e145 : metal::float4(0.0);
+            Pack _e149 = affine_2.inner[0].weight;
+            Pack _e150 = apply_weight(grad_0_, _e149);
+            metal::float4 _e151 = g_sum;
+            g_sum = _e151 + _e150;
+            metal::float4 _e153 = gy_sum;
+            gy_sum = _e153 + (_e10 ? (_e150 * y_0_) : metal::float4(0.0));
             if (SUMS) {
-                Pack _e160 = grad_sum.inner[0];
-                grad_sum.inner[0] = _e160 + (has_row ? grad_0_ : metal::float4(0.0));
-                Pack _e166 = grad_y_sum.inner[0];
-                grad_y_sum.inner[0] = _e166 + (has_row ? (grad_0_ * y_0_) : metal::float4(0.0));
+                Pack _e161 = grad_sum.inner[0];
+                grad_sum.inner[0] = _e161 + (has_row ? grad_0_ : metal::float4(0.0));
+                Pack _e167 = grad_y_sum.inner[0];
+                grad_y_sum.inner[0] = _e167 + (has_row ? (grad_0_ * y_0_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
-                metal::float4 _e175 = g_sum;
-                float _e176 = pack_sum(_e175);
-                metal::float4 _e177 = gy_sum;
-                float _e178 = pack_sum(_e177);
-                metal::float2 _e180 = team_sum2_(metal::float2(_e176, _e178), team_4, leaves, branches);
-                float _e187 = pull(len, _e121);
-                lost = metal::float2(CENTERED ? (_e180.x / len) : 0.0, _e180.y * _e187);
+                metal::float4 _e176 = g_sum;
+                float _e177 = pack_sum(_e176);
+                metal::float4 _e178 = gy_sum;
+                float _e179 = pack_sum(_e178);
+                metal::float2 _e181 = team_sum2_(metal::float2(_e177, _e179), team_4, leaves, branches);
+                float _e188 = pull(len, _e122);
+                lost = metal::float2(CENTERED ? (_e181.x / len) : 0.0, _e181.y * _e188);
             }
             if (has_row) {
-                if (_e6) {
-                    At _e190 = at_of(first_4, _e8);
-                    Affine _e192 = affine_2.inner[0];
-                    float _e194 = lost.x;
-                    Pack _e197 = slope(y_0_);
-                    float _e199 = lost.y;
-                    finish(_e190, _e192, _e73, y_0_, ((_e149 - metal::float4(_e194)) - (_e197 * _e199)) * _e121, output, _buffer_sizes);
+                if (_e7) {
+                    At _e191 = at_of(_e57, _e9);
+                    Affine _e193 = affine_2.inner[0];
+                    float _e195 = lost.x;
+                    Pack _e198 = slope(y_0_);
+                    float _e200 = lost.y;
+                    finish(_e191, _e193, _e74, y_0_, ((_e150 - metal::float4(_e195)) - (_e198 * _e200)) * _e122, output, _buffer_sizes);
                 }
                 if (team_4.lane == 0u) {
-                    uint _e208 = params.first;
-                    float _e210 = mean;
-                    save(_e208 + row_4, _e210, correction, _e121);
+                    uint _e209 = params.first;
+                    float _e211 = mean;
+                    save(_e209 + row_5, _e211, correction, _e122);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e220 = params.teams;
-        local_3 = team_4.index < _e220;
+        uint _e221 = params.teams;
+        local_3 = team_4.index < _e221;
     } else {
         local_3 = false;
     }
-    bool _e223 = local_3;
-    if (_e223) {
-        bool _e225 = in_row(0u, team_4, params);
-        if (_e225) {
-            uint _e228 = params.first_partial;
-            uint _e232 = params.elements;
-            uint to = _e228 + (team_4.index * _e232);
-            At _e236 = column_of(0u, team_4, params);
-            Pack _e238 = grad_sum.inner[0];
-            Pack _e240 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e236, _e238, _e240);
+    bool _e224 = local_3;
+    if (_e224) {
+        bool _e226 = in_row(0u, team_4, params);
+        if (_e226) {
+            uint _e229 = params.first_partial;
+            uint _e232 = params.teams;
+            uint _e238 = params.elements;
+            uint to = _e229 + (((turn_2 * _e232) + team_4.index) * _e238);
+            At _e242 = column_of(0u, team_4, turn_2, params);
+            Pack _e244 = grad_sum.inner[0];
+            Pack _e246 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e242, _e244, _e246);
             return;
         } else {
             return;
@@ -688,6 +705,21 @@ void run(
     } else {
         return;
     }
+}
+
+void run(
+    Team team_5,
+    device type_4 const& input,
+    device type_4 const& weight_1,
+    device type_4 const& bias_1,
+    device type_4& output,
+    threadgroup type_6& leaves,
+    threadgroup type_7& branches,
+    constant Params& params,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    run_turn(team_5, 0u, input, weight_1, bias_1, output, leaves, branches, params, _buffer_sizes);
+    return;
 }
 
 float power_1(

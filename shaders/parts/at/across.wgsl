@@ -1,5 +1,5 @@
 // Where a pack is that has an element of each of four rows: its number in them. They have a pack for each element.
-// Provides At, Inside, column_at, number_of, at_of, inside_of, first_inside, elements_of. Requires pack of four, params.stride.
+// Provides At, Inside, column_at, number_of, first_of, at_of, inside_of, first_inside, elements_of. Requires pack of four, params.stride.
 
 alias At = u32;
 alias Inside = bool;
@@ -12,6 +12,11 @@ fn column_at(pack: u32, row: u32, middle: bool) -> At {
 // Of a column, among the packs of its rows.
 fn number_of(column: At) -> u32 {
     return column;
+}
+
+// Where four rows begin: so many fours are neighbours as are between one element of a row and the next.
+fn first_of(row: u32, stride: u32) -> u32 {
+    return row / stride * stride * params.packs + row % stride;
 }
 
 // Of a column in the rows that begin at `first`.

@@ -1,6 +1,6 @@
 // Where a pack is, in rows that are whole pairs of packs: a lane has both packs of a pair, and halves are loaded and stored by the pair.
 // A kernel stores both, the first one first: it waits in a variable for the second.
-// Provides At, Inside, pack_of, column_of_lane, column_at, number_of, at_of, inside_of, first_inside, has_element, element_of,
+// Provides At, Inside, pack_of, column_of_lane, column_at, number_of, first_of, at_of, inside_of, first_inside, has_element, element_of,
 // elements_of. Requires pack of four.
 
 struct At {
@@ -27,6 +27,11 @@ fn column_at(pack: u32, row: u32, middle: bool) -> At {
 // Of a column, among the packs of its row.
 fn number_of(column: At) -> u32 {
     return column.pair * 2u + select(0u, 1u, column.second);
+}
+
+// Where a row begins, of rows that are `stride` apart.
+fn first_of(row: u32, stride: u32) -> u32 {
+    return row * stride;
 }
 
 // Of a column in the row that begins at the pair `first`.

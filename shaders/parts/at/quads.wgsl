@@ -1,6 +1,6 @@
 // Where a pack is, in rows of f32 that are no whole packs: at any element. The last pack of a row is its last four elements; those that
 // the pack before has as well are left out.
-// Provides At, Inside, column_at, indices_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of four,
+// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of four,
 // params.elements, which is at least 4.
 
 struct At {
@@ -22,6 +22,11 @@ fn column_at(pack: u32, row: u32, middle: bool) -> At {
 // Of a column's elements, in the row.
 fn indices_of(column: At) -> vec4<u32> {
     return vec4<u32>(column.i) + vec4<u32>(0u, 1u, 2u, 3u);
+}
+
+// Where a row begins, of rows that are `stride` apart.
+fn first_of(row: u32, stride: u32) -> u32 {
+    return row * stride;
 }
 
 // Of a column in the row that begins at `first`.

@@ -1,10 +1,13 @@
 // Where a pack is, in rows of halves that end, and so begin, anywhere: packs are two whole words, and the first and the last of a row have
 // elements that are not its own. Those are left out: an index stays inside the row, whatever is read there does not count.
-// Provides At, Inside, column_at, indices_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of four,
-// params.elements.
+// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of
+// four, params.elements.
 
 struct At {
-    i: vec4<u32>, // of its elements; of a neighbour in the row, where they are outside
+    words: vec2<u32>, // of its first two elements and of the others; the first word twice, if all of the others are outside
+    mask: vec2<u32>, // what of the words is inside
+    in_tensor: vec4<u32>, // its elements; a neighbour in the row, where they are outside
+    in_row: vec4<u32>, // the same
     inside: vec4<bool>,
 }
 alias Inside = vec4<bool>;
@@ -14,25 +17,35 @@ fn phase_of(row: u32) -> u32 {
     return (row * params.elements) & 1u;
 }
 
-// Of a row's pack in the row. `middle`: it is known to be neither the first nor the last.
+// Of a row's pack, from the word where the row begins. `middle`: it is known to be neither the first nor the last.
 fn column_at(pack: u32, row: u32, middle: bool) -> At {
-    let phase = vec4<u32>(phase_of(row));
+    let phase = phase_of(row);
+    let words = vec2<u32>(pack * 2u) + vec2<u32>(0u, 1u);
     let i = vec4<u32>(pack * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
     if middle {
-        return At(i - phase, vec4<bool>(true));
+        return At(words, vec2<u32>(0xffffffffu), i, i - phase, vec4<bool>(true));
     }
     let end = phase + params.elements;
-    return At(clamp(i, phase, end - 1u) - phase, (i >= phase) & (i < end));
+    let inside = (i >= vec4<u32>(phase)) & (i < vec4<u32>(end));
+    let halves = select(vec4<u32>(), vec4<u32>(0xffffu, 0xffff0000u, 0xffffu, 0xffff0000u), inside);
+    let mask = halves.xz | halves.yw;
+    let in_row = clamp(i, vec4<u32>(phase), vec4<u32>(end - 1u));
+    return At(vec2<u32>(words.x, select(words.x, words.y, mask.y != 0u)), mask, in_row, in_row - phase, inside);
 }
 
 // Of a column's elements, in the row.
 fn indices_of(column: At) -> vec4<u32> {
-    return column.i;
+    return column.in_row;
 }
 
-// Of a column in the row that begins at `first`.
+// The word where a row begins: two rows are `stride` words.
+fn first_of(row: u32, stride: u32) -> u32 {
+    return row / 2u * stride + row % 2u * (stride / 2u);
+}
+
+// Of a column in the row that begins at the word `first`.
 fn at_of(first: u32, column: At) -> At {
-    return At(first + column.i, column.inside);
+    return At(first + column.words, column.mask, first * 2u + column.in_tensor, column.in_row, column.inside);
 }
 
 // What of a pack counts, if the pack does.
@@ -40,9 +53,9 @@ fn inside_of(column: At, counts: bool) -> Inside {
     return column.inside & vec4<bool>(counts);
 }
 
-// The first element of a row, from its first pack.
+// An element of a row, from its first pack: not that of a word that is another row's too, which a lane may have stored over, if there is one.
 fn first_inside(v: Pack, column: At) -> f32 {
-    return select(v.y, v.x, column.inside.x);
+    return select(select(v.y, v.z, column.inside.z), v.x, column.inside.x);
 }
 
 fn has_element(column: At, i: u32) -> bool {
@@ -51,7 +64,7 @@ fn has_element(column: At, i: u32) -> bool {
 
 // In elements from the begin of the row.
 fn element_of(column: At, i: u32) -> u32 {
-    return column.i[i];
+    return column.in_row[i];
 }
 
 // Elements in the first packs of a row.

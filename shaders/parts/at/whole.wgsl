@@ -1,5 +1,5 @@
 // Where a pack is: its number. It lies inside its row.
-// Provides At, Inside, column_at, number_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack.
+// Provides At, Inside, column_at, number_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack.
 
 alias At = u32;
 alias Inside = bool;
@@ -12,6 +12,11 @@ fn column_at(pack: u32, row: u32, middle: bool) -> At {
 // Of a column, among the packs of its row.
 fn number_of(column: At) -> u32 {
     return column;
+}
+
+// Where a row begins, of rows that are `stride` apart.
+fn first_of(row: u32, stride: u32) -> u32 {
+    return row * stride;
 }
 
 // Of a column in the row that begins at `first`.

@@ -1,6 +1,6 @@
 // Four rows lie across a pack, which has an element of each, and the next pack of them is params.stride further. Their sums are a pack, and a
 // lane has all of them.
-// Provides Sum, Sums, sum_of, row_sum, row_sums, rstds_of, pulls, first_of, save_rows. Requires pack of four, team/lane, scale, saved, params.
+// Provides Sum, Sums, sum_of, row_sum, row_sums, rstds_of, pulls, save_rows. Requires pack of four, team/lane, scale, saved, params.
 
 alias Sum = vec4<f32>;
 
@@ -29,11 +29,6 @@ fn rstds_of(power: Sum, count: f32) -> Sum {
 
 fn pulls(count: f32, rstd: Sum) -> Sum {
     return Sum(pull(count, rstd.x), pull(count, rstd.y), pull(count, rstd.z), pull(count, rstd.w));
-}
-
-// Where four rows begin: so many fours are neighbours as are between one element of a row and the next.
-fn first_of(row: u32, stride: u32) -> u32 {
-    return row / stride * stride * params.packs + row % stride;
 }
 
 fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {

@@ -1,5 +1,5 @@
 // A row lies along its packs, and a team adds them up: the sums of a row are numbers.
-// Provides Sum, Sums, sum_of, row_sum, row_sums, rstds_of, pulls, first_of, save_rows. Requires pack, team, scale, saved, params.
+// Provides Sum, Sums, sum_of, row_sum, row_sums, rstds_of, pulls, save_rows. Requires pack, team, scale, saved, params.
 
 alias Sum = f32;
 
@@ -28,11 +28,6 @@ fn rstds_of(power: Sum, count: f32) -> Sum {
 
 fn pulls(count: f32, rstd: Sum) -> Sum {
     return pull(count, rstd);
-}
-
-// Where a row begins, of rows that are `stride` apart.
-fn first_of(row: u32, stride: u32) -> u32 {
-    return row * stride;
 }
 
 fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {
