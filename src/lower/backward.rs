@@ -195,8 +195,9 @@ impl Pass<'_> {
         let (rows, hold) = problem.hold(team, streamed)?;
         let workgroup_size = workgroup_size(team, rows.packs, caps);
         let tuning = &caps.tuning;
+        // Of all rows, not of those of a turn: each turn has sums of its own, and there should be no more of them for it.
         let sum_rounds =
-            rounds(rows.shares(problem.stats.len()), teams(team, workgroup_size, caps), tuning.sum_rounds, tuning);
+            rounds(rows.count(problem.stats.len()), teams(team, workgroup_size, caps), tuning.sum_rounds, tuning);
         let sum_rounds = match hold {
             _ if sum_rounds < tuning.least_sum_rounds => 0,
             Hold::Registers { .. } => sum_rounds,
