@@ -1,6 +1,6 @@
 // The word in which two rows of halves meet is both rows': the last one of an even row and the first one of the next. A team goes through both,
-// first through even rows, then through odd ones. Its lanes are turned in between, so that one lane has the word in both turns, and stores it
-// without a thought of others.
+// first through even rows, then through odd ones. Its lanes are turned in between, so that one lane has the word in both turns: no store is
+// atomic.
 // Provides run, row_of. Requires Team, run_turn, params.packs.
 
 const TURNS: u32 = 2u;
