@@ -7,6 +7,22 @@ use wgpu_norm::{Error, host::Gpu, wgpu};
 /// The GPU's clock where the device has one, else the host's.
 pub struct Timer(Option<(wgpu::QuerySet, wgpu::Buffer)>);
 
+/// The most that is timed in one submission.
+const AT_ONCE: usize = 256;
+
+/// What is timed.
+pub enum Work<'a> {
+    Pass(Box<dyn Fn(&mut wgpu::ComputePass<'_>) + 'a>),
+    /// Commands outside of passes.
+    Commands(Box<dyn Fn(&mut wgpu::CommandEncoder) + 'a>),
+}
+
+impl<'a> Work<'a> {
+    pub fn pass(record: impl Fn(&mut wgpu::ComputePass<'_>) + 'a) -> Self {
+        Self::Pass(Box::new(record))
+    }
+}
+
 /// What a timer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
@@ -34,11 +50,11 @@ impl Timer {
             let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: None,
                 ty: wgpu::QueryType::Timestamp,
-                count: 2,
+                count: 2 * AT_ONCE as u32,
             });
             let resolved = device.create_buffer(&wgpu::BufferDescriptor {
                 label: None,
-                size: 16,
+                size: 16 * AT_ONCE as u64,
                 usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
                 mapped_at_creation: false,
             });
@@ -56,48 +72,62 @@ impl Timer {
         if gpu.device().features().contains(Self::FEATURES) { self.clock() } else { Clock::Wall }
     }
 
-    /// Seconds of a compute pass.
-    pub fn pass(&self, gpu: &Gpu, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> Result<f64, Error> {
-        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let timestamp_writes = self.0.as_ref().map(|(query_set, _)| wgpu::ComputePassTimestampWrites {
-            query_set,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
-        });
-        record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
-        self.submit(gpu, encoder, self.clock())
-    }
-
-    /// Seconds of commands outside of passes.
-    pub fn commands(&self, gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<f64, Error> {
-        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let clock = self.encoder_clock(gpu);
-        let mark = |encoder: &mut wgpu::CommandEncoder, index| {
-            if let (Clock::Gpu, Some((queries, _))) = (clock, &self.0) {
-                encoder.write_timestamp(queries, index);
+    /// Seconds of each. What the GPU's clock times is submitted at once, as a GPU that waits for the host is slow to wake up.
+    pub fn run(&self, gpu: &Gpu, works: &[Work<'_>]) -> Result<Vec<f64>, Error> {
+        let outside = self.encoder_clock(gpu) == Clock::Gpu;
+        let by_gpu = |work: &Work<'_>| self.0.is_some() && (outside || matches!(work, Work::Pass(_)));
+        let mut times = Vec::with_capacity(works.len());
+        for works in works.chunk_by(|one, next| by_gpu(one) && by_gpu(next)) {
+            for works in works.chunks(AT_ONCE) {
+                times.extend(self.submit(gpu, works, self.0.as_ref().filter(|_| by_gpu(&works[0])))?);
             }
-        };
-        mark(&mut encoder, 0);
-        record(&mut encoder);
-        mark(&mut encoder, 1);
-        self.submit(gpu, encoder, clock)
+        }
+        Ok(times)
     }
 
-    fn submit(&self, gpu: &Gpu, mut encoder: wgpu::CommandEncoder, clock: Clock) -> Result<f64, Error> {
-        let queries = self.0.as_ref().filter(|_| clock == Clock::Gpu);
+    fn submit(
+        &self,
+        gpu: &Gpu,
+        works: &[Work<'_>],
+        queries: Option<&(wgpu::QuerySet, wgpu::Buffer)>,
+    ) -> Result<Vec<f64>, Error> {
+        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for (first, work) in (0..).step_by(2).zip(works) {
+            match (work, queries) {
+                (Work::Pass(record), _) => {
+                    let timestamp_writes = queries.map(|(query_set, _)| wgpu::ComputePassTimestampWrites {
+                        query_set,
+                        beginning_of_pass_write_index: Some(first),
+                        end_of_pass_write_index: Some(first + 1),
+                    });
+                    record(
+                        &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }),
+                    );
+                }
+                (Work::Commands(record), Some((queries, _))) => {
+                    encoder.write_timestamp(queries, first);
+                    record(&mut encoder);
+                    encoder.write_timestamp(queries, first + 1);
+                }
+                (Work::Commands(record), None) => record(&mut encoder),
+            }
+        }
         if let Some((queries, resolved)) = queries {
-            encoder.resolve_query_set(queries, 0..2, resolved, 0);
+            encoder.resolve_query_set(queries, 0..2 * works.len() as u32, resolved, 0);
         }
         let commands = encoder.finish();
         let start = Instant::now();
         gpu.queue().submit([commands]);
         gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()))?;
         let wall = start.elapsed().as_secs_f64();
-        let Some((_, resolved)) = queries else { return Ok(wall) };
-        let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&gpu.download(resolved, 16)?);
-        // Coarse clocks see no time go by in the smallest passes.
-        let passed = ticks[1].saturating_sub(ticks[0]).max(1);
-        Ok(passed as f64 * f64::from(gpu.queue().get_timestamp_period()) * 1e-9)
+        let Some((_, resolved)) = queries else { return Ok(vec![wall]) };
+        let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&gpu.download(resolved, 16 * works.len() as u64)?);
+        let seconds = |ticks: &[u64]| {
+            // Coarse clocks see no time go by in the smallest passes.
+            let passed = ticks[1].saturating_sub(ticks[0]).max(1);
+            passed as f64 * f64::from(gpu.queue().get_timestamp_period()) * 1e-9
+        };
+        Ok(ticks.chunks_exact(2).map(seconds).collect())
     }
 }
 

@@ -6,6 +6,7 @@ The adapter's name is the engine's word, or that of the environment variable PEE
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -63,6 +64,7 @@ class Case:
             raise Skip(f"no {self.dtype} here")
         return values.astype(NUMPY[self.dtype])
 
+    @functools.cached_property
     def expected(self):
         """The results in f64: the output, or the gradients of input, weight and, if there is one, bias."""
         x, w, b = (v.astype(np.float64) for v in (self.x, self.weight, self.bias))
@@ -94,7 +96,7 @@ class Case:
 
     def check(self, actual):
         """Raises `Skip` where a result is not the true one."""
-        expected = self.expected()
+        expected = self.expected
         if len(actual) != len(expected):
             raise Skip(f"wrote {len(actual)} tensors, not {len(expected)}")
         for i, (a, e) in enumerate(zip(actual, expected)):
