@@ -32,34 +32,42 @@ fn main(
     let stride = params.outer * params.groups * params.members;
     let splits = (params.partials + stride - 1u) / stride;
     let of_group = params.members * splits;
+    let blocks = (of_group + BLOCK - 1u) / BLOCK;
     var mean_sum = 0.0;
     var variance_sum = 0.0;
     var count = 0.0;
     var mean = Pair();
     var m2 = 0.0;
     // One loop: those of an invocation together have an end on some drivers.
-    for (var turn = 0u; turn < params.outer * of_group; turn += 1u) {
-        let group = turn / of_group * params.groups + index;
-        let step = turn % of_group;
-        let i = step % splits * stride + group * params.members + step / splits;
+    for (var turn = 0u; turn < params.outer * blocks; turn += 1u) {
+        let group = turn / blocks * params.groups + index;
+        let block = turn % blocks;
+        // What a GPU waits for is the loads: they are all on their way before the first is used.
+        // unroll K < BLOCK
+        let step_K = block * BLOCK + K;
+        let i_K = step_K % splits * stride + group * params.members + step_K / splits;
         // The last of them may be there for some groups alone.
-        if i < params.partials {
-            let partial = partial_at(i);
-            if step == 0u {
-                count = 0.0;
-                mean = Pair(partial.x, partial.y);
-                m2 = 0.0;
-            }
-            let both = count + partial.w;
-            let share = partial.w / max(both, 1.0);
-            let delta = opaque(partial.x - mean.hi) + (partial.y - mean.lo);
+        let is_there_K = step_K < of_group && i_K < params.partials;
+        let partial_K = partial_at(select(0u, i_K, is_there_K));
+        // end
+        if block == 0u {
+            count = 0.0;
+            mean = Pair(partial_0.x, partial_0.y);
+            m2 = 0.0;
+        }
+        // unroll K < BLOCK
+        if is_there_K {
+            let both = count + partial_K.w;
+            let share = partial_K.w / max(both, 1.0);
+            let delta = opaque(partial_K.x - mean.hi) + (partial_K.y - mean.lo);
             mean = two_sum(mean.hi, mean.lo + delta * share);
-            m2 += partial.z + delta * (delta * (count * share));
+            m2 += partial_K.z + delta * (delta * (count * share));
             count = both;
         }
-        if step + 1u == of_group {
-            // A NaN stays a NaN: max() might drop it.
-            m2 = select(m2, 0.0, m2 < 0.0);
+        // end
+        if block + 1u == blocks {
+            // At least zero, as in scale/variance.
+            m2 = select(m2, 0.0, bitcast<u32>(m2) - 0x80000000u <= 0x7f800000u);
             put_merged(group, mean, m2, count);
             mean_sum += mean.hi + mean.lo;
             variance_sum += m2 / (count - params.correction);

@@ -36,17 +36,25 @@ fn main(
     // One loop: those of an invocation together have an end on some drivers. Its end depends on the invocation: lavapipe compiles a kernel anew for
     // each dispatch if half of it falls away once the uniforms are known.
     let turns = select(0u, params.members * splits, has_group);
-    for (var turn = 0u; turn < turns; turn += 1u) {
-        let i = turn % splits * stride + group * params.members + turn / splits;
+    for (var turn = 0u; turn < turns; turn += BLOCK) {
+        // What a GPU waits for is the loads: they are all on their way before the first is used.
+        // unroll K < BLOCK
+        let turn_K = turn + K;
+        let i_K = turn_K % splits * stride + group * params.members + turn_K / splits;
         // The last of them may be there for some groups alone.
-        if i < params.partials {
-            let partial = partial_sums[i];
-            let weight = weight_at(i % stride % params.weights);
-            g = two_sum(g.hi, g.lo + partial.x);
-            gy = two_sum(gy.hi, gy.lo + partial.y);
-            weighted_g = two_sum(weighted_g.hi, weighted_g.lo + apply_weight(partial.x, weight));
-            weighted_gy = two_sum(weighted_gy.hi, weighted_gy.lo + apply_weight(partial.y, weight));
+        let is_there_K = turn_K < turns && i_K < params.partials;
+        let safe_K = select(0u, i_K, is_there_K);
+        let partial_K = partial_sums[safe_K];
+        let weight_K = weight_at(safe_K % stride % params.weights);
+        // end
+        // unroll K < BLOCK
+        if is_there_K {
+            g = two_sum(g.hi, g.lo + partial_K.x);
+            gy = two_sum(gy.hi, gy.lo + partial_K.y);
+            weighted_g = two_sum(weighted_g.hi, weighted_g.lo + apply_weight(partial_K.x, weight_K));
+            weighted_gy = two_sum(weighted_gy.hi, weighted_gy.lo + apply_weight(partial_K.y, weight_K));
         }
+        // end
     }
     if has_group {
         put_grad_bias(group, g.hi + g.lo);

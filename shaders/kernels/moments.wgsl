@@ -88,7 +88,8 @@ fn run(team: Team) {
     let sums = team_sum2(vec2<f32>(count, count * (mean.hi - shift)), team);
     let inv_count = 1.0 / max(sums.x, 1.0);
     let team_mean = shift + sums.y * inv_count;
-    let e = opaque(mean.hi - team_mean) + mean.lo;
+    // A lane without an element has no say, not even where f32 overflows.
+    let e = select(0.0, opaque(mean.hi - team_mean) + mean.lo, count > 0.0);
     let moments = team_sum2(vec2<f32>(count * e, m2 + count * e * e), team);
     let correction = moments.x * inv_count;
     if has_group && team.lane == 0u {

@@ -66,23 +66,25 @@ fn run(team: Team) {
     for (var block = 0u; block < blocks; block += 1u) {
         var g_block = Pack(0.0);
         var gy_block = Pack(0.0);
+        // No branch around the loads of a pack, so that those of all packs are on their way at once.
         // unroll K < BLOCK
-        if at < end {
-            var affine_K = affine;
-            if !PARAMS_FIXED {
-                affine_K = affine_at(param_index(param_place, pack));
-            }
-            var statistics_K = statistics;
-            if !STATS_FIXED {
-                statistics_K = statistics_at(stat_index(stat_place, pack));
-            }
-            let x_K = load_x(run * params.input_packs + pack, run * params.packs + pack);
-            let y_K = normalize(x_K, statistics_K);
-            let grad_K = gradient(y_K, affine_K, run * params.packs + pack);
-            let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
-            g_block += g_K;
-            gy_block += g_K * y_K;
+        let live_K = at < end;
+        let run_K = select(first, run, live_K);
+        let pack_K = select(0u, pack, live_K);
+        var affine_K = affine;
+        if !PARAMS_FIXED {
+            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, pack), live_K));
         }
+        var statistics_K = statistics;
+        if !STATS_FIXED {
+            statistics_K = statistics_at(select(StatAt(0u), stat_index(stat_place, pack), live_K));
+        }
+        let x_K = load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K);
+        let y_K = normalize(x_K, statistics_K);
+        let grad_K = gradient(y_K, affine_K, run_K * params.packs + pack_K);
+        let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
+        g_block += select(Pack(0.0), g_K, live_K);
+        gy_block += select(Pack(0.0), g_K * y_K, live_K);
         at += stride;
         run += step_run;
         pack += step_pack;

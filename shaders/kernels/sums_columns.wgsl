@@ -52,7 +52,8 @@ fn main(
     let stat_step = place_of(params.splits, params.stat_rows);
     let param_step = place_of(params.splits, params.param_rows);
     let end = (outer + 1u) * params.reduced;
-    var row = outer * params.reduced + split;
+    let first_row = outer * params.reduced + split;
+    var row = first_row;
     var stat_place = place_of(params.first_row + row, params.stat_rows);
     var param_place = place_of(params.first_row + row, params.param_rows);
 
@@ -64,24 +65,25 @@ fn main(
     while row < end {
         var g_block = Pack(0.0);
         var gy_block = Pack(0.0);
+        // No branch around the loads of a row, so that those of all rows are on their way at once.
         // unroll K < BLOCK
-        if row < end {
-            let at_K = row * column_packs + column;
-            var affine_K = affine;
-            if !PARAMS_FIXED {
-                affine_K = affine_at(param_index(param_place, column));
-            }
-            var statistics_K = statistics;
-            if !STATS_FIXED {
-                statistics_K = statistics_at(stat_index(stat_place, column));
-            }
-            let x_K = load_x(row * params.input_packs + column, at_K);
-            let y_K = normalize(x_K, statistics_K);
-            let grad_K = gradient(y_K, affine_K, at_K);
-            let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
-            g_block += g_K;
-            gy_block += g_K * y_K;
+        let live_K = row < end;
+        let row_K = select(first_row, row, live_K);
+        let at_K = row_K * column_packs + column;
+        var affine_K = affine;
+        if !PARAMS_FIXED {
+            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, column), live_K));
         }
+        var statistics_K = statistics;
+        if !STATS_FIXED {
+            statistics_K = statistics_at(select(StatAt(0u), stat_index(stat_place, column), live_K));
+        }
+        let x_K = load_x(row_K * params.input_packs + column, at_K);
+        let y_K = normalize(x_K, statistics_K);
+        let grad_K = gradient(y_K, affine_K, at_K);
+        let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
+        g_block += select(Pack(0.0), g_K, live_K);
+        gy_block += select(Pack(0.0), g_K * y_K, live_K);
         row += params.splits;
         stat_place = advance(stat_place, stat_step, params.stat_rows);
         param_place = advance(param_place, param_step, params.param_rows);

@@ -8,9 +8,9 @@ fn power(mean: f32, variance: f32) -> f32 {
     return variance;
 }
 
-// A NaN stays a NaN: max() might drop it.
+// At least zero, but a NaN stays a NaN, which max() might drop. By its bits: some compilers make max() of a comparison of floats too.
 fn rstd_of(power: f32, count: f32) -> f32 {
-    return inverseSqrt(select(power, 0.0, power < 0.0) + params.eps);
+    return inverseSqrt(select(power, 0.0, bitcast<u32>(power) - 0x80000000u <= 0x7f800000u) + params.eps);
 }
 
 // How much of sum(g * y) the gradient loses through the scale.

@@ -12,8 +12,10 @@ struct Team {
     subgroup_size: u32,
 }
 
-// No subgroup is smaller than four lanes.
-var<workgroup> subgroup_sums: array<vec2<f32>, WORKGROUP_SIZE / 4u>;
+// No subgroup is smaller than four lanes. Two of them, in turns: who adds up the one waits for nobody who still reads the other.
+const SUBGROUPS: u32 = WORKGROUP_SIZE / 4u;
+var<workgroup> subgroup_sums: array<vec2<f32>, 2u * SUBGROUPS>;
+var<private> first_sum: u32 = 0u;
 
 fn team_sum(v: f32, team: Team) -> f32 {
     return team_sum2(vec2<f32>(v, 0.0), team).x;
@@ -21,15 +23,16 @@ fn team_sum(v: f32, team: Team) -> f32 {
 
 fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
     let sum = subgroupAdd(v);
-    // The sums of the call before were read by all.
-    workgroupBarrier();
+    let first = first_sum;
+    first_sum = SUBGROUPS - first;
     if team.subgroup_lane == 0u {
-        subgroup_sums[team.subgroup] = sum;
+        subgroup_sums[first + team.subgroup] = sum;
     }
+    // Who comes here has read the sums of the call before, and those of the call before that one are read by all.
     workgroupBarrier();
     var total = vec2<f32>();
     for (var i = team.subgroup_lane; i < team.subgroups; i += team.subgroup_size) {
-        total += subgroup_sums[i];
+        total += subgroup_sums[first + i];
     }
     return subgroupAdd(total);
 }
