@@ -186,7 +186,7 @@ impl Planner {
     }
 
     async fn compile(&self, key: KernelKey) -> Result<Pipeline> {
-        let shader = Shader(key);
+        let shader = Shader::new(key, &self.caps);
         let label = shader.to_string();
         let mut source = shader.wgsl();
         if let Some(edit) = &self.edit {

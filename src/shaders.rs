@@ -4,7 +4,10 @@ use std::{collections::HashSet, fmt};
 
 use crate::{
     error::Result,
-    kernel::{compose::compose, key::KernelKey},
+    kernel::{
+        compose::compose,
+        key::{Element, KernelKey, Storage},
+    },
     lower::{Caps, KernelCall, Method, Strategy, Team, Tuning},
     ops::{
         Activation, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
@@ -17,43 +20,52 @@ pub use crate::{kernel::params::ParamField, lower::Range};
 
 /// A shader of this crate: one entry point, `main`, with everything in bind group 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Shader(pub(crate) KernelKey);
+pub struct Shader {
+    pub(crate) key: KernelKey,
+    /// See [`Tuning`].
+    native_halves: bool,
+}
 
 impl Shader {
+    pub(crate) fn new(key: KernelKey, caps: &Caps) -> Self {
+        let has_f16 = |s: &Storage| matches!(s.element, Element::Floats(DType::F16, _) | Element::Gathered(DType::F16));
+        Self { key, native_halves: caps.tuning.native_halves == 1 && key.storage().iter().any(has_f16) }
+    }
+
     /// The complete WGSL.
     #[must_use]
     pub fn wgsl(&self) -> String {
-        compose(&self.0)
+        compose(&self.key, self.native_halves)
     }
 
     /// The storage buffers, in the order of their binding numbers ([`Slot::binding`]). All are arrays that fill the binding.
     #[must_use]
     pub fn storage(&self) -> Vec<(Slot, Access)> {
-        self.0.storage().into_iter().map(|storage| (storage.slot, storage.access)).collect()
+        self.key.storage().into_iter().map(|storage| (storage.slot, storage.access)).collect()
     }
 
     /// The fields of the uniform at binding 0, in order, all of four bytes; empty where there is no uniform.
     #[must_use]
     pub fn params(&self) -> &'static [ParamField] {
-        self.0.param_fields()
+        self.key.param_fields()
     }
 
     /// The features that a device needs to run it.
     #[must_use]
     pub fn features(&self) -> wgpu::Features {
-        if self.0.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
+        if self.key.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
     }
 
     /// Invocations of a workgroup, along x.
     #[must_use]
     pub fn workgroup_size(&self) -> u32 {
-        self.0.workgroup_size()
+        self.key.workgroup_size()
     }
 
     /// Bytes of workgroup memory.
     #[must_use]
     pub fn workgroup_storage(&self) -> u32 {
-        self.0.workgroup_storage()
+        self.key.workgroup_storage()
     }
 
     /// The layout of bind group 0.
@@ -77,13 +89,13 @@ impl Shader {
 
 impl fmt::Display for Shader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.key.fmt(f)
     }
 }
 
 impl fmt::Debug for Shader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Shader({})", self.0)
+        write!(f, "Shader({})", self.key)
     }
 }
 
@@ -101,9 +113,10 @@ pub struct Dispatch {
     pub ranges: Vec<Range>,
 }
 
-impl From<KernelCall> for Dispatch {
-    fn from(call: KernelCall) -> Self {
-        Self { shader: Shader(call.key), params: call.params, workgroups: call.workgroups, ranges: call.ranges }
+impl Dispatch {
+    fn new(call: KernelCall, caps: &Caps) -> Self {
+        let KernelCall { key, params, workgroups, ranges } = call;
+        Self { shader: Shader::new(key, caps), params, workgroups, ranges }
     }
 }
 
@@ -133,7 +146,7 @@ pub struct Program {
 pub fn program(op: &(impl Norm + ?Sized), caps: &Caps, strategy: Strategy) -> Result<Program> {
     let lowered = op.lower(caps, strategy)?;
     let scratch = lowered.scratch.iter().map(|s| (s.slot, s.bytes)).collect();
-    Ok(Program { dispatches: lowered.calls.into_iter().map(Dispatch::from).collect(), scratch })
+    Ok(Program { dispatches: lowered.calls.into_iter().map(|call| Dispatch::new(call, caps)).collect(), scratch })
 }
 
 /// Shaders to look at: each kernel by every team, in few registers and in many, and with every part and storage type that it can be made
@@ -144,7 +157,8 @@ pub fn all() -> Vec<Shader> {
     let mut shaders = Vec::new();
     let mut add = |op: &dyn Norm, caps: &Caps, strategy| {
         let calls = op.lower(caps, strategy).map_or(Vec::new(), |lowered| lowered.calls);
-        shaders.extend(calls.into_iter().filter(|call| seen.insert(call.key)).map(|call| Shader(call.key)));
+        let new = calls.into_iter().map(|call| Shader::new(call.key, caps));
+        shaders.extend(new.filter(|shader| seen.insert(*shader)));
     };
     let devices = devices();
     let forced = || Method::ALL.iter().map(|&method| Strategy::Forced(method));
@@ -190,6 +204,15 @@ pub fn all() -> Vec<Shader> {
             for (op, strategy) in ops.iter().flat_map(|op| forced().map(move |strategy| (op, strategy))) {
                 add(*op, &devices[2], strategy);
             }
+        }
+    }
+    // Halves that the device converts: one by one, by packs and pairs, in rows that share words, and in tables that are gathered.
+    let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };
+    let rows = |len| LayerNorm::new(&[7, len], 1..).dtype(DType::F16);
+    let gathered = GroupNorm::new(&[3, 6, 13], 2).dtype(DType::F16);
+    for op in [&rows(12) as &dyn Norm, &rows(512), &rows(33).backward(), &gathered, &gathered.clone().backward()] {
+        for strategy in forced() {
+            add(op, &native, strategy);
         }
     }
     // Teams that go through so many rows that they sum up their gradients, with and without a last block of fewer rows; partial results
@@ -394,7 +417,8 @@ mod validate {
     pub fn translate(source: &str, backend: Backend) -> Result<String> {
         let fail = |what: &str, why: String| Error::Unsupported { what: what.into(), why };
         let module = wgsl::parse_str(source).map_err(|e| fail("the WGSL", e.emit_to_string(source)))?;
-        let capabilities = Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER;
+        let capabilities =
+            Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
         let info = Validator::new(ValidationFlags::all(), capabilities)
             .validate(&module)
             .map_err(|e| fail("the WGSL", e.emit_to_string(source)))?;

@@ -476,8 +476,9 @@ fn a_bound_plan_is_recorded_again_and_running_statistics_go_on() {
     assert_eq!(gpu().download(&count, 4).expect("download"), 3_u32.to_ne_bytes());
 }
 
+// A GPU's compiler may contract other products and sums where there are checks: there both conform.
 #[test]
-fn the_checks_of_wgpu_change_no_bit() {
+fn the_checks_of_wgpu_change_no_bit_on_a_cpu() {
     use wgpu_norm::{Planner, host::Gpu};
     let planner = Planner::new(gpu().device()).checked(true);
     let checked = Gpu::from_parts(gpu().queue().clone(), planner);
@@ -492,7 +493,14 @@ fn the_checks_of_wgpu_change_no_bit() {
     for op in ops {
         let data = Data::random(op, 5);
         let run = |gpu| run(gpu, op, &data.tensors(), Strategy::Inferred).expect("run");
-        assert_eq!(run(&checked), run(gpu()), "{}", op.name());
+        let (with, without) = (run(&checked), run(gpu()));
+        if gpu().planner().caps().cpu {
+            assert_eq!(with, without, "{}", op.name());
+        }
+        let truth = op.reference(&data.tensors()).expect("reference");
+        for outputs in [with, without] {
+            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+        }
     }
 }
 

@@ -78,7 +78,10 @@ fn conforms(
     from: &'static str,
     to: &'static str,
 ) -> bool {
+    // The numbers of a CPU on any device: what is broken is there, such as sums of gradients of some rows.
+    let numbers = [("workgroups", 16), ("rounds", 16), ("least_sum_rounds", 2), ("walk", 32), ("adjacent", 4)];
     let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
+    let planner = planner.tuning(tuned(&numbers).caps().tuning.clone());
     let edited = Gpu::from_parts(gpu().queue().clone(), planner);
     let outputs = run(&edited, op, tensors, strategy).expect("the broken shader runs");
     compare_outputs(op, &outputs, &op.reference(tensors).expect("reference")).is_ok()
@@ -128,7 +131,7 @@ fn a_broken_shader_does_not_conform() {
         (split, "safe_0 * params.column_step", "0u"),
         // An offset of 1e6 needs both halves of the mean, from the lanes to the output.
         (split, "Pair(hi, (a - a_part) + (b - b_part))", "Pair(hi, 0.0)"),
-        (split, "(partial.y - mean.lo)", "0.0"),
+        (split, "(partial_1.y - mean.lo)", "0.0"),
         (split, "(correction - mean.lo)", "0.0"),
     ];
     for (strategy, from, to) in breaks {
@@ -194,7 +197,7 @@ fn a_broken_backward_pass_does_not_conform() {
         ("grad_y_sum[0u] += select(Pack(0.0), grad_0 * y_0, has_row)", "grad_y_sum[0u] += grad_0"),
         ("[first + element_of(column, i)]", "[first + i]"),
         ("round * params.teams", "0u * params.teams"),
-        ("g = two_sum(g.hi, g.lo + partial.x)", "g = Pair(partial.x, 0.0)"),
+        ("g = two_sum(g.hi, g.lo + partial_1.x)", "g = Pair(partial_1.x, 0.0)"),
         ("put_grad_bias(group, g.hi + g.lo)", "put_grad_bias(group, gy.hi + gy.lo)"),
     ];
     all_are_missed(&layer_norm, resident, &rows);
@@ -209,7 +212,7 @@ fn a_broken_backward_pass_does_not_conform() {
     all_are_missed(&few.accumulate(true), split, &added);
     let kept = [
         ("store_statistics(params.stats_stride + i, lo)", "store_statistics(params.stats_stride + i, 1.0)"),
-        ("gy_block += g_0 * y_0", "gy_block += g_0"),
+        ("select(Pack(0.0), g_0 * y_0, live_0)", "g_0"),
     ];
     all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward(), resident, &kept);
     let streamed = Strategy::Forced(Method::Streamed(Team::Lane));
@@ -242,7 +245,7 @@ fn a_broken_backward_pass_does_not_conform() {
     all_are_missed(
         &BatchNorm::training(&[3, 5, 7]).backward(),
         split,
-        &[("apply_weight(partial.y, weight)", "partial.y")],
+        &[("apply_weight(partial_0.y, weight_0)", "partial_0.y")],
     );
     let steps = [("stat_place = advance(stat_place, stat_run, params.stat_rows);", "")];
     all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward().grad_input(false), split, &steps);
@@ -251,13 +254,17 @@ fn a_broken_backward_pass_does_not_conform() {
         &channels_last,
         columns,
         &[
-            ("group * params.members + turn / splits", "group * params.members"),
-            ("i % stride % params.weights", "group"),
+            ("group * params.members + turn_1 / splits", "group * params.members"),
+            ("safe_1 % stride % params.weights", "group"),
             ("let first = group * params.copies", "let first = group"),
-            ("if row < end", "if true"),
+            ("live_7 = row < end", "live_7 = true"),
         ],
     );
-    all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward(), split, &[("i % stride % params.weights", "i % stride")]);
+    all_are_missed(
+        &GroupNorm::new(&[3, 4, 7], 2).backward(),
+        split,
+        &[("safe_1 % stride % params.weights", "safe_1 % stride")],
+    );
     let summed = LayerNorm::new(&[7, 36], 1..).residual(true).residual_output(true).backward();
     all_are_missed(&summed, resident, &[("v + load_grad_residual_output(at)", "v")]);
     let activated = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();

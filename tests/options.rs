@@ -153,9 +153,11 @@ fn rows_of_halves_go_by_pairs_of_packs() {
     let device = Gpu::from_parts(gpu().queue().clone(), planner);
     let subgroups = device.planner().caps().subgroup_size.is_some();
     // Rows of which a lane of the team has at least two packs.
+    let lanes = device.planner().caps().subgroup_size.map_or(1, |(_, max)| max as usize);
     let cases = [
         (Team::Lane, 16, DType::F16),
-        (Team::Subgroup, 64, DType::BF16),
+        (Team::Cluster, 64, DType::F16),
+        (Team::Subgroup, 8 * lanes, DType::BF16),
         (Team::Workgroup, 2048, DType::BF16),
         (Team::WorkgroupSubgroups, 2048, DType::F16),
     ];
@@ -187,6 +189,27 @@ fn rows_of_halves_go_by_pairs_of_packs() {
             let wgsl: String = program.dispatches.iter().map(|dispatch| dispatch.shader.wgsl()).collect();
             assert!(wgsl.contains("parts/at/pairs.wgsl"), "{}, {team:?}", op.name());
         }
+    }
+}
+
+// Only tables of devices whose conversions are known say so. Those of lavapipe and SwiftShader are as good.
+#[test]
+fn halves_may_be_converted_by_the_device() {
+    let device = Gpu::from_parts(gpu().queue().clone(), tuned(&[("native_halves", 1)]));
+    let rows = |len| LayerNorm::new(&[37, len], 1..).dtype(DType::F16);
+    let ops: [&dyn Norm; 6] = [
+        &rows(12),
+        &rows(33).backward(),
+        &rows(33).output_dtype(DType::F32),
+        &LayerNorm::new(&[5, 6, 7], 1..2).dtype(DType::F16),
+        &GroupNorm::new(&[3, 6, 13], 2).dtype(DType::F16),
+        &BatchNorm::training(&[2, 8, 7, 7]).dtype(DType::F16).backward(),
+    ];
+    for op in ops {
+        let data = Data::random(op, 1);
+        let truth = op.reference(&data.tensors()).expect("reference");
+        let outputs = run(&device, op, &data.tensors(), Strategy::Inferred).expect("it runs");
+        compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
     }
 }
 

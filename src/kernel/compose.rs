@@ -22,7 +22,7 @@ macro_rules! shader {
 type Part = (&'static str, &'static str);
 
 /// The complete shader of a key.
-pub(crate) fn compose(key: &KernelKey) -> String {
+pub(crate) fn compose(key: &KernelKey, native_halves: bool) -> String {
     let mut source = format!("const WORKGROUP_SIZE: u32 = {}u;\n", key.workgroup_size());
     for line in prelude(key) {
         source.push_str(&line);
@@ -31,7 +31,7 @@ pub(crate) fn compose(key: &KernelKey) -> String {
     for storage in key.storage() {
         source.push_str(&declare(&storage));
     }
-    for (name, text) in parts(key) {
+    for (name, text) in parts(key, native_halves) {
         // Writing to a String does not fail.
         let _ = write!(source, "\n// ==== {name}.wgsl\n{}", unroll(text, key.unroll(), key.rolled()));
     }
@@ -200,22 +200,22 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             lines.push(flag("WEIGHTED", weighted));
             lines
         }
-        KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } => Vec::new(),
+        KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } | KernelKey::Finalize { .. } => Vec::new(),
         KernelKey::Slide { reach: [before, after], backward, .. } => vec![
             format!("const BEFORE: u32 = {before}u;"),
             format!("const AFTER: u32 = {after}u;"),
             flag("BACKWARD", backward),
         ],
-        KernelKey::MergeSums { .. } => return vec![ty("Param", By::Row), "alias ParamAt = u32;".into()],
-        KernelKey::Finalize { .. } | KernelKey::Count | KernelKey::Window { .. } => return Vec::new(),
+        KernelKey::MergeSums { .. } => vec![ty("Param", By::Row), "alias ParamAt = u32;".into()],
+        KernelKey::Count | KernelKey::Window { .. } => return Vec::new(),
     };
     lines.push(block);
     lines
 }
 
 /// One part for each role that the kernel has, and the kernel.
-fn parts(key: &KernelKey) -> Vec<Part> {
-    let mut parts = storage_parts(key);
+fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
+    let mut parts = storage_parts(key, native_halves);
     if !matches!(key, KernelKey::Finalize { .. } | KernelKey::Count) {
         parts.extend(pack(key.width()));
     }
@@ -353,17 +353,19 @@ fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
 }
 
 /// How the half-precision types that the kernel meets are stored.
-fn storage_parts(key: &KernelKey) -> Vec<Part> {
+fn storage_parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
     let storage = key.storage();
     let uses =
         |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) | Element::Gathered(d) if d == dtype));
-    let parts = [(DType::F16, shader!("parts/storage/f16")), (DType::BF16, shader!("parts/storage/bf16"))];
+    let f16 = if native_halves { shader!("parts/storage/f16_native") } else { shader!("parts/storage/f16") };
+    let parts = [(DType::F16, f16), (DType::BF16, shader!("parts/storage/bf16"))];
     parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part).collect()
 }
 
 fn team(team: Team) -> Part {
     match team {
         Team::Lane => shader!("parts/team/lane"),
+        Team::Cluster => shader!("parts/team/cluster"),
         Team::Subgroup => shader!("parts/team/subgroup"),
         Team::Workgroup => shader!("parts/team/workgroup"),
         Team::WorkgroupSubgroups => shader!("parts/team/workgroup_subgroups"),

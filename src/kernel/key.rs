@@ -441,10 +441,14 @@ pub(crate) enum KernelKey {
 pub(crate) const SMALL_WORKGROUP: u32 = 64;
 /// The same where a subgroup has more lanes than that.
 pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;
+/// Lanes of a cluster, as `parts/team/cluster` has it.
+pub(crate) const CLUSTER: u32 = 4;
 /// Workgroup sizes of teams that are workgroups.
 pub(crate) const TEAM_WORKGROUPS: [u32; 3] = [256, 512, 1024];
 /// Packs that a lane of a reduction holds at a time.
 pub(crate) const REDUCE_BLOCK: u32 = 8;
+/// Partial results that an invocation which merges loads at a time.
+pub(crate) const MERGE_BLOCK: u32 = 8;
 /// Packs that a lane of `apply` loads before it stores.
 pub(crate) const APPLY_BLOCK: u32 = 4;
 /// Packs that a lane holds of a row that it owns, at most.
@@ -580,7 +584,8 @@ impl KernelKey {
             Self::SumsColumns { block, .. } => block,
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
             Self::Slide { reach: [before, after], .. } => before + 1 + after,
-            Self::Finalize { .. } | Self::MergeSums { .. } | Self::Count | Self::Window { .. } => 1,
+            Self::Finalize { .. } | Self::MergeSums { .. } => MERGE_BLOCK,
+            Self::Count | Self::Window { .. } => 1,
         }
     }
 
@@ -628,7 +633,7 @@ impl KernelKey {
     pub fn workgroup_storage(&self) -> u32 {
         match self.team() {
             Some(Team::Workgroup) => self.workgroup_size() * 8 + self.workgroup_size() / 16 * 8,
-            Some(Team::WorkgroupSubgroups) => self.workgroup_size() / 4 * 8,
+            Some(Team::WorkgroupSubgroups) => 2 * (self.workgroup_size() / 4) * 8,
             _ => 0,
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
-    method::{MAX_MEMBERS, blocks, choose, largest_team, left_to_merge, rounds, teams, workgroup_size},
+    method::{MAX_MEMBERS, blocks, choose, largest_team, left_to_merge, rounds, workgroup_size},
     view::Place,
 };
 use crate::{
@@ -196,8 +196,7 @@ impl Pass<'_> {
         let workgroup_size = workgroup_size(team, rows.packs, caps);
         let tuning = &caps.tuning;
         // Of all rows, not of those of a turn: each turn has sums of its own, and there should be no more of them for it.
-        let sum_rounds =
-            rounds(rows.count(problem.stats.len()), teams(team, workgroup_size, caps), tuning.sum_rounds, tuning);
+        let sum_rounds = rounds(rows.count(problem.stats.len()), team, workgroup_size, tuning.sum_rounds, caps);
         let sum_rounds = match hold {
             _ if sum_rounds < tuning.least_sum_rounds => 0,
             Hold::Registers { .. } => sum_rounds,
@@ -363,7 +362,7 @@ impl Pass<'_> {
         let groups = fold.kept_len();
         // No more than there are elements.
         let apart = groups * members;
-        let left = left_to_merge(splits, members);
+        let left = left_to_merge(splits, members, caps);
         let params = params::MergeSums {
             groups,
             members,

@@ -3,8 +3,8 @@
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Slab, Strategy, Team,
     method::{
-        MAX_TURNS, Rows, at_once, choose, fill, fill_columns, full, lanes, largest_team, left_to_merge, registers,
-        rounds, rows, splits, streamed_rows, teams, turns_to_merge, workgroup_size,
+        MAX_TURNS, Rows, at_once, choose, crowds, fill, fill_columns, full, lanes, largest_team, left_to_merge,
+        registers, rounds, rows, splits, streamed_rows, teams, turns_to_merge, workgroup_size,
     },
 };
 use crate::{
@@ -176,6 +176,8 @@ impl Problem<'_> {
         let (rows, hold) = self.hold(team, streamed)?;
         let workgroup_size = workgroup_size(team, rows.packs, self.caps);
         let rounds = self.rounds(team, &rows, hold);
+        // Registers are short, and weights that serve one row need not be there before it is known.
+        let crowded = rounds == 1 && matches!(hold, Hold::Registers { packs, .. } if crowds(team, packs, self.caps));
         let key = KernelKey::Row {
             team,
             workgroup_size,
@@ -183,7 +185,7 @@ impl Problem<'_> {
             width: rows.view.width,
             scale: self.scale(),
             params: rows.view.param.columns.into(),
-            shared: rows.shared,
+            shared: rows.shared && !crowded,
             forward: self.forward(),
             saved: self.saved(),
         };
@@ -201,8 +203,10 @@ impl Problem<'_> {
             Hold::Rows { .. } => 1,
             Hold::Registers { .. } if !rows.shared => 1,
             Hold::Registers { .. } => {
-                let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
-                rounds(rows.shares(self.stats.len()), teams, self.caps.tuning.rounds, &self.caps.tuning)
+                let tuning = &self.caps.tuning;
+                let most = if self.has_halves() { tuning.half_rounds } else { tuning.rounds };
+                let workgroup_size = workgroup_size(team, rows.packs, self.caps);
+                rounds(rows.shares(self.stats.len()), team, workgroup_size, most, self.caps)
             }
         }
     }
@@ -216,8 +220,8 @@ impl Problem<'_> {
             why: "its statistics are not those of rows".into(),
         })?;
         if streamed {
-            let teams = teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
-            let at_once = at_once(rows.shares(self.stats.len()), teams, &self.caps.tuning);
+            let workgroup_size = workgroup_size(team, rows.packs, self.caps);
+            let at_once = at_once(rows.shares(self.stats.len()), team, workgroup_size, self.caps);
             return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
         let rows = rows.in_pairs(team, self);
@@ -298,15 +302,18 @@ impl Problem<'_> {
             let splits = splits.div_ceil(slabs);
             Shared { workgroup_size, splits, partials: splits * slabs, teams, width }
         };
+        // No more than a binding holds partial results of, which have 16 bytes at most.
+        let fits =
+            |kept: u32| (caps.max_storage_buffer_binding_size / 16 / u64::from(kept) / u64::from(slabs)) as u32 * slabs;
         if columns {
             let columns = fold.columns();
-            let fill = fill_columns(columns.kept_len() / width.elements(), caps);
+            let fill = fill_columns(columns.kept_len() / width.elements(), caps).min(fits(columns.kept_len()));
             let splits = splits(fill, columns.reduced.into(), Width::X1, 1);
             return of(SMALL_WORKGROUP, splits, SMALL_WORKGROUP, width.elements());
         }
         let total = u64::from(fold.reduced) * u64::from(fold.inner / width.elements());
         let workgroup_size = workgroup_size(team, u32::try_from(total).unwrap_or(u32::MAX), caps);
-        let fill = fill(fold.kept_len(), team, caps);
+        let fill = fill(fold.kept_len(), team, caps).min(fits(fold.kept_len()));
         let splits = splits(fill, total, width, lanes(team, workgroup_size, caps));
         of(workgroup_size, splits, teams(team, workgroup_size, caps), 1)
     }
@@ -325,7 +332,7 @@ impl Problem<'_> {
         // No more than there are elements.
         let apart = self.stats.kept_len() * members;
         let merged_by_one = outer.saturating_mul(members);
-        let left = if partials == Partials::Scratch { left_to_merge(splits, merged_by_one) } else { splits };
+        let left = if partials == Partials::Scratch { left_to_merge(splits, merged_by_one, self.caps) } else { splits };
         if turns_to_merge(u64::from(merged_by_one) * u64::from(left), members) > MAX_TURNS.into() {
             return Err(Error::Unsupported {
                 what: format!("{merged_by_one} times {splits} partial statistics of a channel"),

@@ -1,16 +1,16 @@
 //! The choice of the method, and what follows from it and the device alone.
 
-use super::{Caps, Method, Problem, Strategy, Team, Tuning, view::View};
+use super::{Caps, Method, Problem, Strategy, Team, view::View};
 use crate::{
     error::{Error, Result},
     geometry::{Columns, Fold, Lookup},
     kernel::key::{
-        Hold, LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width,
+        CLUSTER, Hold, LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width,
         registers_for,
     },
 };
 
-/// The method table: the first line that fits. Numbers in it are those of [`Tuning`].
+/// The method table: the first line that fits. Numbers in it are those of [`Tuning`](super::Tuning).
 ///
 /// | statistics | rows | method |
 /// |---|---|---|
@@ -18,7 +18,8 @@ use crate::{
 /// | of columns | that share their weights, on a CPU that they fill | streamed/lane |
 /// | | any others | columns |
 /// | of channels or groups that are no rows | any | split |
-/// | of rows | up to `lane_packs` long, `wide_lane_packs` of `many_rows` | resident/lane |
+/// | of rows | of more than four elements that a cluster of a GPU holds | resident/cluster |
+/// | | up to `lane_packs` long, `wide_lane_packs` of `many_rows` | resident/lane |
 /// | | fewer than `few_rows`, from `long_row` on | split |
 /// | | that registers hold, in subgroups up to `heavy_registers` of halves and of gradients | resident, by the smallest team that does |
 /// | | longer ones, whose gradients of weight and bias come with the sums that split rows need | split |
@@ -43,13 +44,18 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     };
     let is_heavy = problem.is_backward() || problem.has_halves();
+    let has_smaller = !caps.cpu && caps.subgroup_size.is_some();
+    let by_cluster = has_smaller && rows.view.cols > 4 && registers(&rows, Team::Cluster, caps).is_ok();
+    if by_cluster {
+        return Method::Resident(Team::Cluster);
+    }
     if rows.packs <= lane_packs(problem, is_heavy) {
         return Method::Resident(Team::Lane);
     }
     if problem.stats.kept_len() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
         return Method::Split(largest);
     }
-    let smaller = (!caps.cpu && caps.subgroup_size.is_some()).then_some(Team::Subgroup);
+    let smaller = has_smaller.then_some(Team::Subgroup);
     let few_enough = |team, packs| {
         let elements = packs * rows.view.width.elements();
         team != Team::Subgroup || !is_heavy || elements <= tuning.heavy_registers
@@ -92,6 +98,9 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
             if team.uses_subgroups() && problem.caps.subgroup_size.is_none() =>
         {
             refuse("the device has no SUBGROUP feature")
+        }
+        Method::Streamed(Team::Cluster) | Method::Split(Team::Cluster) => {
+            refuse("a cluster holds short rows in registers")
         }
         Method::Resident(_) | Method::Streamed(_) if !resident => refuse("only sums of gradients are asked for"),
         Method::Resident(team) => match rows(problem) {
@@ -201,22 +210,26 @@ pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
 }
 
 /// Rows that each team goes through: at most `max`, and so few that there are workgroups to fill the device.
-pub(super) fn rounds(rows: u32, teams: u32, max: u32, tuning: &Tuning) -> u32 {
-    let rounds = (rows / tuning.workgroups.saturating_mul(teams)).clamp(1, max);
+pub(super) fn rounds(rows: u32, team: Team, workgroup_size: u32, max: u32, caps: &Caps) -> u32 {
+    let workgroups = caps.tuning.workgroups.div_ceil(workgroup_size.div_ceil(SMALL_WORKGROUP));
+    let rounds = (rows / workgroups.saturating_mul(teams(team, workgroup_size, caps))).clamp(1, max);
     // As many for each.
     rows.div_ceil(rows.div_ceil(rounds))
 }
 
 /// Rows that a team streams at once: as many as share a loaded weight, and so few that there are workgroups to fill the device.
-pub(super) fn at_once(rows: u32, teams: u32, tuning: &Tuning) -> u32 {
-    let most = rounds(rows, teams, tuning.stream_rows, tuning);
+pub(super) fn at_once(rows: u32, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
+    let most = rounds(rows, team, workgroup_size, caps.tuning.stream_rows, caps);
     // A power of two: there are few kernels then.
     1 << most.ilog2()
 }
 
 /// Registers of each lane of a team that are in the row, whatever the size of a subgroup.
 pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
-    let known = team != Team::Subgroup || caps.subgroup_size.is_some_and(|(min, max)| min == max);
+    let known = match team {
+        Team::Subgroup => caps.subgroup_size.is_some_and(|(min, max)| min == max),
+        _ => true,
+    };
     // The last pack of rows that are no whole packs is not full.
     let packs = if matches!(rows.view.width, Width::Quads | Width::Ragged) { rows.packs - 1 } else { rows.packs };
     let together = rows.view.width.neighbours();
@@ -245,6 +258,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let tuning = &caps.tuning;
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
+        (Team::Cluster, width) => tuning.cluster_registers / width.elements(),
         (Team::Subgroup, width @ (Width::X1 | Width::Mixed | Width::Quads | Width::Ragged)) => {
             tuning.single_registers / width.elements()
         }
@@ -258,13 +272,18 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     })
 }
 
+/// Whether the largest workgroup is so large for a row that few registers are left of those that its lanes can have.
+pub(super) fn crowds(team: Team, packs: u32, caps: &Caps) -> bool {
+    matches!(team, Team::Workgroup | Team::WorkgroupSubgroups) && packs > caps.tuning.workgroup_registers.div_ceil(2)
+}
+
 /// The workgroup size for a team whose work is `packs` long.
 pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
     match team {
         // A CPU runs what a workgroup has one after the other: where that is little, rows spread evenly, and few teams are without one.
         Team::Lane if caps.cpu => CPU_WORKGROUP,
         Team::Lane => SMALL_WORKGROUP,
-        Team::Subgroup => match caps.subgroup_size {
+        Team::Cluster | Team::Subgroup => match caps.subgroup_size {
             Some((min, max)) if caps.cpu && min == max => max,
             Some((_, max)) if max > SMALL_WORKGROUP => WIDE_SUBGROUP_WORKGROUP,
             _ => SMALL_WORKGROUP,
@@ -304,12 +323,15 @@ pub(super) fn turns_to_merge(results: u64, members: u32) -> u64 {
 /// Columns of a group, each with a partial result of its own, at most.
 pub(super) const MAX_MEMBERS: u32 = MAX_TURNS / 3;
 
-/// Partial results that an invocation merges, one after the other. A pass before makes fewer of more.
-const MERGED_AT_ONCE: u64 = 1024;
+/// Partial results that an invocation merges, one after the other. A pass before makes fewer of more. A GPU waits longer for them than for
+/// that pass.
+fn merged_at_once(caps: &Caps) -> u64 {
+    if caps.cpu { 1024 } else { 64 }
+}
 
 /// How many of the `splits` partial results of each of `members` are left by that pass: all, if there is none.
-pub(super) fn left_to_merge(splits: u32, members: u32) -> u32 {
-    if u64::from(splits) * u64::from(members) <= MERGED_AT_ONCE {
+pub(super) fn left_to_merge(splits: u32, members: u32, caps: &Caps) -> u32 {
+    if u64::from(splits) * u64::from(members) <= merged_at_once(caps) {
         return splits;
     }
     // Either pass goes through as many.
@@ -322,8 +344,8 @@ pub(super) fn fill(groups: u32, team: Team, caps: &Caps) -> u32 {
         // Lanes of one hardware vector should read neighbouring memory, so they share a group.
         (Team::Lane, true) => 256_u32.div_ceil(groups).max(32),
         (Team::Lane, false) => (1_u32 << 16).div_ceil(groups),
-        (Team::Subgroup, true) => 16_u32.div_ceil(groups),
-        (Team::Subgroup, false) => 4096_u32.div_ceil(groups),
+        (Team::Cluster | Team::Subgroup, true) => 16_u32.div_ceil(groups),
+        (Team::Cluster | Team::Subgroup, false) => 4096_u32.div_ceil(groups),
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => 512_u32.div_ceil(groups),
     }
 }
@@ -347,6 +369,7 @@ pub(super) fn splits(fill: u32, packs: u64, width: Width, lanes: u32) -> u32 {
 pub(super) fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane => 1,
+        Team::Cluster => CLUSTER,
         Team::Subgroup => caps.subgroup_size.map_or(1, |(min, _)| min.max(1)),
         Team::Workgroup | Team::WorkgroupSubgroups => workgroup_size,
     }
@@ -356,6 +379,7 @@ pub(super) fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
 pub(super) fn teams(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane => workgroup_size,
+        Team::Cluster => workgroup_size / CLUSTER,
         Team::Subgroup => caps.subgroup_size.map_or(1, |(_, max)| workgroup_size / max.clamp(1, workgroup_size)),
         Team::Workgroup | Team::WorkgroupSubgroups => 1,
     }

@@ -114,6 +114,8 @@ impl Default for Caps {
 pub enum Team {
     /// One invocation, without any reduction.
     Lane,
+    /// Four lanes of a subgroup, without a barrier: for short rows that registers hold.
+    Cluster,
     /// One subgroup, without a barrier.
     Subgroup,
     /// One workgroup, through workgroup memory: on every device.
@@ -124,7 +126,7 @@ pub enum Team {
 
 impl Team {
     pub(crate) fn uses_subgroups(self) -> bool {
-        matches!(self, Self::Subgroup | Self::WorkgroupSubgroups)
+        matches!(self, Self::Cluster | Self::Subgroup | Self::WorkgroupSubgroups)
     }
 }
 
@@ -148,6 +150,7 @@ impl Method {
     /// Every method.
     pub const ALL: &'static [Self] = &[
         Self::Resident(Team::Lane),
+        Self::Resident(Team::Cluster),
         Self::Resident(Team::Subgroup),
         Self::Resident(Team::Workgroup),
         Self::Resident(Team::WorkgroupSubgroups),
@@ -177,6 +180,7 @@ impl fmt::Display for Method {
         f.write_str(match team {
             None => "",
             Some(Team::Lane) => "/lane",
+            Some(Team::Cluster) => "/cluster",
             Some(Team::Subgroup) => "/subgroup",
             Some(Team::Workgroup) => "/workgroup",
             Some(Team::WorkgroupSubgroups) => "/workgroup+subgroups",

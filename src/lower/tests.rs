@@ -42,7 +42,10 @@ fn method(op: &impl Op, caps: &Caps) -> String {
 #[test]
 fn rows_go_to_the_smallest_team_that_holds_them() {
     let cases = [
-        ([4096, 16], ["resident/lane", "resident/lane", "resident/lane", "resident/lane"]),
+        ([4096, 4], ["resident/lane", "resident/lane", "resident/lane", "resident/lane"]),
+        ([4096, 16], ["resident/cluster", "resident/lane", "resident/lane", "resident/lane"]),
+        ([4096, 128], ["resident/cluster", "resident/workgroup", "resident/lane", "resident/lane"]),
+        ([4096, 132], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 768], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 1023], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 1024], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
@@ -59,14 +62,14 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
 }
 
 #[test]
-fn short_odd_rows_belong_to_a_lane_too() {
+fn short_odd_rows_go_by_fours() {
     let width = |op: &LayerNorm, caps: &Caps| lower(op, caps).calls[0].key.width();
     for (len, expected, team) in [
         (3, Width::X1, "resident/lane"),
-        (5, Width::Quads, "resident/lane"),
-        (15, Width::Quads, "resident/lane"),
-        (16, Width::X4, "resident/lane"),
-        (17, Width::X1, "resident/subgroup"),
+        (5, Width::Quads, "resident/cluster"),
+        (15, Width::Quads, "resident/cluster"),
+        (16, Width::X4, "resident/cluster"),
+        (17, Width::X1, "resident/cluster"),
     ] {
         let op = LayerNorm::new(&[4096, len], 1..);
         assert_eq!((width(&op, &SUBGROUPS), &*method(&op, &SUBGROUPS)), (expected, team), "{len}");
@@ -152,8 +155,15 @@ fn lowering_is_pure_and_the_key_holds_no_run_time_parameter() {
 fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
     // 64 lanes are two subgroups of 32 at most, or up to 16 of 4: two rows a workgroup can be relied on.
     let caps = Caps { subgroup_size: Some((4, 32)), ..SUBGROUPS };
-    assert_eq!(lower(&LayerNorm::new(&[1001, 128], 1..), &caps).calls[0].workgroups, [501, 1, 1]);
-    assert_eq!(lower(&LayerNorm::new(&[200_000, 128], 1..), &caps).calls[0].workgroups, [50000, 2, 1]);
+    let workgroups = |rows, team| {
+        let strategy = Strategy::Forced(Method::Resident(team));
+        let lowered = LayerNorm::new(&[rows, 128], 1..).lower(&caps, strategy).expect("it lowers");
+        lowered.calls[0].workgroups
+    };
+    assert_eq!(workgroups(1001, Team::Subgroup), [501, 1, 1]);
+    assert_eq!(workgroups(200_000, Team::Subgroup), [50000, 2, 1]);
+    // Sixteen clusters, whatever the subgroups.
+    assert_eq!(workgroups(1001, Team::Cluster), [63, 1, 1]);
 }
 
 #[test]
@@ -177,7 +187,7 @@ fn rows_of_halves_go_by_pairs_where_no_lane_has_more_for_it() {
     let halves = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
     let width = |op: &dyn Op, caps: &Caps| lower_dyn(op, caps).calls[0].key.width();
     for (len, expected) in
-        [(128, Width::X4), (256, Width::Pairs), (768, Width::Pairs), (264, Width::X4), (516, Width::X4)]
+        [(128, Width::Pairs), (256, Width::Pairs), (768, Width::Pairs), (264, Width::X4), (516, Width::X4)]
     {
         assert_eq!(width(&halves(len), &SUBGROUPS), expected, "{len}");
     }

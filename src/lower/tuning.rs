@@ -73,6 +73,9 @@ tuning! {
     wide_lane_packs: 0..=32,
     /// With as many rows or more, each lane has several, for which it loads their weights once.
     many_rows: 0..=0x7fff_ffff,
+    /// Elements that a lane of a cluster holds of a row. On a GPU, a cluster owns the rows of more than four that it
+    /// holds.
+    cluster_registers: 0..=64,
     /// Elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
     registers: 4..=512,
     /// The same of rows that are no packs of four, of which each element, or each word of halves, is a load.
@@ -85,12 +88,17 @@ tuning! {
     rolled: 0..=1,
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
+    /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
+    /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
+    native_halves: 0..=1,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
     workgroup_registers: 1..=32,
-    /// Workgroups that fill the device.
+    /// Workgroups of up to 64 lanes that fill the device.
     workgroups: 1..=65535,
     /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
     rounds: 1..=1024,
+    /// The same where tensors are halves, and weights have to be decoded too.
+    half_rounds: 1..=1024,
     /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias. The sums are plain ones.
     sum_rounds: 1..=64,
     /// Fewer than this, and the sums are a pass of their own.
@@ -114,14 +122,17 @@ impl Tuning {
         lane_packs: 4,
         wide_lane_packs: 16,
         many_rows: 4096,
+        cluster_registers: 16,
         registers: 48,
         single_registers: 32,
         heavy_registers: 32,
         rolled: 0,
         pairs: 0,
+        native_halves: 0,
         workgroup_registers: 8,
         workgroups: 16,
         rounds: 16,
+        half_rounds: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,
         stream_rows: 4,
@@ -142,27 +153,32 @@ impl Tuning {
     /// `SwiftShader`: the time to compile a kernel grows with the square of its loads and stores.
     pub(crate) const SWIFTSHADER: Self =
         Self { registers: 256, single_registers: 64, heavy_registers: 128, rolled: 1, walk: 64, ..Self::MESA_22 };
-    /// GPUs: none has been measured, so these are hypotheses.
+    /// GPUs. Measured on an NVIDIA H100.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
         wide_lane_packs: 4,
         many_rows: 4096,
+        cluster_registers: 32,
         registers: 32,
         single_registers: 32,
         heavy_registers: 32,
         rolled: 0,
         pairs: 1,
+        native_halves: 0,
         workgroup_registers: 8,
-        workgroups: 256,
+        workgroups: 1024,
         rounds: 1,
+        half_rounds: 4,
         sum_rounds: 32,
-        least_sum_rounds: 16,
-        stream_rows: 2,
+        least_sum_rounds: 4,
+        stream_rows: 1,
         few_rows: 256,
         long_row: 32 * 1024,
         walk: 4,
         adjacent: 32,
     };
+    /// Those of NVIDIA, which convert halves as IEEE 754 says.
+    pub(crate) const NVIDIA: Self = Self { native_halves: 1, ..Self::GPU };
 
     /// The table for an adapter.
     pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
@@ -170,10 +186,14 @@ impl Tuning {
             wgpu::DeviceType::Cpu if info.name.contains("SwiftShader") => Self::SWIFTSHADER,
             wgpu::DeviceType::Cpu if mesa(&info.driver_info).is_some_and(|version| version <= 22) => Self::MESA_22,
             wgpu::DeviceType::Cpu => Self::LLVM,
+            _ if info.vendor == NVIDIA && info.backend == wgpu::Backend::Vulkan => Self::NVIDIA,
             _ => Self::GPU,
         }
     }
 }
+
+/// The PCI number of the vendor.
+const NVIDIA: u32 = 0x10de;
 
 /// The major version of Mesa, if that is the driver: `Mesa 22.3.6 (LLVM 15.0.6)`, with GL's own version before it on GL.
 fn mesa(driver_info: &str) -> Option<u32> {
@@ -223,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_table_survives_as_text() {
-        for tuning in [Tuning::LLVM, Tuning::MESA_22, Tuning::SWIFTSHADER, Tuning::GPU] {
+        for tuning in [Tuning::LLVM, Tuning::MESA_22, Tuning::SWIFTSHADER, Tuning::GPU, Tuning::NVIDIA] {
             assert_eq!(format!("# comment\n\n{tuning}").parse(), Ok(tuning));
         }
     }
@@ -242,6 +262,9 @@ mod tests {
         assert_eq!(table(cpu, "Microsoft Basic Render Driver", "10.0"), Tuning::LLVM);
         assert_eq!(table(cpu, "SwiftShader Device (Subzero)", "SwiftShader driver"), Tuning::SWIFTSHADER);
         assert_eq!(table(gpu, "AMD Radeon", "Mesa 22.3.6"), Tuning::GPU);
+        let mut nvidia = wgpu::AdapterInfo::new(gpu, wgpu::Backend::Vulkan);
+        nvidia.vendor = NVIDIA;
+        assert_eq!(Tuning::of(&nvidia), Tuning::NVIDIA);
     }
 
     #[test]

@@ -120,6 +120,10 @@ fn packs_can(method: Method, packs: usize, width: usize, registers: &str, rows: 
     let a_lane = caps.tuning.get(registers).expect("a number of the table") as usize / width;
     match method {
         Method::Resident(Team::Lane) => packs <= 32,
+        Method::Resident(Team::Cluster) => {
+            let a_lane = caps.tuning.get("cluster_registers").expect("a number of the table") as usize / width;
+            subgroups && packs <= 4 * a_lane
+        }
         Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,
         Method::Resident(Team::Workgroup) => packs <= largest * 8,
         Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * 8,
@@ -190,7 +194,7 @@ pub fn assert_all_ran(ran: &BTreeMap<String, usize>, methods: &[Method]) {
     for method in methods {
         let needs = match method {
             Method::Resident(team) | Method::Streamed(team) | Method::Split(team) => {
-                matches!(team, Team::Subgroup | Team::WorkgroupSubgroups)
+                matches!(team, Team::Cluster | Team::Subgroup | Team::WorkgroupSubgroups)
             }
             _ => false,
         };

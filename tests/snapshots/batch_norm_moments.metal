@@ -688,23 +688,24 @@ void run(
     Real _e713 = mean.hi;
     Real _e715 = opaque(_e713 - team_mean, params);
     Real _e717 = mean.lo;
-    Real e = _e715 + _e717;
     float _e719 = count;
-    float _e721 = m2_;
-    float _e722 = count;
-    metal::float2 _e727 = team_sum2_(metal::float2(_e719 * e, _e721 + ((_e722 * e) * e)), team_2, leaves, branches);
-    float correction_1 = _e727.x * inv_count_1;
+    Real e = (_e719 > 0.0) ? (_e715 + _e717) : 0.0;
+    float _e724 = count;
+    float _e726 = m2_;
+    float _e727 = count;
+    metal::float2 _e732 = team_sum2_(metal::float2(_e724 * e, _e726 + ((_e727 * e) * e)), team_2, leaves, branches);
+    float correction_1 = _e732.x * inv_count_1;
     if (has_group) {
         local = team_2.lane == 0u;
     } else {
         local = false;
     }
-    bool _e736 = local;
-    if (_e736) {
-        float m2_1 = _e727.y - (correction_1 * _e727.x);
-        uint _e744 = params.first_partial;
-        uint _e747 = params.partial_stride;
-        partials[(_e744 + (split * _e747)) + group] = metal::float4(team_mean, correction_1, m2_1, _e703.x);
+    bool _e741 = local;
+    if (_e741) {
+        float m2_1 = _e732.y - (correction_1 * _e732.x);
+        uint _e749 = params.first_partial;
+        uint _e752 = params.partial_stride;
+        partials[(_e749 + (split * _e752)) + group] = metal::float4(team_mean, correction_1, m2_1, _e703.x);
         return;
     } else {
         return;

@@ -396,8 +396,8 @@ float rstd_of(
     float count,
     constant Params& params
 ) {
-    float _e8 = params.eps;
-    return metal::rsqrt(((power < 0.0) ? 0.0 : power) + _e8);
+    float _e11 = params.eps;
+    return metal::rsqrt((((as_type<uint>(power) - 2147483648u) <= 2139095040u) ? 0.0 : power) + _e11);
 }
 
 uint naga_div(uint lhs, uint rhs) {

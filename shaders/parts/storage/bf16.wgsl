@@ -15,21 +15,20 @@ fn decode4_bf16(words: vec2<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(vec4<u32>(low.x, high.x, low.y, high.y));
 }
 
-// Rounds to nearest, ties to even. A carry out of the mantissa is the next exponent, or infinity. A NaN stays one; signed integers tell it, as
-// SIMD units of CPUs compare no unsigned ones.
+// In the upper half, rounded to nearest, ties to even; what is below does not count. A carry out of the mantissa is the next exponent, or infinity. A
+// NaN stays one; signed integers tell it, as SIMD units of CPUs compare no unsigned ones.
 fn bits_bf16(v: vec4<f32>) -> vec4<u32> {
     let bits = bitcast<vec4<u32>>(v);
     let odd = (bits >> vec4<u32>(16u)) & vec4<u32>(1u);
-    let rounded = (bits + 0x7fffu + odd) >> vec4<u32>(16u);
-    let nan = (bits >> vec4<u32>(16u)) | vec4<u32>(0x40u);
-    return select(rounded, nan, vec4<i32>(bits & vec4<u32>(0x7fffffffu)) > vec4<i32>(0x7f800000));
+    let rounded = bits + 0x7fffu + odd;
+    return select(rounded, bits | vec4<u32>(0x400000u), vec4<i32>(bits & vec4<u32>(0x7fffffffu)) > vec4<i32>(0x7f800000));
 }
 
 fn encode1_bf16(v: f32) -> u32 {
-    return bits_bf16(vec4<f32>(v)).x;
+    return bits_bf16(vec4<f32>(v)).x >> 16u;
 }
 
 fn encode4_bf16(v: vec4<f32>) -> vec2<u32> {
-    let half = bits_bf16(v);
-    return half.xz | (half.yw << vec2<u32>(16u));
+    let bits = bits_bf16(v);
+    return (bits.xz >> vec2<u32>(16u)) | (bits.yw & vec2<u32>(0xffff0000u));
 }
