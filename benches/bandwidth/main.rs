@@ -70,9 +70,11 @@ struct Args {
     bench: bool,
 }
 
-/// Rounds before the timed ones, for page faults and caches. A GPU is given so many at a time.
+/// Rounds before the timed ones, for page faults and caches.
 const WARM_UP: usize = 3;
-const GPU_AT_ONCE: usize = 16;
+/// Rounds that a GPU is given at a time, and seconds that it may take for them.
+const AT_ONCE: usize = 16;
+const AT_ONCE_TIME: f64 = 0.1;
 /// No more warm-up rounds after this; a GPU gets them for as long.
 const WARM_UP_TIME: Duration = Duration::from_millis(300);
 const GPU_WARM_UP_TIME: Duration = Duration::from_millis(20);
@@ -82,8 +84,8 @@ const CASE_TIME: Duration = Duration::from_millis(1500);
 const MIN_ROUNDS: usize = 3;
 /// What a case may move on a CPU adapter.
 const CPU_BYTES: u64 = 64 << 20;
-/// Times that as much as is beyond the cache of a GPU is written while the host prepares a case: 0.2 s of an H100.
-const AWAKE_FILLS: u32 = 2000;
+/// Seconds that a GPU is given something to do while the host prepares a case.
+const AWAKE_TIME: f64 = 0.2;
 /// More than the last-level cache of a GPU.
 const BEYOND_CACHE: u64 = 256 << 20;
 
@@ -245,6 +247,8 @@ struct Bench {
     fill: wgpu::ComputePipeline,
     /// What is written to empty the caches; none on a CPU adapter.
     flush: Option<wgpu::Buffer>,
+    /// How often it is written in `AWAKE_TIME`.
+    awake_fills: u32,
     seed: Cell<u32>,
     timer: Timer,
     rows: Vec<Row>,
@@ -425,6 +429,7 @@ impl Bench {
             copy_x1,
             fill,
             flush: None,
+            awake_fills: 0,
             seed: Cell::new(0),
             timer: Timer::new(&device),
             rows: Vec::new(),
@@ -434,6 +439,7 @@ impl Bench {
         };
         if !cpu {
             bench.flush = bench.buffer(BEYOND_CACHE.min(bench.limits.max_buffer_size));
+            bench.awake_fills = bench.fills(AWAKE_TIME)?;
         }
         Ok(bench)
     }
@@ -529,7 +535,6 @@ impl Bench {
         let capped = args.cases.is_none();
         for op in ops.iter().filter(|op| op.name().contains(&args.filter)) {
             let tensors = op.tensors()?;
-            self.stay_awake();
             let moved = moved(&tensors);
             let largest = tensors.iter().map(TensorSpec::bytes).max().unwrap_or(0);
             if !self.takes(moved, largest.max(half(moved)), capped) {
@@ -581,6 +586,7 @@ impl Bench {
 
     /// Times a plan and a copy in turns; appends their rows.
     fn plan(&mut self, op: &dyn Norm, plan: &Plan, chosen: bool) -> Result<(), Error> {
+        self.stay_awake();
         let moved = moved(plan.tensors());
         let sets = self.sets(moved);
         let (Some(bounds), Some(copies)) = (self.bind(plan, sets)?, self.copy_sets(&self.copy, moved, sets)) else {
@@ -621,6 +627,7 @@ impl Bench {
 
     /// How many times faster another plan of the same op is, in turns; `None` where the memory is not there.
     fn faster(&self, plan: &Plan, other: &Plan) -> Result<Option<f64>, Error> {
+        self.stay_awake();
         let moved = moved(plan.tensors());
         let sets = self.sets(moved);
         let (Some(one), Some(other)) = (self.bind(plan, sets)?, self.bind(other, sets)?) else {
@@ -629,8 +636,8 @@ impl Bench {
         self.flush();
         // Neither is always the first.
         let [mut one, mut other, more_other, more_one] = self.rounds(|round| {
-            let (one, other) = (&one[round % sets], &other[round % sets]);
-            [recorded(one), recorded(other), recorded(other), recorded(one)]
+            let [set, next] = [2 * round, 2 * round + 1].map(|set| set % sets);
+            [recorded(&one[set]), recorded(&other[set]), recorded(&other[next]), recorded(&one[next])]
         })?;
         one.extend(more_one);
         other.extend(more_other);
@@ -667,9 +674,16 @@ impl Bench {
             done += rounds;
             self.timer.run(&self.gpu, &works)
         };
-        let (at_once, time) = if self.cpu { (1, WARM_UP_TIME) } else { (GPU_AT_ONCE, GPU_WARM_UP_TIME) };
-        let start = Instant::now();
+        let mut start = Instant::now();
         run(1)?;
+        let (at_once, time) = if self.cpu {
+            (1, WARM_UP_TIME)
+        } else {
+            // What it was given to stay awake is done.
+            start = Instant::now();
+            run(1)?;
+            ((AT_ONCE_TIME / start.elapsed().as_secs_f64()).clamp(1.0, AT_ONCE as f64) as usize, GPU_WARM_UP_TIME)
+        };
         let mut warm = 1;
         while start.elapsed() < time && (!self.cpu || warm < WARM_UP) {
             run(at_once)?;
@@ -808,11 +822,24 @@ impl Bench {
         }
     }
 
+    /// How often what is beyond the caches is written in so many seconds.
+    fn fills(&self, seconds: f64) -> Result<u32, Error> {
+        let idle =
+            || self.gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()));
+        // The first time the pipeline and the pages are made.
+        self.flush();
+        idle()?;
+        let start = Instant::now();
+        self.flush();
+        idle()?;
+        Ok((seconds / start.elapsed().as_secs_f64()) as u32)
+    }
+
     /// Gives a GPU something to do while the host prepares a case. One that has nothing to do lowers its clock, and takes seconds to raise it: an
     /// H100 copies at half of its bandwidth then.
     fn stay_awake(&self) {
         if let Some(buffer) = &self.flush {
-            self.fill_again(buffer, 0, u32::MAX, AWAKE_FILLS);
+            self.fill_again(buffer, 0, u32::MAX, self.awake_fills);
         }
     }
 

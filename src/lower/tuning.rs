@@ -177,16 +177,19 @@ impl Tuning {
         walk: 4,
         adjacent: 32,
     };
-    /// Those of NVIDIA, which convert halves as IEEE 754 says.
+    /// With the driver of NVIDIA, which converts halves as IEEE 754 says.
     pub(crate) const NVIDIA: Self = Self { native_halves: 1, ..Self::GPU };
 
     /// The table for an adapter.
     pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
+        // Not Mesa's driver for the same devices, which was not asked how it converts.
+        let is_nvidia =
+            info.vendor == NVIDIA && info.backend == wgpu::Backend::Vulkan && mesa(&info.driver_info).is_none();
         match info.device_type {
             wgpu::DeviceType::Cpu if info.name.contains("SwiftShader") => Self::SWIFTSHADER,
             wgpu::DeviceType::Cpu if mesa(&info.driver_info).is_some_and(|version| version <= 22) => Self::MESA_22,
             wgpu::DeviceType::Cpu => Self::LLVM,
-            _ if info.vendor == NVIDIA && info.backend == wgpu::Backend::Vulkan => Self::NVIDIA,
+            _ if is_nvidia => Self::NVIDIA,
             _ => Self::GPU,
         }
     }
@@ -265,6 +268,8 @@ mod tests {
         let mut nvidia = wgpu::AdapterInfo::new(gpu, wgpu::Backend::Vulkan);
         nvidia.vendor = NVIDIA;
         assert_eq!(Tuning::of(&nvidia), Tuning::NVIDIA);
+        nvidia.driver_info = "Mesa 25.0.7".into();
+        assert_eq!(Tuning::of(&nvidia), Tuning::GPU);
     }
 
     #[test]
