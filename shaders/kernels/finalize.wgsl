@@ -48,7 +48,8 @@ fn main(
         let i_K = step_K % splits * stride + group * params.members + step_K / splits;
         // The last of them may be there for some groups alone.
         let is_there_K = step_K < of_group && i_K < params.partials;
-        let partial_K = partial_at(select(0u, i_K, is_there_K));
+        // Its own first one, as others may be overwritten by whoever merges them.
+        let partial_K = partial_at(select(group * params.members, i_K, is_there_K));
         // end
         if block == 0u {
             count = 0.0;

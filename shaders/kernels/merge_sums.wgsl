@@ -43,7 +43,8 @@ fn main(
         let i_K = turn_K % splits * stride + group * params.members + turn_K / splits;
         // The last of them may be there for some groups alone.
         let is_there_K = turn_K < turns && i_K < params.partials;
-        let safe_K = select(0u, i_K, is_there_K);
+        // Its own first one, as others may be overwritten by whoever merges them.
+        let safe_K = select(group * params.members, i_K, is_there_K);
         let partial_K = partial_sums[safe_K];
         let weight_K = weight_at(safe_K % stride % params.weights);
         // end
