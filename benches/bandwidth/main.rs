@@ -340,7 +340,7 @@ fn pipeline(device: &wgpu::Device, label: &str, source: &str, checked: bool) -> 
     let module = if checked {
         device.create_shader_module(descriptor)
     } else {
-        // SAFETY: the shaders of this program compare each index with `arrayLength`.
+        // SAFETY: a copy shader compares its last index with the length of the source, and the destination is as long.
         unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

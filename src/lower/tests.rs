@@ -91,6 +91,16 @@ fn short_odd_rows_go_by_fours() {
 }
 
 #[test]
+fn partial_results_fit_a_binding() {
+    // A GPU would have three splits of each of 2080 columns, of 16 bytes each.
+    let caps = Caps { max_storage_buffer_binding_size: 1 << 16, ..SUBGROUPS };
+    let lowered = LayerNorm::new(&[130, 24, 16], 1..2).lower(&caps, Strategy::Forced(Method::Columns));
+    for Scratch { slot, bytes } in lowered.expect("it fits").scratch {
+        assert!(bytes <= 1 << 16, "{slot}: {bytes}");
+    }
+}
+
+#[test]
 fn packs_are_whole_where_channels_end_inside_of_them() {
     let widths = |op: &dyn Op| lower_dyn(op, &LAVAPIPE).calls.iter().map(|call| call.key.width()).collect::<Vec<_>>();
     // Samples of 196 elements are whole packs, samples of 245 are not, and channels of 8 end with one.
