@@ -406,11 +406,12 @@ fn the_same_input_gives_the_same_bits() {
     }
 }
 
-/// What is repeated for each pack of a lane may be a loop instead, where the table says so.
+/// What is repeated for each pack of a lane may be a loop instead, where the table says so. Another compiler than a CPU's may round the two
+/// differently.
 #[test]
-fn rolled_loops_give_the_same_bits() {
+fn rolled_loops_change_no_bit_on_a_cpu() {
     // Few workgroups, so that teams have many rows and sum up their gradients.
-    let numbers = |rolled| [("rolled", rolled), ("workgroups", 1), ("least_sum_rounds", 1)];
+    let numbers = |rolled| [("rolled", rolled), ("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)];
     let planners = [0, 1].map(|rolled| Gpu::from_parts(gpu().queue().clone(), tuned(&numbers(rolled))));
     let resident = Strategy::Forced(Method::Resident(Team::Workgroup));
     for len in [260, 1027, 2060] {
@@ -419,7 +420,11 @@ fn rolled_loops_give_the_same_bits() {
             let data = Data::random(op, 3);
             let [repeated, rolled] =
                 planners.each_ref().map(|gpu| run(gpu, op, &data.tensors(), resident).expect("it runs"));
-            assert_eq!(repeated, rolled, "{} of {len}", op.name());
+            if gpu().planner().caps().cpu {
+                assert_eq!(repeated, rolled, "{} of {len}", op.name());
+            }
+            let truth = op.reference(&data.tensors()).expect("reference");
+            compare_outputs(op, &rolled, &truth).unwrap_or_else(|e| panic!("{} of {len}: {e}", op.name()));
             let [one, other] = planners.each_ref().map(|gpu| shaders::program(op, gpu.planner().caps(), resident));
             assert_ne!(one.expect("it ran"), other.expect("it ran"), "{}", op.name());
         }

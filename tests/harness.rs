@@ -78,8 +78,16 @@ fn conforms(
     from: &'static str,
     to: &'static str,
 ) -> bool {
-    // The numbers of a CPU on any device: what is broken is there, such as sums of gradients of some rows.
-    let numbers = [("workgroups", 16), ("rounds", 16), ("least_sum_rounds", 2), ("walk", 32), ("adjacent", 4)];
+    // The same numbers on any device: what is broken is there, such as sums of gradients of some rows.
+    let numbers = [
+        ("workgroups", 16),
+        ("sum_workgroups", 16),
+        ("rounds", 16),
+        ("least_sum_rounds", 2),
+        ("together", 1),
+        ("walk", 32),
+        ("adjacent", 4),
+    ];
     let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
     let planner = planner.tuning(tuned(&numbers).caps().tuning.clone());
     let edited = Gpu::from_parts(gpu().queue().clone(), planner);
@@ -126,7 +134,7 @@ fn a_broken_shader_does_not_conform() {
         (streamed, "let square_0 = correction_0 * correction_0", "let square_0 = 0.0"),
         (split, "opaque(x - statistics.hi) - statistics.lo", "opaque(x - statistics.hi)"),
         (split, "count * share", "share"),
-        (split, "x_7 - block_mean, live_7)", "x_7 - block_mean, true)"),
+        (split, "x_3 - block_mean, live_3)", "x_3 - block_mean, true)"),
         (split, "block * params.place_block", "0u"),
         (split, "safe_0 * params.column_step", "0u"),
         // An offset of 1e6 needs both halves of the mean, from the lanes to the output.
@@ -192,15 +200,24 @@ fn a_broken_backward_pass_does_not_conform() {
     let columns = Strategy::Forced(Method::Columns);
     let layer_norm = LayerNorm::new(&[70, 257], 1..).backward();
     let rows = [
-        ("(g_0 - lost.x", "(g_0"),
-        ("sums.y * pull", "0.0 * pull"),
+        ("(g - lost.x", "(g"),
+        ("gy_sum * pull", "0.0 * pull"),
+        ("gd_sum += g * d_0", "gd_sum += g"),
+        ("team_sum2(v.zw, team)", "v.zw"),
         ("grad_y_sum[0u] += select(Pack(0.0), grad_0 * y_0, has_row)", "grad_y_sum[0u] += grad_0"),
         ("[first + element_of(column, i)]", "[first + i]"),
         ("round * params.teams", "0u * params.teams"),
         ("g = two_sum(g.hi, g.lo + partial_1.x)", "g = Pair(partial_1.x, 0.0)"),
-        ("put_grad_bias(group, g.hi + g.lo)", "put_grad_bias(group, gy.hi + gy.lo)"),
+        ("put_grad_bias(group, of_all.x)", "put_grad_bias(group, of_all.y)"),
     ];
     all_are_missed(&layer_norm, resident, &rows);
+    let together = [("half >= GROUPS", "half > GROUPS"), ("turn = share * BLOCK", "turn = 0u")];
+    all_are_missed(&LayerNorm::new(&[2000, 12], 1..).backward(), resident, &together);
+    // f32 cannot hold the mean of such data.
+    let far = Data::random(&layer_norm, 2).with(Slot::Input, Random::new(3).normal(70 * 257, 1e6, 1.0));
+    assert!(conforms(&layer_norm, &far.tensors(), resident, "no such text", ""), "unbroken");
+    let corrected = "(sums.w - correction * sums.z)";
+    assert!(!conforms(&layer_norm, &far.tensors(), resident, corrected, "sums.w"), "conforms without {corrected:?}");
     // So few rows that a lane has all of a column.
     let direct = [
         ("put_grad_bias(first / PACK + column, g)", "put_grad_bias(column, gy)"),
@@ -257,7 +274,7 @@ fn a_broken_backward_pass_does_not_conform() {
             ("group * params.members + turn_1 / splits", "group * params.members"),
             ("safe_1 % stride % params.weights", "group"),
             ("let first = group * params.copies", "let first = group"),
-            ("live_7 = row < end", "live_7 = true"),
+            ("live_3 = row < end", "live_3 = true"),
         ],
     );
     all_are_missed(
@@ -269,6 +286,7 @@ fn a_broken_backward_pass_does_not_conform() {
     all_are_missed(&summed, resident, &[("v + load_grad_residual_output(at)", "v")]);
     let activated = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
     all_are_missed(&activated, resident, &[("load_grad_output(at) * activation_slope(u)", "load_grad_output(at)")]);
+    all_are_missed(&activated, resident, &[("gd_sum += g * d_0", "gd_sum += g")]);
     all_are_missed(&activated, streamed, &[("gd_chunk_0 += sum_of(g_0 * d_0)", "gd_chunk_0 += sum_of(g_0)")]);
     all_are_missed(&layer_norm.clone().accumulate(true), resident, &[("load_grad_weight(i) + v", "v")]);
     let l2 = LpNormalize::new(&[7, 36], 1..).eps(30.0).backward();

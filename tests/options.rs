@@ -149,7 +149,7 @@ fn half_precision_rows_of_every_length() {
 #[test]
 fn rows_of_halves_go_by_pairs_of_packs() {
     // Few workgroups, so that teams have many rows and sum up their gradients.
-    let planner = tuned(&[("pairs", 1), ("workgroups", 1), ("least_sum_rounds", 1)]);
+    let planner = tuned(&[("pairs", 1), ("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)]);
     let device = Gpu::from_parts(gpu().queue().clone(), planner);
     let subgroups = device.planner().caps().subgroup_size.is_some();
     // Rows of which a lane of the team has at least two packs.
@@ -189,6 +189,34 @@ fn rows_of_halves_go_by_pairs_of_packs() {
             let wgsl: String = program.dispatches.iter().map(|dispatch| dispatch.shader.wgsl()).collect();
             assert!(wgsl.contains("parts/at/pairs.wgsl"), "{}, {team:?}", op.name());
         }
+    }
+}
+
+/// What GPUs get by their table: lanes of a workgroup that merge sums.
+#[test]
+fn sums_are_merged_together() {
+    // Many teams, which have a sum each.
+    let planner = tuned(&[("together", 1), ("sum_workgroups", 8192), ("sum_rounds", 1), ("least_sum_rounds", 1)]);
+    let device = Gpu::from_parts(gpu().queue().clone(), planner);
+    let rows = |count| LayerNorm::new(&[count, 36], 1..).backward();
+    let columns = Strategy::Forced(Method::Columns);
+    let ops: [(&dyn Norm, Strategy); 6] = [
+        (&rows(300), Strategy::Inferred),
+        // More than are merged at once: a pass before makes fewer of them.
+        (&rows(5000), Strategy::Inferred),
+        (&rows(5000).accumulate(true).grad_param_dtype(DType::F16), Strategy::Inferred),
+        (&BatchNorm::training(&[3000, 12]).backward(), columns),
+        (&BatchNorm::training(&[3000, 12]).activation(Activation::Gelu).backward(), columns),
+        (&GroupNorm::new(&[2, 700, 12], 3).layout(Layout::ChannelsLast).backward(), columns),
+    ];
+    for (op, strategy) in ops {
+        let data = Data::random(op, 1);
+        let truth = op.reference(&data.tensors()).expect("reference");
+        let outputs = run(&device, op, &data.tensors(), strategy).expect("it runs");
+        compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+        let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
+        let wgsl: String = program.dispatches.iter().map(|dispatch| dispatch.shader.wgsl()).collect();
+        assert!(wgsl.contains("parts/merging/workgroup.wgsl"), "{}", op.name());
     }
 }
 

@@ -1,8 +1,8 @@
-// Merges partial sums of gradients in a fixed order. One invocation a group. They are the gradients of weight and bias, or make
+// Merges partial sums of gradients in a fixed order: an invocation, or several, have a group. They are the gradients of weight and bias, or make
 // the coefficients that the gradient of the input needs, or both in batch norm, whose groups share a weight. Where there are many,
 // a pass before makes few of them. put_merged_sums gets sums to which each member's weight came; the gradients have no weight.
 //
-// Requires pack/x1, real/x1, two_sum, weight, scale, merged_sums, grad_weight, grad_bias.
+// Requires pack/x1, real/x1, two_sum, merging, weight, scale, merged_sums, grad_weight, grad_bias.
 
 struct Params {
     groups: u32,
@@ -19,13 +19,17 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
+const GROUPS: u32 = WORKGROUP_SIZE / LANES; // of a workgroup
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(workgroup_id) workgroup_id: vec3<u32>,
     @builtin(num_workgroups) num_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let group = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
+    // Neighbouring lanes read neighbouring memory.
+    let group = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * GROUPS + local_index % GROUPS;
+    let share = local_index / GROUPS;
     let has_group = group < params.groups;
     var g = Pair();
     var gy = Pair();
@@ -36,7 +40,7 @@ fn main(
     // One loop: those of an invocation together have an end on some drivers. Its end depends on the invocation: lavapipe compiles a kernel anew for
     // each dispatch if half of it falls away once the uniforms are known.
     let turns = select(0u, params.members * splits, has_group);
-    for (var turn = 0u; turn < turns; turn += BLOCK) {
+    for (var turn = share * BLOCK; turn < turns; turn += LANES * BLOCK) {
         // What a GPU waits for is the loads: they are all on their way before the first is used.
         // unroll K < BLOCK
         let turn_K = turn + K;
@@ -57,9 +61,11 @@ fn main(
         }
         // end
     }
-    if has_group {
-        put_grad_bias(group, g.hi + g.lo);
-        put_grad_weight(group, gy.hi + gy.lo);
-        put_merged_sums(group, weighted_g.hi + weighted_g.lo, weighted_gy.hi + weighted_gy.lo);
+    let sums = vec4<f32>(g.hi + g.lo, gy.hi + gy.lo, weighted_g.hi + weighted_g.lo, weighted_gy.hi + weighted_gy.lo);
+    let of_all = merged(sums, local_index);
+    if has_group && share == 0u {
+        put_grad_bias(group, of_all.x);
+        put_grad_weight(group, of_all.y);
+        put_merged_sums(group, of_all.z, of_all.w);
     }
 }

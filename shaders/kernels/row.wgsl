@@ -5,12 +5,15 @@
 //
 // Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. Norms that are not
-// CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it.
+// CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
+// of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
 // Requires rows, at, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
 // of each are in it. SHARED: all rows have the same weight and bias. What is held for all rows of a team lies in arrays: registers, as their
 // indices are constants, unless the loops are rolled up.
-// Uniformity: no return and no branch around team_sum but on constants; a team past the last row computes on nothing.
+// Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
+
+const EARLY: bool = BACKWARD && !BACKWARD_NEEDS_Y;
 
 // Whether the lane's pack number k is in the row.
 fn in_row(k: u32, team: Team) -> bool {
@@ -47,9 +50,16 @@ fn run_turn(team: Team, turn: u32) {
         let start = column_at(0u, turn, false);
         let shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
 
-        var shifted_sum = Pack(0.0);
+        // Both tensors are on their way at once.
         // unroll K < BLOCK
         let x_K = load_x(at_of(first_input, column_K), at_of(first, column_K));
+        var grad_K = Pack(0.0);
+        if EARLY {
+            grad_K = select(Pack(0.0), row_gradient(x_K, affine[K], at_of(first, column_K)), inside_K);
+        }
+        // end
+        var shifted_sum = Pack(0.0);
+        // unroll K < BLOCK
         shifted_sum += select(Pack(0.0), x_K - shift, inside_K);
         // end
         var mean = 0.0;
@@ -59,26 +69,42 @@ fn run_turn(team: Team, turn: u32) {
 
         var d_sum = Pack(0.0);
         var measure_sum = Pack(0.0);
+        var g_sum = Pack(0.0);
+        var gd_sum = Pack(0.0);
         // unroll K < BLOCK
         let d_K = select(Pack(0.0), x_K - mean, inside_K);
         d_sum += d_K;
         measure_sum += measure(d_K);
+        if EARLY {
+            if !SHARED {
+                affine[K] = affine_at(param_index(params.first + row, column_K));
+            }
+            let g = apply_weight(grad_K, affine[K].weight);
+            g_sum += g;
+            gd_sum += g * d_K;
+        }
         // end
-        let moments = team_sum2(vec2<f32>(pack_sum(d_sum), pack_sum(measure_sum)), team) / len;
+        var sums = vec4<f32>(pack_sum(d_sum), pack_sum(measure_sum), pack_sum(g_sum), pack_sum(gd_sum));
+        if EARLY {
+            sums = team_sum4(sums, team);
+        } else {
+            sums = vec4<f32>(team_sum2(sums.xy, team), 0.0, 0.0);
+        }
+        let moments = sums.xy / len;
         let correction = select(0.0, moments.x, CENTERED);
         let rstd = rstd_of(moments.y - correction * correction, len);
 
-        var g_sum = Pack(0.0);
-        var gy_sum = Pack(0.0);
         // unroll K < BLOCK
         let y_K = (d_K - correction) * rstd;
-        if !SHARED {
+        if !SHARED && !EARLY {
             affine[K] = affine_at(param_index(params.first + row, column_K));
         }
-        let grad_K = select(Pack(0.0), row_gradient(y_K, affine[K], at_of(first, column_K)), inside_K);
-        let g_K = apply_weight(grad_K, affine[K].weight);
-        g_sum += g_K;
-        gy_sum += select(Pack(0.0), g_K * y_K, inside_K);
+        if BACKWARD_NEEDS_Y {
+            grad_K = select(Pack(0.0), row_gradient(y_K, affine[K], at_of(first, column_K)), inside_K);
+            let g = apply_weight(grad_K, affine[K].weight);
+            g_sum += g;
+            gd_sum += g * d_K;
+        }
         if SUMS {
             grad_sum[K] += select(Pack(0.0), grad_K, has_row);
             grad_y_sum[K] += select(Pack(0.0), grad_K * y_K, has_row);
@@ -87,15 +113,19 @@ fn run_turn(team: Team, turn: u32) {
         // What the gradient loses through the statistics: its mean, and its share along y.
         var lost = vec2<f32>();
         if BACKWARD {
-            let sums = team_sum2(vec2<f32>(pack_sum(g_sum), pack_sum(gy_sum)), team);
-            lost = vec2<f32>(select(0.0, sums.x / len, CENTERED), sums.y * pull(len, rstd));
+            if BACKWARD_NEEDS_Y {
+                sums = vec4<f32>(sums.xy, team_sum2(vec2<f32>(pack_sum(g_sum), pack_sum(gd_sum)), team));
+            }
+            let gy_sum = (sums.w - correction * sums.z) * rstd;
+            lost = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * pull(len, rstd));
         }
 
         if has_row {
             // In order: packs that are stored in pairs, see at/pairs.wgsl, are both there or neither.
             // unroll K < BLOCK
             if in_row_K {
-                finish(at_of(first, column_K), affine[K], x_K, y_K, (g_K - lost.x - slope(y_K) * lost.y) * rstd);
+                let g = apply_weight(grad_K, affine[K].weight);
+                finish(at_of(first, column_K), affine[K], x_K, y_K, (g - lost.x - slope(y_K) * lost.y) * rstd);
             }
             // end
             if team.lane == 0u {

@@ -279,9 +279,10 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.push(gradients.map_or(partial_sums(true), |_| shader!("parts/partial_sums/gradients")));
             parts.push(shader!("kernels/sums_columns"));
         }
-        KernelKey::MergeSums { merged, gradients } => {
+        KernelKey::MergeSums { together, merged, gradients } => {
             let weighted = matches!(merged, MergedSums::Coefficients(c) if c.weight.is_some());
-            parts.extend([real(Width::X1), two_sum, weight(weighted)]);
+            let merging = if together { shader!("parts/merging/workgroup") } else { shader!("parts/merging/lane") };
+            parts.extend([real(Width::X1), two_sum, merging, weight(weighted)]);
             match merged {
                 MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
                 MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),

@@ -406,6 +406,8 @@ pub(crate) enum KernelKey {
         gradients: Option<ParamGradients>,
     },
     MergeSums {
+        /// Whether lanes of a workgroup share a group.
+        together: bool,
         merged: MergedSums,
         gradients: ParamGradients,
     },
@@ -444,11 +446,14 @@ pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;
 /// Lanes of a cluster, as `parts/team/cluster` has it.
 pub(crate) const CLUSTER: u32 = 4;
 /// Workgroup sizes of teams that are workgroups.
-pub(crate) const TEAM_WORKGROUPS: [u32; 3] = [256, 512, 1024];
+pub(crate) const TEAM_WORKGROUPS: [u32; 4] = [128, 256, 512, 1024];
 /// Packs that a lane of a reduction holds at a time.
-pub(crate) const REDUCE_BLOCK: u32 = 8;
+pub(crate) const REDUCE_BLOCK: u32 = 4;
 /// Partial results that an invocation which merges loads at a time.
-pub(crate) const MERGE_BLOCK: u32 = 8;
+pub(crate) const MERGE_BLOCK: u32 = 4;
+/// Lanes that merge a group together, as `parts/merging/workgroup` has it, and of their workgroup.
+pub(crate) const MERGE_LANES: u32 = 32;
+pub(crate) const MERGE_WORKGROUP: u32 = 256;
 /// Packs that a lane of `apply` loads before it stores.
 pub(crate) const APPLY_BLOCK: u32 = 4;
 /// Packs that a lane holds of a row that it owns, at most.
@@ -569,6 +574,7 @@ impl KernelKey {
             | Self::RowBackward { workgroup_size, .. }
             | Self::Moments { workgroup_size, .. }
             | Self::Sums { workgroup_size, .. } => workgroup_size,
+            Self::MergeSums { together: true, .. } => MERGE_WORKGROUP,
             Self::Count => 1,
             _ => SMALL_WORKGROUP,
         }
@@ -631,9 +637,12 @@ impl KernelKey {
 
     /// Bytes of workgroup memory.
     pub fn workgroup_storage(&self) -> u32 {
+        if matches!(self, Self::MergeSums { together: true, .. }) {
+            return MERGE_WORKGROUP * 16;
+        }
         match self.team() {
             Some(Team::Workgroup) => self.workgroup_size() * 8 + self.workgroup_size() / 16 * 8,
-            Some(Team::WorkgroupSubgroups) => 2 * (self.workgroup_size() / 4) * 8,
+            Some(Team::WorkgroupSubgroups) => 2 * (self.workgroup_size() / 4) * 16,
             _ => 0,
         }
     }
@@ -699,7 +708,7 @@ impl KernelKey {
                 buffers.given(lookups, ReadWrite);
                 buffers.raw(Slot::PartialSums, Write, "vec2<f32>");
             }
-            Self::MergeSums { merged, gradients } => {
+            Self::MergeSums { merged, gradients, .. } => {
                 buffers.raw(Slot::PartialSums, ReadWrite, "vec2<f32>");
                 buffers.gradients(gradients);
                 if let MergedSums::Coefficients(Coefficients { weight, kept, .. }) = merged {

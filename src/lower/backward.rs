@@ -3,7 +3,7 @@
 
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
-    method::{MAX_MEMBERS, blocks, choose, largest_team, left_to_merge, rounds, workgroup_size},
+    method::{MAX_MEMBERS, blocks, choose, filling, largest_team, rounds, sums_left},
     view::Place,
 };
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
     geometry::{Columns, Fold, Lookup},
     kernel::{
         key::{
-            Affine, Coefficients, ForParams, Given, GradInput, Gradient, Hold, KernelKey, MergedSums, ParamGradients,
-            REDUCE_BLOCK, SMALL_WORKGROUP, Saved, X,
+            Affine, Coefficients, ForParams, Given, GradInput, Gradient, Hold, KernelKey, MERGE_LANES, MergedSums,
+            ParamGradients, REDUCE_BLOCK, SMALL_WORKGROUP, Saved, X,
         },
         params,
     },
@@ -51,7 +51,7 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
     if gradients.accumulate || groups == 0 || !(params.weight || params.bias) {
         return Ok(Lowered::nothing(tensors));
     }
-    let key = KernelKey::MergeSums { merged: MergedSums::Nothing, gradients: params };
+    let key = KernelKey::MergeSums { together: false, merged: MergedSums::Nothing, gradients: params };
     let uniform = params::MergeSums {
         groups,
         members: 1,
@@ -193,10 +193,11 @@ impl Pass<'_> {
     fn rows(&mut self, team: Team, streamed: bool, params_need_statistics: bool) -> Result<bool> {
         let (problem, caps, gradients) = (self.problem, self.problem.caps, self.gradients);
         let (rows, hold) = problem.hold(team, streamed)?;
-        let workgroup_size = workgroup_size(team, rows.packs, caps);
+        let workgroup_size = rows.workgroup_size(team, caps);
         let tuning = &caps.tuning;
+        let filling = filling(tuning.sum_workgroups, team, workgroup_size, caps);
         // Of all rows, not of those of a turn: each turn has sums of its own, and there should be no more of them for it.
-        let sum_rounds = rounds(rows.count(problem.stats.len()), team, workgroup_size, tuning.sum_rounds, caps);
+        let sum_rounds = rounds(rows.count(problem.stats.len()), filling, tuning.sum_rounds);
         let sum_rounds = match hold {
             _ if sum_rounds < tuning.least_sum_rounds => 0,
             Hold::Registers { .. } => sum_rounds,
@@ -362,7 +363,7 @@ impl Pass<'_> {
         let groups = fold.kept_len();
         // No more than there are elements.
         let apart = groups * members;
-        let left = left_to_merge(splits, members, caps);
+        let left = sums_left(splits, members, caps);
         let params = params::MergeSums {
             groups,
             members,
@@ -377,8 +378,11 @@ impl Pass<'_> {
             zero: 0,
         };
         let mut call = |merged, gradients, params: params::MergeSums| -> Result<()> {
-            let key = KernelKey::MergeSums { merged, gradients };
-            let workgroups = params.groups.div_ceil(SMALL_WORKGROUP).into();
+            let many = params.partials / params.groups > MERGE_LANES / 2;
+            let together = many && caps.tuning.together == 1;
+            let key = KernelKey::MergeSums { together, merged, gradients };
+            let lanes = if together { MERGE_LANES } else { 1 };
+            let workgroups = params.groups.div_ceil(key.workgroup_size() / lanes).into();
             self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
             Ok(())
         };

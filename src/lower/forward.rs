@@ -3,15 +3,19 @@
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Slab, Strategy, Team,
     method::{
-        MAX_TURNS, Rows, at_once, choose, crowds, fill, fill_columns, full, lanes, largest_team, left_to_merge,
-        registers, rounds, rows, splits, streamed_rows, teams, turns_to_merge, workgroup_size,
+        MAX_TURNS, REDUCE_WORKGROUP, Rows, at_once, choose, crowds, fill, fill_columns, filling, full, lanes,
+        largest_team, left_to_merge, registers, rounds, rows, splits, streamed_rows, teams, turns_to_merge,
+        workgroup_size,
     },
 };
 use crate::{
     error::{Error, Result},
     geometry::{Fold, Part},
     kernel::{
-        key::{Forward, Given, Hold, KernelKey, Merged, Partials, SMALL_WORKGROUP, Saved, Scale, Tracking, Width, X},
+        key::{
+            Forward, Given, Hold, KernelKey, Merged, Partials, REDUCE_BLOCK, SMALL_WORKGROUP, Saved, Scale, Tracking,
+            Width, X,
+        },
         params,
     },
     ops::{
@@ -157,7 +161,7 @@ impl Problem<'_> {
             param_run,
             zero: 0,
         };
-        let a_workgroup = self::teams(team, workgroup_size(team, rows.packs, self.caps), self.caps);
+        let a_workgroup = self::teams(team, rows.workgroup_size(team, self.caps), self.caps);
         (params, u64::from(teams).div_ceil(a_workgroup.into()))
     }
 
@@ -174,7 +178,7 @@ impl Problem<'_> {
     /// Rows that belong to a team each.
     fn rows(&self, team: Team, streamed: bool) -> Result<Vec<KernelCall>> {
         let (rows, hold) = self.hold(team, streamed)?;
-        let workgroup_size = workgroup_size(team, rows.packs, self.caps);
+        let workgroup_size = rows.workgroup_size(team, self.caps);
         let rounds = self.rounds(team, &rows, hold);
         // Registers are short, and weights that serve one row need not be there before it is known.
         let crowded = rounds == 1 && matches!(hold, Hold::Registers { packs, .. } if crowds(team, packs, self.caps));
@@ -205,8 +209,9 @@ impl Problem<'_> {
             Hold::Registers { .. } => {
                 let tuning = &self.caps.tuning;
                 let most = if self.has_halves() { tuning.half_rounds } else { tuning.rounds };
-                let workgroup_size = workgroup_size(team, rows.packs, self.caps);
-                rounds(rows.shares(self.stats.len()), team, workgroup_size, most, self.caps)
+                let workgroup_size = rows.workgroup_size(team, self.caps);
+                let filling = filling(tuning.workgroups, team, workgroup_size, self.caps);
+                rounds(rows.shares(self.stats.len()), filling, most)
             }
         }
     }
@@ -220,7 +225,7 @@ impl Problem<'_> {
             why: "its statistics are not those of rows".into(),
         })?;
         if streamed {
-            let workgroup_size = workgroup_size(team, rows.packs, self.caps);
+            let workgroup_size = rows.workgroup_size(team, self.caps);
             let at_once = at_once(rows.shares(self.stats.len()), team, workgroup_size, self.caps);
             return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
@@ -312,7 +317,9 @@ impl Problem<'_> {
             return of(SMALL_WORKGROUP, splits, SMALL_WORKGROUP, width.elements());
         }
         let total = u64::from(fold.reduced) * u64::from(fold.inner / width.elements());
-        let workgroup_size = workgroup_size(team, u32::try_from(total).unwrap_or(u32::MAX), caps);
+        // Larger ones leave registers to few of them at a time.
+        let lanes_wanted = (total / u64::from(REDUCE_BLOCK)).min(REDUCE_WORKGROUP.into()) as u32;
+        let workgroup_size = workgroup_size(team, lanes_wanted, caps);
         let fill = fill(fold.kept_len(), team, caps).min(fits(fold.kept_len()));
         let splits = splits(fill, total, width, lanes(team, workgroup_size, caps));
         of(workgroup_size, splits, teams(team, workgroup_size, caps), 1)

@@ -151,9 +151,19 @@ impl Rows {
         self.shares(elements).div_ceil(block * rounds)
     }
 
+    /// The workgroup size for teams that have a row each.
+    pub fn workgroup_size(&self, team: Team, caps: &Caps) -> u32 {
+        let tuning = &caps.tuning;
+        let held = match self.view.width.elements() {
+            1 => tuning.workgroup_singles,
+            _ => tuning.workgroup_registers.div_ceil(2),
+        };
+        workgroup_size(team, self.packs.div_ceil(held), caps)
+    }
+
     /// The fewest lanes that a team has of these rows.
     fn lanes(&self, team: Team, caps: &Caps) -> u32 {
-        lanes(team, workgroup_size(team, self.packs, caps), caps)
+        lanes(team, self.workgroup_size(team, caps), caps)
     }
 
     /// Packs that a lane of a team has of a row, at most.
@@ -209,17 +219,23 @@ pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
     rows(problem).or_else(|| rows_across(problem).filter(|_| team == Team::Lane))
 }
 
-/// Rows that each team goes through: at most `max`, and so few that there are workgroups to fill the device.
-pub(super) fn rounds(rows: u32, team: Team, workgroup_size: u32, max: u32, caps: &Caps) -> u32 {
-    let workgroups = caps.tuning.workgroups.div_ceil(workgroup_size.div_ceil(SMALL_WORKGROUP));
-    let rounds = (rows / workgroups.saturating_mul(teams(team, workgroup_size, caps))).clamp(1, max);
+/// Teams that fill the device, which so many workgroups of up to 64 lanes do.
+pub(super) fn filling(workgroups: u32, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
+    let workgroups = workgroups.div_ceil(workgroup_size.div_ceil(SMALL_WORKGROUP));
+    workgroups.saturating_mul(teams(team, workgroup_size, caps))
+}
+
+/// Rows that each team goes through: at most `max`, and so few that there are as many teams as fill the device.
+pub(super) fn rounds(rows: u32, filling: u32, max: u32) -> u32 {
+    let rounds = (rows / filling).clamp(1, max);
     // As many for each.
     rows.div_ceil(rows.div_ceil(rounds))
 }
 
-/// Rows that a team streams at once: as many as share a loaded weight, and so few that there are workgroups to fill the device.
+/// Rows that a team streams at once: as many as share a loaded weight, and so few that there are as many teams as fill the device.
 pub(super) fn at_once(rows: u32, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
-    let most = rounds(rows, team, workgroup_size, caps.tuning.stream_rows, caps);
+    let filling = filling(caps.tuning.workgroups, team, workgroup_size, caps);
+    let most = rounds(rows, filling, caps.tuning.stream_rows);
     // A power of two: there are few kernels then.
     1 << most.ilog2()
 }
@@ -263,6 +279,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
             tuning.single_registers / width.elements()
         }
         (Team::Subgroup, width) => tuning.registers / width.elements(),
+        (Team::Workgroup | Team::WorkgroupSubgroups, Width::X1) => tuning.workgroup_singles,
         (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
     };
     let needed = rows.packs_a_lane(team, caps);
@@ -277,8 +294,8 @@ pub(super) fn crowds(team: Team, packs: u32, caps: &Caps) -> bool {
     matches!(team, Team::Workgroup | Team::WorkgroupSubgroups) && packs > caps.tuning.workgroup_registers.div_ceil(2)
 }
 
-/// The workgroup size for a team whose work is `packs` long.
-pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
+/// The workgroup size for a team that should have so many lanes.
+pub(super) fn workgroup_size(team: Team, lanes: u32, caps: &Caps) -> u32 {
     match team {
         // A CPU runs what a workgroup has one after the other: where that is little, rows spread evenly, and few teams are without one.
         Team::Lane if caps.cpu => CPU_WORKGROUP,
@@ -290,13 +307,15 @@ pub(super) fn workgroup_size(team: Team, packs: u32, caps: &Caps) -> u32 {
         },
         Team::Workgroup | Team::WorkgroupSubgroups => {
             let allowed = TEAM_WORKGROUPS.into_iter().filter(|&size| size <= caps.max_workgroup_size);
-            let enough =
-                allowed.clone().find(|&size| packs.div_ceil(size) <= caps.tuning.workgroup_registers.div_ceil(2));
+            let enough = allowed.clone().find(|&size| size >= lanes);
             // Where not even the smallest is allowed, KernelCall::new says so.
             enough.or(allowed.max()).unwrap_or(TEAM_WORKGROUPS[0])
         }
     }
 }
+
+/// Lanes of a workgroup that is a team and shares a group with others, at most.
+pub(super) const REDUCE_WORKGROUP: u32 = 256;
 
 /// Lanes of a workgroup on a CPU, where each is a team: two or four of its vectors.
 const CPU_WORKGROUP: u32 = 16;
@@ -329,6 +348,18 @@ fn merged_at_once(caps: &Caps) -> u64 {
     if caps.cpu { 1024 } else { 64 }
 }
 
+/// Partial sums that lanes of a workgroup merge together.
+const MERGED_TOGETHER: u64 = 2048;
+
+/// How many of the `splits` partial sums of each of `members` are left to merge, where a pass before makes fewer of them.
+pub(super) fn sums_left(splits: u32, members: u32, caps: &Caps) -> u32 {
+    if caps.tuning.together == 0 {
+        return left_to_merge(splits, members, caps);
+    }
+    let all = u64::from(splits) * u64::from(members) <= MERGED_TOGETHER;
+    if all { splits } else { (MERGED_TOGETHER as u32 / members).max(1) }
+}
+
 /// How many of the `splits` partial results of each of `members` are left by that pass: all, if there is none.
 pub(super) fn left_to_merge(splits: u32, members: u32, caps: &Caps) -> u32 {
     if u64::from(splits) * u64::from(members) <= merged_at_once(caps) {
@@ -346,7 +377,7 @@ pub(super) fn fill(groups: u32, team: Team, caps: &Caps) -> u32 {
         (Team::Lane, false) => (1_u32 << 16).div_ceil(groups),
         (Team::Cluster | Team::Subgroup, true) => 16_u32.div_ceil(groups),
         (Team::Cluster | Team::Subgroup, false) => 4096_u32.div_ceil(groups),
-        (Team::Workgroup | Team::WorkgroupSubgroups, _) => 512_u32.div_ceil(groups),
+        (Team::Workgroup | Team::WorkgroupSubgroups, _) => 1024_u32.div_ceil(groups),
     }
 }
 

@@ -201,7 +201,7 @@ fn rows_of_halves_go_by_pairs_where_no_lane_has_more_for_it() {
     {
         assert_eq!(width(&halves(len), &SUBGROUPS), expected, "{len}");
     }
-    assert_eq!(width(&halves(1000), &PLAIN), Width::X4, "one pack a lane");
+    assert_eq!(width(&halves(504), &PLAIN), Width::X4, "one pack a lane");
     assert_eq!(width(&halves(8192), &SUBGROUPS), Width::Pairs, "workgroups");
     assert_eq!(width(&halves(768).backward(), &SUBGROUPS), Width::Pairs);
     assert_eq!(width(&LayerNorm::new(&[4096, 768], 1..).param_dtype(DType::F16), &SUBGROUPS), Width::X4);
@@ -219,6 +219,38 @@ fn rows_of_halves_go_by_pairs_where_no_lane_has_more_for_it() {
             assert!(packs % 2 == 0 && full % 2 == 0 && full <= packs, "{len}: {full} of {packs}");
         }
     }
+}
+
+#[test]
+fn a_workgroup_has_as_many_lanes_as_its_row_needs() {
+    for (len, expected) in [
+        (1025, (128, 10)),
+        (2048, (128, 4)),
+        (2561, (256, 12)),
+        (4096, (256, 4)),
+        (4097, (256, 18)),
+        (8191, (512, 16)),
+        (20_479, (1024, 20)),
+        (32_768, (1024, 8)),
+    ] {
+        let key = lower(&LayerNorm::new(&[4096, len], 1..), &SUBGROUPS).calls[0].key;
+        let KernelKey::Row { hold: Hold::Registers { packs, .. }, .. } = key else { panic!("{len}: {key:?}") };
+        assert_eq!((key.workgroup_size(), packs), expected, "{len}");
+    }
+}
+
+#[test]
+fn many_sums_are_merged_together() {
+    let merges = |rows, len, caps| -> Vec<u32> {
+        let calls = lower_dyn(&LayerNorm::new(&[rows, len], 1..).backward(), caps).calls;
+        let merges = calls.iter().filter(|call| matches!(call.key, KernelKey::MergeSums { .. }));
+        merges.map(|call| call.workgroups[0]).collect()
+    };
+    // Eight columns a workgroup.
+    assert_eq!(merges(32_768, 1024, &SUBGROUPS), [128]);
+    // Of 8192 sums, 2048 are left, by a lane for each of four.
+    assert_eq!(merges(1 << 20, 32, &SUBGROUPS), [2048 * 32 / 64, 4]);
+    assert_eq!(merges(4096, 1024, &LAVAPIPE), [16]);
 }
 
 #[test]

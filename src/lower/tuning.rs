@@ -93,16 +93,22 @@ tuning! {
     native_halves: 0..=1,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
     workgroup_registers: 1..=32,
+    /// The same of rows that are no packs of four, of which each element is a load.
+    workgroup_singles: 1..=32,
     /// Workgroups of up to 64 lanes that fill the device.
     workgroups: 1..=65535,
     /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
     rounds: 1..=1024,
     /// The same where tensors are halves, and weights have to be decoded too.
     half_rounds: 1..=1024,
+    /// The same as `workgroups` where teams sum up gradients: each has sums of its own, which are merged.
+    sum_workgroups: 1..=65535,
     /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias. The sums are plain ones.
     sum_rounds: 1..=64,
     /// Fewer than this, and the sums are a pass of their own.
     least_sum_rounds: 1..=65,
+    /// 1: lanes of a workgroup merge sums together, where there are many of them. 0: a lane merges them, without a barrier.
+    together: 0..=1,
     /// Rows that a team streams at once.
     stream_rows: 1..=8,
     /// With fewer rows than this, long rows are split: teams share a row.
@@ -130,11 +136,14 @@ impl Tuning {
         pairs: 0,
         native_halves: 0,
         workgroup_registers: 8,
+        workgroup_singles: 8,
         workgroups: 16,
         rounds: 16,
         half_rounds: 16,
+        sum_workgroups: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,
+        together: 0,
         stream_rows: 4,
         few_rows: 16,
         long_row: 4096,
@@ -166,11 +175,14 @@ impl Tuning {
         pairs: 1,
         native_halves: 0,
         workgroup_registers: 8,
+        workgroup_singles: 20,
         workgroups: 1024,
         rounds: 1,
         half_rounds: 4,
+        sum_workgroups: 512,
         sum_rounds: 32,
         least_sum_rounds: 4,
+        together: 1,
         stream_rows: 1,
         few_rows: 256,
         long_row: 32 * 1024,

@@ -41,7 +41,7 @@ struct type_7 {
     metal::float2 inner[16];
 };
 constant uint WORKGROUP_SIZE = 256u;
-constant uint BLOCK = 8u;
+constant uint BLOCK = 4u;
 constant uint PACK = 4u;
 constant uint FAN_IN = 16u;
 
@@ -263,6 +263,17 @@ float team_sum(
     return _e4.x;
 }
 
+metal::float4 team_sum4_(
+    metal::float4 v_8,
+    Team team_2,
+    threadgroup type_6& leaves,
+    threadgroup type_7& branches
+) {
+    metal::float2 _e3 = team_sum2_(v_8.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_8.zw, team_2, leaves, branches);
+    return metal::float4(_e3, _e5);
+}
+
 Pack measured(
     Pack x
 ) {
@@ -288,7 +299,7 @@ uint naga_mod(uint lhs, uint rhs) {
 }
 
 void run(
-    Team team_2,
+    Team team_3,
     device type_3 const& input,
     device type_3& partials,
     constant Params& params,
@@ -310,12 +321,12 @@ void run(
     bool local = {};
     uint _e4 = params.groups;
     uint _e7 = params.splits;
-    bool has_group = team_2.index < (_e4 * _e7);
+    bool has_group = team_3.index < (_e4 * _e7);
     uint _e13 = params.splits;
     uint _e17 = params.groups;
-    uint group = metal::min(naga_div(team_2.index, _e13), _e17 - 1u);
+    uint group = metal::min(naga_div(team_3.index, _e13), _e17 - 1u);
     uint _e24 = params.splits;
-    uint split = naga_mod(team_2.index, _e24);
+    uint split = naga_mod(team_3.index, _e24);
     uint _e28 = params.reduced;
     uint _e31 = params.packs;
     uint total_1 = _e28 * _e31;
@@ -331,12 +342,12 @@ void run(
     Pack _e61 = measured(_e60);
     float _e62 = pack_first(_e61);
     uint _e65 = params.splits;
-    uint stride_1 = _e65 * team_2.lanes;
+    uint stride_1 = _e65 * team_3.lanes;
     uint _e70 = params.packs;
     uint step_slice = naga_div(stride_1, _e70);
     uint _e74 = params.packs;
     uint step_pack = naga_mod(stride_1, _e74);
-    at_1 = (split * team_2.lanes) + team_2.lane;
+    at_1 = (split * team_3.lanes) + team_3.lane;
     uint _e81 = at_1;
     uint _e84 = params.packs;
     slice = naga_div(_e81, _e84);
@@ -350,8 +361,8 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e693 = block;
-            block = _e693 + 1u;
+            uint _e433 = block;
+            block = _e433 + 1u;
         }
         loop_init_2 = false;
         uint _e109 = block;
@@ -482,230 +493,90 @@ void run(
                 uint _e333 = slice;
                 slice = _e333 + 1u;
             }
-            uint _e336 = at_1;
-            bool live_4_ = _e336 < end;
-            uint _e338 = slice;
-            uint _e341 = params.kept;
-            uint run_4_ = live_4_ ? (first_1 + (_e338 * _e341)) : first_1;
-            uint _e346 = pack_1;
-            uint pack_4_ = live_4_ ? _e346 : 0u;
-            uint _e350 = params.input_packs;
-            uint _e355 = params.packs;
-            Pack _e358 = load_x((run_4_ * _e350) + pack_4_, (run_4_ * _e355) + pack_4_, input, _buffer_sizes);
-            Pack _e359 = measured(_e358);
-            metal::float4 _e360 = shifted_sum;
-            shifted_sum = _e360 + (live_4_ ? (_e359 - metal::float4(_e62)) : metal::float4(0.0));
-            float _e367 = block_packs;
-            block_packs = _e367 + (live_4_ ? 1.0 : 0.0);
-            uint _e372 = at_1;
-            at_1 = _e372 + stride_1;
-            uint _e374 = slice;
-            slice = _e374 + step_slice;
-            uint _e376 = pack_1;
-            pack_1 = _e376 + step_pack;
-            uint _e378 = pack_1;
-            uint _e381 = params.packs;
-            if (_e378 >= _e381) {
-                uint _e383 = pack_1;
-                uint _e386 = params.packs;
-                pack_1 = _e383 - _e386;
-                uint _e388 = slice;
-                slice = _e388 + 1u;
-            }
-            uint _e391 = at_1;
-            bool live_5_ = _e391 < end;
-            uint _e393 = slice;
-            uint _e396 = params.kept;
-            uint run_5_ = live_5_ ? (first_1 + (_e393 * _e396)) : first_1;
-            uint _e401 = pack_1;
-            uint pack_5_ = live_5_ ? _e401 : 0u;
-            uint _e405 = params.input_packs;
-            uint _e410 = params.packs;
-            Pack _e413 = load_x((run_5_ * _e405) + pack_5_, (run_5_ * _e410) + pack_5_, input, _buffer_sizes);
-            Pack _e414 = measured(_e413);
-            metal::float4 _e415 = shifted_sum;
-            shifted_sum = _e415 + (live_5_ ? (_e414 - metal::float4(_e62)) : metal::float4(0.0));
-            float _e422 = block_packs;
-            block_packs = _e422 + (live_5_ ? 1.0 : 0.0);
-            uint _e427 = at_1;
-            at_1 = _e427 + stride_1;
-            uint _e429 = slice;
-            slice = _e429 + step_slice;
-            uint _e431 = pack_1;
-            pack_1 = _e431 + step_pack;
-            uint _e433 = pack_1;
-            uint _e436 = params.packs;
-            if (_e433 >= _e436) {
-                uint _e438 = pack_1;
-                uint _e441 = params.packs;
-                pack_1 = _e438 - _e441;
-                uint _e443 = slice;
-                slice = _e443 + 1u;
-            }
-            uint _e446 = at_1;
-            bool live_6_ = _e446 < end;
-            uint _e448 = slice;
-            uint _e451 = params.kept;
-            uint run_6_ = live_6_ ? (first_1 + (_e448 * _e451)) : first_1;
-            uint _e456 = pack_1;
-            uint pack_6_ = live_6_ ? _e456 : 0u;
-            uint _e460 = params.input_packs;
-            uint _e465 = params.packs;
-            Pack _e468 = load_x((run_6_ * _e460) + pack_6_, (run_6_ * _e465) + pack_6_, input, _buffer_sizes);
-            Pack _e469 = measured(_e468);
-            metal::float4 _e470 = shifted_sum;
-            shifted_sum = _e470 + (live_6_ ? (_e469 - metal::float4(_e62)) : metal::float4(0.0));
-            float _e477 = block_packs;
-            block_packs = _e477 + (live_6_ ? 1.0 : 0.0);
-            uint _e482 = at_1;
-            at_1 = _e482 + stride_1;
-            uint _e484 = slice;
-            slice = _e484 + step_slice;
-            uint _e486 = pack_1;
-            pack_1 = _e486 + step_pack;
-            uint _e488 = pack_1;
-            uint _e491 = params.packs;
-            if (_e488 >= _e491) {
-                uint _e493 = pack_1;
-                uint _e496 = params.packs;
-                pack_1 = _e493 - _e496;
-                uint _e498 = slice;
-                slice = _e498 + 1u;
-            }
-            uint _e501 = at_1;
-            bool live_7_ = _e501 < end;
-            uint _e503 = slice;
-            uint _e506 = params.kept;
-            uint run_7_ = live_7_ ? (first_1 + (_e503 * _e506)) : first_1;
-            uint _e511 = pack_1;
-            uint pack_7_ = live_7_ ? _e511 : 0u;
-            uint _e515 = params.input_packs;
-            uint _e520 = params.packs;
-            Pack _e523 = load_x((run_7_ * _e515) + pack_7_, (run_7_ * _e520) + pack_7_, input, _buffer_sizes);
-            Pack _e524 = measured(_e523);
-            metal::float4 _e525 = shifted_sum;
-            shifted_sum = _e525 + (live_7_ ? (_e524 - metal::float4(_e62)) : metal::float4(0.0));
-            float _e532 = block_packs;
-            block_packs = _e532 + (live_7_ ? 1.0 : 0.0);
-            uint _e537 = at_1;
-            at_1 = _e537 + stride_1;
-            uint _e539 = slice;
-            slice = _e539 + step_slice;
-            uint _e541 = pack_1;
-            pack_1 = _e541 + step_pack;
-            uint _e543 = pack_1;
-            uint _e546 = params.packs;
-            if (_e543 >= _e546) {
-                uint _e548 = pack_1;
-                uint _e551 = params.packs;
-                pack_1 = _e548 - _e551;
-                uint _e553 = slice;
-                slice = _e553 + 1u;
-            }
-            float _e556 = block_packs;
-            float block_count = _e556 * 4.0;
+            float _e336 = block_packs;
+            float block_count = _e336 * 4.0;
             float inv_count = 1.0 / metal::max(block_count, 1.0);
-            metal::float4 _e563 = shifted_sum;
-            float _e564 = pack_sum(_e563);
-            float block_mean = _e62 + (_e564 * inv_count);
+            metal::float4 _e343 = shifted_sum;
+            float _e344 = pack_sum(_e343);
+            float block_mean = _e62 + (_e344 * inv_count);
             d_sum = metal::float4(0.0);
             d2_sum = metal::float4(0.0);
             Pack d_0_ = live_0_ ? (_e139 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e578 = d_sum;
-            d_sum = _e578 + d_0_;
-            metal::float4 _e580 = d2_sum;
-            d2_sum = _e580 + (d_0_ * d_0_);
+            metal::float4 _e358 = d_sum;
+            d_sum = _e358 + d_0_;
+            metal::float4 _e360 = d2_sum;
+            d2_sum = _e360 + (d_0_ * d_0_);
             Pack d_1_ = live_1_ ? (_e194 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e588 = d_sum;
-            d_sum = _e588 + d_1_;
-            metal::float4 _e590 = d2_sum;
-            d2_sum = _e590 + (d_1_ * d_1_);
+            metal::float4 _e368 = d_sum;
+            d_sum = _e368 + d_1_;
+            metal::float4 _e370 = d2_sum;
+            d2_sum = _e370 + (d_1_ * d_1_);
             Pack d_2_ = live_2_ ? (_e249 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e598 = d_sum;
-            d_sum = _e598 + d_2_;
-            metal::float4 _e600 = d2_sum;
-            d2_sum = _e600 + (d_2_ * d_2_);
+            metal::float4 _e378 = d_sum;
+            d_sum = _e378 + d_2_;
+            metal::float4 _e380 = d2_sum;
+            d2_sum = _e380 + (d_2_ * d_2_);
             Pack d_3_ = live_3_ ? (_e304 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e608 = d_sum;
-            d_sum = _e608 + d_3_;
-            metal::float4 _e610 = d2_sum;
-            d2_sum = _e610 + (d_3_ * d_3_);
-            Pack d_4_ = live_4_ ? (_e359 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e618 = d_sum;
-            d_sum = _e618 + d_4_;
-            metal::float4 _e620 = d2_sum;
-            d2_sum = _e620 + (d_4_ * d_4_);
-            Pack d_5_ = live_5_ ? (_e414 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e628 = d_sum;
-            d_sum = _e628 + d_5_;
-            metal::float4 _e630 = d2_sum;
-            d2_sum = _e630 + (d_5_ * d_5_);
-            Pack d_6_ = live_6_ ? (_e469 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e638 = d_sum;
-            d_sum = _e638 + d_6_;
-            metal::float4 _e640 = d2_sum;
-            d2_sum = _e640 + (d_6_ * d_6_);
-            Pack d_7_ = live_7_ ? (_e524 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e648 = d_sum;
-            d_sum = _e648 + d_7_;
-            metal::float4 _e650 = d2_sum;
-            d2_sum = _e650 + (d_7_ * d_7_);
-            metal::float4 _e653 = d_sum;
-            float _e654 = pack_sum(_e653);
-            float correction = _e654 * inv_count;
-            metal::float4 _e656 = d2_sum;
-            float _e657 = pack_sum(_e656);
-            metal::float4 _e658 = d_sum;
-            float _e659 = pack_sum(_e658);
-            float block_m2_ = _e657 - (correction * _e659);
-            float _e662 = count;
-            if (_e662 == 0.0) {
+            metal::float4 _e388 = d_sum;
+            d_sum = _e388 + d_3_;
+            metal::float4 _e390 = d2_sum;
+            d2_sum = _e390 + (d_3_ * d_3_);
+            metal::float4 _e393 = d_sum;
+            float _e394 = pack_sum(_e393);
+            float correction = _e394 * inv_count;
+            metal::float4 _e396 = d2_sum;
+            float _e397 = pack_sum(_e396);
+            metal::float4 _e398 = d_sum;
+            float _e399 = pack_sum(_e398);
+            float block_m2_ = _e397 - (correction * _e399);
+            float _e402 = count;
+            if (_e402 == 0.0) {
                 mean = Pair {block_mean, correction};
             }
-            float _e666 = count;
-            float both = _e666 + block_count;
+            float _e406 = count;
+            float both = _e406 + block_count;
             float share = block_count / metal::max(both, 1.0);
-            Real _e672 = mean.hi;
-            Real _e674 = opaque(block_mean - _e672, params);
-            Real _e676 = mean.lo;
-            Real delta = _e674 + (correction - _e676);
-            Real _e680 = mean.hi;
-            Real _e682 = mean.lo;
-            Pair _e685 = two_sum(_e680, _e682 + (delta * share), params);
-            mean = _e685;
-            float _e686 = m2_;
-            float _e687 = count;
-            m2_ = _e686 + (block_m2_ + (delta * (delta * (_e687 * share))));
+            Real _e412 = mean.hi;
+            Real _e414 = opaque(block_mean - _e412, params);
+            Real _e416 = mean.lo;
+            Real delta = _e414 + (correction - _e416);
+            Real _e420 = mean.hi;
+            Real _e422 = mean.lo;
+            Pair _e425 = two_sum(_e420, _e422 + (delta * share), params);
+            mean = _e425;
+            float _e426 = m2_;
+            float _e427 = count;
+            m2_ = _e426 + (block_m2_ + (delta * (delta * (_e427 * share))));
             count = both;
         }
     }
-    float _e696 = count;
-    float _e697 = count;
-    Real _e699 = mean.hi;
-    metal::float2 _e703 = team_sum2_(metal::float2(_e696, _e697 * (_e699 - _e62)), team_2, leaves, branches);
-    float inv_count_1 = 1.0 / metal::max(_e703.x, 1.0);
-    float team_mean = _e62 + (_e703.y * inv_count_1);
-    Real _e713 = mean.hi;
-    Real _e715 = opaque(_e713 - team_mean, params);
-    Real _e717 = mean.lo;
-    float _e719 = count;
-    Real e = (_e719 > 0.0) ? (_e715 + _e717) : 0.0;
-    float _e724 = count;
-    float _e726 = m2_;
-    float _e727 = count;
-    metal::float2 _e732 = team_sum2_(metal::float2(_e724 * e, _e726 + ((_e727 * e) * e)), team_2, leaves, branches);
-    float correction_1 = _e732.x * inv_count_1;
+    float _e436 = count;
+    float _e437 = count;
+    Real _e439 = mean.hi;
+    metal::float2 _e443 = team_sum2_(metal::float2(_e436, _e437 * (_e439 - _e62)), team_3, leaves, branches);
+    float inv_count_1 = 1.0 / metal::max(_e443.x, 1.0);
+    float team_mean = _e62 + (_e443.y * inv_count_1);
+    Real _e453 = mean.hi;
+    Real _e455 = opaque(_e453 - team_mean, params);
+    Real _e457 = mean.lo;
+    float _e459 = count;
+    Real e = (_e459 > 0.0) ? (_e455 + _e457) : 0.0;
+    float _e464 = count;
+    float _e466 = m2_;
+    float _e467 = count;
+    metal::float2 _e472 = team_sum2_(metal::float2(_e464 * e, _e466 + ((_e467 * e) * e)), team_3, leaves, branches);
+    float correction_1 = _e472.x * inv_count_1;
     if (has_group) {
-        local = team_2.lane == 0u;
+        local = team_3.lane == 0u;
     } else {
         local = false;
     }
-    bool _e741 = local;
-    if (_e741) {
-        float m2_1 = _e732.y - (correction_1 * _e732.x);
-        uint _e749 = params.first_partial;
-        uint _e752 = params.partial_stride;
-        partials[(_e749 + (split * _e752)) + group] = metal::float4(team_mean, correction_1, m2_1, _e703.x);
+    bool _e481 = local;
+    if (_e481) {
+        float m2_1 = _e472.y - (correction_1 * _e472.x);
+        uint _e489 = params.first_partial;
+        uint _e492 = params.partial_stride;
+        partials[(_e489 + (split * _e492)) + group] = metal::float4(team_mean, correction_1, m2_1, _e443.x);
         return;
     } else {
         return;

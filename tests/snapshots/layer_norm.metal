@@ -22,10 +22,10 @@ struct Team {
     uint lanes;
 };
 struct type_6 {
-    metal::float2 inner[256];
+    metal::float2 inner[128];
 };
 struct type_7 {
-    metal::float2 inner[16];
+    metal::float2 inner[8];
 };
 struct Params {
     uint rows;
@@ -56,16 +56,17 @@ struct type_8 {
 struct type_9 {
     Pack inner[1];
 };
-constant uint WORKGROUP_SIZE = 256u;
+constant uint WORKGROUP_SIZE = 128u;
 constant bool SHARED = true;
 constant uint FULL = 0u;
 constant uint BLOCK = 1u;
 constant uint PACK = 4u;
 constant uint FAN_IN = 16u;
-constant bool CENTERED = true;
-constant bool SUMS = false;
 constant bool BACKWARD = false;
 constant bool BACKWARD_NEEDS_Y = false;
+constant bool EARLY = false;
+constant bool CENTERED = true;
+constant bool SUMS = false;
 
 uint number_of(
     At column
@@ -234,7 +235,7 @@ metal::float2 team_sum2_(
     uint i_8 = 1u;
     leaves.inner[team.lane] = v_6;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    if (team.lane < 16u) {
+    if (team.lane < 8u) {
         metal::float2 _e11 = leaves.inner[team.lane];
         sum = _e11;
         uint2 loop_bound = uint2(4294967295u);
@@ -255,7 +256,7 @@ metal::float2 team_sum2_(
             {
                 metal::float2 _e18 = sum;
                 uint _e21 = i_7;
-                metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 16u)];
+                metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 8u)];
                 sum = _e18 + _e25;
             }
         }
@@ -276,7 +277,7 @@ metal::float2 team_sum2_(
         }
         loop_init_1 = false;
         uint _e40 = i_8;
-        if (_e40 < 16u) {
+        if (_e40 < 8u) {
         } else {
             break;
         }
@@ -301,14 +302,25 @@ float team_sum(
     return _e4.x;
 }
 
+metal::float4 team_sum4_(
+    metal::float4 v_8,
+    Team team_2,
+    threadgroup type_6& leaves,
+    threadgroup type_7& branches
+) {
+    metal::float2 _e3 = team_sum2_(v_8.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_8.zw, team_2, leaves, branches);
+    return metal::float4(_e3, _e5);
+}
+
 bool in_row(
     uint k_2,
-    Team team_2,
+    Team team_3,
     constant Params& params
 ) {
     bool local = {};
     if (!((k_2 < FULL))) {
-        uint _e9 = pack_of(k_2, team_2.lane, team_2.lanes);
+        uint _e9 = pack_of(k_2, team_3.lane, team_3.lanes);
         uint _e12 = params.packs;
         local = _e9 < _e12;
     } else {
@@ -320,19 +332,19 @@ bool in_row(
 
 At column_of(
     uint k_3,
-    Team team_3,
+    Team team_4,
     uint turn,
     constant Params& params
 ) {
     bool local_1 = {};
-    bool _e5 = in_row(k_3, team_3, params);
+    bool _e5 = in_row(k_3, team_4, params);
     if (0u < k_3) {
         local_1 = k_3 < FULL;
     } else {
         local_1 = false;
     }
     bool _e13 = local_1;
-    At _e14 = column_of_lane(k_3, team_3.lane, team_3.lanes, _e5, turn, _e13);
+    At _e14 = column_of_lane(k_3, team_4.lane, team_4.lanes, _e5, turn, _e13);
     return _e14;
 }
 
@@ -385,19 +397,18 @@ Pack load_x(
     return _e2;
 }
 
+Pack row_gradient(
+    Pack y,
+    Affine affine,
+    At at_1
+) {
+    return metal::float4(0.0);
+}
+
 Pack measure(
     Pack d
 ) {
     return d * d;
-}
-
-float rstd_of(
-    float power,
-    float count,
-    constant Params& params
-) {
-    float _e11 = params.eps;
-    return metal::rsqrt((((as_type<uint>(power) - 2147483648u) <= 2139095040u) ? 0.0 : power) + _e11);
 }
 
 uint naga_div(uint lhs, uint rhs) {
@@ -422,19 +433,20 @@ ParamAt param_index(
     return first_3 + _e19;
 }
 
-Pack row_gradient(
-    Pack y,
-    Affine affine,
-    At at_1
-) {
-    return metal::float4(0.0);
-}
-
 Pack apply_weight(
     Pack y_1,
     Pack weight
 ) {
     return y_1 * weight;
+}
+
+float rstd_of(
+    float power,
+    float count,
+    constant Params& params
+) {
+    float _e11 = params.eps;
+    return metal::rsqrt((((as_type<uint>(power) - 2147483648u) <= 2139095040u) ? 0.0 : power) + _e11);
 }
 
 float pull(
@@ -524,7 +536,7 @@ void put_partial_sums(
 }
 
 void run_turn(
-    Team team_4,
+    Team team_5,
     uint turn_2,
     device type_4 const& input,
     device type_4 const& weight_1,
@@ -540,21 +552,24 @@ void run_turn(
     type_9 grad_y_sum = {};
     uint round = 0u;
     bool local_2 = {};
+    metal::float4 grad_0_ = {};
     metal::float4 shifted_sum = {};
     float mean = {};
     metal::float4 d_sum = {};
     metal::float4 measure_sum = {};
     metal::float4 g_sum = {};
-    metal::float4 gy_sum = {};
-    metal::float2 lost = {};
+    metal::float4 gd_sum = {};
+    metal::float4 sums = {};
     bool local_3 = {};
+    metal::float2 lost = {};
+    bool local_4 = {};
     uint _e4 = params.elements;
     float len = static_cast<float>(_e4);
-    bool _e7 = in_row(0u, team_4, params);
-    At _e9 = column_of(0u, team_4, turn_2, params);
+    bool _e7 = in_row(0u, team_5, params);
+    At _e9 = column_of(0u, team_5, turn_2, params);
     Inside _e10 = inside_of(_e9, _e7);
     if (SHARED) {
-        At _e17 = column_of(0u, team_4, turn_2, params);
+        At _e17 = column_of(0u, team_5, turn_2, params);
         ParamAt _e18 = param_column(_e17);
         Affine _e19 = affine_at(_e18, weight_1, bias_1, params, _buffer_sizes);
         affine_2.inner[0] = _e19;
@@ -565,8 +580,8 @@ void run_turn(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e212 = round;
-            round = _e212 + 1u;
+            uint _e279 = round;
+            round = _e279 + 1u;
         }
         loop_init_2 = false;
         uint _e22 = round;
@@ -578,9 +593,9 @@ void run_turn(
         {
             uint _e27 = round;
             uint _e30 = params.teams;
-            uint _e34 = row_of((_e27 * _e30) + team_4.index, turn_2);
+            uint _e34 = row_of((_e27 * _e30) + team_5.index, turn_2);
             uint _e38 = params.teams;
-            if (team_4.index < _e38) {
+            if (team_5.index < _e38) {
                 uint _e44 = params.rows;
                 local_2 = _e34 < _e44;
             } else {
@@ -598,106 +613,164 @@ void run_turn(
             At _e66 = at_of(_e57, _e64);
             Pack _e67 = load_x(_e65, _e66, input, _buffer_sizes);
             float _e68 = first_inside(_e67, _e64);
+            At _e69 = at_of(_e61, _e9);
+            At _e70 = at_of(_e57, _e9);
+            Pack _e71 = load_x(_e69, _e70, input, _buffer_sizes);
+            grad_0_ = metal::float4(0.0);
+            if (EARLY) {
+                Affine _e79 = affine_2.inner[0];
+                At _e80 = at_of(_e57, _e9);
+                Pack _e81 = row_gradient(_e71, _e79, _e80);
+                grad_0_ = _e10 ? _e81 : metal::float4(0.0);
+            }
             shifted_sum = metal::float4(0.0);
-            At _e72 = at_of(_e61, _e9);
-            At _e73 = at_of(_e57, _e9);
-            Pack _e74 = load_x(_e72, _e73, input, _buffer_sizes);
-            metal::float4 _e75 = shifted_sum;
-            shifted_sum = _e75 + (_e10 ? (_e74 - metal::float4(_e68)) : metal::float4(0.0));
+            metal::float4 _e86 = shifted_sum;
+            shifted_sum = _e86 + (_e10 ? (_e71 - metal::float4(_e68)) : metal::float4(0.0));
             mean = 0.0;
             if (CENTERED) {
-                metal::float4 _e85 = shifted_sum;
-                float _e86 = pack_sum(_e85);
-                float _e87 = team_sum(_e86, team_4, leaves, branches);
-                mean = _e68 + (_e87 / len);
+                metal::float4 _e96 = shifted_sum;
+                float _e97 = pack_sum(_e96);
+                float _e98 = team_sum(_e97, team_5, leaves, branches);
+                mean = _e68 + (_e98 / len);
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
-            float _e98 = mean;
-            Pack d_0_ = _e10 ? (_e74 - metal::float4(_e98)) : metal::float4(0.0);
-            metal::float4 _e102 = d_sum;
-            d_sum = _e102 + d_0_;
-            metal::float4 _e104 = measure_sum;
-            Pack _e105 = measure(d_0_);
-            measure_sum = _e104 + _e105;
-            metal::float4 _e107 = d_sum;
-            float _e108 = pack_sum(_e107);
-            metal::float4 _e109 = measure_sum;
-            float _e110 = pack_sum(_e109);
-            metal::float2 _e112 = team_sum2_(metal::float2(_e108, _e110), team_4, leaves, branches);
-            metal::float2 moments = _e112 / metal::float2(len);
-            float correction = CENTERED ? moments.x : 0.0;
-            float _e122 = rstd_of(moments.y - (correction * correction), len, params);
             g_sum = metal::float4(0.0);
-            gy_sum = metal::float4(0.0);
-            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e122;
-            if (false) {
-                uint _e136 = params.first;
-                ParamAt _e138 = param_index(_e136 + row_5, _e9, params);
-                Affine _e139 = affine_at(_e138, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[0] = _e139;
+            gd_sum = metal::float4(0.0);
+            float _e115 = mean;
+            Pack d_0_ = _e10 ? (_e71 - metal::float4(_e115)) : metal::float4(0.0);
+            metal::float4 _e119 = d_sum;
+            d_sum = _e119 + d_0_;
+            metal::float4 _e121 = measure_sum;
+            Pack _e122 = measure(d_0_);
+            measure_sum = _e121 + _e122;
+            if (EARLY) {
+                if (false) {
+                    uint _e129 = params.first;
+                    ParamAt _e131 = param_index(_e129 + row_5, _e9, params);
+                    Affine _e132 = affine_at(_e131, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[0] = _e132;
+                }
+                metal::float4 _e133 = grad_0_;
+                Pack _e136 = affine_2.inner[0].weight;
+                Pack _e137 = apply_weight(_e133, _e136);
+                metal::float4 _e138 = g_sum;
+                g_sum = _e138 + _e137;
+                metal::float4 _e140 = gd_sum;
+                gd_sum = _e140 + (_e137 * d_0_);
             }
-            Affine _e143 = affine_2.inner[0];
-            At _e144 = at_of(_e57, _e9);
-            Pack _e145 = row_gradient(y_0_, _e143, _e144);
-            Pack grad_0_ = _e10 ? _e145 : metal::float4(0.0);
-            Pack _e149 = affine_2.inner[0].weight;
-            Pack _e150 = apply_weight(grad_0_, _e149);
-            metal::float4 _e151 = g_sum;
-            g_sum = _e151 + _e150;
-            metal::float4 _e153 = gy_sum;
-            gy_sum = _e153 + (_e10 ? (_e150 * y_0_) : metal::float4(0.0));
+            metal::float4 _e143 = d_sum;
+            float _e144 = pack_sum(_e143);
+            metal::float4 _e145 = measure_sum;
+            float _e146 = pack_sum(_e145);
+            metal::float4 _e147 = g_sum;
+            float _e148 = pack_sum(_e147);
+            metal::float4 _e149 = gd_sum;
+            float _e150 = pack_sum(_e149);
+            sums = metal::float4(_e144, _e146, _e148, _e150);
+            if (EARLY) {
+                metal::float4 _e154 = sums;
+                metal::float4 _e155 = team_sum4_(_e154, team_5, leaves, branches);
+                sums = _e155;
+            } else {
+                metal::float4 _e156 = sums;
+                metal::float2 _e158 = team_sum2_(_e156.xy, team_5, leaves, branches);
+                sums = metal::float4(_e158, 0.0, 0.0);
+            }
+            metal::float4 _e162 = sums;
+            metal::float2 moments = _e162.xy / metal::float2(len);
+            float correction = CENTERED ? moments.x : 0.0;
+            float _e173 = rstd_of(moments.y - (correction * correction), len, params);
+            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e173;
+            if (false) {
+                local_3 = true;
+            } else {
+                local_3 = false;
+            }
+            bool _e182 = local_3;
+            if (_e182) {
+                uint _e186 = params.first;
+                ParamAt _e188 = param_index(_e186 + row_5, _e9, params);
+                Affine _e189 = affine_at(_e188, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[0] = _e189;
+            }
+            if (BACKWARD_NEEDS_Y) {
+                Affine _e194 = affine_2.inner[0];
+                At _e195 = at_of(_e57, _e9);
+                Pack _e196 = row_gradient(y_0_, _e194, _e195);
+                grad_0_ = _e10 ? _e196 : metal::float4(0.0);
+                metal::float4 _e198 = grad_0_;
+                Pack _e201 = affine_2.inner[0].weight;
+                Pack _e202 = apply_weight(_e198, _e201);
+                metal::float4 _e203 = g_sum;
+                g_sum = _e203 + _e202;
+                metal::float4 _e205 = gd_sum;
+                gd_sum = _e205 + (_e202 * d_0_);
+            }
             if (SUMS) {
-                Pack _e161 = grad_sum.inner[0];
-                grad_sum.inner[0] = _e161 + (has_row ? grad_0_ : metal::float4(0.0));
-                Pack _e167 = grad_y_sum.inner[0];
-                grad_y_sum.inner[0] = _e167 + (has_row ? (grad_0_ * y_0_) : metal::float4(0.0));
+                Pack _e210 = grad_sum.inner[0];
+                metal::float4 _e213 = grad_0_;
+                grad_sum.inner[0] = _e210 + (has_row ? _e213 : metal::float4(0.0));
+                Pack _e217 = grad_y_sum.inner[0];
+                metal::float4 _e220 = grad_0_;
+                grad_y_sum.inner[0] = _e217 + (has_row ? (_e220 * y_0_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
-                metal::float4 _e176 = g_sum;
-                float _e177 = pack_sum(_e176);
-                metal::float4 _e178 = gy_sum;
-                float _e179 = pack_sum(_e178);
-                metal::float2 _e181 = team_sum2_(metal::float2(_e177, _e179), team_4, leaves, branches);
-                float _e188 = pull(len, _e122);
-                lost = metal::float2(CENTERED ? (_e181.x / len) : 0.0, _e181.y * _e188);
+                if (BACKWARD_NEEDS_Y) {
+                    metal::float4 _e228 = sums;
+                    metal::float4 _e230 = g_sum;
+                    float _e231 = pack_sum(_e230);
+                    metal::float4 _e232 = gd_sum;
+                    float _e233 = pack_sum(_e232);
+                    metal::float2 _e235 = team_sum2_(metal::float2(_e231, _e233), team_5, leaves, branches);
+                    sums = metal::float4(_e228.xy, _e235);
+                }
+                float _e238 = sums.w;
+                float _e240 = sums.z;
+                float gy_sum = (_e238 - (correction * _e240)) * _e173;
+                float _e245 = sums.z;
+                float _e250 = pull(len, _e173);
+                lost = metal::float2(CENTERED ? (_e245 / len) : 0.0, gy_sum * _e250);
             }
             if (has_row) {
                 if (_e7) {
-                    At _e191 = at_of(_e57, _e9);
-                    Affine _e193 = affine_2.inner[0];
-                    float _e195 = lost.x;
-                    Pack _e198 = slope(y_0_);
-                    float _e200 = lost.y;
-                    finish(_e191, _e193, _e74, y_0_, ((_e150 - metal::float4(_e195)) - (_e198 * _e200)) * _e122, output, _buffer_sizes);
+                    metal::float4 _e253 = grad_0_;
+                    Pack _e256 = affine_2.inner[0].weight;
+                    Pack _e257 = apply_weight(_e253, _e256);
+                    At _e258 = at_of(_e57, _e9);
+                    Affine _e260 = affine_2.inner[0];
+                    float _e262 = lost.x;
+                    Pack _e265 = slope(y_0_);
+                    float _e267 = lost.y;
+                    finish(_e258, _e260, _e71, y_0_, ((_e257 - metal::float4(_e262)) - (_e265 * _e267)) * _e173, output, _buffer_sizes);
                 }
-                if (team_4.lane == 0u) {
-                    uint _e209 = params.first;
-                    float _e211 = mean;
-                    save(_e209 + row_5, _e211, correction, _e122);
+                if (team_5.lane == 0u) {
+                    uint _e276 = params.first;
+                    float _e278 = mean;
+                    save(_e276 + row_5, _e278, correction, _e173);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e221 = params.teams;
-        local_3 = team_4.index < _e221;
+        uint _e288 = params.teams;
+        local_4 = team_5.index < _e288;
     } else {
-        local_3 = false;
+        local_4 = false;
     }
-    bool _e224 = local_3;
-    if (_e224) {
-        bool _e226 = in_row(0u, team_4, params);
-        if (_e226) {
-            uint _e229 = params.first_partial;
-            uint _e232 = params.teams;
-            uint _e238 = params.elements;
-            uint to = _e229 + (((turn_2 * _e232) + team_4.index) * _e238);
-            At _e242 = column_of(0u, team_4, turn_2, params);
-            Pack _e244 = grad_sum.inner[0];
-            Pack _e246 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e242, _e244, _e246);
+    bool _e291 = local_4;
+    if (_e291) {
+        bool _e293 = in_row(0u, team_5, params);
+        if (_e293) {
+            uint _e296 = params.first_partial;
+            uint _e299 = params.teams;
+            uint _e305 = params.elements;
+            uint to = _e296 + (((turn_2 * _e299) + team_5.index) * _e305);
+            At _e309 = column_of(0u, team_5, turn_2, params);
+            Pack _e311 = grad_sum.inner[0];
+            Pack _e313 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e309, _e311, _e313);
             return;
         } else {
             return;
@@ -708,7 +781,7 @@ void run_turn(
 }
 
 void run(
-    Team team_5,
+    Team team_6,
     device type_4 const& input,
     device type_4 const& weight_1,
     device type_4 const& bias_1,
@@ -718,7 +791,7 @@ void run(
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    run_turn(team_5, 0u, input, weight_1, bias_1, output, leaves, branches, params, _buffer_sizes);
+    run_turn(team_6, 0u, input, weight_1, bias_1, output, leaves, branches, params, _buffer_sizes);
     return;
 }
 
@@ -753,7 +826,7 @@ void add_partial_sums(
 
 struct main_Input {
 };
-[[max_total_threads_per_threadgroup(256)]] kernel void main_(
+[[max_total_threads_per_threadgroup(128)]] kernel void main_(
   metal::uint3 workgroup_id [[threadgroup_position_in_grid]]
 , metal::uint3 num_workgroups [[threadgroups_per_grid]]
 , uint local_index [[thread_index_in_threadgroup]]

@@ -4,7 +4,7 @@
 const BACKWARD: bool = true;
 const BACKWARD_NEEDS_Y: bool = GRADIENT_NEEDS_Y;
 
-// The gradient that reaches what weight and bias are applied to.
+// The gradient that reaches what weight and bias are applied to; of y and the weights only what BACKWARD_NEEDS_Y says.
 fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
     return gradient(y, affine, at);
 }

@@ -1,7 +1,7 @@
 // A team is four lanes of a subgroup, so that a subgroup has several short rows: no barrier.
-// Provides Team, team_sum, team_sum2, main. Requires run, WORKGROUP_SIZE. Needs the SUBGROUP feature.
+// Provides Team, team_sum, team_sum2, team_sum4, main. Requires run, WORKGROUP_SIZE. Needs the SUBGROUP feature.
 // Relies on subgroups that are full: a workgroup is a multiple of the largest one. No subgroup is smaller than four lanes.
-// Uniformity: team_sum and team_sum2 are called by every lane of the subgroup.
+// Uniformity: sums are called by every lane of the subgroup.
 
 const CLUSTER: u32 = 4u;
 
@@ -18,6 +18,11 @@ fn team_sum(v: f32, team: Team) -> f32 {
 
 // Each lane adds what another one has, which adds the same the other way round: all have the same bits.
 fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
+    let pairs = v + subgroupShuffleXor(v, 1u);
+    return pairs + subgroupShuffleXor(pairs, 2u);
+}
+
+fn team_sum4(v: vec4<f32>, team: Team) -> vec4<f32> {
     let pairs = v + subgroupShuffleXor(v, 1u);
     return pairs + subgroupShuffleXor(pairs, 2u);
 }

@@ -1,5 +1,5 @@
 // A team is one invocation: no reduction, no barrier. Every invocation of the workgroup is a team.
-// Provides Team, team_sum, team_sum2, main. Requires run, WORKGROUP_SIZE.
+// Provides Team, team_sum, team_sum2, team_sum4, main. Requires run, WORKGROUP_SIZE.
 
 struct Team {
     index: u32, // of this team in the whole dispatch
@@ -12,6 +12,10 @@ fn team_sum(v: f32, team: Team) -> f32 {
 }
 
 fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
+    return v;
+}
+
+fn team_sum4(v: vec4<f32>, team: Team) -> vec4<f32> {
     return v;
 }
 

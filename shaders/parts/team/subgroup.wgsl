@@ -1,7 +1,7 @@
 // A team is one subgroup, of whatever size the driver chose: no barrier.
-// Provides Team, team_sum, team_sum2, main. Requires run, WORKGROUP_SIZE. Needs the SUBGROUP feature.
+// Provides Team, team_sum, team_sum2, team_sum4, main. Requires run, WORKGROUP_SIZE. Needs the SUBGROUP feature.
 // Relies on subgroups that are full: a workgroup is a multiple of the largest one.
-// Uniformity: team_sum and team_sum2 are called by every lane of the subgroup.
+// Uniformity: sums are called by every lane of the subgroup.
 
 struct Team {
     index: u32, // of this team in the whole dispatch
@@ -14,6 +14,10 @@ fn team_sum(v: f32, team: Team) -> f32 {
 }
 
 fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
+    return subgroupAdd(v);
+}
+
+fn team_sum4(v: vec4<f32>, team: Team) -> vec4<f32> {
     return subgroupAdd(v);
 }
 

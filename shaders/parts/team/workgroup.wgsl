@@ -1,6 +1,6 @@
 // A team is one workgroup, without subgroup operations: sums go through workgroup memory in two steps.
-// Provides Team, team_sum, team_sum2, main. Requires run, WORKGROUP_SIZE, a multiple of FAN_IN.
-// Uniformity: team_sum and team_sum2 are called by every invocation of the workgroup.
+// Provides Team, team_sum, team_sum2, team_sum4, main. Requires run, WORKGROUP_SIZE, a multiple of FAN_IN.
+// Uniformity: sums are called by every invocation of the workgroup.
 
 struct Team {
     index: u32, // of this team in the whole dispatch
@@ -34,6 +34,12 @@ fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
     }
     // The next call writes `leaves`, which nobody reads any more, and `branches` only after its first barrier.
     return total;
+}
+
+// One after the other: `leaves` as wide as that would be more than the memory that every device has.
+fn team_sum4(v: vec4<f32>, team: Team) -> vec4<f32> {
+    let first = team_sum2(v.xy, team);
+    return vec4<f32>(first, team_sum2(v.zw, team));
 }
 
 // Builtins one by one: naga 30 makes no HLSL of those in a struct.

@@ -1,6 +1,6 @@
 // A team is one workgroup: each subgroup adds up its lanes, then every subgroup adds up the subgroups.
-// Provides Team, team_sum, team_sum2, main. Requires run, WORKGROUP_SIZE. Needs the SUBGROUP feature.
-// Uniformity: team_sum and team_sum2 are called by every invocation of the workgroup.
+// Provides Team, team_sum, team_sum2, team_sum4, main. Requires run, WORKGROUP_SIZE. Needs the SUBGROUP feature.
+// Uniformity: sums are called by every invocation of the workgroup.
 
 struct Team {
     index: u32, // of this team in the whole dispatch
@@ -14,7 +14,7 @@ struct Team {
 
 // No subgroup is smaller than four lanes. Two of them, in turns: who adds up the one waits for nobody who still reads the other.
 const SUBGROUPS: u32 = WORKGROUP_SIZE / 4u;
-var<workgroup> subgroup_sums: array<vec2<f32>, 2u * SUBGROUPS>;
+var<workgroup> subgroup_sums: array<vec4<f32>, 2u * SUBGROUPS>;
 var<private> first_sum: u32 = 0u;
 
 fn team_sum(v: f32, team: Team) -> f32 {
@@ -22,7 +22,25 @@ fn team_sum(v: f32, team: Team) -> f32 {
 }
 
 fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
-    let sum = subgroupAdd(v);
+    let first = share(vec4<f32>(subgroupAdd(v), 0.0, 0.0), team);
+    var total = vec2<f32>();
+    for (var i = team.subgroup_lane; i < team.subgroups; i += team.subgroup_size) {
+        total += subgroup_sums[first + i].xy;
+    }
+    return subgroupAdd(total);
+}
+
+fn team_sum4(v: vec4<f32>, team: Team) -> vec4<f32> {
+    let first = share(subgroupAdd(v), team);
+    var total = vec4<f32>();
+    for (var i = team.subgroup_lane; i < team.subgroups; i += team.subgroup_size) {
+        total += subgroup_sums[first + i];
+    }
+    return subgroupAdd(total);
+}
+
+// Tells all subgroups the sum of this one. Says where the first of them is.
+fn share(sum: vec4<f32>, team: Team) -> u32 {
     let first = first_sum;
     first_sum = SUBGROUPS - first;
     if team.subgroup_lane == 0u {
@@ -30,11 +48,7 @@ fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
     }
     // Who comes here has read the sums of the call before, and those of the call before that one are read by all.
     workgroupBarrier();
-    var total = vec2<f32>();
-    for (var i = team.subgroup_lane; i < team.subgroups; i += team.subgroup_size) {
-        total += subgroup_sums[first + i];
-    }
-    return subgroupAdd(total);
+    return first;
 }
 
 // Builtins one by one: naga 30 makes no HLSL of those in a struct.

@@ -1,0 +1,8 @@
+// A lane merges all of a group: no barrier.
+// Provides LANES, merged.
+
+const LANES: u32 = 1u;
+
+fn merged(sums: vec4<f32>, lane: u32) -> vec4<f32> {
+    return sums;
+}
