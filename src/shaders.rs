@@ -174,8 +174,8 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
-    // Rolled loops, which are the same for every team, and sums of gradients.
-    for shape in [[7, 36], [7, 37], [7, 1024], [1 << 20, 36], [1 << 20, 37]] {
+    // Rolled loops, which are the same for every team, and sums of gradients; packs that two rows share.
+    for shape in [[7, 36], [7, 37], [7, 1024], [1 << 20, 36], [1 << 20, 37], [70, 1025], [1 << 20, 513]] {
         let op = LayerNorm::new(&shape, 1..);
         for op in [&op as &dyn Norm, &op.backward()] {
             add(op, &rolled(), Strategy::Forced(Method::Resident(Team::Subgroup)));
@@ -205,6 +205,10 @@ pub fn all() -> Vec<Shader> {
                 add(*op, &devices[2], strategy);
             }
         }
+    }
+    // Packs that two rows share, in few registers, and the rows that are left.
+    for op in options(131) {
+        add(&*op, &woven(), Strategy::Forced(Method::Resident(Team::Subgroup)));
     }
     // Halves that the device converts: one by one, by packs and pairs, in rows that share words, and in tables that are gathered.
     let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };
@@ -257,6 +261,12 @@ pub fn all() -> Vec<Shader> {
 /// A device whose table has loops.
 fn rolled() -> Caps {
     Caps { cpu: true, subgroup_size: Some((4, 4)), tuning: Tuning::SWIFTSHADER, ..Caps::default() }
+}
+
+/// A device that holds hardly any single elements in registers, and is full with one team.
+fn woven() -> Caps {
+    let tuning = Tuning { woven: 1, single_registers: 1, workgroups: 1, ..Tuning::MESA_22 };
+    Caps { cpu: true, subgroup_size: Some((8, 8)), tuning, ..Caps::default() }
 }
 
 /// Devices that differ in which kernels they get.

@@ -45,6 +45,20 @@ fn rms_norm_by_every_method() {
     assert_all_ran(&ran, &rows);
 }
 
+/// So many that SwiftShader has them go by packs that two rows share, at both ends of what registers hold, forward and backward.
+#[test]
+fn long_odd_rows_by_the_inferred_method() {
+    for (rows, len) in [(67, 1025), (66, 1053), (65, 1022), (131, 513), (64, 257)] {
+        let op = LayerNorm::new(&[rows, len], 1..).save_stats(true);
+        for op in [&op as &dyn Norm, &op.backward()] {
+            let data = Data::random(op, 1);
+            let truth = op.reference(&data.tensors()).expect("reference");
+            let outputs = run(gpu(), op, &data.tensors(), Strategy::Inferred).expect("it runs");
+            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}, {rows}x{len}: {e}", op.name()));
+        }
+    }
+}
+
 #[test]
 fn rms_norm_of_hard_rows() {
     for len in [33, 768, 1023, 4096] {

@@ -79,7 +79,7 @@ fn conforms(
     to: &'static str,
 ) -> bool {
     // The same numbers on any device: what is broken is there, such as sums of gradients of some rows.
-    let numbers = [
+    let same = [
         ("workgroups", 16),
         ("sum_workgroups", 16),
         ("rounds", 16),
@@ -88,12 +88,16 @@ fn conforms(
         ("walk", 32),
         ("adjacent", 4),
     ];
+    let numbers = [&same[..], &WOVEN].concat();
     let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
     let planner = planner.tuning(tuned(&numbers).caps().tuning.clone());
     let edited = Gpu::from_parts(gpu().queue().clone(), planner);
     let outputs = run(&edited, op, tensors, strategy).expect("the broken shader runs");
     compare_outputs(op, &outputs, &op.reference(tensors).expect("reference")).is_ok()
 }
+
+/// Odd rows that a subgroup holds go by packs that two rows share.
+const WOVEN: [(&str, u32); 2] = [("woven", 1), ("single_registers", 1)];
 
 /// What is replaced in a shader's text, and by what.
 type Break = (&'static str, &'static str);
@@ -125,7 +129,7 @@ fn a_broken_shader_does_not_conform() {
         (resident, "return y * weight;", "return y;"),
         (resident, "+ params.weight_offset", "+ 1.0"),
         (resident, "+ params.eps", ""),
-        (resident, "pack_of(k, team.lane, team.lanes) < params.packs", "true"),
+        (resident, "pack_of(k, team.lane, team.lanes) < packs_of(turn)", "true"),
         (resident, "store_rstd(i, rstd_value)", "store_rstd(i, hi)"),
         (resident, "total += branches[i];", ""),
         (streamed, "y = (x - mean_0 - correction_0)", "y = (x - mean_0)"),
@@ -491,14 +495,56 @@ fn broken_words_of_two_rows_do_not_conform() {
     }
 }
 
-/// The lane that stores each element of rows of bf16.
-fn lanes_that_store(len: usize, method: wgpu_norm::Method, edit: fn(String) -> String) -> Vec<f32> {
-    let op = LayerNorm::new(&[6, len], 1..).weight(false).bias(false).dtype(DType::BF16);
+#[test]
+fn broken_packs_of_two_rows_do_not_conform() {
+    use wgpu_norm::{Method, Team};
+    let Some((lanes, _)) = gpu().planner().caps().subgroup_size else { return };
+    let lanes = lanes as usize;
+    let by_subgroups = Strategy::Forced(Method::Resident(Team::Subgroup));
+    // Rows that end with one, two and three elements of a pack, and three that are left.
+    for len in [4 * lanes + 1, 4 * lanes + 2, 4 * lanes + 7] {
+        let breaks = [
+            ("(row * params.elements) & 3u", "0u"),
+            ("(i >= vec4<u32>(phase)) & (i < vec4<u32>(end))", "i < vec4<u32>(end)"),
+            ("(i >= vec4<u32>(phase)) & (i < vec4<u32>(end))", "i >= vec4<u32>(phase)"),
+            ("vec4<u32>(end - 1u)) - phase", "vec4<u32>(end - 1u))"),
+            ("row / 4u * stride + row % 4u * stride / 4u", "row / 4u * stride"),
+            ("index * TURNS + turn", "index * TURNS"),
+            ("last_pack(turn) + 1u", "last_pack(turn)"),
+            ("if !all(at.inside)", "if false"),
+            ("select(kept, v, at.inside)", "v"),
+            ("return params.skip + index;", "return index;"),
+        ];
+        all_are_missed(&LayerNorm::new(&[67, len], 1..), by_subgroups, &breaks);
+    }
+    // Long enough to have packs that are known to be in the middle, which a lane's first one never is.
+    let longer = LayerNorm::new(&[67, 16 * lanes + 3], 1..);
+    all_are_missed(&longer, by_subgroups, &[("0u < k && k < FULL", "k < FULL"), ("i - phase, vec4", "i, vec4")]);
+    // Enough rows for teams to have sums of several; those that are left have sums of their own.
+    let sums = [
+        ("(turn * params.teams + team.index)", "team.index"),
+        ("params.first_partial + (", "("),
+        ("[first + element_of(column, i)]", "[first + i]"),
+        ("if has_element(column, i)", "if true"),
+    ];
+    all_are_missed(&LayerNorm::new(&[1103, 4 * lanes + 3], 1..).backward(), by_subgroups, &sums);
+}
+
+/// The lane that stores each element of rows.
+fn lanes_that_store(
+    [rows, len]: [usize; 2],
+    dtype: DType,
+    numbers: &[(&str, u32)],
+    method: wgpu_norm::Method,
+    edit: fn(String) -> String,
+) -> Vec<f32> {
+    let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false).dtype(dtype);
     let planner = Planner::with_source_edit(gpu().device(), move |source| {
         let source = source.replace("run_turn(in_turn", "stores = f32(team.lane); run_turn(in_turn");
         let source = source.replace("store_output(at, y);", "store_output(at, Pack(stores));");
         edit(source + "var<private> stores: f32;")
     });
+    let planner = planner.tuning(tuned(numbers).caps().tuning.clone());
     let edited = Gpu::from_parts(gpu().queue().clone(), planner);
     let data = Data::random(&op, 2);
     let outputs = run(&edited, &op, &data.tensors(), Strategy::Forced(method)).expect("the edited shader runs");
@@ -509,7 +555,7 @@ fn lanes_that_store(len: usize, method: wgpu_norm::Method, edit: fn(String) -> S
 fn a_word_of_two_rows_is_one_lanes() {
     use wgpu_norm::{Method, Team};
     let meet = |len, method, edit| {
-        let lanes = lanes_that_store(len, method, edit);
+        let lanes = lanes_that_store([6, len], DType::BF16, &[], method, edit);
         assert!(lanes.iter().any(|&lane| lane != lanes[0]), "several lanes");
         [0, 2, 4].map(|row: usize| (row + 1) * len).iter().all(|&next| lanes[next - 1] == lanes[next])
     };
@@ -522,6 +568,27 @@ fn a_word_of_two_rows_is_one_lanes() {
                 assert!(!meet(len, method, |source| source.replace("in_turn.lane = ", "_ = ")), "{method}, {len}");
             }
         }
+    }
+}
+
+#[test]
+fn a_pack_of_two_rows_is_one_lanes() {
+    use wgpu_norm::{Method, Team};
+    let Some((lanes, _)) = gpu().planner().caps().subgroup_size else { return };
+    let size = lanes as usize;
+    let meet = |len, edit| {
+        let numbers = [&[("workgroups", 1)][..], &WOVEN].concat();
+        let method = Method::Resident(Team::Subgroup);
+        let lanes = lanes_that_store([4, len], DType::F32, &numbers, method, edit);
+        assert!(lanes.iter().any(|&lane| lane != lanes[0]), "several lanes");
+        let shared = (1..4).map(|row| row * len).filter(|next| next % 4 > 0);
+        shared.into_iter().all(|next| lanes[next - 1] == lanes[next])
+    };
+    for len in [4 * size + 5, 4 * size + 7, 4 * size + 10, 12 * size + 5, 24 * size + 3] {
+        assert!(meet(len, |source| source), "{len}");
+        assert!(!meet(len, |source| source.replace("in_turn.lane = ", "_ = ")), "{len}");
+        // From where they are, not from where they were first.
+        assert!(!meet(len, |source| source.replace("(in_turn.lane + team.lanes", "(team.lane + team.lanes")), "{len}");
     }
 }
 

@@ -220,6 +220,62 @@ fn sums_are_merged_together() {
     }
 }
 
+/// What SwiftShader gets by its table: packs that lie in two rows, in all the ways that rows begin and end in them.
+#[test]
+fn odd_rows_go_by_packs_that_two_rows_share() {
+    let numbers = [("woven", 1), ("single_registers", 1), ("lane_packs", 0), ("wide_lane_packs", 0)];
+    // Few workgroups, so that teams have many rows and sum up their gradients.
+    let few = [("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)];
+    let devices = [0, 1].map(|rolled| {
+        let planner = tuned(&[&numbers[..], &few, &[("rolled", rolled)]].concat());
+        Gpu::from_parts(gpu().queue().clone(), planner)
+    });
+    let Some((lanes, _)) = gpu().planner().caps().subgroup_size else { return };
+    let lanes = lanes as usize;
+    let strategy = Strategy::Forced(Method::Resident(Team::Subgroup));
+    // Fewer packs than lanes, as many or one more, and several of each lane. Up to three rows are left.
+    let shapes = [
+        (4, 2 * lanes + 1),
+        (5, 2 * lanes + 2),
+        (6, 4 * lanes - 1),
+        (7, 4 * lanes + 1),
+        (39, 8 * lanes + 3),
+        (300, 12 * lanes + 2),
+        (71, 20 * lanes + 1),
+    ];
+    // Loops are rolled in every other one.
+    for ((rows, len), device) in shapes.into_iter().zip(devices.iter().cycle()) {
+        let op = LayerNorm::new(&[rows, len], 1..);
+        let summed = op.clone().residual(true).residual_output(true);
+        let ops: [&dyn Norm; 11] = [
+            &op.clone().save_stats(true),
+            &op.clone().in_place(true),
+            &op.clone().activation(Activation::Gelu).backward(),
+            &op.clone().per_sample(true).backward(),
+            &op.clone().param_dtype(DType::BF16).backward().accumulate(true),
+            &op.backward(),
+            &summed.backward(),
+            &summed,
+            &RmsNorm::new(&[rows, len], 1..).in_place(true),
+            &LpNormalize::new(&[rows, len], 1..).backward(),
+            &InstanceNorm::new(&[rows, 3, len]).weight(true).backward(),
+        ];
+        // Channels that end inside of packs.
+        let grouped = GroupNorm::new(&[rows, 6, len], 2).save_stats(true);
+        let grouped = [&grouped as &dyn Norm, &grouped.backward()];
+        for op in ops.into_iter().chain(grouped.into_iter().filter(|_| len < 8 * lanes && len % 2 == 1)) {
+            let data = Data::random(op, 1);
+            let truth = op.reference(&data.tensors()).expect("reference");
+            let outputs = run(device, op, &data.tensors(), strategy).expect("it runs");
+            let name = format!("{} of {:?}", op.name(), op.shape());
+            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
+            let wgsl = program.dispatches[0].shader.wgsl();
+            assert!(wgsl.contains("parts/at/woven.wgsl"), "{name}");
+        }
+    }
+}
+
 // Only tables of devices whose conversions are known say so. Those of lavapipe and SwiftShader are as good.
 #[test]
 fn halves_may_be_converted_by_the_device() {

@@ -96,6 +96,33 @@ fn every_method_goes_through_tensors_in_parts() {
     }
 }
 
+/// Each part ends with rows that share no packs, and the last one may have no others.
+#[test]
+fn rows_that_share_packs_go_through_tensors_in_parts() {
+    let gpu = small(1 << 16);
+    let mut tuning = gpu.planner().caps().tuning.clone();
+    for (name, value) in
+        [("woven", 1), ("single_registers", 1), ("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)]
+    {
+        tuning.set(name, value).expect("a number of the table");
+    }
+    let gpu = Gpu::from_parts(gpu.queue().clone(), Planner::new(gpu.device()).tuning(tuning));
+    let caps = gpu.planner().caps();
+    if caps.subgroup_size.is_none() {
+        return;
+    }
+    let by_subgroups = Strategy::Forced(Method::Resident(wgpu_norm::Team::Subgroup));
+    for rows in [131, 135] {
+        let op = LayerNorm::new(&[rows, 129], 1..).save_stats(true);
+        for op in [&op as &dyn Norm, &op.backward()] {
+            assert!(conforms_in_parts(&gpu, op, by_subgroups), "{rows}");
+            let program = shaders::program(op, caps, by_subgroups).expect("it ran");
+            let has = |part: &str| program.dispatches.iter().any(|d| d.shader.wgsl().contains(part));
+            assert!(has("parts/at/woven.wgsl") && has("kernels/stream.wgsl"), "{rows}");
+        }
+    }
+}
+
 #[test]
 fn every_option_goes_through_tensors_in_parts() {
     let gpu = small(1 << 16);

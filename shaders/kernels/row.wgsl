@@ -16,19 +16,19 @@
 const EARLY: bool = BACKWARD && !BACKWARD_NEEDS_Y;
 
 // Whether the lane's pack number k is in the row.
-fn in_row(k: u32, team: Team) -> bool {
-    return k < FULL || pack_of(k, team.lane, team.lanes) < params.packs;
+fn in_row(k: u32, team: Team, turn: u32) -> bool {
+    return k < FULL || pack_of(k, team.lane, team.lanes) < packs_of(turn);
 }
 
 // Where it is: all rows of a turn begin alike.
 fn column_of(k: u32, team: Team, turn: u32) -> At {
-    return column_of_lane(k, team.lane, team.lanes, in_row(k, team), turn, 0u < k && k < FULL);
+    return column_of_lane(k, team.lane, team.lanes, in_row(k, team, turn), turn, 0u < k && k < FULL);
 }
 
 fn run_turn(team: Team, turn: u32) {
     let len = f32(params.elements);
     // unroll K < BLOCK
-    let in_row_K = in_row(K, team);
+    let in_row_K = in_row(K, team, turn);
     let column_K = column_of(K, team, turn);
     let inside_K = inside_of(column_K, in_row_K);
     // end
@@ -44,7 +44,7 @@ fn run_turn(team: Team, turn: u32) {
     for (var round = 0u; round < params.rounds; round += 1u) {
         let index = row_of(round * params.teams + team.index, turn);
         let has_row = team.index < params.teams && index < params.rows;
-        let row = min(index, params.rows - 1u);
+        let row = row_there(index, turn);
         let first = first_of(row, params.stride);
         let first_input = first_of(row, params.input_stride);
         let start = column_at(0u, turn, false);
@@ -136,7 +136,7 @@ fn run_turn(team: Team, turn: u32) {
 
     if SUMS && team.index < params.teams {
         // roll K < BLOCK
-        if in_row(K, team) {
+        if in_row(K, team, turn) {
             // [turns, teams, columns]
             let to = params.first_partial + (turn * params.teams + team.index) * params.elements;
             put_partial_sums(to, column_of(K, team, turn), grad_sum[K], grad_y_sum[K]);

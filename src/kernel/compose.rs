@@ -52,7 +52,8 @@ fn declare(storage: &Storage) -> String {
         Element::Gathered(dtype) => return declare_gathered(name, binding, mode, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
-    let index = if matches!(width, Width::Quads | Width::Ragged | Width::Pairs) { "at: At" } else { "i: u32" };
+    let index =
+        if matches!(width, Width::Quads | Width::Ragged | Width::Pairs | Width::Woven) { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
         (DType::F32 | DType::U32, Width::X4 | Width::Mixed | Width::Across) => {
@@ -96,6 +97,15 @@ fn declare(storage: &Storage) -> String {
             [("x", 0), ("y", 1), ("z", 2), ("w", 3)]
                 .map(|(c, n)| format!("if at.inside.{c} {{ {name}[at.i + {n}u] = v.{c}; }}"))
                 .join(" "),
+        ),
+        // A pack that is another row's as well keeps what is that one's.
+        (_, Width::Woven) => (
+            "vec4<f32>",
+            "vec4<f32>",
+            format!("return {name}[at.pack];"),
+            format!(
+                "var kept = v; if !all(at.inside) {{ kept = {name}[at.pack]; }} {name}[at.pack] = select(kept, v, at.inside);"
+            ),
         ),
         (DType::F32 | DType::U32, Width::Ragged) => (
             "vec4<f32>",
@@ -186,8 +196,12 @@ fn prelude(key: &KernelKey) -> Vec<String> {
         ]
     };
     let mut lines = match *key {
-        KernelKey::Row { params, shared, hold, .. } | KernelKey::RowBackward { params, shared, hold, .. } => {
+        KernelKey::Row { params, shared, hold, width, .. }
+        | KernelKey::RowBackward { params, shared, hold, width, .. } => {
             let mut lines = vec![ty("Param", params), column("Param", params), flag("SHARED", shared)];
+            if width.turns() > 1 {
+                lines.push(format!("const TURNS: u32 = {}u;", width.turns()));
+            }
             lines.push(match hold {
                 Hold::Registers { full, .. } => format!("const FULL: u32 = {full}u;"),
                 Hold::Rows { whole, .. } => flag("WHOLE", whole),
@@ -322,6 +336,7 @@ fn pack(width: Width) -> Vec<Part> {
         Width::Mixed => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), shader!("parts/at/mixed"), lane],
         Width::Quads => vec![shader!("parts/pack/x4"), shader!("parts/at/quads"), lane],
         Width::Ragged => vec![shader!("parts/pack/x4"), shader!("parts/at/ragged"), lane],
+        Width::Woven => vec![shader!("parts/pack/x4"), shader!("parts/at/woven"), lane],
         Width::Pairs => vec![shader!("parts/pack/x4"), shader!("parts/at/pairs")],
         Width::Across => vec![shader!("parts/pack/x4"), shader!("parts/at/across")],
     }
@@ -330,7 +345,7 @@ fn pack(width: Width) -> Vec<Part> {
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4 | Width::Mixed | Width::Quads | Width::Ragged | Width::Pairs | Width::Across => {
+        Width::X4 | Width::Mixed | Width::Quads | Width::Ragged | Width::Pairs | Width::Woven | Width::Across => {
             shader!("parts/real/x4")
         }
     }
@@ -339,7 +354,7 @@ fn real(width: Width) -> Part {
 /// The kernel of rows, and what it needs in any direction.
 fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     let rows = shader!("parts/rows");
-    let turn = if width.turns() == 2 { shader!("parts/turn/two") } else { shader!("parts/turn/one") };
+    let turn = if width.turns() > 1 { shader!("parts/turn/several") } else { shader!("parts/turn/one") };
     match hold {
         Hold::Registers { .. } => vec![rows, turn, partial_sums(sums), shader!("kernels/row")],
         Hold::Rows { .. } => {

@@ -24,6 +24,8 @@ pub(crate) enum Width {
     Ragged,
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
     Pairs,
+    /// Four, in rows of f32 that are no multiple of four: the tensor's own, of which four rows are a whole number.
+    Woven,
     /// An element of each of four rows, which are neighbours.
     Across,
 }
@@ -32,14 +34,14 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Pairs | Self::Across => 4,
+            Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Pairs | Self::Woven | Self::Across => 4,
         }
     }
 
-    /// Elements that an index of a tensor counts at once.
+    /// Elements that an index of a tensor counts at once; in rows that share packs, what their length is counted in.
     pub const fn unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged => 1,
+            Self::X1 | Self::Quads | Self::Ragged | Self::Woven => 1,
             Self::X4 | Self::Mixed | Self::Across => 4,
             Self::Pairs => 8,
         }
@@ -48,7 +50,7 @@ impl Width {
     /// The same of a table that has a value for each position.
     pub const fn table_unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged | Self::Across => 1,
+            Self::X1 | Self::Quads | Self::Ragged | Self::Woven | Self::Across => 1,
             Self::X4 | Self::Mixed | Self::Pairs => 4,
         }
     }
@@ -64,7 +66,7 @@ impl Width {
     /// Whether each element of a pack has a lookup of its own.
     pub const fn is_gathered(self, by: By) -> bool {
         match self {
-            Self::Quads | Self::Ragged => !matches!(by, By::Row),
+            Self::Quads | Self::Ragged | Self::Woven => !matches!(by, By::Row),
             Self::Mixed => matches!(by, By::Run),
             Self::X1 | Self::X4 | Self::Pairs | Self::Across => false,
         }
@@ -73,23 +75,25 @@ impl Width {
     /// Rows that a pack has elements of.
     pub const fn rows(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Pairs => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Pairs | Self::Woven => 1,
             Self::Across => 4,
         }
     }
 
-    /// Turns in which a team goes through its rows: neighbours that may share a word are one team's, the first one's before the other's.
+    /// Turns in which a team goes through its rows: neighbours that may share a word, or a pack, are one team's, one
+    /// after the other.
     pub const fn turns(self) -> u32 {
         match self {
             Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Pairs | Self::Across => 1,
             Self::Ragged => 2,
+            Self::Woven => 4,
         }
     }
 
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Across => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Woven | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -102,6 +106,8 @@ impl Width {
             Self::Quads => elements.div_ceil(4),
             // The first may have an element of the row before.
             Self::Ragged => (elements + 1).div_ceil(4),
+            // Up to three.
+            Self::Woven => (elements + 3).div_ceil(4),
         }
     }
 }

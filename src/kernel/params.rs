@@ -36,6 +36,7 @@ params! {
     /// `parts/rows.wgsl`
     Row {
         rows: u32,
+        skip: u32,
         first: u32,
         packs: u32,
         stride: u32,

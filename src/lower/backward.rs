@@ -3,6 +3,7 @@
 
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
+    forward::{RowGroup, Span},
     method::{MAX_MEMBERS, blocks, choose, filling, largest_team, rounds, sums_left},
     view::Place,
 };
@@ -203,9 +204,9 @@ impl Pass<'_> {
             Hold::Registers { .. } => sum_rounds,
             Hold::Rows { at_once, .. } => (sum_rounds / at_once).max(1).min(blocks(&rows, team, caps)),
         };
-        let turns = rows.view.width.turns();
-        let teams = |rounds| -> u32 { problem.slabs.iter().map(|&slab| rows.teams(slab.len, hold, rounds)).sum() };
-        let partial_bytes = |rounds| u64::from(problem.stats.shared()) * u64::from(turns * teams(rounds)) * 8;
+        let partials =
+            |rounds| -> u32 { problem.spans(&problem.groups(rows, hold, rounds)).iter().map(Span::partials).sum() };
+        let partial_bytes = |rounds| u64::from(problem.stats.shared()) * u64::from(partials(rounds)) * 8;
         // A sum for each column is one for each weight.
         let sums = rows.shared
             && rows.view.param.columns == Columns::Each
@@ -217,11 +218,11 @@ impl Pass<'_> {
             (false, true) => (ForParams::Statistics, problem.rounds(team, &rows, hold)),
             (false, false) => (ForParams::None, problem.rounds(team, &rows, hold)),
         };
-        let key = KernelKey::RowBackward {
+        let key = |group: &RowGroup| KernelKey::RowBackward {
             team,
             workgroup_size,
-            hold: problem.whole(&rows, hold, rounds),
-            width: rows.view.width,
+            hold: group.hold,
+            width: group.rows.view.width,
             scale: problem.scale(),
             params: rows.view.param.columns.into(),
             shared: rows.shared,
@@ -229,19 +230,13 @@ impl Pass<'_> {
             grad_input: self.grad_input(),
             for_params,
         };
-        let mut first_partial = 0;
-        for &slab in &problem.slabs {
-            let (mut params, workgroups) = problem.row_params(slab, team, &rows, hold, rounds);
-            params.first_partial = first_partial;
-            first_partial += turns * params.teams * problem.stats.shared();
-            self.calls.push(problem.call(slab, key, &params, workgroups)?);
-        }
+        self.calls.extend(problem.row_calls(team, &problem.groups(rows, hold, rounds), key)?);
         match for_params {
             ForParams::None => {}
             ForParams::Statistics => self.scratch.extend(problem.statistics_scratch(problem.stats)),
             ForParams::Sums => {
                 self.need(Slot::PartialSums, partial_bytes(rounds));
-                self.merge(&problem.params, 1, turns * teams(rounds), problem.stats, Target::Params)?;
+                self.merge(&problem.params, 1, partials(rounds), problem.stats, Target::Params)?;
             }
         }
         Ok(sums)

@@ -99,6 +99,30 @@ impl Shared {
     }
 }
 
+/// Rows that a kernel goes through in each slab, those that the groups before it left.
+pub(super) struct RowGroup {
+    pub rows: Rows,
+    pub hold: Hold,
+    /// Rows of a team in a turn, or blocks of rows.
+    pub rounds: u32,
+}
+
+/// A group's rows of a slab.
+pub(super) struct Span<'a> {
+    slab: Slab,
+    /// Rows of the slab before them.
+    skip: u32,
+    group: &'a RowGroup,
+    teams: u32,
+}
+
+impl Span<'_> {
+    /// Sums that its teams have of a column.
+    pub fn partials(&self) -> u32 {
+        self.group.rows.view.width.turns() * self.teams
+    }
+}
+
 impl Problem<'_> {
     fn forward(&self) -> Forward {
         let options = self.options;
@@ -124,18 +148,56 @@ impl Problem<'_> {
         }
     }
 
-    /// The parameters of the kernels of rows for a slab, and how many workgroups there are, if each team goes through `rounds`
-    /// rows, or blocks of rows.
-    pub(super) fn row_params(
+    /// Rows as groups, if each team goes through `rounds` of them in a turn, or of blocks of them: all, unless they are woven, which leave up to
+    /// three.
+    pub(super) fn groups(&self, rows: Rows, hold: Hold, rounds: u32) -> Vec<RowGroup> {
+        let mut groups = vec![RowGroup { rows, hold: self.whole(&rows, hold, rounds), rounds }];
+        if rows.view.width == Width::Woven {
+            // Each is a team's, so that no team lacks one.
+            let hold = Hold::Rows { at_once: 1, whole: true };
+            groups.push(RowGroup { rows: rows.left(), hold, rounds: 1 });
+        }
+        groups
+    }
+
+    /// What each slab has of each group, if it has any.
+    pub(super) fn spans<'a>(&self, groups: &'a [RowGroup]) -> Vec<Span<'a>> {
+        let mut spans = Vec::new();
+        for &slab in &self.slabs {
+            let mut skip = 0;
+            for group in groups {
+                let elements = slab.len - skip * self.stats.shared();
+                let count = group.rows.count(elements);
+                if count > 0 {
+                    spans.push(Span { slab, skip, group, teams: group.rows.teams(elements, group.hold, group.rounds) });
+                }
+                skip += count;
+            }
+        }
+        spans
+    }
+
+    /// The calls for groups of rows, whose partial sums follow each other.
+    pub(super) fn row_calls(
         &self,
-        slab: Slab,
         team: Team,
-        rows: &Rows,
-        hold: Hold,
-        rounds: u32,
-    ) -> (params::Row, u64) {
+        groups: &[RowGroup],
+        key: impl Fn(&RowGroup) -> KernelKey,
+    ) -> Result<Vec<KernelCall>> {
+        let mut first_partial = 0;
+        let calls = self.spans(groups).into_iter().map(|span| {
+            let (mut params, workgroups) = self.row_params(&span, team);
+            params.first_partial = first_partial;
+            first_partial += span.partials() * self.stats.shared();
+            self.call(span.slab, key(span.group), &params, workgroups)
+        });
+        calls.collect()
+    }
+
+    /// The parameters of the kernels of rows, and how many workgroups there are.
+    fn row_params(&self, span: &Span<'_>, team: Team) -> (params::Row, u64) {
+        let Span { slab, skip, group: RowGroup { rows, rounds, .. }, teams } = *span;
         let [param_rows, param_quotient, param_remainder, param_run] = rows.view.place(self.stats.kept_len()).param;
-        let teams = rows.teams(slab.len, hold, rounds);
         let len = self.stats.shared();
         let unit = rows.view.width.unit();
         let [stride, input_stride] = match rows.view.width {
@@ -144,11 +206,12 @@ impl Problem<'_> {
         };
         let params = params::Row {
             rows: rows.count(slab.len),
+            skip,
             first: slab.first / len,
             packs: rows.packs,
             stride: stride / unit,
             input_stride: input_stride / unit,
-            rounds,
+            rounds: *rounds,
             teams,
             elements: len,
             eps: self.options.eps,
@@ -166,7 +229,7 @@ impl Problem<'_> {
     }
 
     /// How a team goes through rows `rounds` times, where it is known whether all blocks are whole.
-    pub(super) fn whole(&self, rows: &Rows, hold: Hold, rounds: u32) -> Hold {
+    fn whole(&self, rows: &Rows, hold: Hold, rounds: u32) -> Hold {
         let Hold::Rows { at_once, .. } = hold else { return hold };
         let is_whole = |&slab: &Slab| {
             let teams = rows.teams(slab.len, hold, rounds);
@@ -182,22 +245,18 @@ impl Problem<'_> {
         let rounds = self.rounds(team, &rows, hold);
         // Registers are short, and weights that serve one row need not be there before it is known.
         let crowded = rounds == 1 && matches!(hold, Hold::Registers { packs, .. } if crowds(team, packs, self.caps));
-        let key = KernelKey::Row {
+        let key = |group: &RowGroup| KernelKey::Row {
             team,
             workgroup_size,
-            hold: self.whole(&rows, hold, rounds),
-            width: rows.view.width,
+            hold: group.hold,
+            width: group.rows.view.width,
             scale: self.scale(),
             params: rows.view.param.columns.into(),
             shared: rows.shared && !crowded,
             forward: self.forward(),
             saved: self.saved(),
         };
-        let calls = self.slabs.iter().map(|&slab| {
-            let (params, workgroups) = self.row_params(slab, team, &rows, hold, rounds);
-            self.call(slab, key, &params, workgroups)
-        });
-        calls.collect()
+        self.row_calls(team, &self.groups(rows, hold, rounds), key)
     }
 
     /// Rows that a team goes through, or blocks of rows.
@@ -229,7 +288,7 @@ impl Problem<'_> {
             let at_once = at_once(rows.shares(self.stats.len()), team, workgroup_size, self.caps);
             return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
-        let rows = rows.in_pairs(team, self);
+        let rows = rows.woven(team, self).in_pairs(team, self);
         let packs = registers(&rows, team, self.caps)?;
         let rolled = self.caps.tuning.rolled == 1;
         let hold = Hold::Registers { packs, full: full(&rows, team, self.caps), rolled };

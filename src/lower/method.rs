@@ -56,11 +56,14 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     }
     let smaller = has_smaller.then_some(Team::Subgroup);
-    let few_enough = |team, packs| {
-        let elements = packs * rows.view.width.elements();
-        team != Team::Subgroup || !is_heavy || elements <= tuning.heavy_registers
+    let holds = |&team: &Team| {
+        let rows = rows.woven(team, problem);
+        let few_enough = |packs| {
+            let elements = packs * rows.view.width.elements();
+            team != Team::Subgroup || !is_heavy || elements <= tuning.heavy_registers
+        };
+        registers(&rows, team, caps).is_ok_and(few_enough)
     };
-    let holds = |team: &Team| registers(&rows, *team, caps).is_ok_and(|packs| few_enough(*team, packs));
     let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
     let streamed = || {
         let streams = streams(&rows, largest, caps).is_ok() && !problem.sums_by_parts();
@@ -104,7 +107,7 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
         }
         Method::Resident(_) | Method::Streamed(_) if !resident => refuse("only sums of gradients are asked for"),
         Method::Resident(team) => match rows(problem) {
-            Some(rows) => registers(&rows, team, problem.caps).map(|_| ()),
+            Some(rows) => registers(&rows.woven(team, problem), team, problem.caps).map(|_| ()),
             None => refuse("its statistics are not those of rows"),
         },
         Method::Streamed(team) => match streamed_rows(problem, team) {
@@ -124,6 +127,7 @@ fn lane_packs(problem: &Problem<'_>, is_heavy: bool) -> u32 {
 }
 
 /// Rows that share nothing but their weights.
+#[derive(Clone, Copy)]
 pub(super) struct Rows {
     pub view: View,
     pub packs: u32,
@@ -132,9 +136,11 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// How many there are in so many elements; those that lie across the same packs count as one.
+    /// How many there are in so many elements; those that lie across the same packs count as one, and woven ones come in fours.
     pub fn count(&self, elements: u32) -> u32 {
-        elements / self.view.cols / self.view.width.rows()
+        let width = self.view.width;
+        let count = elements / self.view.cols / width.rows();
+        if width == Width::Woven { count / width.turns() * width.turns() } else { count }
     }
 
     /// What teams share out: rows, or as many neighbours as a team has turns.
@@ -170,6 +176,26 @@ impl Rows {
     fn packs_a_lane(&self, team: Team, caps: &Caps) -> u32 {
         let together = self.view.width.neighbours();
         (self.packs / together).div_ceil(self.lanes(team, caps)) * together
+    }
+
+    /// The same rows by the tensor's own packs, where that is wanted, a lane of the team holds them and no single elements of them, and each team
+    /// of those that fill the device has four.
+    pub(super) fn woven(self, team: Team, problem: &Problem<'_>) -> Self {
+        let (caps, cols) = (problem.caps, self.view.cols);
+        let width = Width::Woven;
+        let woven = Self { view: View { width, ..self.view }, packs: width.packs(cols), ..self };
+        // Rows of halves that are single elements are apart.
+        let is_single = self.view.width == Width::X1 && !cols.is_multiple_of(4) && problem.input_stride(cols) == cols;
+        let wanted = caps.tuning.woven == 1 && team == Team::Subgroup;
+        let enough = woven.shares(problem.stats.len()) >= caps.tuning.workgroups;
+        let holds = |rows| registers(rows, team, caps).is_ok();
+        if is_single && wanted && enough && !holds(&self) && holds(&woven) { woven } else { self }
+    }
+
+    /// Those that woven ones leave at the end of a slab.
+    pub(super) fn left(self) -> Self {
+        let width = Width::X1;
+        Self { view: View { width, ..self.view }, packs: width.packs(self.view.cols), ..self }
     }
 
     /// The same rows by pairs of packs, where that is wanted and no lane of the team has more of them for it.
@@ -247,7 +273,12 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
         _ => true,
     };
     // The last pack of rows that are no whole packs is not full.
-    let packs = if matches!(rows.view.width, Width::Quads | Width::Ragged) { rows.packs - 1 } else { rows.packs };
+    let packs = match rows.view.width {
+        Width::Quads | Width::Ragged => rows.packs - 1,
+        // The first turn is the one whose last pack comes first.
+        Width::Woven => (rows.view.cols - 1) / 4,
+        _ => rows.packs,
+    };
     let together = rows.view.width.neighbours();
     if known { packs / (together * rows.lanes(team, caps)) * together } else { 0 }
 }

@@ -115,7 +115,7 @@ fn packs_are_whole_where_channels_end_inside_of_them() {
 
 #[test]
 fn rows_that_take_more_code_are_held_up_to_a_length_of_their_own() {
-    let cases = [(512, [true, true]), (516, [true, false]), (1024, [true, false]), (1028, [false, false])];
+    let cases = [(544, [true, true]), (548, [true, false]), (1056, [true, false]), (1060, [false, false])];
     for (len, resident) in cases {
         let op = LayerNorm::new(&[4096, len], 1..);
         let held = |op: &dyn Op| {
@@ -129,6 +129,58 @@ fn rows_that_take_more_code_are_held_up_to_a_length_of_their_own() {
     let op = LayerNorm::new(&[4096, 1024], 1..).backward();
     let forced = Strategy::Forced(Method::Resident(Team::Subgroup));
     assert!(op.lower(&SWIFTSHADER, forced).is_ok());
+}
+
+#[test]
+fn long_odd_rows_go_by_packs_that_two_rows_share() {
+    let widths = |op: &dyn Op, caps: &Caps| {
+        let rows = |call: &KernelCall| matches!(call.key, KernelKey::Row { .. } | KernelKey::RowBackward { .. });
+        lower_dyn(op, caps).calls.iter().filter(|call| rows(call)).map(|call| call.key.width()).collect::<Vec<_>>()
+    };
+    let (single, woven, left) = ([Width::X1], [Width::Woven], [Width::Woven, Width::X1]);
+    let cases: [(_, &[Width]); 8] = [
+        ([1024, 255], &single),
+        ([1024, 257], &woven),
+        ([1024, 1023], &woven),
+        ([1027, 1025], &left),
+        ([1026, 1053], &left),
+        ([1024, 1054], &single),
+        // Not four for each of 16 teams.
+        ([63, 1023], &single),
+        ([64, 1022], &woven),
+    ];
+    for (shape, expected) in cases {
+        assert_eq!(widths(&LayerNorm::new(&shape, 1..), &SWIFTSHADER), expected, "{shape:?}");
+    }
+    let op = LayerNorm::new(&[1024, 1023], 1..);
+    assert_eq!(widths(&op.clone().dtype(DType::F16), &SWIFTSHADER), [Width::Ragged]);
+    assert_eq!(widths(&op.clone().input_row_stride(1025), &SWIFTSHADER), single);
+    assert_eq!(widths(&op, &LAVAPIPE), single);
+    // As long as a backward pass holds rows.
+    assert_eq!(widths(&LayerNorm::new(&[1026, 513], 1..).backward(), &SWIFTSHADER), left);
+    assert_eq!(widths(&op.backward(), &SWIFTSHADER), single);
+    assert_eq!(widths(&GroupNorm::new(&[1024, 21, 7, 7], 3), &SWIFTSHADER), woven, "channels end inside of packs");
+}
+
+#[test]
+fn rows_that_are_left_follow_those_that_share_packs() {
+    // Slabs of 1024 rows, and one of 259.
+    let small = Caps { max_storage_buffer_binding_size: 2 << 20, ..SWIFTSHADER };
+    let lowered = lower_dyn(&LayerNorm::new(&[2307, 511], 1..).backward(), &small);
+    let rows = |call: &&KernelCall| matches!(call.key, KernelKey::RowBackward { .. });
+    let params: Vec<params::Row> =
+        lowered.calls.iter().filter(rows).map(|call| *bytemuck::from_bytes(&call.params)).collect();
+    let spans: Vec<_> = params.iter().map(|p| (p.first, p.skip, p.rows)).collect();
+    assert_eq!(spans, [(0, 0, 1024), (1024, 0, 1024), (2048, 0, 256), (2048, 256, 259)]);
+    // Partial sums of four turns, and then of a team for each row.
+    let mut sums = 0;
+    for (p, turns) in params.iter().zip([4, 4, 4, 1]) {
+        assert_eq!(p.first_partial, sums * 511);
+        sums += turns * p.teams;
+    }
+    assert_eq!(params[3].teams, 3);
+    let scratch = lowered.scratch.iter().find(|scratch| scratch.slot == Slot::PartialSums).expect("sums");
+    assert_eq!(scratch.bytes, u64::from(sums * 511) * 8);
 }
 
 #[test]

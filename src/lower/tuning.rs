@@ -88,6 +88,9 @@ tuning! {
     rolled: 0..=1,
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
+    /// 1: rows of f32 that are no multiple of four, and that registers of a subgroup hold, are moved by the tensor's own packs of four, some of which
+    /// are two rows'. 0: by single elements.
+    woven: 0..=1,
     /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
     /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
     native_halves: 0..=1,
@@ -134,6 +137,7 @@ impl Tuning {
         heavy_registers: 32,
         rolled: 0,
         pairs: 0,
+        woven: 0,
         native_halves: 0,
         workgroup_registers: 8,
         workgroup_singles: 8,
@@ -160,8 +164,17 @@ impl Tuning {
         ..Self::LLVM
     };
     /// `SwiftShader`: the time to compile a kernel grows with the square of its loads and stores.
-    pub(crate) const SWIFTSHADER: Self =
-        Self { registers: 256, single_registers: 64, heavy_registers: 128, rolled: 1, walk: 64, ..Self::MESA_22 };
+    pub(crate) const SWIFTSHADER: Self = Self {
+        // Rows of 1025 in four lanes.
+        registers: 264,
+        single_registers: 64,
+        // Of 513, backward.
+        heavy_registers: 136,
+        rolled: 1,
+        woven: 1,
+        walk: 64,
+        ..Self::MESA_22
+    };
     /// GPUs. Measured on an NVIDIA H100.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
@@ -173,6 +186,7 @@ impl Tuning {
         heavy_registers: 32,
         rolled: 0,
         pairs: 1,
+        woven: 0,
         native_halves: 0,
         workgroup_registers: 8,
         workgroup_singles: 20,

@@ -29,6 +29,7 @@ struct type_7 {
 };
 struct Params {
     uint rows;
+    uint skip;
     uint first;
     uint packs;
     uint stride;
@@ -313,38 +314,47 @@ metal::float4 team_sum4_(
     return metal::float4(_e3, _e5);
 }
 
+uint packs_of(
+    uint turn,
+    constant Params& params
+) {
+    uint _e3 = params.packs;
+    return _e3;
+}
+
 bool in_row(
     uint k_2,
     Team team_3,
+    uint turn_1,
     constant Params& params
 ) {
     bool local = {};
     if (!((k_2 < FULL))) {
-        uint _e9 = pack_of(k_2, team_3.lane, team_3.lanes);
-        uint _e12 = params.packs;
-        local = _e9 < _e12;
+        uint _e10 = pack_of(k_2, team_3.lane, team_3.lanes);
+        uint _e11 = packs_of(turn_1, params);
+        local = _e10 < _e11;
     } else {
         local = true;
     }
-    bool _e15 = local;
-    return _e15;
+    bool _e14 = local;
+    return _e14;
 }
 
 At column_of(
     uint k_3,
     Team team_4,
-    uint turn,
+    uint turn_2,
     constant Params& params
 ) {
     bool local_1 = {};
-    bool _e5 = in_row(k_3, team_4, params);
+    bool _e5 = in_row(k_3, team_4, turn_2, params);
     if (0u < k_3) {
         local_1 = k_3 < FULL;
     } else {
         local_1 = false;
     }
     bool _e13 = local_1;
-    At _e14 = column_of_lane(k_3, team_4.lane, team_4.lanes, _e5, turn, _e13);
+    At _e14 = column_of_lane(k_3, team_4.lane, team_4.lanes, _e5, turn_2, _e13);
     return _e14;
 }
 
@@ -382,9 +392,20 @@ Affine affine_at(
 
 uint row_of(
     uint index,
-    uint turn_1
+    uint turn_3,
+    constant Params& params
 ) {
-    return index;
+    uint _e4 = params.skip;
+    return _e4 + index;
+}
+
+uint row_there(
+    uint row_4,
+    uint turn_4,
+    constant Params& params
+) {
+    uint _e4 = params.rows;
+    return metal::min(row_4, _e4 - 1u);
 }
 
 Pack load_x(
@@ -420,7 +441,7 @@ uint naga_mod(uint lhs, uint rhs) {
 }
 
 ParamAt param_index(
-    uint row_4,
+    uint row_5,
     At column_7,
     constant Params& params
 ) {
@@ -428,7 +449,7 @@ ParamAt param_index(
     uint _e8 = params.param_quotient;
     uint _e12 = params.param_rows;
     uint _e16 = params.param_remainder;
-    uint first_3 = (naga_div(row_4, _e4) * _e8) + (naga_mod(row_4, _e12) * _e16);
+    uint first_3 = (naga_div(row_5, _e4) * _e8) + (naga_mod(row_5, _e12) * _e16);
     ParamAt _e19 = param_column(column_7);
     return first_3 + _e19;
 }
@@ -537,7 +558,7 @@ void put_partial_sums(
 
 void run_turn(
     Team team_5,
-    uint turn_2,
+    uint turn_5,
     device type_4 const& input,
     device type_4 const& weight_1,
     device type_4 const& bias_1,
@@ -565,11 +586,11 @@ void run_turn(
     bool local_4 = {};
     uint _e4 = params.elements;
     float len = static_cast<float>(_e4);
-    bool _e7 = in_row(0u, team_5, params);
-    At _e9 = column_of(0u, team_5, turn_2, params);
+    bool _e7 = in_row(0u, team_5, turn_5, params);
+    At _e9 = column_of(0u, team_5, turn_5, params);
     Inside _e10 = inside_of(_e9, _e7);
     if (SHARED) {
-        At _e17 = column_of(0u, team_5, turn_2, params);
+        At _e17 = column_of(0u, team_5, turn_5, params);
         ParamAt _e18 = param_column(_e17);
         Affine _e19 = affine_at(_e18, weight_1, bias_1, params, _buffer_sizes);
         affine_2.inner[0] = _e19;
@@ -580,8 +601,8 @@ void run_turn(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e279 = round;
-            round = _e279 + 1u;
+            uint _e274 = round;
+            round = _e274 + 1u;
         }
         loop_init_2 = false;
         uint _e22 = round;
@@ -593,7 +614,7 @@ void run_turn(
         {
             uint _e27 = round;
             uint _e30 = params.teams;
-            uint _e34 = row_of((_e27 * _e30) + team_5.index, turn_2);
+            uint _e34 = row_of((_e27 * _e30) + team_5.index, turn_5, params);
             uint _e38 = params.teams;
             if (team_5.index < _e38) {
                 uint _e44 = params.rows;
@@ -602,175 +623,174 @@ void run_turn(
                 local_2 = false;
             }
             bool has_row = local_2;
-            uint _e50 = params.rows;
-            uint row_5 = metal::min(_e34, _e50 - 1u);
-            uint _e56 = params.stride;
-            uint _e57 = first_of(row_5, _e56);
-            uint _e60 = params.input_stride;
-            uint _e61 = first_of(row_5, _e60);
-            At _e64 = column_at(0u, turn_2, false);
-            At _e65 = at_of(_e61, _e64);
-            At _e66 = at_of(_e57, _e64);
-            Pack _e67 = load_x(_e65, _e66, input, _buffer_sizes);
-            float _e68 = first_inside(_e67, _e64);
-            At _e69 = at_of(_e61, _e9);
-            At _e70 = at_of(_e57, _e9);
-            Pack _e71 = load_x(_e69, _e70, input, _buffer_sizes);
+            uint _e48 = row_there(_e34, turn_5, params);
+            uint _e51 = params.stride;
+            uint _e52 = first_of(_e48, _e51);
+            uint _e55 = params.input_stride;
+            uint _e56 = first_of(_e48, _e55);
+            At _e59 = column_at(0u, turn_5, false);
+            At _e60 = at_of(_e56, _e59);
+            At _e61 = at_of(_e52, _e59);
+            Pack _e62 = load_x(_e60, _e61, input, _buffer_sizes);
+            float _e63 = first_inside(_e62, _e59);
+            At _e64 = at_of(_e56, _e9);
+            At _e65 = at_of(_e52, _e9);
+            Pack _e66 = load_x(_e64, _e65, input, _buffer_sizes);
             grad_0_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e79 = affine_2.inner[0];
-                At _e80 = at_of(_e57, _e9);
-                Pack _e81 = row_gradient(_e71, _e79, _e80);
-                grad_0_ = _e10 ? _e81 : metal::float4(0.0);
+                Affine _e74 = affine_2.inner[0];
+                At _e75 = at_of(_e52, _e9);
+                Pack _e76 = row_gradient(_e66, _e74, _e75);
+                grad_0_ = _e10 ? _e76 : metal::float4(0.0);
             }
             shifted_sum = metal::float4(0.0);
-            metal::float4 _e86 = shifted_sum;
-            shifted_sum = _e86 + (_e10 ? (_e71 - metal::float4(_e68)) : metal::float4(0.0));
+            metal::float4 _e81 = shifted_sum;
+            shifted_sum = _e81 + (_e10 ? (_e66 - metal::float4(_e63)) : metal::float4(0.0));
             mean = 0.0;
             if (CENTERED) {
-                metal::float4 _e96 = shifted_sum;
-                float _e97 = pack_sum(_e96);
-                float _e98 = team_sum(_e97, team_5, leaves, branches);
-                mean = _e68 + (_e98 / len);
+                metal::float4 _e91 = shifted_sum;
+                float _e92 = pack_sum(_e91);
+                float _e93 = team_sum(_e92, team_5, leaves, branches);
+                mean = _e63 + (_e93 / len);
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
             g_sum = metal::float4(0.0);
             gd_sum = metal::float4(0.0);
-            float _e115 = mean;
-            Pack d_0_ = _e10 ? (_e71 - metal::float4(_e115)) : metal::float4(0.0);
-            metal::float4 _e119 = d_sum;
-            d_sum = _e119 + d_0_;
-            metal::float4 _e121 = measure_sum;
-            Pack _e122 = measure(d_0_);
-            measure_sum = _e121 + _e122;
+            float _e110 = mean;
+            Pack d_0_ = _e10 ? (_e66 - metal::float4(_e110)) : metal::float4(0.0);
+            metal::float4 _e114 = d_sum;
+            d_sum = _e114 + d_0_;
+            metal::float4 _e116 = measure_sum;
+            Pack _e117 = measure(d_0_);
+            measure_sum = _e116 + _e117;
             if (EARLY) {
                 if (false) {
-                    uint _e129 = params.first;
-                    ParamAt _e131 = param_index(_e129 + row_5, _e9, params);
-                    Affine _e132 = affine_at(_e131, weight_1, bias_1, params, _buffer_sizes);
-                    affine_2.inner[0] = _e132;
+                    uint _e124 = params.first;
+                    ParamAt _e126 = param_index(_e124 + _e48, _e9, params);
+                    Affine _e127 = affine_at(_e126, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[0] = _e127;
                 }
-                metal::float4 _e133 = grad_0_;
-                Pack _e136 = affine_2.inner[0].weight;
-                Pack _e137 = apply_weight(_e133, _e136);
-                metal::float4 _e138 = g_sum;
-                g_sum = _e138 + _e137;
-                metal::float4 _e140 = gd_sum;
-                gd_sum = _e140 + (_e137 * d_0_);
+                metal::float4 _e128 = grad_0_;
+                Pack _e131 = affine_2.inner[0].weight;
+                Pack _e132 = apply_weight(_e128, _e131);
+                metal::float4 _e133 = g_sum;
+                g_sum = _e133 + _e132;
+                metal::float4 _e135 = gd_sum;
+                gd_sum = _e135 + (_e132 * d_0_);
             }
-            metal::float4 _e143 = d_sum;
-            float _e144 = pack_sum(_e143);
-            metal::float4 _e145 = measure_sum;
-            float _e146 = pack_sum(_e145);
-            metal::float4 _e147 = g_sum;
-            float _e148 = pack_sum(_e147);
-            metal::float4 _e149 = gd_sum;
-            float _e150 = pack_sum(_e149);
-            sums = metal::float4(_e144, _e146, _e148, _e150);
+            metal::float4 _e138 = d_sum;
+            float _e139 = pack_sum(_e138);
+            metal::float4 _e140 = measure_sum;
+            float _e141 = pack_sum(_e140);
+            metal::float4 _e142 = g_sum;
+            float _e143 = pack_sum(_e142);
+            metal::float4 _e144 = gd_sum;
+            float _e145 = pack_sum(_e144);
+            sums = metal::float4(_e139, _e141, _e143, _e145);
             if (EARLY) {
-                metal::float4 _e154 = sums;
-                metal::float4 _e155 = team_sum4_(_e154, team_5, leaves, branches);
-                sums = _e155;
+                metal::float4 _e149 = sums;
+                metal::float4 _e150 = team_sum4_(_e149, team_5, leaves, branches);
+                sums = _e150;
             } else {
-                metal::float4 _e156 = sums;
-                metal::float2 _e158 = team_sum2_(_e156.xy, team_5, leaves, branches);
-                sums = metal::float4(_e158, 0.0, 0.0);
+                metal::float4 _e151 = sums;
+                metal::float2 _e153 = team_sum2_(_e151.xy, team_5, leaves, branches);
+                sums = metal::float4(_e153, 0.0, 0.0);
             }
-            metal::float4 _e162 = sums;
-            metal::float2 moments = _e162.xy / metal::float2(len);
+            metal::float4 _e157 = sums;
+            metal::float2 moments = _e157.xy / metal::float2(len);
             float correction = CENTERED ? moments.x : 0.0;
-            float _e173 = rstd_of(moments.y - (correction * correction), len, params);
-            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e173;
+            float _e168 = rstd_of(moments.y - (correction * correction), len, params);
+            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e168;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e182 = local_3;
-            if (_e182) {
-                uint _e186 = params.first;
-                ParamAt _e188 = param_index(_e186 + row_5, _e9, params);
-                Affine _e189 = affine_at(_e188, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[0] = _e189;
+            bool _e177 = local_3;
+            if (_e177) {
+                uint _e181 = params.first;
+                ParamAt _e183 = param_index(_e181 + _e48, _e9, params);
+                Affine _e184 = affine_at(_e183, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[0] = _e184;
             }
             if (BACKWARD_NEEDS_Y) {
-                Affine _e194 = affine_2.inner[0];
-                At _e195 = at_of(_e57, _e9);
-                Pack _e196 = row_gradient(y_0_, _e194, _e195);
-                grad_0_ = _e10 ? _e196 : metal::float4(0.0);
-                metal::float4 _e198 = grad_0_;
-                Pack _e201 = affine_2.inner[0].weight;
-                Pack _e202 = apply_weight(_e198, _e201);
-                metal::float4 _e203 = g_sum;
-                g_sum = _e203 + _e202;
-                metal::float4 _e205 = gd_sum;
-                gd_sum = _e205 + (_e202 * d_0_);
+                Affine _e189 = affine_2.inner[0];
+                At _e190 = at_of(_e52, _e9);
+                Pack _e191 = row_gradient(y_0_, _e189, _e190);
+                grad_0_ = _e10 ? _e191 : metal::float4(0.0);
+                metal::float4 _e193 = grad_0_;
+                Pack _e196 = affine_2.inner[0].weight;
+                Pack _e197 = apply_weight(_e193, _e196);
+                metal::float4 _e198 = g_sum;
+                g_sum = _e198 + _e197;
+                metal::float4 _e200 = gd_sum;
+                gd_sum = _e200 + (_e197 * d_0_);
             }
             if (SUMS) {
-                Pack _e210 = grad_sum.inner[0];
-                metal::float4 _e213 = grad_0_;
-                grad_sum.inner[0] = _e210 + (has_row ? _e213 : metal::float4(0.0));
-                Pack _e217 = grad_y_sum.inner[0];
-                metal::float4 _e220 = grad_0_;
-                grad_y_sum.inner[0] = _e217 + (has_row ? (_e220 * y_0_) : metal::float4(0.0));
+                Pack _e205 = grad_sum.inner[0];
+                metal::float4 _e208 = grad_0_;
+                grad_sum.inner[0] = _e205 + (has_row ? _e208 : metal::float4(0.0));
+                Pack _e212 = grad_y_sum.inner[0];
+                metal::float4 _e215 = grad_0_;
+                grad_y_sum.inner[0] = _e212 + (has_row ? (_e215 * y_0_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
                 if (BACKWARD_NEEDS_Y) {
-                    metal::float4 _e228 = sums;
-                    metal::float4 _e230 = g_sum;
-                    float _e231 = pack_sum(_e230);
-                    metal::float4 _e232 = gd_sum;
-                    float _e233 = pack_sum(_e232);
-                    metal::float2 _e235 = team_sum2_(metal::float2(_e231, _e233), team_5, leaves, branches);
-                    sums = metal::float4(_e228.xy, _e235);
+                    metal::float4 _e223 = sums;
+                    metal::float4 _e225 = g_sum;
+                    float _e226 = pack_sum(_e225);
+                    metal::float4 _e227 = gd_sum;
+                    float _e228 = pack_sum(_e227);
+                    metal::float2 _e230 = team_sum2_(metal::float2(_e226, _e228), team_5, leaves, branches);
+                    sums = metal::float4(_e223.xy, _e230);
                 }
-                float _e238 = sums.w;
+                float _e233 = sums.w;
+                float _e235 = sums.z;
+                float gy_sum = (_e233 - (correction * _e235)) * _e168;
                 float _e240 = sums.z;
-                float gy_sum = (_e238 - (correction * _e240)) * _e173;
-                float _e245 = sums.z;
-                float _e250 = pull(len, _e173);
-                lost = metal::float2(CENTERED ? (_e245 / len) : 0.0, gy_sum * _e250);
+                float _e245 = pull(len, _e168);
+                lost = metal::float2(CENTERED ? (_e240 / len) : 0.0, gy_sum * _e245);
             }
             if (has_row) {
                 if (_e7) {
-                    metal::float4 _e253 = grad_0_;
-                    Pack _e256 = affine_2.inner[0].weight;
-                    Pack _e257 = apply_weight(_e253, _e256);
-                    At _e258 = at_of(_e57, _e9);
-                    Affine _e260 = affine_2.inner[0];
-                    float _e262 = lost.x;
-                    Pack _e265 = slope(y_0_);
-                    float _e267 = lost.y;
-                    finish(_e258, _e260, _e71, y_0_, ((_e257 - metal::float4(_e262)) - (_e265 * _e267)) * _e173, output, _buffer_sizes);
+                    metal::float4 _e248 = grad_0_;
+                    Pack _e251 = affine_2.inner[0].weight;
+                    Pack _e252 = apply_weight(_e248, _e251);
+                    At _e253 = at_of(_e52, _e9);
+                    Affine _e255 = affine_2.inner[0];
+                    float _e257 = lost.x;
+                    Pack _e260 = slope(y_0_);
+                    float _e262 = lost.y;
+                    finish(_e253, _e255, _e66, y_0_, ((_e252 - metal::float4(_e257)) - (_e260 * _e262)) * _e168, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
-                    uint _e276 = params.first;
-                    float _e278 = mean;
-                    save(_e276 + row_5, _e278, correction, _e173);
+                    uint _e271 = params.first;
+                    float _e273 = mean;
+                    save(_e271 + _e48, _e273, correction, _e168);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e288 = params.teams;
-        local_4 = team_5.index < _e288;
+        uint _e283 = params.teams;
+        local_4 = team_5.index < _e283;
     } else {
         local_4 = false;
     }
-    bool _e291 = local_4;
-    if (_e291) {
-        bool _e293 = in_row(0u, team_5, params);
-        if (_e293) {
-            uint _e296 = params.first_partial;
-            uint _e299 = params.teams;
-            uint _e305 = params.elements;
-            uint to = _e296 + (((turn_2 * _e299) + team_5.index) * _e305);
-            At _e309 = column_of(0u, team_5, turn_2, params);
-            Pack _e311 = grad_sum.inner[0];
-            Pack _e313 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e309, _e311, _e313);
+    bool _e286 = local_4;
+    if (_e286) {
+        bool _e288 = in_row(0u, team_5, turn_5, params);
+        if (_e288) {
+            uint _e291 = params.first_partial;
+            uint _e294 = params.teams;
+            uint _e300 = params.elements;
+            uint to = _e291 + (((turn_5 * _e294) + team_5.index) * _e300);
+            At _e304 = column_of(0u, team_5, turn_5, params);
+            Pack _e306 = grad_sum.inner[0];
+            Pack _e308 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e304, _e306, _e308);
             return;
         } else {
             return;

@@ -1,7 +1,7 @@
 // Where a pack is, in rows of halves that end, and so begin, anywhere: packs are two whole words, and the first and the last of a row have
 // elements that are not its own. Those are left out: an index stays inside the row, whatever is read there does not count.
-// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of
-// four, params.elements.
+// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of,
+// last_pack. Requires pack of four, params.elements.
 
 struct At {
     words: vec2<u32>, // of its first two elements and of the others; the first word twice, if all of the others are outside
@@ -70,4 +70,9 @@ fn element_of(column: At, i: u32) -> u32 {
 // Elements in the first packs of a row.
 fn elements_of(packs: u32, row: u32) -> f32 {
     return f32(min(packs * 4u - phase_of(row), params.elements));
+}
+
+// The number of a row's last pack.
+fn last_pack(row: u32) -> u32 {
+    return (phase_of(row) + params.elements - 1u) / 4u;
 }

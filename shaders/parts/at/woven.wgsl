@@ -1,0 +1,67 @@
+// Where a pack is, in rows of f32 that end, and so begin, anywhere: four rows are a whole number of the tensor's packs, and the first and the last
+// one of a row may have elements that are another row's. Those are left out: what is read there does not count, and a store keeps it.
+// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, last_pack. Requires pack of four,
+// params.elements.
+
+struct At {
+    pack: u32,
+    in_row: vec4<u32>, // its elements, from the begin of the row; a neighbour in the row, where they are outside
+    inside: vec4<bool>,
+}
+alias Inside = vec4<bool>;
+
+// Elements of its first pack that are not a row's.
+fn phase_of(row: u32) -> u32 {
+    return (row * params.elements) & 3u;
+}
+
+// The number of a row's last pack.
+fn last_pack(row: u32) -> u32 {
+    return (phase_of(row) + params.elements - 1u) / 4u;
+}
+
+// Of a row's pack, from the one where the row begins. `middle`: it is known to be neither the first nor the last.
+fn column_at(pack: u32, row: u32, middle: bool) -> At {
+    let phase = phase_of(row);
+    let i = vec4<u32>(pack * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+    if middle {
+        return At(pack, i - phase, vec4<bool>(true));
+    }
+    let end = phase + params.elements;
+    let inside = (i >= vec4<u32>(phase)) & (i < vec4<u32>(end));
+    return At(pack, clamp(i, vec4<u32>(phase), vec4<u32>(end - 1u)) - phase, inside);
+}
+
+// Of a column's elements, in the row.
+fn indices_of(column: At) -> vec4<u32> {
+    return column.in_row;
+}
+
+// The pack where a row begins: four rows are `stride` packs.
+fn first_of(row: u32, stride: u32) -> u32 {
+    return row / 4u * stride + row % 4u * stride / 4u;
+}
+
+// Of a column in the row that begins in the pack `first`.
+fn at_of(first: u32, column: At) -> At {
+    return At(first + column.pack, column.in_row, column.inside);
+}
+
+// What of a pack counts, if the pack does.
+fn inside_of(column: At, counts: bool) -> Inside {
+    return column.inside & vec4<bool>(counts);
+}
+
+// The first element of a row, from its first pack. Another lane may have stored that pack over, and kept this element as it was.
+fn first_inside(v: Pack, column: At) -> f32 {
+    return select(select(select(v.w, v.z, column.inside.z), v.y, column.inside.y), v.x, column.inside.x);
+}
+
+fn has_element(column: At, i: u32) -> bool {
+    return column.inside[i];
+}
+
+// In elements from the begin of the row.
+fn element_of(column: At, i: u32) -> u32 {
+    return column.in_row[i];
+}
