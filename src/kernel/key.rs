@@ -460,6 +460,8 @@ pub(crate) const MERGE_BLOCK: u32 = 4;
 /// Lanes that merge a group together, as `parts/merging/workgroup` has it, and of their workgroup.
 pub(crate) const MERGE_LANES: u32 = 32;
 pub(crate) const MERGE_WORKGROUP: u32 = 256;
+/// Bytes of workgroup memory that they share.
+pub(crate) const MERGE_STORAGE: u32 = MERGE_WORKGROUP * 16;
 /// Packs that a lane of `apply` loads before it stores.
 pub(crate) const APPLY_BLOCK: u32 = 4;
 /// Packs that a lane holds of a row that it owns, at most.
@@ -644,7 +646,7 @@ impl KernelKey {
     /// Bytes of workgroup memory.
     pub fn workgroup_storage(&self) -> u32 {
         if matches!(self, Self::MergeSums { together: true, .. }) {
-            return MERGE_WORKGROUP * 16;
+            return MERGE_STORAGE;
         }
         match self.team() {
             Some(Team::Workgroup) => self.workgroup_size() * 8 + self.workgroup_size() / 16 * 8,

@@ -4,7 +4,7 @@
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
     forward::{RowGroup, Span},
-    method::{MAX_MEMBERS, blocks, choose, filling, largest_team, rounds, sums_left},
+    method::{MAX_MEMBERS, blocks, choose, filling, largest_team, merges_together, rounds, sums_left},
     view::Place,
 };
 use crate::{
@@ -374,7 +374,7 @@ impl Pass<'_> {
         };
         let mut call = |merged, gradients, params: params::MergeSums| -> Result<()> {
             let many = params.partials / params.groups > MERGE_LANES / 2;
-            let together = many && caps.tuning.together == 1;
+            let together = many && merges_together(caps);
             let key = KernelKey::MergeSums { together, merged, gradients };
             let lanes = if together { MERGE_LANES } else { 1 };
             let workgroups = params.groups.div_ceil(key.workgroup_size() / lanes).into();

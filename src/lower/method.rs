@@ -5,8 +5,8 @@ use crate::{
     error::{Error, Result},
     geometry::{Columns, Fold, Lookup},
     kernel::key::{
-        CLUSTER, Hold, LANE_REGISTERS, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width,
-        registers_for,
+        CLUSTER, Hold, LANE_REGISTERS, MERGE_STORAGE, MERGE_WORKGROUP, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS,
+        WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
     },
 };
 
@@ -382,9 +382,15 @@ fn merged_at_once(caps: &Caps) -> u64 {
 /// Partial sums that lanes of a workgroup merge together.
 const MERGED_TOGETHER: u64 = 2048;
 
+/// Whether lanes of a workgroup merge sums, where there are many of them.
+pub(super) fn merges_together(caps: &Caps) -> bool {
+    let fits = caps.max_workgroup_size >= MERGE_WORKGROUP && caps.max_workgroup_storage >= MERGE_STORAGE;
+    caps.tuning.together == 1 && fits
+}
+
 /// How many of the `splits` partial sums of each of `members` are left to merge, where a pass before makes fewer of them.
 pub(super) fn sums_left(splits: u32, members: u32, caps: &Caps) -> u32 {
-    if caps.tuning.together == 0 {
+    if !merges_together(caps) {
         return left_to_merge(splits, members, caps);
     }
     let all = u64::from(splits) * u64::from(members) <= MERGED_TOGETHER;

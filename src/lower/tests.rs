@@ -303,6 +303,9 @@ fn many_sums_are_merged_together() {
     // Of 8192 sums, 2048 are left, by a lane for each of four.
     assert_eq!(merges(1 << 20, 32, &SUBGROUPS), [2048 * 32 / 64, 4]);
     assert_eq!(merges(4096, 1024, &LAVAPIPE), [16]);
+    // A device without room for that: a lane for each column, and of what a pass before left.
+    let small = Caps { max_workgroup_size: 128, ..SUBGROUPS };
+    assert_eq!(merges(32_768, 1024, &small), [32 * 1024 / 64, 16]);
 }
 
 #[test]
