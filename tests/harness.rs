@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{each_op::each_op, gpu, run, tuned};
+use common::{each_op::each_op, gpu, run, subgroup_lanes, tuned};
 use wgpu_norm::{
     BatchNorm, DType, LayerNorm, Norm, Outputs, Planner, RunningStats, Slot, Strategy, Tensors,
     host::Gpu,
@@ -498,8 +498,7 @@ fn broken_words_of_two_rows_do_not_conform() {
 #[test]
 fn broken_packs_of_two_rows_do_not_conform() {
     use wgpu_norm::{Method, Team};
-    let Some((lanes, _)) = gpu().planner().caps().subgroup_size else { return };
-    let lanes = lanes as usize;
+    let Some(lanes) = subgroup_lanes(gpu()) else { return };
     let by_subgroups = Strategy::Forced(Method::Resident(Team::Subgroup));
     // Rows that end with one, two and three elements of a pack, and three that are left.
     for len in [4 * lanes + 1, 4 * lanes + 2, 4 * lanes + 7] {
@@ -574,8 +573,7 @@ fn a_word_of_two_rows_is_one_lanes() {
 #[test]
 fn a_pack_of_two_rows_is_one_lanes() {
     use wgpu_norm::{Method, Team};
-    let Some((lanes, _)) = gpu().planner().caps().subgroup_size else { return };
-    let size = lanes as usize;
+    let Some(size) = subgroup_lanes(gpu()) else { return };
     let meet = |len, edit| {
         let numbers = [&[("workgroups", 1)][..], &WOVEN].concat();
         let method = Method::Resident(Team::Subgroup);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{gpu, methods::*, run, tuned};
+use common::{gpu, methods::*, run, subgroup_lanes, tuned};
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm,
     Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors,
@@ -230,8 +230,7 @@ fn odd_rows_go_by_packs_that_two_rows_share() {
         let planner = tuned(&[&numbers[..], &few, &[("rolled", rolled)]].concat());
         Gpu::from_parts(gpu().queue().clone(), planner)
     });
-    let Some((lanes, _)) = gpu().planner().caps().subgroup_size else { return };
-    let lanes = lanes as usize;
+    let Some(lanes) = subgroup_lanes(gpu()) else { return };
     let strategy = Strategy::Forced(Method::Resident(Team::Subgroup));
     // Fewer packs than lanes, as many or one more, and several of each lane. Up to three rows are left.
     let shapes = [

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{gpu, run};
+use common::{gpu, run, subgroup_lanes};
 use wgpu_norm::{
     Access, Activation, BatchMoments, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
     LpNormalize, Method, Norm, Order, Planner, RmsNorm, RunningStats, Strategy,
@@ -108,7 +108,7 @@ fn rows_that_share_packs_go_through_tensors_in_parts() {
     }
     let gpu = Gpu::from_parts(gpu.queue().clone(), Planner::new(gpu.device()).tuning(tuning));
     let caps = gpu.planner().caps();
-    if caps.subgroup_size.is_none() {
+    if subgroup_lanes(&gpu).is_none() {
         return;
     }
     let by_subgroups = Strategy::Forced(Method::Resident(wgpu_norm::Team::Subgroup));

@@ -7,7 +7,9 @@ pub mod golden;
 pub mod methods;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use wgpu_norm::{Access, Bindings, Norm, Outputs, Planner, Result, Strategy, Tensors, host::Gpu, wgpu};
+use wgpu_norm::{
+    Access, Bindings, LayerNorm, Method, Norm, Outputs, Planner, Result, Strategy, Team, Tensors, host::Gpu, wgpu,
+};
 
 /// A device of the adapter of this machine, which no other test uses at the same time: some drivers compile kernels on the one thread of a
 /// device's queue. No adapter is a failure, not a skip: `cargo xtask test` installs one.
@@ -61,6 +63,15 @@ pub fn tuned(numbers: &[(&str, u32)]) -> Planner {
         tuning.set(name, value).expect("a number of the table");
     }
     planner.tuning(tuning)
+}
+
+/// The fewest lanes that a subgroup has. `None`: there are no subgroups, and the device refuses what needs them.
+pub fn subgroup_lanes(gpu: &Gpu) -> Option<usize> {
+    let lanes = gpu.planner().caps().subgroup_size.map(|(min, _)| min as usize);
+    let by_subgroups = Strategy::Forced(Method::Resident(Team::Subgroup));
+    let planned = gpu.planner().plan_with(&LayerNorm::new(&[4, 8], 1..), by_subgroups);
+    assert_eq!(planned.is_ok(), lanes.is_some());
+    lanes
 }
 
 /// Runs an op through the public API with every tensor inside a larger buffer, outputs and scratch filled with NaN, and
