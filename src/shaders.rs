@@ -5,8 +5,8 @@ use std::{collections::HashSet, fmt};
 use crate::{
     error::Result,
     kernel::{
-        compose::compose,
-        key::{Element, KernelKey, Storage},
+        compose::{Facts, compose},
+        key::KernelKey,
     },
     lower::{Caps, KernelCall, Method, Strategy, Team, Tuning},
     ops::{
@@ -22,20 +22,18 @@ pub use crate::{kernel::params::ParamField, lower::Range};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shader {
     pub(crate) key: KernelKey,
-    /// See [`Tuning`].
-    native_halves: bool,
+    facts: Facts,
 }
 
 impl Shader {
     pub(crate) fn new(key: KernelKey, caps: &Caps) -> Self {
-        let has_f16 = |s: &Storage| matches!(s.element, Element::Floats(DType::F16, _) | Element::Gathered(DType::F16));
-        Self { key, native_halves: caps.tuning.native_halves == 1 && key.storage().iter().any(has_f16) }
+        Self { key, facts: Facts::new(&key, caps) }
     }
 
     /// The complete WGSL.
     #[must_use]
     pub fn wgsl(&self) -> String {
-        compose(&self.key, self.native_halves)
+        compose(&self.key, self.facts)
     }
 
     /// The storage buffers, in the order of their binding numbers ([`Slot::binding`]). All are arrays that fill the binding.

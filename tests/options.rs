@@ -192,15 +192,16 @@ fn rows_of_halves_go_by_pairs_of_packs() {
     }
 }
 
-/// What GPUs get by their table: lanes of a workgroup that merge sums.
+/// What GPUs get by their table: lanes of a workgroup that merge sums, and statistics.
 #[test]
-fn sums_are_merged_together() {
+fn partial_results_are_merged_together() {
     // Many teams, which have a sum each.
     let planner = tuned(&[("together", 1), ("sum_workgroups", 8192), ("sum_rounds", 1), ("least_sum_rounds", 1)]);
     let device = Gpu::from_parts(gpu().queue().clone(), planner);
     let rows = |count| LayerNorm::new(&[count, 36], 1..).backward();
     let columns = Strategy::Forced(Method::Columns);
-    let ops: [(&dyn Norm, Strategy); 6] = [
+    let tracked = RunningStats::PYTORCH;
+    let ops: [(&dyn Norm, Strategy); 10] = [
         (&rows(300), Strategy::Inferred),
         // More than are merged at once: a pass before makes fewer of them.
         (&rows(5000), Strategy::Inferred),
@@ -208,6 +209,11 @@ fn sums_are_merged_together() {
         (&BatchNorm::training(&[3000, 12]).backward(), columns),
         (&BatchNorm::training(&[3000, 12]).activation(Activation::Gelu).backward(), columns),
         (&GroupNorm::new(&[2, 700, 12], 3).layout(Layout::ChannelsLast).backward(), columns),
+        (&BatchNorm::training(&[3000, 12]).running_stats(tracked), columns),
+        (&BatchNorm::training(&[3000, 12]).running_stats(RunningStats::CUMULATIVE).save_stats(true), columns),
+        // The mean of two samples' statistics; members of a group.
+        (&InstanceNorm::new(&[2, 700, 12]).layout(Layout::ChannelsLast).running_stats(tracked), columns),
+        (&GroupNorm::new(&[2, 700, 12], 3).layout(Layout::ChannelsLast), columns),
     ];
     for (op, strategy) in ops {
         let data = Data::random(op, 1);

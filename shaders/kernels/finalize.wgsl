@@ -1,8 +1,8 @@
-// Merges the partial statistics of each group in a fixed order and hands them on. One invocation a group; running statistics
-// average over `outer` groups of a channel, which one invocation then does one after the other. Where there are many partials, a pass
-// before makes few of them.
+// Merges the partial statistics of each group in a fixed order and hands them on: an invocation, or several, have a group. Running statistics
+// average over `outer` groups of a channel, which they then do one after the other. Where there are many partials, a pass before makes few of
+// them.
 //
-// Requires real/x1, two_sum, partials, scale, saved, merged, running.
+// Requires real/x1, two_sum, merging, partials, scale, saved, merged, running.
 
 struct Params {
     outer: u32,
@@ -19,32 +19,41 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
+const GROUPS: u32 = WORKGROUP_SIZE / LANES; // of a workgroup
+
+// Partial statistics, or what they merge to: the mean's hi and lo, the sum of squared deviations from it, and the count.
+fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    let count = a.w + b.w;
+    let share = b.w / max(count, 1.0);
+    let delta = opaque(b.x - a.x) + (b.y - a.y);
+    let mean = two_sum(a.x, a.y + delta * share);
+    return vec4<f32>(mean.hi, mean.lo, a.z + (b.z + delta * (delta * (a.w * share))), count);
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(workgroup_id) workgroup_id: vec3<u32>,
     @builtin(num_workgroups) num_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let index = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
-    if index >= params.groups {
-        return;
-    }
+    // Neighbouring lanes read neighbouring memory.
+    let index = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * GROUPS + local_index % GROUPS;
+    let lane = local_index / GROUPS;
+    let has_group = index < params.groups;
     let stride = params.outer * params.groups * params.members;
     let splits = (params.partials + stride - 1u) / stride;
     let of_group = params.members * splits;
-    let blocks = (of_group + BLOCK - 1u) / BLOCK;
+    let blocks = (of_group + LANES * BLOCK - 1u) / (LANES * BLOCK);
     var mean_sum = 0.0;
     var variance_sum = 0.0;
-    var count = 0.0;
-    var mean = Pair();
-    var m2 = 0.0;
+    var so_far = vec4<f32>();
     // One loop: those of an invocation together have an end on some drivers.
     for (var turn = 0u; turn < params.outer * blocks; turn += 1u) {
-        let group = turn / blocks * params.groups + index;
+        let group = turn / blocks * params.groups + min(index, params.groups - 1u);
         let block = turn % blocks;
         // What a GPU waits for is the loads: they are all on their way before the first is used.
         // unroll K < BLOCK
-        let step_K = block * BLOCK + K;
+        let step_K = (block * LANES + lane) * BLOCK + K;
         let i_K = step_K % splits * stride + group * params.members + step_K / splits;
         // The last of them may be there for some groups alone.
         let is_there_K = step_K < of_group && i_K < params.partials;
@@ -52,27 +61,25 @@ fn main(
         let partial_K = partial_at(select(group * params.members, i_K, is_there_K));
         // end
         if block == 0u {
-            count = 0.0;
-            mean = Pair(partial_0.x, partial_0.y);
-            m2 = 0.0;
+            so_far = vec4<f32>(partial_0.xy, 0.0, 0.0);
         }
         // unroll K < BLOCK
         if is_there_K {
-            let both = count + partial_K.w;
-            let share = partial_K.w / max(both, 1.0);
-            let delta = opaque(partial_K.x - mean.hi) + (partial_K.y - mean.lo);
-            mean = two_sum(mean.hi, mean.lo + delta * share);
-            m2 += partial_K.z + delta * (delta * (count * share));
-            count = both;
+            so_far = merge(so_far, partial_K);
         }
         // end
         if block + 1u == blocks {
+            let all = merged(so_far, local_index);
             // At least zero, as in scale/variance.
-            m2 = select(m2, 0.0, bitcast<u32>(m2) - 0x80000000u <= 0x7f800000u);
-            put_merged(group, mean, m2, count);
-            mean_sum += mean.hi + mean.lo;
-            variance_sum += m2 / (count - params.correction);
+            let m2 = select(all.z, 0.0, bitcast<u32>(all.z) - 0x80000000u <= 0x7f800000u);
+            if has_group && lane == 0u {
+                put_merged(group, Pair(all.x, all.y), m2, all.w);
+            }
+            mean_sum += all.x + all.y;
+            variance_sum += m2 / (all.w - params.correction);
         }
     }
-    track(index, mean_sum / f32(params.outer), variance_sum / f32(params.outer));
+    if has_group && lane == 0u {
+        track(index, mean_sum / f32(params.outer), variance_sum / f32(params.outer));
+    }
 }

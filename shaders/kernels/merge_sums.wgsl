@@ -21,6 +21,10 @@ struct Params {
 
 const GROUPS: u32 = WORKGROUP_SIZE / LANES; // of a workgroup
 
+fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    return a + b;
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(workgroup_id) workgroup_id: vec3<u32>,
@@ -29,7 +33,7 @@ fn main(
 ) {
     // Neighbouring lanes read neighbouring memory.
     let group = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * GROUPS + local_index % GROUPS;
-    let share = local_index / GROUPS;
+    let lane = local_index / GROUPS;
     let has_group = group < params.groups;
     var g = Pair();
     var gy = Pair();
@@ -40,7 +44,7 @@ fn main(
     // One loop: those of an invocation together have an end on some drivers. Its end depends on the invocation: lavapipe compiles a kernel anew for
     // each dispatch if half of it falls away once the uniforms are known.
     let turns = select(0u, params.members * splits, has_group);
-    for (var turn = share * BLOCK; turn < turns; turn += LANES * BLOCK) {
+    for (var turn = lane * BLOCK; turn < turns; turn += LANES * BLOCK) {
         // What a GPU waits for is the loads: they are all on their way before the first is used.
         // unroll K < BLOCK
         let turn_K = turn + K;
@@ -63,7 +67,7 @@ fn main(
     }
     let sums = vec4<f32>(g.hi + g.lo, gy.hi + gy.lo, weighted_g.hi + weighted_g.lo, weighted_gy.hi + weighted_gy.lo);
     let of_all = merged(sums, local_index);
-    if has_group && share == 0u {
+    if has_group && lane == 0u {
         put_grad_bias(group, of_all.x);
         put_grad_weight(group, of_all.y);
         put_merged_sums(group, of_all.z, of_all.w);

@@ -1,16 +1,17 @@
 // Goes through rows that lie one after the other in memory, or through their gradients: layer, RMS and Lp norm over the last
 // axes, group and instance norm of channels-first tensors. A team reads a row once, holds it in registers, and writes it once;
-// then it goes on to its next row. Where all rows share their weights, those stay in registers too, and so do the sums over rows that are
+// then it goes on to its next row. Weights that serve all rows of a team stay in registers too, and so do the sums over rows that are
 // the gradients of weight and bias.
 //
 // Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
-// correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. Norms that are not
-// CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
+// correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. The mean of halves
+// is taken of x, and has so few digits that it is exact where all of x is the same. Norms that are not CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
 // Requires rows, at, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
-// of each are in it. SHARED: all rows have the same weight and bias. What is held for all rows of a team lies in arrays: registers, as their
-// indices are constants, unless the loops are rolled up.
+// of each are in it. HALVES: x has at most 11 digits. SHARED: weights are loaded once for all rows of a team; otherwise they come late, when
+// fewer registers are taken. What is held for all rows of a team lies in arrays: registers, as their indices are constants, unless the loops are
+// rolled up.
 // Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
 
 const EARLY: bool = BACKWARD && !BACKWARD_NEEDS_Y;
@@ -25,8 +26,14 @@ fn column_of(k: u32, team: Team, turn: u32) -> At {
     return column_of_lane(k, team.lane, team.lanes, in_row(k, team, turn), turn, 0u < k && k < FULL);
 }
 
+// The number of 16 digits next to v.
+fn with_few_digits(v: f32) -> f32 {
+    return bitcast<f32>((bitcast<u32>(v) + 0x80u) & 0xffffff00u);
+}
+
 fn run_turn(team: Team, turn: u32) {
     let len = f32(params.elements);
+    let share = 1.0 / len;
     // unroll K < BLOCK
     let in_row_K = in_row(K, team, turn);
     let column_K = column_of(K, team, turn);
@@ -47,8 +54,11 @@ fn run_turn(team: Team, turn: u32) {
         let row = row_there(index, turn);
         let first = first_of(row, params.stride);
         let first_input = first_of(row, params.input_stride);
-        let start = column_at(0u, turn, false);
-        let shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
+        var shift = 0.0;
+        if !HALVES {
+            let start = column_at(0u, turn, false);
+            shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
+        }
 
         // Both tensors are on their way at once.
         // unroll K < BLOCK
@@ -58,13 +68,16 @@ fn run_turn(team: Team, turn: u32) {
             grad_K = select(Pack(0.0), row_gradient(x_K, affine[K], at_of(first, column_K)), inside_K);
         }
         // end
-        var shifted_sum = Pack(0.0);
+        var shares = Pack(0.0);
         // unroll K < BLOCK
-        shifted_sum += select(Pack(0.0), x_K - shift, inside_K);
+        shares += select(Pack(0.0), (x_K - shift) * share, inside_K);
         // end
         var mean = 0.0;
         if CENTERED {
-            mean = shift + team_sum(pack_sum(shifted_sum), team) / len;
+            mean = shift + team_sum(pack_sum(shares), team);
+            if HALVES {
+                mean = with_few_digits(mean);
+            }
         }
 
         var d_sum = Pack(0.0);
@@ -93,9 +106,10 @@ fn run_turn(team: Team, turn: u32) {
         let moments = sums.xy / len;
         let correction = select(0.0, moments.x, CENTERED);
         let rstd = rstd_of(moments.y - correction * correction, len);
+        let correction_of_y = -correction * rstd;
 
         // unroll K < BLOCK
-        let y_K = (d_K - correction) * rstd;
+        let y_K = d_K * rstd + correction_of_y;
         if !SHARED && !EARLY {
             affine[K] = affine_at(param_index(params.first + row, column_K));
         }

@@ -8,7 +8,7 @@ use crate::{
         Affine, By, Element, ForParams, Forward, Given, Gradient, Hold, KernelKey, Lookups, Merged, MergedSums,
         ParamGradients, Partials, Saved, Scale, Storage, Tracking, Width, X,
     },
-    lower::Team,
+    lower::{Caps, Team},
     ops::Activation,
     tensor::{Access, DType},
 };
@@ -21,9 +21,38 @@ macro_rules! shader {
 
 type Part = (&'static str, &'static str);
 
+/// What a shader's text takes from the device, where it needs it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Facts {
+    /// See [`Tuning`](crate::Tuning).
+    native_halves: bool,
+    /// Lanes of each subgroup; 0 where they may differ.
+    subgroup_size: u32,
+}
+
+impl Facts {
+    pub fn new(key: &KernelKey, caps: &Caps) -> Self {
+        let has_halves = key.storage().iter().any(|s| {
+            matches!(
+                s.element,
+                Element::Floats(DType::F16 | DType::BF16, _) | Element::Gathered(DType::F16 | DType::BF16)
+            )
+        });
+        let known = caps.subgroup_size.filter(|(min, max)| min == max && key.team() == Some(Team::WorkgroupSubgroups));
+        Self {
+            native_halves: caps.tuning.native_halves == 1 && has_halves,
+            subgroup_size: known.map_or(0, |(size, _)| size),
+        }
+    }
+}
+
 /// The complete shader of a key.
-pub(crate) fn compose(key: &KernelKey, native_halves: bool) -> String {
+pub(crate) fn compose(key: &KernelKey, facts: Facts) -> String {
     let mut source = format!("const WORKGROUP_SIZE: u32 = {}u;\n", key.workgroup_size());
+    if key.team() == Some(Team::WorkgroupSubgroups) {
+        // Writing to a String does not fail.
+        let _ = writeln!(source, "const SUBGROUP_SIZE: u32 = {}u;", facts.subgroup_size);
+    }
     for line in prelude(key) {
         source.push_str(&line);
         source.push('\n');
@@ -31,8 +60,7 @@ pub(crate) fn compose(key: &KernelKey, native_halves: bool) -> String {
     for storage in key.storage() {
         source.push_str(&declare(&storage));
     }
-    for (name, text) in parts(key, native_halves) {
-        // Writing to a String does not fail.
+    for (name, text) in parts(key, facts.native_halves) {
         let _ = write!(source, "\n// ==== {name}.wgsl\n{}", unroll(text, key.unroll(), key.rolled()));
     }
     source
@@ -113,18 +141,20 @@ fn declare(storage: &Storage) -> String {
             format!("return vec4<f32>({});", four(|c| format!("{name}[at.in_tensor.{c}]"))),
             ["x", "y", "z", "w"].map(|c| format!("if at.inside.{c} {{ {name}[at.in_tensor.{c}] = v.{c}; }}")).join(" "),
         ),
-        // A word that is another row's as well keeps what is that one's; one that is outside is the other one again.
+        // A word that is another row's as well may be stored by two teams at once, each of which leaves what is the other's.
+        (half, Width::Ragged) if writes => (
+            "vec4<f32>",
+            "atomic<u32>",
+            format!(
+                "return decode4_{half}(vec2<u32>(atomicLoad(&{name}[at.words.x]), atomicLoad(&{name}[at.words.y])));"
+            ),
+            format!("let words = encode4_{half}(v); {} {}", masked_store(name, "x"), masked_store(name, "y")),
+        ),
         (half, Width::Ragged) => (
             "vec4<f32>",
             "u32",
             format!("return decode4_{half}(vec2<u32>({name}[at.words.x], {name}[at.words.y]));"),
-            format!(
-                "var kept = vec2<u32>(); \
-                 if any(at.mask != vec2<u32>(0xffffffffu)) {{ \
-                 kept = vec2<u32>({name}[at.words.x], {name}[at.words.y]) & ~at.mask; }} \
-                 let words = (encode4_{half}(v) & at.mask) | kept; \
-                 {name}[at.words.x] = words.x; {name}[at.words.y] = select(words.x, words.y, at.mask.y != 0u);"
-            ),
+            String::new(),
         ),
     };
     let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
@@ -139,6 +169,15 @@ fn declare(storage: &Storage) -> String {
         let _ = writeln!(text, "fn store_{name}({index}, v: {value}) {{ {store} }}");
     }
     text
+}
+
+/// Stores a word, or the half of it that `at` has.
+fn masked_store(name: &str, c: &str) -> String {
+    format!(
+        "if at.mask.{c} == 0xffffffffu {{ atomicStore(&{name}[at.words.{c}], words.{c}); }} \
+         else if at.mask.{c} != 0u {{ atomicAnd(&{name}[at.words.{c}], ~at.mask.{c}); \
+         atomicOr(&{name}[at.words.{c}], words.{c} & at.mask.{c}); }}"
+    )
 }
 
 /// A table that four elements are read of, at four indices.
@@ -198,7 +237,12 @@ fn prelude(key: &KernelKey) -> Vec<String> {
     let mut lines = match *key {
         KernelKey::Row { params, shared, hold, width, .. }
         | KernelKey::RowBackward { params, shared, hold, width, .. } => {
-            let mut lines = vec![ty("Param", params), column("Param", params), flag("SHARED", shared)];
+            let mut lines = vec![
+                ty("Param", params),
+                column("Param", params),
+                flag("SHARED", shared),
+                flag("HALVES", key.normalizes_halves()),
+            ];
             if width.turns() > 1 {
                 lines.push(format!("const TURNS: u32 = {}u;", width.turns()));
             }
@@ -258,8 +302,8 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.extend([real(width), two_sum, x(from), measure(magnitudes)]);
             parts.push(shader!("kernels/moments_columns"));
         }
-        KernelKey::Finalize { partials, merged, tracking } => {
-            parts.extend([real(Width::X1), two_sum]);
+        KernelKey::Finalize { together, partials, merged, tracking } => {
+            parts.extend([real(Width::X1), two_sum, merging(together)]);
             parts.push(match partials {
                 Partials::Scratch => shader!("parts/partials/scratch"),
                 Partials::Moments => shader!("parts/partials/moments"),
@@ -295,8 +339,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
         }
         KernelKey::MergeSums { together, merged, gradients } => {
             let weighted = matches!(merged, MergedSums::Coefficients(c) if c.weight.is_some());
-            let merging = if together { shader!("parts/merging/workgroup") } else { shader!("parts/merging/lane") };
-            parts.extend([real(Width::X1), two_sum, merging, weight(weighted)]);
+            parts.extend([real(Width::X1), two_sum, merging(together), weight(weighted)]);
             match merged {
                 MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
                 MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),
@@ -353,19 +396,25 @@ fn real(width: Width) -> Part {
 
 /// The kernel of rows, and what it needs in any direction.
 fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
-    let rows = shader!("parts/rows");
-    let turn = if width.turns() > 1 { shader!("parts/turn/several") } else { shader!("parts/turn/one") };
+    let mut parts = vec![shader!("parts/rows")];
+    let several = shader!("parts/turn/several");
+    match (width.turns(), width.turns_of_a_team()) {
+        (1, _) => parts.push(shader!("parts/turn/one")),
+        (_, 1) => parts.extend([several, shader!("parts/turn/apart")]),
+        _ => parts.extend([several, shader!("parts/turn/in_turn")]),
+    }
     match hold {
-        Hold::Registers { .. } => vec![rows, turn, partial_sums(sums), shader!("kernels/row")],
+        Hold::Registers { .. } => parts.extend([partial_sums(sums), shader!("kernels/row")]),
         Hold::Rows { .. } => {
             let (direction, of_sums, add) = match width {
                 Width::Across => (shader!("parts/direction/across"), width, shader!("parts/partial_sums/add_across")),
                 _ => (shader!("parts/direction/along"), Width::X1, shader!("parts/partial_sums/add")),
             };
             let sums = if sums { add } else { partial_sums(false) };
-            vec![rows, turn, real(of_sums), shader!("parts/real/two_sum"), direction, sums, shader!("kernels/stream")]
+            parts.extend([real(of_sums), shader!("parts/real/two_sum"), direction, sums, shader!("kernels/stream")]);
         }
     }
+    parts
 }
 
 /// How the half-precision types that the kernel meets are stored.
@@ -373,8 +422,12 @@ fn storage_parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
     let storage = key.storage();
     let uses =
         |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) | Element::Gathered(d) if d == dtype));
-    let f16 = if native_halves { shader!("parts/storage/f16_native") } else { shader!("parts/storage/f16") };
-    let parts = [(DType::F16, f16), (DType::BF16, shader!("parts/storage/bf16"))];
+    let (f16, nan) = if native_halves {
+        (shader!("parts/storage/f16_native"), shader!("parts/storage/nan_native"))
+    } else {
+        (shader!("parts/storage/f16"), shader!("parts/storage/nan_bits"))
+    };
+    let parts = [(DType::F16, f16), (DType::BF16, nan), (DType::BF16, shader!("parts/storage/bf16"))];
     parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part).collect()
 }
 
@@ -420,6 +473,10 @@ fn x(x: X) -> Part {
 
 fn partial_sums(on: bool) -> Part {
     if on { shader!("parts/partial_sums/write") } else { shader!("parts/partial_sums/none") }
+}
+
+fn merging(together: bool) -> Part {
+    if together { shader!("parts/merging/workgroup") } else { shader!("parts/merging/lane") }
 }
 
 fn weight(on: bool) -> Part {

@@ -80,14 +80,18 @@ impl Width {
         }
     }
 
-    /// Turns in which a team goes through its rows: neighbours that may share a word, or a pack, are one team's, one
-    /// after the other.
+    /// Ways in which rows begin, which neighbours have in turns: they may share a word, or a pack.
     pub const fn turns(self) -> u32 {
         match self {
             Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Pairs | Self::Across => 1,
             Self::Ragged => 2,
             Self::Woven => 4,
         }
+    }
+
+    /// Those of them that one team has, one after the other. Words can be stored by two teams.
+    pub const fn turns_of_a_team(self) -> u32 {
+        if matches!(self, Self::Woven) { self.turns() } else { 1 }
     }
 
     /// Packs next to each other that a lane has together.
@@ -382,6 +386,8 @@ pub(crate) enum KernelKey {
         magnitudes: bool,
     },
     Finalize {
+        /// Whether lanes of a workgroup share a group.
+        together: bool,
         partials: Partials,
         merged: Merged,
         tracking: Tracking,
@@ -452,7 +458,7 @@ pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;
 /// Lanes of a cluster, as `parts/team/cluster` has it.
 pub(crate) const CLUSTER: u32 = 4;
 /// Workgroup sizes of teams that are workgroups.
-pub(crate) const TEAM_WORKGROUPS: [u32; 4] = [128, 256, 512, 1024];
+pub(crate) const TEAM_WORKGROUPS: [u32; 5] = [64, 128, 256, 512, 1024];
 /// Packs that a lane of a reduction holds at a time.
 pub(crate) const REDUCE_BLOCK: u32 = 4;
 /// Partial results that an invocation which merges loads at a time.
@@ -582,7 +588,7 @@ impl KernelKey {
             | Self::RowBackward { workgroup_size, .. }
             | Self::Moments { workgroup_size, .. }
             | Self::Sums { workgroup_size, .. } => workgroup_size,
-            Self::MergeSums { together: true, .. } => MERGE_WORKGROUP,
+            Self::Finalize { together: true, .. } | Self::MergeSums { together: true, .. } => MERGE_WORKGROUP,
             Self::Count => 1,
             _ => SMALL_WORKGROUP,
         }
@@ -639,13 +645,23 @@ impl KernelKey {
         }
     }
 
+    /// Whether a row is made of halves, not of what they sum up to.
+    pub fn normalizes_halves(&self) -> bool {
+        let (Self::Row { forward: Forward { x, .. }, .. } | Self::RowBackward { gradient: Gradient { x, .. }, .. }) =
+            self
+        else {
+            return false;
+        };
+        matches!(x, X::Input(DType::F16 | DType::BF16) | X::Sum(DType::F16 | DType::BF16))
+    }
+
     pub fn uses_subgroups(&self) -> bool {
         self.team().is_some_and(Team::uses_subgroups)
     }
 
     /// Bytes of workgroup memory.
     pub fn workgroup_storage(&self) -> u32 {
-        if matches!(self, Self::MergeSums { together: true, .. }) {
+        if matches!(self, Self::Finalize { together: true, .. } | Self::MergeSums { together: true, .. }) {
             return MERGE_STORAGE;
         }
         match self.team() {
@@ -680,7 +696,7 @@ impl KernelKey {
                 buffers.x(x, false);
                 buffers.raw(Slot::Partials, Write, "vec4<f32>");
             }
-            Self::Finalize { partials, merged, tracking } => {
+            Self::Finalize { partials, merged, tracking, .. } => {
                 match partials {
                     Partials::Scratch => buffers.raw(Slot::Partials, ReadWrite, "vec4<f32>"),
                     Partials::Moments => buffers.raw(Slot::Moments, Read, "vec4<f32>"),

@@ -4,7 +4,7 @@
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
     forward::{RowGroup, Span},
-    method::{MAX_MEMBERS, blocks, choose, filling, largest_team, merges_together, rounds, sums_left},
+    method::{MAX_MEMBERS, blocks, choose, filling, largest_team, left_to_merge, merging_workgroups, rounds, together},
     view::Place,
 };
 use crate::{
@@ -12,8 +12,8 @@ use crate::{
     geometry::{Columns, Fold, Lookup},
     kernel::{
         key::{
-            Affine, Coefficients, ForParams, Given, GradInput, Gradient, Hold, KernelKey, MERGE_LANES, MergedSums,
-            ParamGradients, REDUCE_BLOCK, SMALL_WORKGROUP, Saved, X,
+            Affine, Coefficients, ForParams, Given, GradInput, Gradient, Hold, KernelKey, MergedSums, ParamGradients,
+            REDUCE_BLOCK, SMALL_WORKGROUP, Saved, X,
         },
         params,
     },
@@ -97,6 +97,9 @@ enum Target {
     /// Both, where what shares a statistic is made of parts that share a weight: of sums over those.
     Parts,
 }
+
+/// Packs that a lane holds of a row and sums up, of which a multiprocessor has 512 lanes.
+const SUM_REGISTERS: u32 = 4;
 
 impl Pass<'_> {
     fn lower(&mut self, method: Method) -> Result<()> {
@@ -196,7 +199,10 @@ impl Pass<'_> {
         let (rows, hold) = problem.hold(team, streamed)?;
         let workgroup_size = rows.workgroup_size(team, caps);
         let tuning = &caps.tuning;
-        let filling = filling(tuning.sum_workgroups, team, workgroup_size, caps);
+        // Registers, most of which sums are in, are what limits how many there are at a time.
+        let crowded = matches!(hold, Hold::Registers { packs, .. } if packs > SUM_REGISTERS && !caps.cpu);
+        let sum_workgroups = if crowded { tuning.sum_workgroups.div_ceil(2) } else { tuning.sum_workgroups };
+        let filling = filling(sum_workgroups, team, workgroup_size, caps);
         // Of all rows, not of those of a turn: each turn has sums of its own, and there should be no more of them for it.
         let sum_rounds = rounds(rows.count(problem.stats.len()), filling, tuning.sum_rounds);
         let sum_rounds = match hold {
@@ -225,7 +231,7 @@ impl Pass<'_> {
             width: group.rows.view.width,
             scale: problem.scale(),
             params: rows.view.param.columns.into(),
-            shared: rows.shared,
+            shared: rows.shares_weights(hold, rounds),
             gradient: self.gradient(true, self.affine(true)),
             grad_input: self.grad_input(),
             for_params,
@@ -358,7 +364,7 @@ impl Pass<'_> {
         let groups = fold.kept_len();
         // No more than there are elements.
         let apart = groups * members;
-        let left = sums_left(splits, members, caps);
+        let left = left_to_merge(splits, members, caps);
         let params = params::MergeSums {
             groups,
             members,
@@ -373,11 +379,9 @@ impl Pass<'_> {
             zero: 0,
         };
         let mut call = |merged, gradients, params: params::MergeSums| -> Result<()> {
-            let many = params.partials / params.groups > MERGE_LANES / 2;
-            let together = many && merges_together(caps);
+            let together = together(params.partials / params.groups, caps);
             let key = KernelKey::MergeSums { together, merged, gradients };
-            let lanes = if together { MERGE_LANES } else { 1 };
-            let workgroups = params.groups.div_ceil(key.workgroup_size() / lanes).into();
+            let workgroups = merging_workgroups(&key, params.groups, together);
             self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
             Ok(())
         };

@@ -3,9 +3,9 @@
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Slab, Strategy, Team,
     method::{
-        MAX_TURNS, REDUCE_WORKGROUP, Rows, at_once, choose, crowds, fill, fill_columns, filling, full, lanes,
-        largest_team, left_to_merge, registers, rounds, rows, splits, streamed_rows, teams, turns_to_merge,
-        workgroup_size,
+        MAX_TURNS, REDUCE_WORKGROUP, Rows, at_once, choose, fill, fill_columns, filling, full, lanes, largest_team,
+        left_to_merge, merging_workgroups, registers, rounds, rows, splits, streamed_rows, teams, together,
+        turns_to_merge, workgroup_size,
     },
 };
 use crate::{
@@ -225,7 +225,9 @@ impl Problem<'_> {
             zero: 0,
         };
         let a_workgroup = self::teams(team, rows.workgroup_size(team, self.caps), self.caps);
-        (params, u64::from(teams).div_ceil(a_workgroup.into()))
+        let width = rows.view.width;
+        let all = u64::from(teams) * u64::from(width.turns() / width.turns_of_a_team());
+        (params, all.div_ceil(a_workgroup.into()))
     }
 
     /// How a team goes through rows `rounds` times, where it is known whether all blocks are whole.
@@ -243,8 +245,6 @@ impl Problem<'_> {
         let (rows, hold) = self.hold(team, streamed)?;
         let workgroup_size = rows.workgroup_size(team, self.caps);
         let rounds = self.rounds(team, &rows, hold);
-        // Registers are short, and weights that serve one row need not be there before it is known.
-        let crowded = rounds == 1 && matches!(hold, Hold::Registers { packs, .. } if crowds(team, packs, self.caps));
         let key = |group: &RowGroup| KernelKey::Row {
             team,
             workgroup_size,
@@ -252,7 +252,7 @@ impl Problem<'_> {
             width: group.rows.view.width,
             scale: self.scale(),
             params: rows.view.param.columns.into(),
-            shared: rows.shared && !crowded,
+            shared: rows.shares_weights(hold, rounds),
             forward: self.forward(),
             saved: self.saved(),
         };
@@ -267,10 +267,9 @@ impl Problem<'_> {
             Hold::Registers { .. } if !rows.shared => 1,
             Hold::Registers { .. } => {
                 let tuning = &self.caps.tuning;
-                let most = if self.has_halves() { tuning.half_rounds } else { tuning.rounds };
                 let workgroup_size = rows.workgroup_size(team, self.caps);
                 let filling = filling(tuning.workgroups, team, workgroup_size, self.caps);
-                rounds(rows.shares(self.stats.len()), filling, most)
+                rounds(rows.shares(self.stats.len()), filling, tuning.rounds)
             }
         }
     }
@@ -417,23 +416,23 @@ impl Problem<'_> {
             correction: tracked.map_or(0.0, RunningStats::correction),
             zero: 0,
         };
+        let call = |merged, tracking, params: params::Finalize| {
+            let of_group = params.partials / (params.outer * params.groups);
+            let together = together(of_group, self.caps);
+            let key = KernelKey::Finalize { together, partials, merged, tracking };
+            let workgroups = merging_workgroups(&key, params.groups, together);
+            KernelCall::new(key, &params, workgroups, self.caps)
+        };
         let mut calls = Vec::new();
         if left < splits {
-            let key = KernelKey::Finalize { partials, merged: Merged::Partials, tracking: Tracking::None };
-            let groups = left * apart;
-            let params = params::Finalize { outer: 1, groups, members: 1, partials: splits * apart, ..params };
-            calls.push(KernelCall::new(key, &params, groups.div_ceil(SMALL_WORKGROUP).into(), self.caps)?);
+            let params =
+                params::Finalize { outer: 1, groups: left * apart, members: 1, partials: splits * apart, ..params };
+            calls.push(call(Merged::Partials, Tracking::None, params)?);
         }
         if tracking == Tracking::Cumulative {
             calls.push(KernelCall::new(KernelKey::Count, &[0u8; 0], 1, self.caps)?);
         }
-        let workgroups = groups.div_ceil(SMALL_WORKGROUP).into();
-        calls.push(KernelCall::new(
-            KernelKey::Finalize { partials, merged, tracking },
-            &params,
-            workgroups,
-            self.caps,
-        )?);
+        calls.push(call(merged, tracking, params)?);
         Ok(calls)
     }
 

@@ -5,8 +5,8 @@ use crate::{
     error::{Error, Result},
     geometry::{Columns, Fold, Lookup},
     kernel::key::{
-        CLUSTER, Hold, LANE_REGISTERS, MERGE_STORAGE, MERGE_WORKGROUP, REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS,
-        WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
+        CLUSTER, Hold, KernelKey, LANE_REGISTERS, MERGE_LANES, MERGE_STORAGE, MERGE_WORKGROUP, REDUCE_BLOCK,
+        SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
     },
 };
 
@@ -145,7 +145,7 @@ impl Rows {
 
     /// What teams share out: rows, or as many neighbours as a team has turns.
     pub fn shares(&self, elements: u32) -> u32 {
-        self.count(elements).div_ceil(self.view.width.turns())
+        self.count(elements).div_ceil(self.view.width.turns_of_a_team())
     }
 
     /// Teams that have rows of so many elements, if each goes through `rounds` of them in a turn, or of blocks of them.
@@ -154,17 +154,25 @@ impl Rows {
             Hold::Registers { .. } => 1,
             Hold::Rows { at_once, .. } => at_once,
         };
-        self.shares(elements).div_ceil(block * rounds)
+        self.count(elements).div_ceil(self.view.width.turns()).div_ceil(block * rounds)
+    }
+
+    /// Whether a team loads the weights once for all of its rows. Registers are short, and weights that serve one of them come late.
+    pub fn shares_weights(&self, hold: Hold, rounds: u32) -> bool {
+        self.shared && (rounds > 1 || matches!(hold, Hold::Rows { .. }))
     }
 
     /// The workgroup size for teams that have a row each.
     pub fn workgroup_size(&self, team: Team, caps: &Caps) -> u32 {
-        let tuning = &caps.tuning;
-        let held = match self.view.width.elements() {
-            1 => tuning.workgroup_singles,
-            _ => tuning.workgroup_registers.div_ceil(2),
+        let most = workgroup_registers(self.view.width, caps);
+        // Half of what a lane may hold, unless that takes a workgroup so large that few of them are on a core of the device.
+        let halved = match self.view.width {
+            Width::X1 => most,
+            _ => most.div_ceil(2),
         };
-        workgroup_size(team, self.packs.div_ceil(held), caps)
+        let lanes = self.packs.div_ceil(halved);
+        let lanes = if lanes <= WIDE_WORKGROUP { lanes } else { self.packs.div_ceil(most) };
+        workgroup_size(team, lanes, caps)
     }
 
     /// The fewest lanes that a team has of these rows.
@@ -285,7 +293,7 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
 
 /// How many blocks of such rows the lanes of a team get to the end of, in each of their turns.
 pub(super) fn blocks(rows: &Rows, team: Team, caps: &Caps) -> u32 {
-    MAX_STEPS / (rows.packs_a_lane(team, caps) * rows.view.width.turns())
+    MAX_STEPS / (rows.packs_a_lane(team, caps) * rows.view.width.turns_of_a_team())
 }
 
 /// Whether the lanes of a team get to the end of a row.
@@ -293,7 +301,7 @@ fn streams(rows: &Rows, team: Team, caps: &Caps) -> Result<()> {
     if blocks(rows, team, caps) > 0 {
         return Ok(());
     }
-    let steps = rows.packs_a_lane(team, caps) * rows.view.width.turns();
+    let steps = rows.packs_a_lane(team, caps) * rows.view.width.turns_of_a_team();
     Err(Error::Unsupported {
         what: format!("the method {}", Method::Streamed(team)),
         why: format!("a lane goes through {MAX_STEPS} packs of a row, or of two that share a word, and needs {steps}"),
@@ -310,8 +318,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
             tuning.single_registers / width.elements()
         }
         (Team::Subgroup, width) => tuning.registers / width.elements(),
-        (Team::Workgroup | Team::WorkgroupSubgroups, Width::X1) => tuning.workgroup_singles,
-        (Team::Workgroup | Team::WorkgroupSubgroups, _) => tuning.workgroup_registers,
+        (Team::Workgroup | Team::WorkgroupSubgroups, width) => workgroup_registers(width, caps),
     };
     let needed = rows.packs_a_lane(team, caps);
     registers_for(needed, max).ok_or_else(|| Error::Unsupported {
@@ -320,17 +327,17 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     })
 }
 
-/// Whether the largest workgroup is so large for a row that few registers are left of those that its lanes can have.
-pub(super) fn crowds(team: Team, packs: u32, caps: &Caps) -> bool {
-    matches!(team, Team::Workgroup | Team::WorkgroupSubgroups) && packs > caps.tuning.workgroup_registers.div_ceil(2)
+/// Packs of a row that a lane of a workgroup holds at most.
+fn workgroup_registers(width: Width, caps: &Caps) -> u32 {
+    if width == Width::X1 { caps.tuning.workgroup_singles } else { caps.tuning.workgroup_registers }
 }
 
 /// The workgroup size for a team that should have so many lanes.
 pub(super) fn workgroup_size(team: Team, lanes: u32, caps: &Caps) -> u32 {
     match team {
+        Team::Lane | Team::Cluster if !caps.cpu => SHORT_ROWS_WORKGROUP.min(caps.max_workgroup_size),
         // A CPU runs what a workgroup has one after the other: where that is little, rows spread evenly, and few teams are without one.
-        Team::Lane if caps.cpu => CPU_WORKGROUP,
-        Team::Lane => SMALL_WORKGROUP,
+        Team::Lane => CPU_WORKGROUP,
         Team::Cluster | Team::Subgroup => match caps.subgroup_size {
             Some((min, max)) if caps.cpu && min == max => max,
             Some((_, max)) if max > SMALL_WORKGROUP => WIDE_SUBGROUP_WORKGROUP,
@@ -344,6 +351,12 @@ pub(super) fn workgroup_size(team: Team, lanes: u32, caps: &Caps) -> u32 {
         }
     }
 }
+
+/// Lanes of a workgroup that has many short rows: it takes a GPU longer to begin small ones than to finish them.
+const SHORT_ROWS_WORKGROUP: u32 = 256;
+
+/// Lanes of a workgroup that has a row, unless they would hold too much of it.
+const WIDE_WORKGROUP: u32 = 256;
 
 /// Lanes of a workgroup that is a team and shares a group with others, at most.
 pub(super) const REDUCE_WORKGROUP: u32 = 256;
@@ -373,37 +386,38 @@ pub(super) fn turns_to_merge(results: u64, members: u32) -> u64 {
 /// Columns of a group, each with a partial result of its own, at most.
 pub(super) const MAX_MEMBERS: u32 = MAX_TURNS / 3;
 
-/// Partial results that an invocation merges, one after the other. A pass before makes fewer of more. A GPU waits longer for them than for
-/// that pass.
-fn merged_at_once(caps: &Caps) -> u64 {
-    if caps.cpu { 1024 } else { 64 }
-}
-
-/// Partial sums that lanes of a workgroup merge together.
-const MERGED_TOGETHER: u64 = 2048;
-
-/// Whether lanes of a workgroup merge sums, where there are many of them.
-pub(super) fn merges_together(caps: &Caps) -> bool {
+/// Whether the device's workgroups can merge, and should where there are many partial results.
+fn merges_together(caps: &Caps) -> bool {
     let fits = caps.max_workgroup_size >= MERGE_WORKGROUP && caps.max_workgroup_storage >= MERGE_STORAGE;
     caps.tuning.together == 1 && fits
 }
 
-/// How many of the `splits` partial sums of each of `members` are left to merge, where a pass before makes fewer of them.
-pub(super) fn sums_left(splits: u32, members: u32, caps: &Caps) -> u32 {
-    if !merges_together(caps) {
-        return left_to_merge(splits, members, caps);
-    }
-    let all = u64::from(splits) * u64::from(members) <= MERGED_TOGETHER;
-    if all { splits } else { (MERGED_TOGETHER as u32 / members).max(1) }
+/// Whether lanes of a workgroup share what they merge, where a group has so many partial results.
+pub(super) fn together(of_group: u32, caps: &Caps) -> bool {
+    of_group > MERGE_LANES / 2 && merges_together(caps)
 }
 
-/// How many of the `splits` partial results of each of `members` are left by that pass: all, if there is none.
+/// Workgroups of a kernel that merges so many groups.
+pub(super) fn merging_workgroups(key: &KernelKey, groups: u32, together: bool) -> u64 {
+    let lanes = if together { MERGE_LANES } else { 1 };
+    groups.div_ceil(key.workgroup_size() / lanes).into()
+}
+
+/// How many of the `splits` partial results of each of `members` are left to merge. A pass before makes fewer of what would keep an
+/// invocation, or those that share a group, for too long: a GPU waits longer for an invocation alone than for that pass.
 pub(super) fn left_to_merge(splits: u32, members: u32, caps: &Caps) -> u32 {
-    if u64::from(splits) * u64::from(members) <= merged_at_once(caps) {
+    let together = merges_together(caps);
+    let at_once: u32 = match (together, caps.cpu) {
+        (true, _) => 2048,
+        (false, true) => 1024,
+        (false, false) => 64,
+    };
+    if u64::from(splits) * u64::from(members) <= at_once.into() {
         return splits;
     }
-    // Either pass goes through as many.
-    (splits / members).isqrt().max(1)
+    // Invocations alone have as many in either pass.
+    let left = if together { at_once / members } else { (splits / members).isqrt() };
+    left.max(1)
 }
 
 /// Teams that fill a device, shared out among the groups that they reduce.

@@ -46,9 +46,10 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
         ([4096, 16], ["resident/cluster", "resident/lane", "resident/lane", "resident/lane"]),
         ([4096, 128], ["resident/cluster", "resident/workgroup", "resident/lane", "resident/lane"]),
         ([4096, 132], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
-        ([4096, 768], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
-        ([4096, 1023], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
-        ([4096, 1024], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
+        ([4096, 512], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
+        ([4096, 768], ["resident/workgroup+subgroups", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
+        ([4096, 1023], ["resident/workgroup+subgroups", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
+        ([4096, 1024], ["resident/workgroup+subgroups", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 4096], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
         ([4096, 32768], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
         ([4096, 65536], ["streamed/workgroup+subgroups", "streamed/workgroup", "streamed/subgroup", "split/lane"]),
@@ -219,13 +220,13 @@ fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
     let caps = Caps { subgroup_size: Some((4, 32)), ..SUBGROUPS };
     let workgroups = |rows, team| {
         let strategy = Strategy::Forced(Method::Resident(team));
-        let lowered = LayerNorm::new(&[rows, 128], 1..).lower(&caps, strategy).expect("it lowers");
+        let lowered = LayerNorm::new(&[rows, 64], 1..).lower(&caps, strategy).expect("it lowers");
         lowered.calls[0].workgroups
     };
     assert_eq!(workgroups(1001, Team::Subgroup), [501, 1, 1]);
     assert_eq!(workgroups(200_000, Team::Subgroup), [50000, 2, 1]);
-    // Sixteen clusters, whatever the subgroups.
-    assert_eq!(workgroups(1001, Team::Cluster), [63, 1, 1]);
+    // 64 clusters, whatever the subgroups.
+    assert_eq!(workgroups(1001, Team::Cluster), [16, 1, 1]);
 }
 
 #[test]
@@ -249,17 +250,17 @@ fn rows_of_halves_go_by_pairs_where_no_lane_has_more_for_it() {
     let halves = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
     let width = |op: &dyn Op, caps: &Caps| lower_dyn(op, caps).calls[0].key.width();
     for (len, expected) in
-        [(128, Width::Pairs), (256, Width::Pairs), (768, Width::Pairs), (264, Width::X4), (516, Width::X4)]
+        [(128, Width::Pairs), (256, Width::Pairs), (1024, Width::Pairs), (264, Width::X4), (768, Width::X4)]
     {
         assert_eq!(width(&halves(len), &SUBGROUPS), expected, "{len}");
     }
-    assert_eq!(width(&halves(504), &PLAIN), Width::X4, "one pack a lane");
+    assert_eq!(width(&halves(248), &PLAIN), Width::X4, "one pack a lane");
     assert_eq!(width(&halves(8192), &SUBGROUPS), Width::Pairs, "workgroups");
-    assert_eq!(width(&halves(768).backward(), &SUBGROUPS), Width::Pairs);
-    assert_eq!(width(&LayerNorm::new(&[4096, 768], 1..).param_dtype(DType::F16), &SUBGROUPS), Width::X4);
-    assert_eq!(width(&halves(768).input_row_stride(772), &SUBGROUPS), Width::X4);
+    assert_eq!(width(&halves(1024).backward(), &SUBGROUPS), Width::Pairs);
+    assert_eq!(width(&LayerNorm::new(&[4096, 1024], 1..).param_dtype(DType::F16), &SUBGROUPS), Width::X4);
+    assert_eq!(width(&halves(1024).input_row_stride(1028), &SUBGROUPS), Width::X4);
     assert_eq!(width(&halves(65536), &SUBGROUPS), Width::X4, "streamed");
-    assert_eq!(width(&halves(768), &LAVAPIPE), Width::X4);
+    assert_eq!(width(&halves(1024), &LAVAPIPE), Width::X4);
     // Registers of a pair are there together.
     for len in (8..4096).step_by(8) {
         for caps in [&SUBGROUPS, &PLAIN, &Caps { subgroup_size: Some((8, 32)), ..SUBGROUPS }] {
@@ -276,13 +277,16 @@ fn rows_of_halves_go_by_pairs_where_no_lane_has_more_for_it() {
 #[test]
 fn a_workgroup_has_as_many_lanes_as_its_row_needs() {
     for (len, expected) in [
-        (1025, (128, 10)),
+        (768, (64, 3)),
+        (1025, (64, 18)),
         (2048, (128, 4)),
         (2561, (256, 12)),
         (4096, (256, 4)),
         (4097, (256, 18)),
+        (8192, (256, 8)),
         (8191, (512, 16)),
         (20_479, (1024, 20)),
+        (16_384, (512, 8)),
         (32_768, (1024, 8)),
     ] {
         let key = lower(&LayerNorm::new(&[4096, len], 1..), &SUBGROUPS).calls[0].key;
@@ -303,6 +307,14 @@ fn many_sums_are_merged_together() {
     // Of 8192 sums, 2048 are left, by a lane for each of four.
     assert_eq!(merges(1 << 20, 32, &SUBGROUPS), [2048 * 32 / 64, 4]);
     assert_eq!(merges(4096, 1024, &LAVAPIPE), [16]);
+    // Statistics of columns: 2^16 of each of four, of which 2048 are left.
+    let finalized: Vec<_> = lower(&BatchNorm::training(&[1 << 24, 4]), &SUBGROUPS)
+        .calls
+        .into_iter()
+        .filter(|call| matches!(call.key, KernelKey::Finalize { .. }))
+        .map(|call| (call.key.workgroup_size(), call.workgroups[0]))
+        .collect();
+    assert_eq!(finalized, [(256, 2048 * 4 / 8), (256, 1)]);
     // A device without room for that: a lane for each column, and of what a pass before left.
     let small = Caps { max_workgroup_size: 128, ..SUBGROUPS };
     assert_eq!(merges(32_768, 1024, &small), [32 * 1024 / 64, 16]);
@@ -328,7 +340,7 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_slab_lacks_a_row() {
         has(LayerNorm::new(&[rows, 8192], 1..), caps, expected);
     }
     // Two rows that may share a word are one team's.
-    for (rows, at_once, whole) in [(256, 8, true), (255, 8, false), (128, 4, true), (127, 4, false)] {
+    for (rows, at_once, whole) in [(256, 8, true), (255, 8, false), (128, 8, true), (127, 4, false)] {
         has(LayerNorm::new(&[rows, 8191], 1..).dtype(DType::F16), &LAVAPIPE, Hold::Rows { at_once, whole });
     }
 }
@@ -377,7 +389,7 @@ fn every_loop_ends_before_mesa_ends_it() {
                         KernelKey::Row { .. } | KernelKey::RowBackward { .. } => {
                             let p: &params::Row = bytemuck::from_bytes(&call.params);
                             // A block of rows takes three turns for each pack, and some for each chunk of packs.
-                            (0, call.key.width().turns() * p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
+                            (0, call.key.width().turns_of_a_team() * p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
                         }
                         KernelKey::Moments { .. } => {
                             let p: &params::Moments = bytemuck::from_bytes(&call.params);

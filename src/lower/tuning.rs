@@ -91,8 +91,9 @@ tuning! {
     /// 1: rows of f32 that are no multiple of four, and that registers of a subgroup hold, are moved by the tensor's own packs of four, some of which
     /// are two rows'. 0: by single elements.
     woven: 0..=1,
-    /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
-    /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
+    /// 1: f16 is converted by the device's own instructions, and comparisons of floats tell which of them bf16 has as NaNs, for devices that are
+    /// known to keep subnormals, to round to the nearest even number and to leave such comparisons alone. 0: by integers, the same everywhere.
+    /// `cargo xtask tune` leaves it as it is.
     native_halves: 0..=1,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
     workgroup_registers: 1..=32,
@@ -102,8 +103,6 @@ tuning! {
     workgroups: 1..=65535,
     /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
     rounds: 1..=1024,
-    /// The same where tensors are halves, and weights have to be decoded too.
-    half_rounds: 1..=1024,
     /// The same as `workgroups` where teams sum up gradients: each has sums of its own, which are merged.
     sum_workgroups: 1..=65535,
     /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias. The sums are plain ones.
@@ -143,7 +142,6 @@ impl Tuning {
         workgroup_singles: 8,
         workgroups: 16,
         rounds: 16,
-        half_rounds: 16,
         sum_workgroups: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,
@@ -181,9 +179,9 @@ impl Tuning {
         wide_lane_packs: 4,
         many_rows: 4096,
         cluster_registers: 32,
-        registers: 32,
-        single_registers: 32,
-        heavy_registers: 32,
+        registers: 16,
+        single_registers: 16,
+        heavy_registers: 16,
         rolled: 0,
         pairs: 1,
         woven: 0,
@@ -192,8 +190,7 @@ impl Tuning {
         workgroup_singles: 20,
         workgroups: 1024,
         rounds: 1,
-        half_rounds: 4,
-        sum_workgroups: 512,
+        sum_workgroups: 1024,
         sum_rounds: 32,
         least_sum_rounds: 4,
         together: 1,

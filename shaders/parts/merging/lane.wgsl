@@ -3,6 +3,6 @@
 
 const LANES: u32 = 1u;
 
-fn merged(sums: vec4<f32>, lane: u32) -> vec4<f32> {
-    return sums;
+fn merged(own: vec4<f32>, index: u32) -> vec4<f32> {
+    return own;
 }

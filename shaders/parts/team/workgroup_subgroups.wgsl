@@ -1,5 +1,6 @@
 // A team is one workgroup: each subgroup adds up its lanes, then every subgroup adds up the subgroups.
-// Provides Team, team_sum, team_sum2, team_sum4, main. Requires run, WORKGROUP_SIZE. Needs the SUBGROUP feature.
+// Provides Team, team_sum, team_sum2, team_sum4, main. Requires run, WORKGROUP_SIZE, SUBGROUP_SIZE: lanes of each subgroup, 0 if they may differ.
+// Needs the SUBGROUP feature.
 // Uniformity: sums are called by every invocation of the workgroup.
 
 struct Team {
@@ -12,31 +13,46 @@ struct Team {
     subgroup_size: u32,
 }
 
-// No subgroup is smaller than four lanes. Two of them, in turns: who adds up the one waits for nobody who still reads the other.
-const SUBGROUPS: u32 = WORKGROUP_SIZE / 4u;
+// At most: no subgroup is smaller than four lanes.
+const SUBGROUPS: u32 = WORKGROUP_SIZE / max(SUBGROUP_SIZE, 4u);
+// So few that a lane adds them up sooner than lanes tell each other what they have.
+const FEW: bool = SUBGROUP_SIZE > 0u && SUBGROUPS <= 16u;
+// Two of them, in turns: who adds up the one waits for nobody who still reads the other.
 var<workgroup> subgroup_sums: array<vec4<f32>, 2u * SUBGROUPS>;
 var<private> first_sum: u32 = 0u;
 
 fn team_sum(v: f32, team: Team) -> f32 {
-    return team_sum2(vec2<f32>(v, 0.0), team).x;
+    let part = part_of(share(vec4<f32>(subgroupAdd(v), 0.0, 0.0, 0.0), team), team).x;
+    if FEW {
+        return part;
+    }
+    return subgroupAdd(part);
 }
 
 fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
-    let first = share(vec4<f32>(subgroupAdd(v), 0.0, 0.0), team);
-    var total = vec2<f32>();
-    for (var i = team.subgroup_lane; i < team.subgroups; i += team.subgroup_size) {
-        total += subgroup_sums[first + i].xy;
+    let part = part_of(share(vec4<f32>(subgroupAdd(v), 0.0, 0.0), team), team).xy;
+    if FEW {
+        return part;
     }
-    return subgroupAdd(total);
+    return subgroupAdd(part);
 }
 
 fn team_sum4(v: vec4<f32>, team: Team) -> vec4<f32> {
-    let first = share(subgroupAdd(v), team);
-    var total = vec4<f32>();
-    for (var i = team.subgroup_lane; i < team.subgroups; i += team.subgroup_size) {
-        total += subgroup_sums[first + i];
+    let part = part_of(share(subgroupAdd(v), team), team);
+    if FEW {
+        return part;
     }
-    return subgroupAdd(total);
+    return subgroupAdd(part);
+}
+
+// The sum of all subgroups, or the lane's part of it.
+fn part_of(first: u32, team: Team) -> vec4<f32> {
+    var sum = vec4<f32>();
+    let end = select(team.subgroups, SUBGROUPS, FEW);
+    for (var i = select(team.subgroup_lane, 0u, FEW); i < end; i += select(team.subgroup_size, 1u, FEW)) {
+        sum += subgroup_sums[first + i];
+    }
+    return sum;
 }
 
 // Tells all subgroups the sum of this one. Says where the first of them is.

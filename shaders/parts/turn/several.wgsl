@@ -1,7 +1,6 @@
-// What two rows meet in is both rows': the last word, or pack, of a row is the first one of the next. A team goes through as many neighbours as begin
-// each in its own way, one in each turn. Its lanes are turned in between, so that one lane has what two rows share in both turns: no store is
-// atomic.
-// Provides run, row_of, row_there, packs_of. Requires TURNS, Team, run_turn, last_pack, params.
+// What two rows meet in is both rows': the last word, or pack, of a row is the first one of the next. So they begin in several ways, which neighbours
+// have in turns.
+// Provides row_of, row_there, packs_of. Requires TURNS, last_pack, params.
 
 // The row that has the number `index` in a turn.
 fn row_of(index: u32, turn: u32) -> u32 {
@@ -18,13 +17,4 @@ fn row_there(row: u32, turn: u32) -> u32 {
 // Packs that have elements of a row.
 fn packs_of(turn: u32) -> u32 {
     return last_pack(turn) + 1u;
-}
-
-fn run(team: Team) {
-    var in_turn = team;
-    for (var turn = 0u; turn < TURNS; turn += 1u) {
-        run_turn(in_turn, turn);
-        // Who had the last pack of a row has the first one of the next.
-        in_turn.lane = (in_turn.lane + team.lanes - last_pack(turn) % team.lanes) % team.lanes;
-    }
 }
