@@ -2,13 +2,15 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{gpu, methods::*, run, subgroup_lanes, tuned};
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm,
     Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors,
     host::Gpu,
     shaders,
-    testing::{Data, MERGED, Random, compare_outputs},
+    testing::{Data, MERGED, Random, compare_outputs, hard_rows},
 };
 
 /// Every pattern of a half-precision type that is a number.
@@ -145,6 +147,33 @@ fn half_precision_rows_of_every_length() {
     }
 }
 
+/// The mean of halves is taken without a shift: of a constant row it is exact all the same, and elsewhere what it lacks is made up for.
+#[test]
+fn hard_rows_of_halves() {
+    for dtype in [DType::F16, DType::BF16] {
+        for len in [7, 33, 768, 1023, 4096] {
+            let largest = dtype.round(if dtype == DType::F16 { 65504.0 } else { 3.389e38 });
+            let mut rows = hard_rows(len);
+            rows.push(("the largest number", vec![largest; len]));
+            rows.push(("as many digits as f16 has", vec![2047.0; len]));
+            rows.push((
+                "all equal but the last",
+                (0..len).map(|i| if i + 1 < len { 2047.0 } else { 1984.0 }).collect(),
+            ));
+            for (name, row) in rows {
+                let row: Vec<f32> = row.into_iter().map(|x| dtype.round(x)).collect();
+                if row.iter().any(|x| x.is_infinite()) {
+                    continue;
+                }
+                let op = LayerNorm::new(&[1, len], 1..).weight(false).bias(false).save_stats(true).input_dtype(dtype);
+                let rows = |method| typed_rows_can(dtype, method, len, len);
+                let name = format!("{name}, {dtype}, {len}");
+                by_every_method(&name, &op, &Tensors::new(&row), rows, &mut BTreeMap::new());
+            }
+        }
+    }
+}
+
 /// What GPUs get by their table: 16 bytes of halves at once.
 #[test]
 fn rows_of_halves_go_by_pairs_of_packs() {
@@ -229,7 +258,8 @@ fn partial_results_are_merged_together() {
 /// What SwiftShader gets by its table: packs that lie in two rows, in all the ways that rows begin and end in them.
 #[test]
 fn odd_rows_go_by_packs_that_two_rows_share() {
-    let numbers = [("woven", 1), ("single_registers", 1), ("lane_packs", 0), ("wide_lane_packs", 0)];
+    let numbers =
+        [("woven", 1), ("single_registers", 1), ("registers", 136), ("lane_packs", 0), ("wide_lane_packs", 0)];
     // Few workgroups, so that teams have many rows and sum up their gradients.
     let few = [("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)];
     let devices = [0, 1].map(|rolled| {

@@ -5,7 +5,8 @@
 //
 // Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. The mean of halves
-// is taken of x, and has so few digits that it is exact where all of x is the same. Norms that are not CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
+// is taken of x, and has so few digits that it is exact where all of x is the same; what overflows on the way there has x[0] in its place.
+// Norms that are not CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
 // Requires rows, at, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
@@ -26,9 +27,16 @@ fn column_of(k: u32, team: Team, turn: u32) -> At {
     return column_of_lane(k, team.lane, team.lanes, in_row(k, team, turn), turn, 0u < k && k < FULL);
 }
 
-// The number of 16 digits next to v.
-fn with_few_digits(v: f32) -> f32 {
-    return bitcast<f32>((bitcast<u32>(v) + 0x80u) & 0xffffff00u);
+fn first_x(first_input: u32, first: u32, turn: u32) -> f32 {
+    let start = column_at(0u, turn, false);
+    return first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
+}
+
+// A mean, to 16 digits if x has few. By its bits: a compiler that sees what it is made of may take x - mean apart, and then the deviations are
+// not those from a rounded mean.
+fn rounded(mean: f32) -> f32 {
+    let bits = bitcast<u32>(mean);
+    return bitcast<f32>(select(bits ^ params.zero, (bits + 0x80u) & 0xffffff00u, HALVES));
 }
 
 fn run_turn(team: Team, turn: u32) {
@@ -56,8 +64,7 @@ fn run_turn(team: Team, turn: u32) {
         let first_input = first_of(row, params.input_stride);
         var shift = 0.0;
         if !HALVES {
-            let start = column_at(0u, turn, false);
-            shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
+            shift = first_x(first_input, first, turn);
         }
 
         // Both tensors are on their way at once.
@@ -74,9 +81,9 @@ fn run_turn(team: Team, turn: u32) {
         // end
         var mean = 0.0;
         if CENTERED {
-            mean = shift + team_sum(pack_sum(shares), team);
-            if HALVES {
-                mean = with_few_digits(mean);
+            mean = rounded(shift + team_sum(pack_sum(shares), team));
+            if HALVES && (bitcast<u32>(mean) & 0x7f800000u) == 0x7f800000u {
+                mean = first_x(first_input, first, turn);
             }
         }
 
@@ -106,10 +113,9 @@ fn run_turn(team: Team, turn: u32) {
         let moments = sums.xy / len;
         let correction = select(0.0, moments.x, CENTERED);
         let rstd = rstd_of(moments.y - correction * correction, len);
-        let correction_of_y = -correction * rstd;
 
         // unroll K < BLOCK
-        let y_K = d_K * rstd + correction_of_y;
+        let y_K = (d_K - correction) * rstd;
         if !SHARED && !EARLY {
             affine[K] = affine_at(param_index(params.first + row, column_K));
         }

@@ -32,15 +32,10 @@ pub(crate) struct Facts {
 
 impl Facts {
     pub fn new(key: &KernelKey, caps: &Caps) -> Self {
-        let has_halves = key.storage().iter().any(|s| {
-            matches!(
-                s.element,
-                Element::Floats(DType::F16 | DType::BF16, _) | Element::Gathered(DType::F16 | DType::BF16)
-            )
-        });
+        let has_f16 = |s: &Storage| matches!(s.element, Element::Floats(DType::F16, _) | Element::Gathered(DType::F16));
         let known = caps.subgroup_size.filter(|(min, max)| min == max && key.team() == Some(Team::WorkgroupSubgroups));
         Self {
-            native_halves: caps.tuning.native_halves == 1 && has_halves,
+            native_halves: caps.tuning.native_halves == 1 && key.storage().iter().any(has_f16),
             subgroup_size: known.map_or(0, |(size, _)| size),
         }
     }
@@ -422,12 +417,8 @@ fn storage_parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
     let storage = key.storage();
     let uses =
         |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) | Element::Gathered(d) if d == dtype));
-    let (f16, nan) = if native_halves {
-        (shader!("parts/storage/f16_native"), shader!("parts/storage/nan_native"))
-    } else {
-        (shader!("parts/storage/f16"), shader!("parts/storage/nan_bits"))
-    };
-    let parts = [(DType::F16, f16), (DType::BF16, nan), (DType::BF16, shader!("parts/storage/bf16"))];
+    let f16 = if native_halves { shader!("parts/storage/f16_native") } else { shader!("parts/storage/f16") };
+    let parts = [(DType::F16, f16), (DType::BF16, shader!("parts/storage/bf16"))];
     parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part).collect()
 }
 

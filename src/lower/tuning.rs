@@ -91,9 +91,8 @@ tuning! {
     /// 1: rows of f32 that are no multiple of four, and that registers of a subgroup hold, are moved by the tensor's own packs of four, some of which
     /// are two rows'. 0: by single elements.
     woven: 0..=1,
-    /// 1: f16 is converted by the device's own instructions, and comparisons of floats tell which of them bf16 has as NaNs, for devices that are
-    /// known to keep subnormals, to round to the nearest even number and to leave such comparisons alone. 0: by integers, the same everywhere.
-    /// `cargo xtask tune` leaves it as it is.
+    /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
+    /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
     native_halves: 0..=1,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
     workgroup_registers: 1..=32,

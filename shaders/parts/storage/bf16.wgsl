@@ -1,5 +1,5 @@
 // Tensors of the upper halves of f32s: two elements share a word, the first in its lower half.
-// Provides values_bf16, decode1_bf16, decode4_bf16, encode1_bf16, encode4_bf16. Requires are_nan.
+// Provides values_bf16, decode1_bf16, decode4_bf16, encode1_bf16, encode4_bf16.
 
 fn values_bf16(half: vec4<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(half << vec4<u32>(16u));
@@ -16,12 +16,12 @@ fn decode4_bf16(words: vec2<u32>) -> vec4<f32> {
 }
 
 // In the upper half, rounded to nearest, ties to even; what is below does not count. A carry out of the mantissa is the next exponent, or infinity. A
-// NaN is any other one, as none may round to an infinity.
+// NaN becomes one that does not; signed integers tell it, as SIMD units of CPUs compare no unsigned ones.
 fn bits_bf16(v: vec4<f32>) -> vec4<u32> {
     let bits = bitcast<vec4<u32>>(v);
     let odd = (bits >> vec4<u32>(16u)) & vec4<u32>(1u);
     let rounded = bits + 0x7fffu + odd;
-    return select(rounded, vec4<u32>(0x7fc00000u), are_nan(v));
+    return select(rounded, vec4<u32>(0x7fc00000u), vec4<i32>(bits & vec4<u32>(0x7fffffffu)) > vec4<i32>(0x7f800000));
 }
 
 fn encode1_bf16(v: f32) -> u32 {
