@@ -78,6 +78,18 @@ fn conforms(
     from: &'static str,
     to: &'static str,
 ) -> bool {
+    conforms_by(&[], op, tensors, strategy, from, to)
+}
+
+/// The same by a table with these numbers.
+fn conforms_by(
+    numbers: &[(&str, u32)],
+    op: &(impl Norm + ?Sized),
+    tensors: &Tensors<'_>,
+    strategy: Strategy,
+    from: &'static str,
+    to: &'static str,
+) -> bool {
     // The same numbers on any device: what is broken is there, such as sums of gradients of some rows.
     let same = [
         ("workgroups", 16),
@@ -89,7 +101,7 @@ fn conforms(
         ("adjacent", 4),
         ("native_halves", 0),
     ];
-    let numbers = [&same[..], &WOVEN].concat();
+    let numbers = [&same[..], &WOVEN, numbers].concat();
     let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
     let planner = planner.tuning(tuned(&numbers).caps().tuning.clone());
     let edited = Gpu::from_parts(gpu().queue().clone(), planner);
@@ -473,34 +485,47 @@ fn broken_words_of_two_rows_do_not_conform() {
     // Rows that end with one, two and three elements of a pack.
     let ops = [9, 10, 7].map(|len| LayerNorm::new(&[5, len], 1..).dtype(DType::F16));
     let mixed = ops.clone().map(|op| op.output_dtype(DType::F32));
-    let are_all_right = |ops: &[LayerNorm], from, to| {
+    let are_all_right = |ops: &[LayerNorm], apart, from, to| {
         ops.iter().all(|op| {
             let data = Data::random(op, 2);
+            let conforms = || conforms_by(&[("apart", apart)], op, &data.tensors(), by_lanes, from, to);
             // A write beyond a tensor panics.
-            matches!(std::panic::catch_unwind(|| conforms(op, &data.tensors(), by_lanes, from, to)), Ok(true))
+            matches!(std::panic::catch_unwind(conforms), Ok(true))
         })
     };
-    assert!(are_all_right(&ops, "no such text", "") && are_all_right(&mixed, "no such text", ""), "unbroken");
-    for (from, to) in [
+    let in_turn = [
+        ("if any(at.mask != vec2<u32>(0xffffffffu))", "if false"),
+        (" & ~at.mask", ""),
+        ("(encode4_f16(v) & at.mask)", "encode4_f16(v)"),
+        ("select(words.x, words.y, at.mask.y != 0u)", "words.y"),
+        ("select(words.x, words.y, mask.y != 0u)", "words.y"),
+    ];
+    let apart = [
+        ("team.index / TURNS", "team.index"),
+        ("team.index % TURNS", "0u"),
+        ("at.mask.x == 0xffffffffu", "true"),
+        ("at.mask.y == 0xffffffffu", "true"),
+        ("atomicAnd(", "atomicOr("),
+        ("words.x & at.mask.x", "words.x"),
+        ("words.y & at.mask.y", "words.y"),
+    ];
+    let both = [
         ("(row * params.elements) & 1u", "0u"),
         ("(i >= vec4<u32>(phase)) & (i < vec4<u32>(end))", "i < vec4<u32>(end)"),
         ("(i >= vec4<u32>(phase)) & (i < vec4<u32>(end))", "i >= vec4<u32>(phase)"),
         ("in_row, in_row - phase, inside", "in_row, in_row, inside"),
         ("row % 2u * (stride / 2u)", "0u"),
         ("index * TURNS + turn", "index * TURNS"),
-        ("team.index / TURNS", "team.index"),
-        ("team.index % TURNS", "0u"),
-        // A word that is another row's as well, and one that is not this row's.
-        ("at.mask.x == 0xffffffffu", "true"),
-        ("at.mask.y == 0xffffffffu", "true"),
-        ("atomicAnd(", "atomicOr("),
-        ("words.x & at.mask.x", "words.x"),
-        ("words.y & at.mask.y", "words.y"),
-    ] {
-        assert!(!are_all_right(&ops, from, to), "conforms without {from:?}");
+    ];
+    for (number, own) in [(0, &in_turn[..]), (1, &apart)] {
+        assert!(are_all_right(&ops, number, "no such text", ""), "unbroken");
+        for &(from, to) in both.iter().chain(own) {
+            assert!(!are_all_right(&ops, number, from, to), "conforms without {from:?}");
+        }
     }
+    assert!(are_all_right(&mixed, 0, "no such text", ""), "unbroken");
     for (from, to) in [("first * 2u + column.in_tensor", "first + column.in_tensor"), ("if at.inside.w", "if true")] {
-        assert!(!are_all_right(&mixed, from, to), "conforms without {from:?}");
+        assert!(!are_all_right(&mixed, 0, from, to), "conforms without {from:?}");
     }
     // Enough rows for each lane to have sums of several.
     let op = LayerNorm::new(&[1100, 9], 1..).dtype(DType::F16).backward();
@@ -543,29 +568,55 @@ fn broken_packs_of_two_rows_do_not_conform() {
     all_are_missed(&LayerNorm::new(&[1103, 4 * lanes + 3], 1..).backward(), by_subgroups, &sums);
 }
 
-/// The lane that stores each element of four rows of packs that two rows share.
-fn lanes_that_store(len: usize, edit: fn(String) -> String) -> Vec<f32> {
-    use wgpu_norm::{Method, Team};
-    let op = LayerNorm::new(&[4, len], 1..).weight(false).bias(false);
+/// The lane that stores each element of rows.
+fn lanes_that_store(
+    [rows, len]: [usize; 2],
+    dtype: DType,
+    numbers: &[(&str, u32)],
+    method: wgpu_norm::Method,
+    edit: fn(String) -> String,
+) -> Vec<f32> {
+    let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false).dtype(dtype);
     let planner = Planner::with_source_edit(gpu().device(), move |source| {
         let source = source.replace("run_turn(in_turn", "stores = f32(team.lane); run_turn(in_turn");
         let source = source.replace("store_output(at, y);", "store_output(at, Pack(stores));");
         edit(source + "var<private> stores: f32;")
     });
-    let numbers = [&[("workgroups", 1)][..], &WOVEN].concat();
-    let planner = planner.tuning(tuned(&numbers).caps().tuning.clone());
+    let planner = planner.tuning(tuned(numbers).caps().tuning.clone());
     let edited = Gpu::from_parts(gpu().queue().clone(), planner);
     let data = Data::random(&op, 2);
-    let strategy = Strategy::Forced(Method::Resident(Team::Subgroup));
-    let outputs = run(&edited, &op, &data.tensors(), strategy).expect("the edited shader runs");
+    let outputs = run(&edited, &op, &data.tensors(), Strategy::Forced(method)).expect("the edited shader runs");
     outputs.get(Slot::Output).expect("an output").to_vec()
 }
 
 #[test]
+fn a_word_of_two_rows_is_one_lanes() {
+    use wgpu_norm::{Method, Team};
+    let meet = |len, method, edit| {
+        let lanes = lanes_that_store([6, len], DType::BF16, &[("apart", 0)], method, edit);
+        assert!(lanes.iter().any(|&lane| lane != lanes[0]), "several lanes");
+        [0, 2, 4].map(|row: usize| (row + 1) * len).iter().all(|&next| lanes[next - 1] == lanes[next])
+    };
+    let has_subgroups = gpu().planner().caps().subgroup_size.is_some();
+    let teams = [Team::Workgroup, Team::Subgroup, Team::WorkgroupSubgroups];
+    for &team in if has_subgroups { &teams[..] } else { &teams[..1] } {
+        for method in [Method::Resident(team), Method::Streamed(team)] {
+            for len in [5, 39, 101] {
+                assert!(meet(len, method, |source| source), "{method}, {len}");
+                assert!(!meet(len, method, |source| source.replace("in_turn.lane = ", "_ = ")), "{method}, {len}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_pack_of_two_rows_is_one_lanes() {
+    use wgpu_norm::{Method, Team};
     let Some(size) = subgroup_lanes(gpu()) else { return };
     let meet = |len, edit| {
-        let lanes = lanes_that_store(len, edit);
+        let numbers = [&[("workgroups", 1)][..], &WOVEN].concat();
+        let method = Method::Resident(Team::Subgroup);
+        let lanes = lanes_that_store([4, len], DType::F32, &numbers, method, edit);
         assert!(lanes.iter().any(|&lane| lane != lanes[0]), "several lanes");
         let shared = (1..4).map(|row| row * len).filter(|next| next % 4 > 0);
         shared.into_iter().all(|next| lanes[next - 1] == lanes[next])

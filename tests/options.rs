@@ -221,6 +221,35 @@ fn rows_of_halves_go_by_pairs_of_packs() {
     }
 }
 
+/// What GPUs get by their table: two teams store the word that their rows share.
+#[test]
+fn ragged_rows_belong_to_a_team_each() {
+    let teams = [Method::Resident(Team::Lane), Method::Resident(Team::Workgroup), Method::Streamed(Team::Lane)];
+    let subgroups = [Method::Resident(Team::Subgroup)];
+    let methods = || teams.iter().chain(subgroups.iter().filter(|_| gpu().planner().caps().subgroup_size.is_some()));
+    // Teams of one row, and of several.
+    for workgroups in [65535, 1] {
+        let numbers =
+            [("apart", 1), ("workgroups", workgroups), ("sum_workgroups", workgroups), ("least_sum_rounds", 1)];
+        let device = Gpu::from_parts(gpu().queue().clone(), tuned(&numbers));
+        for rows in [1, 38] {
+            let op = LayerNorm::new(&[rows, 33], 1..).dtype(DType::F16);
+            let summed = op.clone().residual(true).residual_output(true);
+            let ops: [&dyn Norm; 3] = [&op.clone().in_place(true), &op.backward(), &summed];
+            for (op, &method) in ops.into_iter().flat_map(|op| methods().map(move |method| (op, method))) {
+                let strategy = Strategy::Forced(method);
+                let data = Data::random(op, 1);
+                let truth = op.reference(&data.tensors()).expect("reference");
+                let outputs = run(&device, op, &data.tensors(), strategy).expect("it runs");
+                compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{} by {method}: {e}", op.name()));
+                let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
+                let wgsl: String = program.dispatches.iter().map(|dispatch| dispatch.shader.wgsl()).collect();
+                assert!(wgsl.contains("parts/turn/apart.wgsl"), "{} by {method}", op.name());
+            }
+        }
+    }
+}
+
 /// What GPUs get by their table: lanes of a workgroup that merge sums, and statistics.
 #[test]
 fn partial_results_are_merged_together() {

@@ -5,8 +5,7 @@
 //
 // Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. The mean of halves
-// is taken of x, and has so few digits that it is exact where all of x is the same; what overflows on the way there has x[0] in its place.
-// Norms that are not CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
+// is taken of x, and has so few digits that it is exact where all of x is the same. Norms that are not CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
 // Requires rows, at, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
@@ -27,16 +26,14 @@ fn column_of(k: u32, team: Team, turn: u32) -> At {
     return column_of_lane(k, team.lane, team.lanes, in_row(k, team, turn), turn, 0u < k && k < FULL);
 }
 
-fn first_x(first_input: u32, first: u32, turn: u32) -> f32 {
-    let start = column_at(0u, turn, false);
-    return first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
-}
-
 // A mean, to 16 digits if x has few. By its bits: a compiler that sees what it is made of may take x - mean apart, and then the deviations are
-// not those from a rounded mean.
-fn rounded(mean: f32) -> f32 {
+// not those from a rounded mean. Where the sum of a constant row is infinite, any x is its mean; other such rows have no variance in f32.
+fn rounded(mean: f32, x: f32) -> f32 {
     let bits = bitcast<u32>(mean);
-    return bitcast<f32>(select(bits ^ params.zero, (bits + 0x80u) & 0xffffff00u, HALVES));
+    if !HALVES {
+        return bitcast<f32>(bits ^ params.zero);
+    }
+    return select(bitcast<f32>((bits + 0x80u) & 0xffffff00u), x, (bits & 0x7f800000u) == 0x7f800000u);
 }
 
 fn run_turn(team: Team, turn: u32) {
@@ -64,7 +61,8 @@ fn run_turn(team: Team, turn: u32) {
         let first_input = first_of(row, params.input_stride);
         var shift = 0.0;
         if !HALVES {
-            shift = first_x(first_input, first, turn);
+            let start = column_at(0u, turn, false);
+            shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
         }
 
         // Both tensors are on their way at once.
@@ -81,10 +79,7 @@ fn run_turn(team: Team, turn: u32) {
         // end
         var mean = 0.0;
         if CENTERED {
-            mean = rounded(shift + team_sum(pack_sum(shares), team));
-            if HALVES && (bitcast<u32>(mean) & 0x7f800000u) == 0x7f800000u {
-                mean = first_x(first_input, first, turn);
-            }
+            mean = rounded(shift + team_sum(pack_sum(shares), team), first_inside(x_0, column_0));
         }
 
         var d_sum = Pack(0.0);

@@ -75,8 +75,11 @@ fn declare(storage: &Storage) -> String {
         Element::Gathered(dtype) => return declare_gathered(name, binding, mode, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
-    let index =
-        if matches!(width, Width::Quads | Width::Ragged | Width::Pairs | Width::Woven) { "at: At" } else { "i: u32" };
+    let index = if matches!(width, Width::Quads | Width::Ragged { .. } | Width::Pairs | Width::Woven) {
+        "at: At"
+    } else {
+        "i: u32"
+    };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
         (DType::F32 | DType::U32, Width::X4 | Width::Mixed | Width::Across) => {
@@ -130,27 +133,16 @@ fn declare(storage: &Storage) -> String {
                 "var kept = v; if !all(at.inside) {{ kept = {name}[at.pack]; }} {name}[at.pack] = select(kept, v, at.inside);"
             ),
         ),
-        (DType::F32 | DType::U32, Width::Ragged) => (
+        (DType::F32 | DType::U32, Width::Ragged { .. }) => (
             "vec4<f32>",
             "f32",
             format!("return vec4<f32>({});", four(|c| format!("{name}[at.in_tensor.{c}]"))),
             ["x", "y", "z", "w"].map(|c| format!("if at.inside.{c} {{ {name}[at.in_tensor.{c}] = v.{c}; }}")).join(" "),
         ),
-        // A word that is another row's as well may be stored by two teams at once, each of which leaves what is the other's.
-        (half, Width::Ragged) if writes => (
-            "vec4<f32>",
-            "atomic<u32>",
-            format!(
-                "return decode4_{half}(vec2<u32>(atomicLoad(&{name}[at.words.x]), atomicLoad(&{name}[at.words.y])));"
-            ),
-            format!("let words = encode4_{half}(v); {} {}", masked_store(name, "x"), masked_store(name, "y")),
-        ),
-        (half, Width::Ragged) => (
-            "vec4<f32>",
-            "u32",
-            format!("return decode4_{half}(vec2<u32>({name}[at.words.x], {name}[at.words.y]));"),
-            String::new(),
-        ),
+        (half, Width::Ragged { apart }) => {
+            let (word, load, store) = ragged_halves(name, half, apart && writes);
+            ("vec4<f32>", word, load, store)
+        }
     };
     let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
     if reads {
@@ -166,7 +158,27 @@ fn declare(storage: &Storage) -> String {
     text
 }
 
-/// Stores a word, or the half of it that `at` has.
+/// The word of rows of halves that share words, its load and its store: by two teams at once, or by one.
+fn ragged_halves(name: &str, half: DType, atomic: bool) -> (&'static str, String, String) {
+    if atomic {
+        let load = format!(
+            "return decode4_{half}(vec2<u32>(atomicLoad(&{name}[at.words.x]), atomicLoad(&{name}[at.words.y])));"
+        );
+        let store = format!("let words = encode4_{half}(v); {} {}", masked_store(name, "x"), masked_store(name, "y"));
+        return ("atomic<u32>", load, store);
+    }
+    // A word that is another row's as well keeps what is that one's; one that is outside is the other one again.
+    let words = format!("vec2<u32>({name}[at.words.x], {name}[at.words.y])");
+    let store = format!(
+        "var kept = vec2<u32>(); \
+         if any(at.mask != vec2<u32>(0xffffffffu)) {{ kept = {words} & ~at.mask; }} \
+         let words = (encode4_{half}(v) & at.mask) | kept; \
+         {name}[at.words.x] = words.x; {name}[at.words.y] = select(words.x, words.y, at.mask.y != 0u);"
+    );
+    ("u32", format!("return decode4_{half}({words});"), store)
+}
+
+/// Stores a word, or the half of it that `at` has, and leaves the other half to who stores it at the same time.
 fn masked_store(name: &str, c: &str) -> String {
     format!(
         "if at.mask.{c} == 0xffffffffu {{ atomicStore(&{name}[at.words.{c}], words.{c}); }} \
@@ -373,7 +385,7 @@ fn pack(width: Width) -> Vec<Part> {
         Width::X4 => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), lane],
         Width::Mixed => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), shader!("parts/at/mixed"), lane],
         Width::Quads => vec![shader!("parts/pack/x4"), shader!("parts/at/quads"), lane],
-        Width::Ragged => vec![shader!("parts/pack/x4"), shader!("parts/at/ragged"), lane],
+        Width::Ragged { .. } => vec![shader!("parts/pack/x4"), shader!("parts/at/ragged"), lane],
         Width::Woven => vec![shader!("parts/pack/x4"), shader!("parts/at/woven"), lane],
         Width::Pairs => vec![shader!("parts/pack/x4"), shader!("parts/at/pairs")],
         Width::Across => vec![shader!("parts/pack/x4"), shader!("parts/at/across")],
@@ -383,7 +395,13 @@ fn pack(width: Width) -> Vec<Part> {
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4 | Width::Mixed | Width::Quads | Width::Ragged | Width::Pairs | Width::Woven | Width::Across => {
+        Width::X4
+        | Width::Mixed
+        | Width::Quads
+        | Width::Ragged { .. }
+        | Width::Pairs
+        | Width::Woven
+        | Width::Across => {
             shader!("parts/real/x4")
         }
     }

@@ -21,7 +21,10 @@ pub(crate) enum Width {
     /// Four, of which each looks its weight, or statistic, up: channels do not end where packs do.
     Mixed,
     /// Four, in rows of halves that may begin in the middle of a word.
-    Ragged,
+    Ragged {
+        /// Whether such rows are two teams', which store the word atomically. Otherwise they are one's, one after the other.
+        apart: bool,
+    },
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
     Pairs,
     /// Four, in rows of f32 that are no multiple of four: the tensor's own, of which four rows are a whole number.
@@ -34,14 +37,14 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Pairs | Self::Woven | Self::Across => 4,
+            Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Pairs | Self::Woven | Self::Across => 4,
         }
     }
 
     /// Elements that an index of a tensor counts at once; in rows that share packs, what their length is counted in.
     pub const fn unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged | Self::Woven => 1,
+            Self::X1 | Self::Quads | Self::Ragged { .. } | Self::Woven => 1,
             Self::X4 | Self::Mixed | Self::Across => 4,
             Self::Pairs => 8,
         }
@@ -50,7 +53,7 @@ impl Width {
     /// The same of a table that has a value for each position.
     pub const fn table_unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged | Self::Woven | Self::Across => 1,
+            Self::X1 | Self::Quads | Self::Ragged { .. } | Self::Woven | Self::Across => 1,
             Self::X4 | Self::Mixed | Self::Pairs => 4,
         }
     }
@@ -66,7 +69,7 @@ impl Width {
     /// Whether each element of a pack has a lookup of its own.
     pub const fn is_gathered(self, by: By) -> bool {
         match self {
-            Self::Quads | Self::Ragged | Self::Woven => !matches!(by, By::Row),
+            Self::Quads | Self::Ragged { .. } | Self::Woven => !matches!(by, By::Row),
             Self::Mixed => matches!(by, By::Run),
             Self::X1 | Self::X4 | Self::Pairs | Self::Across => false,
         }
@@ -75,7 +78,7 @@ impl Width {
     /// Rows that a pack has elements of.
     pub const fn rows(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Pairs | Self::Woven => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Pairs | Self::Woven => 1,
             Self::Across => 4,
         }
     }
@@ -84,20 +87,20 @@ impl Width {
     pub const fn turns(self) -> u32 {
         match self {
             Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Pairs | Self::Across => 1,
-            Self::Ragged => 2,
+            Self::Ragged { .. } => 2,
             Self::Woven => 4,
         }
     }
 
-    /// Those of them that one team has, one after the other. Words can be stored by two teams.
+    /// Those of them that one team has, one after the other.
     pub const fn turns_of_a_team(self) -> u32 {
-        if matches!(self, Self::Woven) { self.turns() } else { 1 }
+        if matches!(self, Self::Ragged { apart: true }) { 1 } else { self.turns() }
     }
 
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged | Self::Woven | Self::Across => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Woven | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -109,7 +112,7 @@ impl Width {
             Self::X4 | Self::Mixed | Self::Pairs => elements / 4,
             Self::Quads => elements.div_ceil(4),
             // The first may have an element of the row before.
-            Self::Ragged => (elements + 1).div_ceil(4),
+            Self::Ragged { .. } => (elements + 1).div_ceil(4),
             // Up to three.
             Self::Woven => (elements + 3).div_ceil(4),
         }

@@ -225,7 +225,9 @@ pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
         // What a lane owns lies together; in longer rows, neighbouring lanes have neighbouring elements.
         let of_a_lane = view.cols >= 4 && Width::Quads.packs(view.cols) <= lane_packs(problem, false);
         view.width = match problem.has_halves() {
-            true if problem.input_stride(view.cols) == view.cols => Width::Ragged,
+            true if problem.input_stride(view.cols) == view.cols => {
+                Width::Ragged { apart: problem.caps.tuning.apart == 1 }
+            }
             false if of_a_lane => Width::Quads,
             _ => Width::X1,
         };
@@ -282,7 +284,7 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
     };
     // The last pack of rows that are no whole packs is not full.
     let packs = match rows.view.width {
-        Width::Quads | Width::Ragged => rows.packs - 1,
+        Width::Quads | Width::Ragged { .. } => rows.packs - 1,
         // The first turn is the one whose last pack comes first.
         Width::Woven => (rows.view.cols - 1) / 4,
         _ => rows.packs,
@@ -314,7 +316,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
         (Team::Cluster, width) => tuning.cluster_registers / width.elements(),
-        (Team::Subgroup, width @ (Width::X1 | Width::Mixed | Width::Quads | Width::Ragged)) => {
+        (Team::Subgroup, width @ (Width::X1 | Width::Mixed | Width::Quads | Width::Ragged { .. })) => {
             tuning.single_registers / width.elements()
         }
         (Team::Subgroup, width) => tuning.registers / width.elements(),

@@ -91,6 +91,8 @@ tuning! {
     /// 1: rows of f32 that are no multiple of four, and that registers of a subgroup hold, are moved by the tensor's own packs of four, some of which
     /// are two rows'. 0: by single elements.
     woven: 0..=1,
+    /// 1: of two rows of halves that share a word each is a team's, and both store the word atomically. 0: one team has both, one after the other.
+    apart: 0..=1,
     /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
     /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
     native_halves: 0..=1,
@@ -136,6 +138,7 @@ impl Tuning {
         rolled: 0,
         pairs: 0,
         woven: 0,
+        apart: 0,
         native_halves: 0,
         workgroup_registers: 8,
         workgroup_singles: 8,
@@ -184,6 +187,7 @@ impl Tuning {
         rolled: 0,
         pairs: 1,
         woven: 0,
+        apart: 1,
         native_halves: 0,
         workgroup_registers: 8,
         workgroup_singles: 20,

@@ -86,31 +86,33 @@ pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 /// the device's table says.
 pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
     if unit.is_multiple_of(4) {
-        return packs_can(method, len / 4, 4, "registers");
+        return packs_can(method, len / 4, 4, "registers", 1);
     }
     // Channels may end inside of packs.
     if len.is_multiple_of(4) {
-        return packs_can(method, len / 4, 4, "single_registers");
+        return packs_can(method, len / 4, 4, "single_registers", 1);
     }
     // Short rows go by fours whatever the length: those of many rows, too, if they are longer.
     let lane_packs = gpu().planner().caps().tuning.get("lane_packs").expect("a number of the table") as usize;
     if len >= 4 && len.div_ceil(4) <= lane_packs {
-        packs_can(method, len.div_ceil(4), 4, "single_registers")
+        packs_can(method, len.div_ceil(4), 4, "single_registers", 1)
     } else {
-        packs_can(method, len, 1, "single_registers")
+        packs_can(method, len, 1, "single_registers", 1)
     }
 }
 
-/// The same for tensors of a type. Those of halves are packed in fours whatever the length, with up to one element of the row before.
+/// The same for tensors of a type. Those of halves are packed in fours whatever the length, with up to one element of the row before, and
+/// a lane may go through two rows that share a word.
 pub fn typed_rows_can(dtype: DType, method: Method, len: usize, unit: usize) -> bool {
     if dtype == DType::F32 || len.is_multiple_of(4) {
         return rows_can(method, len, unit);
     }
-    packs_can(method, (len + 1).div_ceil(4), 4, "single_registers")
+    let apart = gpu().planner().caps().tuning.get("apart") == Some(1);
+    packs_can(method, (len + 1).div_ceil(4), 4, "single_registers", if apart { 1 } else { 2 })
 }
 
-/// Of packs of `width` elements, of which a lane holds as many as the `registers` of the device's table.
-fn packs_can(method: Method, packs: usize, width: usize, registers: &str) -> bool {
+/// Of packs of `width` elements, of which a lane holds as many as the `registers` of the device's table, and goes through so many `rows` at least.
+fn packs_can(method: Method, packs: usize, width: usize, registers: &str, rows: usize) -> bool {
     let caps = gpu().planner().caps();
     let largest =
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
@@ -126,8 +128,8 @@ fn packs_can(method: Method, packs: usize, width: usize, registers: &str) -> boo
         Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,
         Method::Resident(Team::Workgroup) => packs <= largest * 8,
         Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * 8,
-        Method::Streamed(Team::Lane) => packs <= 15_000,
-        Method::Streamed(Team::Subgroup) => subgroups && packs.div_ceil(min) <= 15_000,
+        Method::Streamed(Team::Lane) => rows * packs <= 15_000,
+        Method::Streamed(Team::Subgroup) => subgroups && rows * packs.div_ceil(min) <= 15_000,
         Method::Split(team) | Method::Streamed(team) => subgroups || matches!(team, Team::Lane | Team::Workgroup),
         _ => false,
     }

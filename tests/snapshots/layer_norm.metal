@@ -22,10 +22,10 @@ struct Team {
     uint lanes;
 };
 struct type_6 {
-    metal::float2 inner[128];
+    metal::float2 inner[64];
 };
 struct type_7 {
-    metal::float2 inner[8];
+    metal::float2 inner[4];
 };
 struct Params {
     uint rows;
@@ -52,15 +52,16 @@ struct Affine {
     Pack bias;
 };
 struct type_8 {
-    Affine inner[1];
+    Affine inner[2];
 };
 struct type_9 {
-    Pack inner[1];
+    Pack inner[2];
 };
-constant uint WORKGROUP_SIZE = 128u;
+constant uint WORKGROUP_SIZE = 64u;
 constant bool SHARED = true;
-constant uint FULL = 0u;
-constant uint BLOCK = 1u;
+constant bool HALVES = false;
+constant uint FULL = 1u;
+constant uint BLOCK = 2u;
 constant uint PACK = 4u;
 constant uint FAN_IN = 16u;
 constant bool BACKWARD = false;
@@ -236,7 +237,7 @@ metal::float2 team_sum2_(
     uint i_8 = 1u;
     leaves.inner[team.lane] = v_6;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    if (team.lane < 8u) {
+    if (team.lane < 4u) {
         metal::float2 _e11 = leaves.inner[team.lane];
         sum = _e11;
         uint2 loop_bound = uint2(4294967295u);
@@ -257,7 +258,7 @@ metal::float2 team_sum2_(
             {
                 metal::float2 _e18 = sum;
                 uint _e21 = i_7;
-                metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 8u)];
+                metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 4u)];
                 sum = _e18 + _e25;
             }
         }
@@ -278,7 +279,7 @@ metal::float2 team_sum2_(
         }
         loop_init_1 = false;
         uint _e40 = i_8;
-        if (_e40 < 8u) {
+        if (_e40 < 4u) {
         } else {
             break;
         }
@@ -426,6 +427,19 @@ Pack row_gradient(
     return metal::float4(0.0);
 }
 
+float rounded(
+    float mean,
+    float x,
+    constant Params& params
+) {
+    uint bits = as_type<uint>(mean);
+    if (true) {
+        uint _e6 = params.zero;
+        return as_type<float>(bits ^ _e6);
+    }
+    return ((bits & 2139095040u) == 2139095040u) ? x : as_type<float>((bits + 128u) & 4294967040u);
+}
+
 Pack measure(
     Pack d
 ) {
@@ -479,7 +493,7 @@ float pull(
 
 void store_sum(
     At at_2,
-    Pack x
+    Pack x_1
 ) {
     return;
 }
@@ -517,13 +531,13 @@ Pack apply_bias(
 void finish(
     At at_5,
     Affine affine_1,
-    Pack x_1,
+    Pack x_2,
     Pack y_4,
     Pack grad_input,
     device type_4& output,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    store_sum(at_5, x_1);
+    store_sum(at_5, x_2);
     Pack _e6 = apply_weight(y_4, affine_1.weight);
     Pack _e8 = apply_bias(_e6, affine_1.bias);
     Pack _e9 = add_after(_e8, at_5);
@@ -573,27 +587,38 @@ void run_turn(
     type_9 grad_y_sum = {};
     uint round = 0u;
     bool local_2 = {};
+    float shift = {};
     metal::float4 grad_0_ = {};
-    metal::float4 shifted_sum = {};
-    float mean = {};
+    metal::float4 grad_1_ = {};
+    metal::float4 shares = {};
+    float mean_1 = {};
     metal::float4 d_sum = {};
     metal::float4 measure_sum = {};
     metal::float4 g_sum = {};
     metal::float4 gd_sum = {};
     metal::float4 sums = {};
     bool local_3 = {};
-    metal::float2 lost = {};
     bool local_4 = {};
+    metal::float2 lost = {};
+    bool local_5 = {};
     uint _e4 = params.elements;
     float len = static_cast<float>(_e4);
-    bool _e7 = in_row(0u, team_5, turn_5, params);
-    At _e9 = column_of(0u, team_5, turn_5, params);
-    Inside _e10 = inside_of(_e9, _e7);
+    float share = 1.0 / len;
+    bool _e9 = in_row(0u, team_5, turn_5, params);
+    At _e11 = column_of(0u, team_5, turn_5, params);
+    Inside _e12 = inside_of(_e11, _e9);
+    bool _e14 = in_row(1u, team_5, turn_5, params);
+    At _e16 = column_of(1u, team_5, turn_5, params);
+    Inside _e17 = inside_of(_e16, _e14);
     if (SHARED) {
-        At _e17 = column_of(0u, team_5, turn_5, params);
-        ParamAt _e18 = param_column(_e17);
-        Affine _e19 = affine_at(_e18, weight_1, bias_1, params, _buffer_sizes);
-        affine_2.inner[0] = _e19;
+        At _e24 = column_of(0u, team_5, turn_5, params);
+        ParamAt _e25 = param_column(_e24);
+        Affine _e26 = affine_at(_e25, weight_1, bias_1, params, _buffer_sizes);
+        affine_2.inner[0] = _e26;
+        At _e29 = column_of(1u, team_5, turn_5, params);
+        ParamAt _e30 = param_column(_e29);
+        Affine _e31 = affine_at(_e30, weight_1, bias_1, params, _buffer_sizes);
+        affine_2.inner[1] = _e31;
     }
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
@@ -601,196 +626,295 @@ void run_turn(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e274 = round;
-            round = _e274 + 1u;
+            uint _e414 = round;
+            round = _e414 + 1u;
         }
         loop_init_2 = false;
-        uint _e22 = round;
-        uint _e25 = params.rounds;
-        if (_e22 < _e25) {
+        uint _e34 = round;
+        uint _e37 = params.rounds;
+        if (_e34 < _e37) {
         } else {
             break;
         }
         {
-            uint _e27 = round;
-            uint _e30 = params.teams;
-            uint _e34 = row_of((_e27 * _e30) + team_5.index, turn_5, params);
-            uint _e38 = params.teams;
-            if (team_5.index < _e38) {
-                uint _e44 = params.rows;
-                local_2 = _e34 < _e44;
+            uint _e39 = round;
+            uint _e42 = params.teams;
+            uint _e46 = row_of((_e39 * _e42) + team_5.index, turn_5, params);
+            uint _e50 = params.teams;
+            if (team_5.index < _e50) {
+                uint _e56 = params.rows;
+                local_2 = _e46 < _e56;
             } else {
                 local_2 = false;
             }
             bool has_row = local_2;
-            uint _e48 = row_there(_e34, turn_5, params);
-            uint _e51 = params.stride;
-            uint _e52 = first_of(_e48, _e51);
-            uint _e55 = params.input_stride;
-            uint _e56 = first_of(_e48, _e55);
-            At _e59 = column_at(0u, turn_5, false);
-            At _e60 = at_of(_e56, _e59);
-            At _e61 = at_of(_e52, _e59);
-            Pack _e62 = load_x(_e60, _e61, input, _buffer_sizes);
-            float _e63 = first_inside(_e62, _e59);
-            At _e64 = at_of(_e56, _e9);
-            At _e65 = at_of(_e52, _e9);
-            Pack _e66 = load_x(_e64, _e65, input, _buffer_sizes);
+            uint _e60 = row_there(_e46, turn_5, params);
+            uint _e63 = params.stride;
+            uint _e64 = first_of(_e60, _e63);
+            uint _e67 = params.input_stride;
+            uint _e68 = first_of(_e60, _e67);
+            shift = 0.0;
+            if (true) {
+                At _e74 = column_at(0u, turn_5, false);
+                At _e75 = at_of(_e68, _e74);
+                At _e76 = at_of(_e64, _e74);
+                Pack _e77 = load_x(_e75, _e76, input, _buffer_sizes);
+                float _e78 = first_inside(_e77, _e74);
+                shift = _e78;
+            }
+            At _e79 = at_of(_e68, _e11);
+            At _e80 = at_of(_e64, _e11);
+            Pack _e81 = load_x(_e79, _e80, input, _buffer_sizes);
             grad_0_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e74 = affine_2.inner[0];
-                At _e75 = at_of(_e52, _e9);
-                Pack _e76 = row_gradient(_e66, _e74, _e75);
-                grad_0_ = _e10 ? _e76 : metal::float4(0.0);
+                Affine _e89 = affine_2.inner[0];
+                At _e90 = at_of(_e64, _e11);
+                Pack _e91 = row_gradient(_e81, _e89, _e90);
+                grad_0_ = _e12 ? _e91 : metal::float4(0.0);
             }
-            shifted_sum = metal::float4(0.0);
-            metal::float4 _e81 = shifted_sum;
-            shifted_sum = _e81 + (_e10 ? (_e66 - metal::float4(_e63)) : metal::float4(0.0));
-            mean = 0.0;
+            At _e93 = at_of(_e68, _e16);
+            At _e94 = at_of(_e64, _e16);
+            Pack _e95 = load_x(_e93, _e94, input, _buffer_sizes);
+            grad_1_ = metal::float4(0.0);
+            if (EARLY) {
+                Affine _e103 = affine_2.inner[1];
+                At _e104 = at_of(_e64, _e16);
+                Pack _e105 = row_gradient(_e95, _e103, _e104);
+                grad_1_ = _e17 ? _e105 : metal::float4(0.0);
+            }
+            shares = metal::float4(0.0);
+            metal::float4 _e110 = shares;
+            float _e113 = shift;
+            shares = _e110 + (_e12 ? ((_e81 - metal::float4(_e113)) * share) : metal::float4(0.0));
+            metal::float4 _e119 = shares;
+            float _e122 = shift;
+            shares = _e119 + (_e17 ? ((_e95 - metal::float4(_e122)) * share) : metal::float4(0.0));
+            mean_1 = 0.0;
             if (CENTERED) {
-                metal::float4 _e91 = shifted_sum;
-                float _e92 = pack_sum(_e91);
-                float _e93 = team_sum(_e92, team_5, leaves, branches);
-                mean = _e63 + (_e93 / len);
+                float _e131 = shift;
+                metal::float4 _e132 = shares;
+                float _e133 = pack_sum(_e132);
+                float _e134 = team_sum(_e133, team_5, leaves, branches);
+                float _e136 = first_inside(_e81, _e11);
+                float _e137 = rounded(_e131 + _e134, _e136, params);
+                mean_1 = _e137;
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
             g_sum = metal::float4(0.0);
             gd_sum = metal::float4(0.0);
-            float _e110 = mean;
-            Pack d_0_ = _e10 ? (_e66 - metal::float4(_e110)) : metal::float4(0.0);
-            metal::float4 _e114 = d_sum;
-            d_sum = _e114 + d_0_;
-            metal::float4 _e116 = measure_sum;
-            Pack _e117 = measure(d_0_);
-            measure_sum = _e116 + _e117;
+            float _e152 = mean_1;
+            Pack d_0_ = _e12 ? (_e81 - metal::float4(_e152)) : metal::float4(0.0);
+            metal::float4 _e156 = d_sum;
+            d_sum = _e156 + d_0_;
+            metal::float4 _e158 = measure_sum;
+            Pack _e159 = measure(d_0_);
+            measure_sum = _e158 + _e159;
             if (EARLY) {
                 if (false) {
-                    uint _e124 = params.first;
-                    ParamAt _e126 = param_index(_e124 + _e48, _e9, params);
-                    Affine _e127 = affine_at(_e126, weight_1, bias_1, params, _buffer_sizes);
-                    affine_2.inner[0] = _e127;
+                    uint _e166 = params.first;
+                    ParamAt _e168 = param_index(_e166 + _e60, _e11, params);
+                    Affine _e169 = affine_at(_e168, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[0] = _e169;
                 }
-                metal::float4 _e128 = grad_0_;
-                Pack _e131 = affine_2.inner[0].weight;
-                Pack _e132 = apply_weight(_e128, _e131);
-                metal::float4 _e133 = g_sum;
-                g_sum = _e133 + _e132;
-                metal::float4 _e135 = gd_sum;
-                gd_sum = _e135 + (_e132 * d_0_);
+                metal::float4 _e170 = grad_0_;
+                Pack _e173 = affine_2.inner[0].weight;
+                Pack _e174 = apply_weight(_e170, _e173);
+                metal::float4 _e175 = g_sum;
+                g_sum = _e175 + _e174;
+                metal::float4 _e177 = gd_sum;
+                gd_sum = _e177 + (_e174 * d_0_);
             }
-            metal::float4 _e138 = d_sum;
-            float _e139 = pack_sum(_e138);
-            metal::float4 _e140 = measure_sum;
-            float _e141 = pack_sum(_e140);
-            metal::float4 _e142 = g_sum;
-            float _e143 = pack_sum(_e142);
-            metal::float4 _e144 = gd_sum;
-            float _e145 = pack_sum(_e144);
-            sums = metal::float4(_e139, _e141, _e143, _e145);
+            float _e182 = mean_1;
+            Pack d_1_ = _e17 ? (_e95 - metal::float4(_e182)) : metal::float4(0.0);
+            metal::float4 _e186 = d_sum;
+            d_sum = _e186 + d_1_;
+            metal::float4 _e188 = measure_sum;
+            Pack _e189 = measure(d_1_);
+            measure_sum = _e188 + _e189;
             if (EARLY) {
-                metal::float4 _e149 = sums;
-                metal::float4 _e150 = team_sum4_(_e149, team_5, leaves, branches);
-                sums = _e150;
-            } else {
-                metal::float4 _e151 = sums;
-                metal::float2 _e153 = team_sum2_(_e151.xy, team_5, leaves, branches);
-                sums = metal::float4(_e153, 0.0, 0.0);
+                if (false) {
+                    uint _e196 = params.first;
+                    ParamAt _e198 = param_index(_e196 + _e60, _e16, params);
+                    Affine _e199 = affine_at(_e198, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[1] = _e199;
+                }
+                metal::float4 _e200 = grad_1_;
+                Pack _e203 = affine_2.inner[1].weight;
+                Pack _e204 = apply_weight(_e200, _e203);
+                metal::float4 _e205 = g_sum;
+                g_sum = _e205 + _e204;
+                metal::float4 _e207 = gd_sum;
+                gd_sum = _e207 + (_e204 * d_1_);
             }
-            metal::float4 _e157 = sums;
-            metal::float2 moments = _e157.xy / metal::float2(len);
+            metal::float4 _e210 = d_sum;
+            float _e211 = pack_sum(_e210);
+            metal::float4 _e212 = measure_sum;
+            float _e213 = pack_sum(_e212);
+            metal::float4 _e214 = g_sum;
+            float _e215 = pack_sum(_e214);
+            metal::float4 _e216 = gd_sum;
+            float _e217 = pack_sum(_e216);
+            sums = metal::float4(_e211, _e213, _e215, _e217);
+            if (EARLY) {
+                metal::float4 _e221 = sums;
+                metal::float4 _e222 = team_sum4_(_e221, team_5, leaves, branches);
+                sums = _e222;
+            } else {
+                metal::float4 _e223 = sums;
+                metal::float2 _e225 = team_sum2_(_e223.xy, team_5, leaves, branches);
+                sums = metal::float4(_e225, 0.0, 0.0);
+            }
+            metal::float4 _e229 = sums;
+            metal::float2 moments = _e229.xy / metal::float2(len);
             float correction = CENTERED ? moments.x : 0.0;
-            float _e168 = rstd_of(moments.y - (correction * correction), len, params);
-            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e168;
+            float _e240 = rstd_of(moments.y - (correction * correction), len, params);
+            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e240;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e177 = local_3;
-            if (_e177) {
-                uint _e181 = params.first;
-                ParamAt _e183 = param_index(_e181 + _e48, _e9, params);
-                Affine _e184 = affine_at(_e183, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[0] = _e184;
+            bool _e249 = local_3;
+            if (_e249) {
+                uint _e253 = params.first;
+                ParamAt _e255 = param_index(_e253 + _e60, _e11, params);
+                Affine _e256 = affine_at(_e255, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[0] = _e256;
             }
             if (BACKWARD_NEEDS_Y) {
-                Affine _e189 = affine_2.inner[0];
-                At _e190 = at_of(_e52, _e9);
-                Pack _e191 = row_gradient(y_0_, _e189, _e190);
-                grad_0_ = _e10 ? _e191 : metal::float4(0.0);
-                metal::float4 _e193 = grad_0_;
-                Pack _e196 = affine_2.inner[0].weight;
-                Pack _e197 = apply_weight(_e193, _e196);
-                metal::float4 _e198 = g_sum;
-                g_sum = _e198 + _e197;
-                metal::float4 _e200 = gd_sum;
-                gd_sum = _e200 + (_e197 * d_0_);
+                Affine _e261 = affine_2.inner[0];
+                At _e262 = at_of(_e64, _e11);
+                Pack _e263 = row_gradient(y_0_, _e261, _e262);
+                grad_0_ = _e12 ? _e263 : metal::float4(0.0);
+                metal::float4 _e265 = grad_0_;
+                Pack _e268 = affine_2.inner[0].weight;
+                Pack _e269 = apply_weight(_e265, _e268);
+                metal::float4 _e270 = g_sum;
+                g_sum = _e270 + _e269;
+                metal::float4 _e272 = gd_sum;
+                gd_sum = _e272 + (_e269 * d_0_);
             }
             if (SUMS) {
-                Pack _e205 = grad_sum.inner[0];
-                metal::float4 _e208 = grad_0_;
-                grad_sum.inner[0] = _e205 + (has_row ? _e208 : metal::float4(0.0));
-                Pack _e212 = grad_y_sum.inner[0];
-                metal::float4 _e215 = grad_0_;
-                grad_y_sum.inner[0] = _e212 + (has_row ? (_e215 * y_0_) : metal::float4(0.0));
+                Pack _e277 = grad_sum.inner[0];
+                metal::float4 _e280 = grad_0_;
+                grad_sum.inner[0] = _e277 + (has_row ? _e280 : metal::float4(0.0));
+                Pack _e284 = grad_y_sum.inner[0];
+                metal::float4 _e287 = grad_0_;
+                grad_y_sum.inner[0] = _e284 + (has_row ? (_e287 * y_0_) : metal::float4(0.0));
+            }
+            Pack y_1_ = (d_1_ - metal::float4(correction)) * _e240;
+            if (false) {
+                local_4 = true;
+            } else {
+                local_4 = false;
+            }
+            bool _e299 = local_4;
+            if (_e299) {
+                uint _e303 = params.first;
+                ParamAt _e305 = param_index(_e303 + _e60, _e16, params);
+                Affine _e306 = affine_at(_e305, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[1] = _e306;
+            }
+            if (BACKWARD_NEEDS_Y) {
+                Affine _e311 = affine_2.inner[1];
+                At _e312 = at_of(_e64, _e16);
+                Pack _e313 = row_gradient(y_1_, _e311, _e312);
+                grad_1_ = _e17 ? _e313 : metal::float4(0.0);
+                metal::float4 _e315 = grad_1_;
+                Pack _e318 = affine_2.inner[1].weight;
+                Pack _e319 = apply_weight(_e315, _e318);
+                metal::float4 _e320 = g_sum;
+                g_sum = _e320 + _e319;
+                metal::float4 _e322 = gd_sum;
+                gd_sum = _e322 + (_e319 * d_1_);
+            }
+            if (SUMS) {
+                Pack _e327 = grad_sum.inner[1];
+                metal::float4 _e330 = grad_1_;
+                grad_sum.inner[1] = _e327 + (has_row ? _e330 : metal::float4(0.0));
+                Pack _e334 = grad_y_sum.inner[1];
+                metal::float4 _e337 = grad_1_;
+                grad_y_sum.inner[1] = _e334 + (has_row ? (_e337 * y_1_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
                 if (BACKWARD_NEEDS_Y) {
-                    metal::float4 _e223 = sums;
-                    metal::float4 _e225 = g_sum;
-                    float _e226 = pack_sum(_e225);
-                    metal::float4 _e227 = gd_sum;
-                    float _e228 = pack_sum(_e227);
-                    metal::float2 _e230 = team_sum2_(metal::float2(_e226, _e228), team_5, leaves, branches);
-                    sums = metal::float4(_e223.xy, _e230);
+                    metal::float4 _e345 = sums;
+                    metal::float4 _e347 = g_sum;
+                    float _e348 = pack_sum(_e347);
+                    metal::float4 _e349 = gd_sum;
+                    float _e350 = pack_sum(_e349);
+                    metal::float2 _e352 = team_sum2_(metal::float2(_e348, _e350), team_5, leaves, branches);
+                    sums = metal::float4(_e345.xy, _e352);
                 }
-                float _e233 = sums.w;
-                float _e235 = sums.z;
-                float gy_sum = (_e233 - (correction * _e235)) * _e168;
-                float _e240 = sums.z;
-                float _e245 = pull(len, _e168);
-                lost = metal::float2(CENTERED ? (_e240 / len) : 0.0, gy_sum * _e245);
+                float _e355 = sums.w;
+                float _e357 = sums.z;
+                float gy_sum = (_e355 - (correction * _e357)) * _e240;
+                float _e362 = sums.z;
+                float _e367 = pull(len, _e240);
+                lost = metal::float2(CENTERED ? (_e362 / len) : 0.0, gy_sum * _e367);
             }
             if (has_row) {
-                if (_e7) {
-                    metal::float4 _e248 = grad_0_;
-                    Pack _e251 = affine_2.inner[0].weight;
-                    Pack _e252 = apply_weight(_e248, _e251);
-                    At _e253 = at_of(_e52, _e9);
-                    Affine _e255 = affine_2.inner[0];
-                    float _e257 = lost.x;
-                    Pack _e260 = slope(y_0_);
-                    float _e262 = lost.y;
-                    finish(_e253, _e255, _e66, y_0_, ((_e252 - metal::float4(_e257)) - (_e260 * _e262)) * _e168, output, _buffer_sizes);
+                if (_e9) {
+                    metal::float4 _e370 = grad_0_;
+                    Pack _e373 = affine_2.inner[0].weight;
+                    Pack _e374 = apply_weight(_e370, _e373);
+                    At _e375 = at_of(_e64, _e11);
+                    Affine _e377 = affine_2.inner[0];
+                    float _e379 = lost.x;
+                    Pack _e382 = slope(y_0_);
+                    float _e384 = lost.y;
+                    finish(_e375, _e377, _e81, y_0_, ((_e374 - metal::float4(_e379)) - (_e382 * _e384)) * _e240, output, _buffer_sizes);
+                }
+                if (_e14) {
+                    metal::float4 _e388 = grad_1_;
+                    Pack _e391 = affine_2.inner[1].weight;
+                    Pack _e392 = apply_weight(_e388, _e391);
+                    At _e393 = at_of(_e64, _e16);
+                    Affine _e395 = affine_2.inner[1];
+                    float _e397 = lost.x;
+                    Pack _e400 = slope(y_1_);
+                    float _e402 = lost.y;
+                    finish(_e393, _e395, _e95, y_1_, ((_e392 - metal::float4(_e397)) - (_e400 * _e402)) * _e240, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
-                    uint _e271 = params.first;
-                    float _e273 = mean;
-                    save(_e271 + _e48, _e273, correction, _e168);
+                    uint _e411 = params.first;
+                    float _e413 = mean_1;
+                    save(_e411 + _e60, _e413, correction, _e240);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e283 = params.teams;
-        local_4 = team_5.index < _e283;
+        uint _e423 = params.teams;
+        local_5 = team_5.index < _e423;
     } else {
-        local_4 = false;
+        local_5 = false;
     }
-    bool _e286 = local_4;
-    if (_e286) {
-        bool _e288 = in_row(0u, team_5, turn_5, params);
-        if (_e288) {
-            uint _e291 = params.first_partial;
-            uint _e294 = params.teams;
-            uint _e300 = params.elements;
-            uint to = _e291 + (((turn_5 * _e294) + team_5.index) * _e300);
-            At _e304 = column_of(0u, team_5, turn_5, params);
-            Pack _e306 = grad_sum.inner[0];
-            Pack _e308 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e304, _e306, _e308);
+    bool _e426 = local_5;
+    if (_e426) {
+        bool _e428 = in_row(0u, team_5, turn_5, params);
+        if (_e428) {
+            uint _e431 = params.first_partial;
+            uint _e434 = params.teams;
+            uint _e440 = params.elements;
+            uint to = _e431 + (((turn_5 * _e434) + team_5.index) * _e440);
+            At _e444 = column_of(0u, team_5, turn_5, params);
+            Pack _e446 = grad_sum.inner[0];
+            Pack _e448 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e444, _e446, _e448);
+        }
+        bool _e450 = in_row(1u, team_5, turn_5, params);
+        if (_e450) {
+            uint _e453 = params.first_partial;
+            uint _e456 = params.teams;
+            uint _e462 = params.elements;
+            uint to_1 = _e453 + (((turn_5 * _e456) + team_5.index) * _e462);
+            At _e466 = column_of(1u, team_5, turn_5, params);
+            Pack _e468 = grad_sum.inner[1];
+            Pack _e470 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e466, _e468, _e470);
             return;
         } else {
             return;
@@ -816,16 +940,16 @@ void run(
 }
 
 float power_1(
-    float mean_1,
+    float mean_2,
     float variance
 ) {
     return variance;
 }
 
 Pack measured(
-    Pack x_2
+    Pack x_3
 ) {
-    return x_2;
+    return x_3;
 }
 
 Pack activation_slope(
@@ -846,7 +970,7 @@ void add_partial_sums(
 
 struct main_Input {
 };
-[[max_total_threads_per_threadgroup(128)]] kernel void main_(
+[[max_total_threads_per_threadgroup(64)]] kernel void main_(
   metal::uint3 workgroup_id [[threadgroup_position_in_grid]]
 , metal::uint3 num_workgroups [[threadgroups_per_grid]]
 , uint local_index [[thread_index_in_threadgroup]]

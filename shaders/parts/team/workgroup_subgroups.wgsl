@@ -18,7 +18,7 @@ const SUBGROUPS: u32 = WORKGROUP_SIZE / max(SUBGROUP_SIZE, 4u);
 // So few that a lane adds them up sooner than lanes tell each other what they have.
 const FEW: bool = SUBGROUP_SIZE > 0u && SUBGROUPS <= 16u;
 // Two of them, in turns: who adds up the one waits for nobody who still reads the other.
-var<workgroup> subgroup_sums: array<vec4<f32>, 2u * SUBGROUPS>;
+var<workgroup> subgroup_sums: array<vec4<f32>, WORKGROUP_SIZE / 2u>;
 var<private> first_sum: u32 = 0u;
 
 fn team_sum(v: f32, team: Team) -> f32 {
