@@ -123,6 +123,9 @@ impl Span<'_> {
     }
 }
 
+/// Packs that a lane of a cluster holds of a row that is short.
+const SHORT_ROWS: u32 = 2;
+
 impl Problem<'_> {
     fn forward(&self) -> Forward {
         let options = self.options;
@@ -265,11 +268,13 @@ impl Problem<'_> {
             // A block shares what it loads, and what rows don't share is not worth a longer life of a team.
             Hold::Rows { .. } => 1,
             Hold::Registers { .. } if !rows.shared => 1,
-            Hold::Registers { .. } => {
+            Hold::Registers { packs, .. } => {
                 let tuning = &self.caps.tuning;
+                let is_short = team == Team::Cluster && packs <= SHORT_ROWS;
+                let most = if is_short && self.has_halves() { tuning.half_rounds } else { tuning.rounds };
                 let workgroup_size = rows.workgroup_size(team, self.caps);
                 let filling = filling(tuning.workgroups, team, workgroup_size, self.caps);
-                rounds(rows.shares(self.stats.len()), filling, tuning.rounds)
+                rounds(rows.shares(self.stats.len()), filling, most)
             }
         }
     }

@@ -296,6 +296,27 @@ fn a_workgroup_has_as_many_lanes_as_its_row_needs() {
 }
 
 #[test]
+fn weights_that_serve_one_row_come_late() {
+    let rows = |op: LayerNorm, caps| {
+        let call = lower(&op, caps).calls.remove(0);
+        let KernelKey::Row { shared, .. } = call.key else { panic!("{:?}", call.key) };
+        (shared, bytemuck::from_bytes::<params::Row>(&call.params).rounds)
+    };
+    let short = LayerNorm::new(&[1 << 20, 16], 1..);
+    let longer = LayerNorm::new(&[1 << 17, 128], 1..);
+    assert_eq!(rows(short.clone(), &SUBGROUPS), (false, 1));
+    // Decoded for four.
+    assert_eq!(rows(short.dtype(DType::BF16), &SUBGROUPS), (true, 4));
+    assert_eq!(rows(longer.dtype(DType::BF16), &SUBGROUPS), (false, 1));
+    let wide = LayerNorm::new(&[4096, 1024], 1..);
+    assert_eq!(rows(wide.clone(), &LAVAPIPE), (true, 16));
+    // Of one row for each team.
+    assert_eq!(rows(LayerNorm::new(&[8, 1024], 1..), &LAVAPIPE), (false, 1));
+    // A block of rows shares what it loads.
+    assert_eq!(rows(LayerNorm::new(&[64, 8192], 1..), &LAVAPIPE), (true, 1));
+}
+
+#[test]
 fn many_sums_are_merged_together() {
     let merges = |rows, len, caps| -> Vec<u32> {
         let calls = lower_dyn(&LayerNorm::new(&[rows, len], 1..).backward(), caps).calls;

@@ -104,6 +104,8 @@ tuning! {
     workgroups: 1..=65535,
     /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
     rounds: 1..=1024,
+    /// The same of halves where a lane of a cluster holds so little of a row, up to two packs, that it takes longer to decode its weights.
+    half_rounds: 1..=1024,
     /// The same as `workgroups` where teams sum up gradients: each has sums of its own, which are merged.
     sum_workgroups: 1..=65535,
     /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias. The sums are plain ones.
@@ -144,6 +146,7 @@ impl Tuning {
         workgroup_singles: 8,
         workgroups: 16,
         rounds: 16,
+        half_rounds: 16,
         sum_workgroups: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,
@@ -193,6 +196,7 @@ impl Tuning {
         workgroup_singles: 20,
         workgroups: 1024,
         rounds: 1,
+        half_rounds: 4,
         sum_workgroups: 1024,
         sum_rounds: 32,
         least_sum_rounds: 4,
