@@ -5,7 +5,8 @@
 //
 // Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
 // correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. The mean of halves
-// is taken of x, and has so few digits that it is exact where all of x is the same. Norms that are not CENTERED take both as zero. A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
+// is taken of x, and has so few digits that it is exact where all of x is the same. Norms that are not CENTERED take both as zero.
+// A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
 // Requires rows, at, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
