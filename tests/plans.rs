@@ -279,7 +279,7 @@ fn a_plan_names_the_limit_that_is_too_small() {
     assert_eq!(error, expected);
     planner.plan_with(&LayerNorm::new(&[4, 1024], 1..), workgroups).expect("four storage buffers");
 
-    let little = wgpu::Limits { max_compute_workgroup_storage_size: 1024, ..wgpu::Limits::default() };
+    let little = wgpu::Limits { max_compute_workgroup_storage_size: 512, ..wgpu::Limits::default() };
     let planner = Planner::new(&device(little));
     let error = planner.plan_with(&LayerNorm::new(&[4, 1024], 1..), workgroups).unwrap_err();
     assert!(matches!(error, Error::Limit { what: "max_compute_workgroup_storage_size", .. }), "{error}");
