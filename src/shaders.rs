@@ -208,6 +208,14 @@ pub fn all() -> Vec<Shader> {
     for op in options(131) {
         add(&*op, &woven(), Strategy::Forced(Method::Resident(Team::Subgroup)));
     }
+    for dtype in [DType::F16, DType::BF16] {
+        let op = LayerNorm::new(&[67, 131], 1..).dtype(dtype);
+        let wide = op.clone().output_dtype(DType::F32).residual(true);
+        let ops: [&dyn Norm; 4] = [&op, &op.backward(), &wide, &wide.backward()];
+        for (op, method) in ops.into_iter().flat_map(|op| [Method::Resident, Method::Streamed].map(|by| (op, by))) {
+            add(op, &woven(), Strategy::Forced(method(Team::Subgroup)));
+        }
+    }
     // Halves that the device converts: one by one, by packs and pairs, in rows that share words, and in tables that are gathered.
     let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };
     let rows = |len| LayerNorm::new(&[7, len], 1..).dtype(DType::F16);

@@ -566,6 +566,17 @@ fn broken_packs_of_two_rows_do_not_conform() {
         ("if has_element(column, i)", "if true"),
     ];
     all_are_missed(&LayerNorm::new(&[1103, 4 * lanes + 3], 1..).backward(), by_subgroups, &sums);
+    // Of halves, whose words are told by masks; and where they are streamed, the last pack of a row, and how many elements the mean is of.
+    let halves = LayerNorm::new(&[67, 8 * lanes + 3], 1..).dtype(DType::BF16);
+    let words = [
+        ("if !all(at.inside)", "if false"),
+        ("(words & mask)", "words"),
+        (" & ~mask)", ")"),
+        ("halves.xz | halves.yw", "halves.xz"),
+    ];
+    all_are_missed(&halves, by_subgroups, &words);
+    let streamed = Strategy::Forced(Method::Streamed(Team::Subgroup));
+    all_are_missed(&halves, streamed, &[words[0], ("last_pack(turn) + 1u", "last_pack(turn)")]);
 }
 
 /// The lane that stores each element of rows.
@@ -613,19 +624,24 @@ fn a_word_of_two_rows_is_one_lanes() {
 fn a_pack_of_two_rows_is_one_lanes() {
     use wgpu_norm::{Method, Team};
     let Some(size) = subgroup_lanes(gpu()) else { return };
-    let meet = |len, edit| {
+    let meet = |len, (dtype, method), edit| {
         let numbers = [&[("workgroups", 1)][..], &WOVEN].concat();
-        let method = Method::Resident(Team::Subgroup);
-        let lanes = lanes_that_store([4, len], DType::F32, &numbers, method, edit);
+        let lanes = lanes_that_store([4, len], dtype, &numbers, method, edit);
         assert!(lanes.iter().any(|&lane| lane != lanes[0]), "several lanes");
         let shared = (1..4).map(|row| row * len).filter(|next| next % 4 > 0);
         shared.into_iter().all(|next| lanes[next - 1] == lanes[next])
     };
-    for len in [4 * size + 5, 4 * size + 7, 4 * size + 10, 12 * size + 5, 24 * size + 3] {
-        assert!(meet(len, |source| source), "{len}");
-        assert!(!meet(len, |source| source.replace("in_turn.lane = ", "_ = ")), "{len}");
+    let team = Team::Subgroup;
+    let ways = [(DType::F32, Method::Resident(team)), (DType::BF16, Method::Streamed(team))];
+    for (len, by) in [4 * size + 5, 4 * size + 7, 4 * size + 10, 12 * size + 5, 24 * size + 3]
+        .into_iter()
+        .flat_map(|len| ways.map(|by| (len, by)))
+    {
+        assert!(meet(len, by, |source| source), "{len}, {by:?}");
+        assert!(!meet(len, by, |source| source.replace("in_turn.lane = ", "_ = ")), "{len}, {by:?}");
         // From where they are, not from where they were first.
-        assert!(!meet(len, |source| source.replace("(in_turn.lane + team.lanes", "(team.lane + team.lanes")), "{len}");
+        let first = |source: String| source.replace("(in_turn.lane + team.lanes", "(team.lane + team.lanes");
+        assert!(!meet(len, by, first), "{len}, {by:?}");
     }
 }
 

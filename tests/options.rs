@@ -296,7 +296,8 @@ fn odd_rows_go_by_packs_that_two_rows_share() {
         Gpu::from_parts(gpu().queue().clone(), planner)
     });
     let Some(lanes) = subgroup_lanes(gpu()) else { return };
-    let strategy = Strategy::Forced(Method::Resident(Team::Subgroup));
+    let resident = Strategy::Forced(Method::Resident(Team::Subgroup));
+    let streamed = Strategy::Forced(Method::Streamed(Team::Subgroup));
     // Fewer packs than lanes, as many or one more, and several of each lane. Up to three rows are left.
     let shapes = [
         (4, 2 * lanes + 1),
@@ -327,11 +328,19 @@ fn odd_rows_go_by_packs_that_two_rows_share() {
         // Channels that end inside of packs.
         let grouped = GroupNorm::new(&[rows, 6, len], 2).save_stats(true);
         let grouped = [&grouped as &dyn Norm, &grouped.backward()];
-        for op in ops.into_iter().chain(grouped.into_iter().filter(|_| len < 8 * lanes && len % 2 == 1)) {
+        let grouped = grouped.into_iter().filter(|_| len < 8 * lanes && len % 2 == 1);
+        // Of halves, streamed rows go by them as well.
+        let f16 = LayerNorm::new(&[rows, len], 1..).dtype(DType::F16);
+        let wide = f16.clone().output_dtype(DType::F32).residual(true).residual_output(true);
+        let bf16 = RmsNorm::new(&[rows, len], 1..).dtype(DType::BF16).in_place(true);
+        let halves: [&dyn Norm; 5] = [&f16.clone().in_place(true), &f16.backward(), &wide, &wide.backward(), &bf16];
+        let by_both = halves.into_iter().flat_map(|op| [(op, resident), (op, streamed)]);
+        let held = ops.into_iter().chain(grouped).map(|op| (op, resident));
+        for (op, strategy) in held.chain(by_both) {
             let data = Data::random(op, 1);
             let truth = op.reference(&data.tensors()).expect("reference");
             let outputs = run(device, op, &data.tensors(), strategy).expect("it runs");
-            let name = format!("{} of {:?}", op.name(), op.shape());
+            let name = format!("{} of {:?}, {strategy:?}", op.name(), op.shape());
             compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}: {e}"));
             let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
             let wgsl = program.dispatches[0].shader.wgsl();

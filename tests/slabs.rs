@@ -111,12 +111,19 @@ fn rows_that_share_packs_go_through_tensors_in_parts() {
     if subgroup_lanes(&gpu).is_none() {
         return;
     }
-    let by_subgroups = Strategy::Forced(Method::Resident(wgpu_norm::Team::Subgroup));
-    for rows in [131, 135] {
-        let op = LayerNorm::new(&[rows, 129], 1..).save_stats(true);
+    let team = wgpu_norm::Team::Subgroup;
+    let methods = [Method::Resident(team), Method::Streamed(team)].map(Strategy::Forced);
+    // Each part has 127 rows of f32, and 254 of halves.
+    for (rows, dtype, strategy) in [
+        (131, DType::F32, methods[0]),
+        (135, DType::F32, methods[0]),
+        (257, DType::BF16, methods[0]),
+        (263, DType::BF16, methods[1]),
+    ] {
+        let op = LayerNorm::new(&[rows, 129], 1..).dtype(dtype).save_stats(true);
         for op in [&op as &dyn Norm, &op.backward()] {
-            assert!(conforms_in_parts(&gpu, op, by_subgroups), "{rows}");
-            let program = shaders::program(op, caps, by_subgroups).expect("it ran");
+            assert!(conforms_in_parts(&gpu, op, strategy), "{rows}");
+            let program = shaders::program(op, caps, strategy).expect("it ran");
             let has = |part: &str| program.dispatches.iter().any(|d| d.shader.wgsl().contains(part));
             assert!(has("parts/at/woven.wgsl") && has("kernels/stream.wgsl"), "{rows}");
         }

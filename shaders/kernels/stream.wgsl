@@ -24,6 +24,7 @@ fn total(sum: Pair) -> Sum {
 
 fn run_turn(team: Team, turn: u32) {
     let len = f32(params.elements);
+    let packs = packs_of(turn);
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
     // All rows of a turn begin alike.
@@ -40,7 +41,7 @@ fn run_turn(team: Team, turn: u32) {
         var shifted_sum_K = Pair();
         // end
         // A mean of the first elements.
-        let sample = (params.packs + SAMPLE - 1u) / SAMPLE;
+        let sample = (packs + SAMPLE - 1u) / SAMPLE;
         if CENTERED {
             for (var chunk = team.lane; chunk < sample; chunk += stride) {
                 // unroll K < BLOCK
@@ -70,14 +71,14 @@ fn run_turn(team: Team, turn: u32) {
         var g_sum_K = Pair();
         var gd_sum_K = Pair();
         // end
-        for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
+        for (var chunk = team.lane; chunk < packs; chunk += stride) {
             // unroll K < BLOCK
             var d_chunk_K = Sum(0.0);
             var measure_chunk_K = Sum(0.0);
             var g_chunk_K = Sum(0.0);
             var gd_chunk_K = Sum(0.0);
             // end
-            let end = min(chunk + stride, params.packs);
+            let end = min(chunk + stride, packs);
             for (var pack = chunk; pack < end; pack += team.lanes) {
                 let column = column_at(pack, turn, false);
                 let inside = inside_of(column, true);
@@ -117,12 +118,12 @@ fn run_turn(team: Team, turn: u32) {
         // end
 
         if BACKWARD_NEEDS_Y {
-            for (var chunk = team.lane; chunk < params.packs; chunk += stride) {
+            for (var chunk = team.lane; chunk < packs; chunk += stride) {
                 // unroll K < BLOCK
                 var g_chunk_K = Sum(0.0);
                 var gd_chunk_K = Sum(0.0);
                 // end
-                let end = min(chunk + stride, params.packs);
+                let end = min(chunk + stride, packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
                     let column = column_at(pack, turn, false);
                     let inside = inside_of(column, true);
@@ -159,8 +160,8 @@ fn run_turn(team: Team, turn: u32) {
         }
         // end
 
-        let packs = select(0u, params.packs, has_rows);
-        for (var pack = team.lane; pack < packs; pack += team.lanes) {
+        let end = select(0u, packs, has_rows);
+        for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack, turn, false);
             var affine = Affine();
             if SHARED {

@@ -125,12 +125,22 @@ fn declare(storage: &Storage) -> String {
                 .join(" "),
         ),
         // A pack that is another row's as well keeps what is that one's.
-        (_, Width::Woven) => (
+        (DType::F32 | DType::U32, Width::Woven) => (
             "vec4<f32>",
             "vec4<f32>",
             format!("return {name}[at.pack];"),
             format!(
                 "var kept = v; if !all(at.inside) {{ kept = {name}[at.pack]; }} {name}[at.pack] = select(kept, v, at.inside);"
+            ),
+        ),
+        (half, Width::Woven) => (
+            "vec4<f32>",
+            "vec2<u32>",
+            format!("return decode4_{half}({name}[at.pack]);"),
+            format!(
+                "var words = encode4_{half}(v); \
+                 if !all(at.inside) {{ let mask = words_of(at.inside); words = (words & mask) | ({name}[at.pack] & ~mask); }} \
+                 {name}[at.pack] = words;"
             ),
         ),
         (DType::F32 | DType::U32, Width::Ragged { .. }) => (
@@ -190,16 +200,20 @@ fn masked_store(name: &str, c: &str) -> String {
 /// A table that four elements are read of, at four indices.
 fn declare_gathered(name: &str, binding: u32, mode: &str, dtype: DType) -> String {
     let (word, load) = match dtype {
-        DType::F32 | DType::U32 => ("f32", format!("vec4<f32>({})", four(|c| format!("{name}[i.{c}]")))),
-        half => {
-            let words = four(|c| format!("{name}[i.{c} / 2u]"));
-            let shift = "(vec4<u32>(16u) * (i & vec4<u32>(1u)))";
-            ("u32", format!("values_{half}((vec4<u32>({words}) >> {shift}) & vec4<u32>(0xffffu))"))
-        }
+        DType::F32 | DType::U32 => ("f32", format!("return vec4<f32>({});", four(|c| format!("{name}[i.{c}]")))),
+        // No shift by a variable: SIMD units of CPUs have none.
+        half => (
+            "u32",
+            format!(
+                "let words = vec4<u32>({}); let upper = (i & vec4<u32>(1u)) != vec4<u32>(0u); \
+                 return values_{half}(select(words & vec4<u32>(0xffffu), words >> vec4<u32>(16u), upper));",
+                four(|c| format!("{name}[i.{c} / 2u]"))
+            ),
+        ),
     };
     format!(
         "@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n\
-         fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ return {load}; }}\n"
+         fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ {load} }}\n"
     )
 }
 
@@ -385,8 +399,10 @@ fn pack(width: Width) -> Vec<Part> {
         Width::X4 => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), lane],
         Width::Mixed => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), shader!("parts/at/mixed"), lane],
         Width::Quads => vec![shader!("parts/pack/x4"), shader!("parts/at/quads"), lane],
-        Width::Ragged { .. } => vec![shader!("parts/pack/x4"), shader!("parts/at/ragged"), lane],
-        Width::Woven => vec![shader!("parts/pack/x4"), shader!("parts/at/woven"), lane],
+        Width::Ragged { .. } => {
+            vec![shader!("parts/pack/x4"), shader!("parts/at/words"), shader!("parts/at/ragged"), lane]
+        }
+        Width::Woven => vec![shader!("parts/pack/x4"), shader!("parts/at/words"), shader!("parts/at/woven"), lane],
         Width::Pairs => vec![shader!("parts/pack/x4"), shader!("parts/at/pairs")],
         Width::Across => vec![shader!("parts/pack/x4"), shader!("parts/at/across")],
     }

@@ -27,7 +27,7 @@ pub(crate) enum Width {
     },
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
     Pairs,
-    /// Four, in rows of f32 that are no multiple of four: the tensor's own, of which four rows are a whole number.
+    /// Four, in rows that are no multiple of four: the tensor's own, of which four rows are a whole number.
     Woven,
     /// An element of each of four rows, which are neighbours.
     Across,

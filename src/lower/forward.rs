@@ -292,7 +292,7 @@ impl Problem<'_> {
             let at_once = at_once(rows.shares(self.stats.len()), team, workgroup_size, self.caps);
             return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
-        let rows = rows.woven(team, self).in_pairs(team, self);
+        let rows = rows.held(team, self).in_pairs(team, self);
         let packs = registers(&rows, team, self.caps)?;
         let rolled = self.caps.tuning.rolled == 1;
         let hold = Hold::Registers { packs, full: full(&rows, team, self.caps), rolled };

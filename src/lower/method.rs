@@ -57,7 +57,7 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     }
     let smaller = has_smaller.then_some(Team::Subgroup);
     let holds = |&team: &Team| {
-        let rows = rows.woven(team, problem);
+        let rows = rows.held(team, problem);
         let few_enough = |packs| {
             let elements = packs * rows.view.width.elements();
             team != Team::Subgroup || !is_heavy || elements <= tuning.heavy_registers
@@ -107,7 +107,7 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
         }
         Method::Resident(_) | Method::Streamed(_) if !resident => refuse("only sums of gradients are asked for"),
         Method::Resident(team) => match rows(problem) {
-            Some(rows) => registers(&rows.woven(team, problem), team, problem.caps).map(|_| ()),
+            Some(rows) => registers(&rows.held(team, problem), team, problem.caps).map(|_| ()),
             None => refuse("its statistics are not those of rows"),
         },
         Method::Streamed(team) => match streamed_rows(problem, team) {
@@ -186,18 +186,29 @@ impl Rows {
         (self.packs / together).div_ceil(self.lanes(team, caps)) * together
     }
 
-    /// The same rows by the tensor's own packs, where that is wanted, a lane of the team holds them and no single elements of them, and each team
-    /// of those that fill the device has four.
-    pub(super) fn woven(self, team: Team, problem: &Problem<'_>) -> Self {
-        let (caps, cols) = (problem.caps, self.view.cols);
+    /// The same rows by the tensor's own packs, where that is wanted and each team of those that fill the device has four.
+    fn woven(self, team: Team, problem: &Problem<'_>) -> Option<Self> {
+        let (tuning, cols) = (&problem.caps.tuning, self.view.cols);
         let width = Width::Woven;
         let woven = Self { view: View { width, ..self.view }, packs: width.packs(cols), ..self };
         // Rows of halves that are single elements are apart.
-        let is_single = self.view.width == Width::X1 && !cols.is_multiple_of(4) && problem.input_stride(cols) == cols;
-        let wanted = caps.tuning.woven == 1 && team == Team::Subgroup;
-        let enough = woven.shares(problem.stats.len()) >= caps.tuning.workgroups;
-        let holds = |rows| registers(rows, team, caps).is_ok();
-        if is_single && wanted && enough && !holds(&self) && holds(&woven) { woven } else { self }
+        let is_odd = matches!(self.view.width, Width::X1 | Width::Ragged { apart: false }) && !cols.is_multiple_of(4);
+        let is_dense = problem.input_stride(cols) == cols;
+        let wanted = tuning.woven == 1 && team == Team::Subgroup;
+        let enough = woven.shares(problem.stats.len()) >= tuning.workgroups;
+        (is_odd && is_dense && wanted && enough).then_some(woven)
+    }
+
+    /// As registers hold them: by the tensor's own packs, where a lane of the team holds those and no smaller ones.
+    pub(super) fn held(self, team: Team, problem: &Problem<'_>) -> Self {
+        let holds = |rows: &Self| registers(rows, team, problem.caps).is_ok();
+        self.woven(team, problem).filter(|woven| !holds(&self) && holds(woven)).unwrap_or(self)
+    }
+
+    /// As they are streamed: halves by the tensor's own packs, which f32 is slower by.
+    fn streamed(self, team: Team, problem: &Problem<'_>) -> Self {
+        let streams = |rows: &Self| streams(rows, team, problem.caps).is_ok();
+        self.woven(team, problem).filter(|woven| problem.has_halves() && streams(woven)).unwrap_or(self)
     }
 
     /// Those that woven ones leave at the end of a slab.
@@ -252,7 +263,8 @@ fn rows_across(problem: &Problem<'_>) -> Option<Rows> {
 
 /// The problem as rows that a team streams, if it is one of rows, or of columns that a lane goes down.
 pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
-    rows(problem).or_else(|| rows_across(problem).filter(|_| team == Team::Lane))
+    let along = rows(problem).map(|rows| rows.streamed(team, problem));
+    along.or_else(|| rows_across(problem).filter(|_| team == Team::Lane))
 }
 
 /// Teams that fill the device, which so many workgroups of up to 64 lanes do.

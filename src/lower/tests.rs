@@ -154,7 +154,15 @@ fn long_odd_rows_go_by_packs_that_two_rows_share() {
         assert_eq!(widths(&LayerNorm::new(&shape, 1..), &SWIFTSHADER), expected, "{shape:?}");
     }
     let op = LayerNorm::new(&[1024, 1023], 1..);
-    assert_eq!(widths(&op.clone().dtype(DType::F16), &SWIFTSHADER), [Width::Ragged { apart: false }]);
+    // Halves too, also where they are streamed, and where they share words alone.
+    let halves = |shape: [usize; 2]| LayerNorm::new(&shape, 1..).dtype(DType::F16);
+    let ragged = [Width::Ragged { apart: false }];
+    assert_eq!(widths(&halves([1024, 255]), &SWIFTSHADER), ragged);
+    assert_eq!(widths(&halves([1024, 543]), &SWIFTSHADER), woven);
+    assert_eq!(widths(&halves([1027, 1026]), &SWIFTSHADER), left);
+    assert_eq!(widths(&halves([1026, 1023]).backward(), &SWIFTSHADER), left);
+    assert_eq!(widths(&halves([63, 1023]), &SWIFTSHADER), ragged);
+    assert_eq!(widths(&halves([1024, 1023]), &LAVAPIPE), ragged);
     assert_eq!(widths(&op.clone().input_row_stride(1025), &SWIFTSHADER), single);
     assert_eq!(widths(&op, &LAVAPIPE), single);
     // As long as a backward pass holds rows.

@@ -88,8 +88,8 @@ tuning! {
     rolled: 0..=1,
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
-    /// 1: rows of f32 that are no multiple of four, and that registers of a subgroup hold, are moved by the tensor's own packs of four, some of which
-    /// are two rows'. 0: by single elements.
+    /// 1: rows of a subgroup that are no multiple of four are moved by the tensor's own packs of four, some of which are two rows': where registers
+    /// hold them, and halves also where they are streamed. 0: by single elements, halves by words.
     woven: 0..=1,
     /// 1: of two rows of halves that share a word each is a team's, and both store the word atomically. 0: one team has both, one after the other.
     apart: 0..=1,

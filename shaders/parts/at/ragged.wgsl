@@ -1,7 +1,7 @@
 // Where a pack is, in rows of halves that end, and so begin, anywhere: packs are two whole words, and the first and the last of a row have
 // elements that are not its own. Those are left out: an index stays inside the row, whatever is read there does not count.
 // Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of,
-// last_pack. Requires pack of four, params.elements.
+// last_pack. Requires pack of four, words_of, params.elements.
 
 struct At {
     words: vec2<u32>, // of its first two elements and of the others; the first word twice, if all of the others are outside
@@ -27,8 +27,7 @@ fn column_at(pack: u32, row: u32, middle: bool) -> At {
     }
     let end = phase + params.elements;
     let inside = (i >= vec4<u32>(phase)) & (i < vec4<u32>(end));
-    let halves = select(vec4<u32>(), vec4<u32>(0xffffu, 0xffff0000u, 0xffffu, 0xffff0000u), inside);
-    let mask = halves.xz | halves.yw;
+    let mask = words_of(inside);
     let in_row = clamp(i, vec4<u32>(phase), vec4<u32>(end - 1u));
     return At(vec2<u32>(words.x, select(words.x, words.y, mask.y != 0u)), mask, in_row, in_row - phase, inside);
 }

@@ -1,7 +1,7 @@
-// Where a pack is, in rows of f32 that end, and so begin, anywhere: four rows are a whole number of the tensor's packs, and the first and the last
+// Where a pack is, in rows that end, and so begin, anywhere: four rows are a whole number of the tensor's packs, and the first and the last
 // one of a row may have elements that are another row's. Those are left out: what is read there does not count, and a store keeps it.
-// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, last_pack. Requires pack of four,
-// params.elements.
+// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of, last_pack.
+// Requires pack of four, params.elements.
 
 struct At {
     pack: u32,
@@ -64,4 +64,9 @@ fn has_element(column: At, i: u32) -> bool {
 // In elements from the begin of the row.
 fn element_of(column: At, i: u32) -> u32 {
     return column.in_row[i];
+}
+
+// Elements in the first packs of a row.
+fn elements_of(packs: u32, row: u32) -> f32 {
+    return f32(min(packs * 4u - phase_of(row), params.elements));
 }
