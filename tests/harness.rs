@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{each_op::each_op, gpu, run, subgroup_lanes, tuned};
+use common::{each_op::each_op, gpu, run, subgroup_lanes};
 use wgpu_norm::{
-    BatchNorm, DType, LayerNorm, Norm, Outputs, Planner, RunningStats, Slot, Strategy, Tensors,
+    BatchNorm, Caps, DType, LayerNorm, Norm, Outputs, Planner, RunningStats, Slot, Strategy, Tensors, Tuning,
     host::Gpu,
+    shaders,
     testing::{Data, PROMISE, Random, bound, compare, compare_outputs, conformance, max_error},
 };
 
@@ -90,27 +91,50 @@ fn conforms_by(
     from: &'static str,
     to: &'static str,
 ) -> bool {
-    // The same numbers on any device: what is broken is there, such as sums of gradients of some rows.
-    let same = [
-        ("workgroups", 16),
-        ("sum_workgroups", 16),
-        ("rounds", 16),
-        ("least_sum_rounds", 2),
-        ("together", 1),
-        ("walk", 32),
-        ("adjacent", 4),
-        ("native_halves", 0),
-    ];
-    let numbers = [&same[..], &WOVEN, numbers].concat();
     let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
-    let planner = planner.tuning(tuned(&numbers).caps().tuning.clone());
-    let edited = Gpu::from_parts(gpu().queue().clone(), planner);
+    let edited = Gpu::from_parts(gpu().queue().clone(), planner.tuning(table(numbers)));
     let outputs = run(&edited, op, tensors, strategy).expect("the broken shader runs");
     compare_outputs(op, &outputs, &op.reference(tensors).expect("reference")).is_ok()
 }
 
-/// Odd rows that a subgroup holds go by packs that two rows share.
-const WOVEN: [(&str, u32); 3] = [("woven", 1), ("single_registers", 1), ("registers", 136)];
+/// The same kernels on any device: what is broken is in them, such as sums of gradients of some rows. Odd rows that a subgroup holds go by
+/// packs that two rows share.
+const TABLE: &str = "
+    lane_packs = 4
+    wide_lane_packs = 32
+    many_rows = 4096
+    cluster_registers = 16
+    registers = 136
+    single_registers = 1
+    heavy_registers = 136
+    rolled = 0
+    pairs = 0
+    woven = 1
+    apart = 0
+    native_halves = 0
+    workgroup_registers = 8
+    workgroup_singles = 8
+    workgroups = 16
+    rounds = 16
+    half_rounds = 16
+    sum_workgroups = 16
+    sum_rounds = 32
+    least_sum_rounds = 2
+    together = 1
+    stream_rows = 8
+    few_rows = 16
+    long_row = 4096
+    walk = 32
+    adjacent = 4";
+
+/// That table with these numbers.
+fn table(numbers: &[(&str, u32)]) -> Tuning {
+    let mut table: Tuning = TABLE.parse().expect("a table");
+    for &(name, value) in numbers {
+        table.set(name, value).expect("a number of the table");
+    }
+    table
+}
 
 /// What is replaced in a shader's text, and by what.
 type Break = (&'static str, &'static str);
@@ -274,7 +298,7 @@ fn a_broken_backward_pass_does_not_conform() {
         ("rstd_of(power.z, count)", "rstd_of(power.x, count)"),
         ("pull(count, rstd.w)", "0.0"),
     ];
-    all_are_missed(&LayerNorm::new(&[3, 7, 1400], 1..2).backward(), streamed, &across);
+    all_are_missed(&LayerNorm::new(&[3, 7, 5600], 1..2).backward(), streamed, &across);
     let saved = [("row * PACK + i", "row * PACK"), ("hi[i]", "hi[0u]")];
     all_are_missed(&LayerNorm::new(&[3, 7, 12], 1..2).save_stats(true), streamed, &saved);
     let middle = [("param_place = advance(param_place, param_step, params.param_rows);", "")];
@@ -394,14 +418,15 @@ fn a_grid_without_its_second_dimension_does_not_conform() {
         Team::*,
         host, recommended,
     };
+    type Make = fn(usize) -> Box<dyn Norm>;
     const LIMIT: u32 = 5;
     let adapter = host::adapter(None).expect("an adapter");
     let (required_features, limits) = recommended(&adapter);
     let required_limits = wgpu::Limits { max_compute_workgroups_per_dimension: LIMIT, ..limits };
     let request = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
     let (device, queue) = pollster::block_on(adapter.request_device(&request)).expect("a device");
-    // Few workgroups would do otherwise, on a CPU.
-    let tuning = tuned(&[("rounds", 1), ("stream_rows", 1), ("sum_rounds", 1)]).caps().tuning.clone();
+    // Few workgroups would do otherwise.
+    let tuning = table(&[("rounds", 1), ("stream_rows", 1), ("sum_rounds", 1)]);
     let conforms = |op: &dyn Norm, strategy, without: Option<&'static str>| {
         let planner = Planner::with_source_edit(&device, move |source| match without {
             Some(kernel) if source.contains(&format!("// ==== kernels/{kernel}.wgsl")) => {
@@ -414,35 +439,59 @@ fn a_grid_without_its_second_dimension_does_not_conform() {
         let outputs = run(&gpu, op, &data.tensors(), strategy).expect("runs");
         compare_outputs(op, &outputs, &op.reference(&data.tensors()).expect("reference")).is_ok()
     };
-    let short = LayerNorm::new(&[400, 4], 1..);
-    let few = LayerNorm::new(&[24, 12], 1..);
-    let batch = BatchNorm::training(&[2, 1600]);
-    let window = LocalResponseNorm::new(&[1, 13, 400], 13);
-    let slide = LocalResponseNorm::new(&[1, 3, 1600], 3);
-    let mut cases: Vec<(Box<dyn Norm>, Method, &[&'static str])> = vec![
-        (Box::new(short.clone()), Resident(Lane), &["row"]),
-        (Box::new(short.clone()), Streamed(Lane), &["stream"]),
-        (Box::new(short.clone()), Split(Lane), &["moments", "finalize"]),
-        (Box::new(short.backward()), Split(Lane), &["sums", "merge_sums"]),
-        (Box::new(batch.clone()), Columns, &["moments_columns", "finalize", "apply"]),
-        (Box::new(batch.backward()), Columns, &["sums_columns", "merge_sums", "apply"]),
-        (Box::new(window.clone()), Elementwise, &["window"]),
-        (Box::new(window.backward()), Elementwise, &["window"]),
-        (Box::new(slide.clone()), Elementwise, &["slide"]),
-        (Box::new(slide.backward()), Elementwise, &["slide"]),
+    let mut caps = Caps::of(&device);
+    caps.tuning = tuning.clone();
+    // As large as it takes for each of the kernels to have a second dimension, by workgroups as large as the device gets.
+    let large = |make: Make, strategy, kernels: &[&str]| {
+        let is_large = |op: &Box<dyn Norm>| {
+            let program = shaders::program(&**op, &caps, strategy).expect("a program");
+            let folds = |dispatch: &shaders::Dispatch, kernel: &&str| {
+                dispatch.workgroups[1] > 1 && dispatch.shader.wgsl().contains(&format!("// ==== kernels/{kernel}.wgsl"))
+            };
+            kernels.iter().all(|kernel| program.dispatches.iter().any(|dispatch| folds(dispatch, kernel)))
+        };
+        [24, 96, 400, 1600].map(make).into_iter().find(is_large).expect("workgroups that are more than a dimension")
+    };
+    fn short(rows: usize) -> LayerNorm {
+        LayerNorm::new(&[rows, 4], 1..)
+    }
+    fn few(rows: usize) -> LayerNorm {
+        LayerNorm::new(&[rows, 12], 1..)
+    }
+    fn batch(channels: usize) -> BatchNorm {
+        BatchNorm::training(&[2, channels])
+    }
+    fn window(places: usize) -> LocalResponseNorm {
+        LocalResponseNorm::new(&[1, 13, places], 13)
+    }
+    fn slide(places: usize) -> LocalResponseNorm {
+        LocalResponseNorm::new(&[1, 3, places], 3)
+    }
+    let mut cases: Vec<(Make, Method, &[&'static str])> = vec![
+        (|n| Box::new(short(n)), Resident(Lane), &["row"]),
+        (|n| Box::new(short(n)), Streamed(Lane), &["stream"]),
+        (|n| Box::new(short(n)), Split(Lane), &["moments", "finalize"]),
+        (|n| Box::new(short(n).backward()), Split(Lane), &["sums", "merge_sums"]),
+        (|n| Box::new(batch(n)), Columns, &["moments_columns", "finalize", "apply"]),
+        (|n| Box::new(batch(n).backward()), Columns, &["sums_columns", "merge_sums", "apply"]),
+        (|n| Box::new(window(n)), Elementwise, &["window"]),
+        (|n| Box::new(window(n).backward()), Elementwise, &["window"]),
+        (|n| Box::new(slide(n)), Elementwise, &["slide"]),
+        (|n| Box::new(slide(n).backward()), Elementwise, &["slide"]),
     ];
-    let subgroups = tuned(&[]).caps().subgroup_size.is_some();
+    let subgroups = caps.subgroup_size.is_some();
     let teams = if subgroups { &[Subgroup, Workgroup, WorkgroupSubgroups][..] } else { &[Workgroup] };
     for &team in teams {
-        cases.push((Box::new(few.clone()), Resident(team), &["row"]));
-        cases.push((Box::new(few.clone()), Streamed(team), &["stream"]));
-        cases.push((Box::new(few.clone()), Split(team), &["moments"]));
-        cases.push((Box::new(few.backward()), Resident(team), &["row"]));
-        cases.push((Box::new(few.backward()), Streamed(team), &["stream"]));
-        cases.push((Box::new(few.backward()), Split(team), &["sums"]));
+        cases.push((|n| Box::new(few(n)), Resident(team), &["row"]));
+        cases.push((|n| Box::new(few(n)), Streamed(team), &["stream"]));
+        cases.push((|n| Box::new(few(n)), Split(team), &["moments"]));
+        cases.push((|n| Box::new(few(n).backward()), Resident(team), &["row"]));
+        cases.push((|n| Box::new(few(n).backward()), Streamed(team), &["stream"]));
+        cases.push((|n| Box::new(few(n).backward()), Split(team), &["sums"]));
     }
-    for (op, method, kernels) in cases {
+    for (make, method, kernels) in cases {
         let strategy = Strategy::Forced(method);
+        let op = large(make, strategy, kernels);
         assert!(conforms(&*op, strategy, None), "{} by {method}", op.name());
         for kernel in kernels {
             assert!(!conforms(&*op, strategy, Some(kernel)), "{} by {method}: {kernel} has one dimension", op.name());
@@ -467,7 +516,7 @@ fn broken_storage_does_not_conform() {
             "atomicLoad(&output[i / 2u]) >> shift",
         ),
         (one_by_one, DType::BF16, "16u * (i & 1u)", "0u"),
-        (ragged, DType::BF16, "* (i & vec4<u32>(1u))", "* vec4<u32>(0u)"),
+        (ragged, DType::BF16, "(i & vec4<u32>(1u)) != vec4<u32>(0u)", "vec4<bool>(false)"),
         (streamed, DType::F16, "select(Pack(0.0), x_0 - mean_0, inside)", "x_0 - mean_0"),
     ] {
         let op = LayerNorm::new(&[5, 7], 1..).dtype(dtype);
@@ -528,7 +577,7 @@ fn broken_words_of_two_rows_do_not_conform() {
         assert!(!are_all_right(&mixed, 0, from, to), "conforms without {from:?}");
     }
     // Enough rows for each lane to have sums of several.
-    let op = LayerNorm::new(&[1100, 9], 1..).dtype(DType::F16).backward();
+    let op = LayerNorm::new(&[4200, 9], 1..).dtype(DType::F16).backward();
     for method in [Method::Resident(Team::Lane), Method::Streamed(Team::Lane)] {
         all_are_missed(&op, Strategy::Forced(method), &[("(turn * params.teams + team.index)", "team.index")]);
     }
@@ -593,8 +642,7 @@ fn lanes_that_store(
         let source = source.replace("store_output(at, y);", "store_output(at, Pack(stores));");
         edit(source + "var<private> stores: f32;")
     });
-    let planner = planner.tuning(tuned(numbers).caps().tuning.clone());
-    let edited = Gpu::from_parts(gpu().queue().clone(), planner);
+    let edited = Gpu::from_parts(gpu().queue().clone(), planner.tuning(table(numbers)));
     let data = Data::random(&op, 2);
     let outputs = run(&edited, &op, &data.tensors(), Strategy::Forced(method)).expect("the edited shader runs");
     outputs.get(Slot::Output).expect("an output").to_vec()
@@ -604,7 +652,7 @@ fn lanes_that_store(
 fn a_word_of_two_rows_is_one_lanes() {
     use wgpu_norm::{Method, Team};
     let meet = |len, method, edit| {
-        let lanes = lanes_that_store([6, len], DType::BF16, &[("apart", 0)], method, edit);
+        let lanes = lanes_that_store([6, len], DType::BF16, &[("woven", 0), ("single_registers", 136)], method, edit);
         assert!(lanes.iter().any(|&lane| lane != lanes[0]), "several lanes");
         [0, 2, 4].map(|row: usize| (row + 1) * len).iter().all(|&next| lanes[next - 1] == lanes[next])
     };
@@ -625,8 +673,7 @@ fn a_pack_of_two_rows_is_one_lanes() {
     use wgpu_norm::{Method, Team};
     let Some(size) = subgroup_lanes(gpu()) else { return };
     let meet = |len, (dtype, method), edit| {
-        let numbers = [&[("workgroups", 1)][..], &WOVEN].concat();
-        let lanes = lanes_that_store([4, len], dtype, &numbers, method, edit);
+        let lanes = lanes_that_store([4, len], dtype, &[("workgroups", 1)], method, edit);
         assert!(lanes.iter().any(|&lane| lane != lanes[0]), "several lanes");
         let shared = (1..4).map(|row| row * len).filter(|next| next % 4 > 0);
         shared.into_iter().all(|next| lanes[next - 1] == lanes[next])
