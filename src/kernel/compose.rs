@@ -200,20 +200,16 @@ fn masked_store(name: &str, c: &str) -> String {
 /// A table that four elements are read of, at four indices.
 fn declare_gathered(name: &str, binding: u32, mode: &str, dtype: DType) -> String {
     let (word, load) = match dtype {
-        DType::F32 | DType::U32 => ("f32", format!("return vec4<f32>({});", four(|c| format!("{name}[i.{c}]")))),
-        // No shift by a variable: SIMD units of CPUs have none.
-        half => (
-            "u32",
-            format!(
-                "let words = vec4<u32>({}); let upper = (i & vec4<u32>(1u)) != vec4<u32>(0u); \
-                 return values_{half}(select(words & vec4<u32>(0xffffu), words >> vec4<u32>(16u), upper));",
-                four(|c| format!("{name}[i.{c} / 2u]"))
-            ),
-        ),
+        DType::F32 | DType::U32 => ("f32", format!("vec4<f32>({})", four(|c| format!("{name}[i.{c}]")))),
+        half => {
+            let words = four(|c| format!("{name}[i.{c} / 2u]"));
+            let shift = "(vec4<u32>(16u) * (i & vec4<u32>(1u)))";
+            ("u32", format!("values_{half}((vec4<u32>({words}) >> {shift}) & vec4<u32>(0xffffu))"))
+        }
     };
     format!(
         "@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n\
-         fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ {load} }}\n"
+         fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ return {load}; }}\n"
     )
 }
 
