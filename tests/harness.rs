@@ -598,7 +598,7 @@ fn broken_packs_of_two_rows_do_not_conform() {
             ("row / 4u * stride + row % 4u * stride / 4u", "row / 4u * stride"),
             ("index * TURNS + turn", "index * TURNS"),
             ("last_pack(turn) + 1u", "last_pack(turn)"),
-            ("if !all(at.inside)", "if false"),
+            ("if !at.whole", "if false"),
             ("select(kept, v, at.inside)", "v"),
             ("return params.skip + index;", "return index;"),
         ];
@@ -618,9 +618,9 @@ fn broken_packs_of_two_rows_do_not_conform() {
     // Of halves, whose words are told by masks; and where they are streamed, the last pack of a row, and how many elements the mean is of.
     let halves = LayerNorm::new(&[67, 8 * lanes + 3], 1..).dtype(DType::BF16);
     let words = [
-        ("if !all(at.inside)", "if false"),
-        ("(words & mask)", "words"),
-        (" & ~mask)", ")"),
+        ("if !at.whole", "if false"),
+        ("& words_of(at.inside)", ""),
+        ("& words_of(at.inside)", "& ~words_of(at.inside)"),
         ("halves.xz | halves.yw", "halves.xz"),
     ];
     all_are_missed(&halves, by_subgroups, &words);

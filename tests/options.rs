@@ -287,8 +287,14 @@ fn partial_results_are_merged_together() {
 /// What SwiftShader gets by its table: packs that lie in two rows, in all the ways that rows begin and end in them.
 #[test]
 fn odd_rows_go_by_packs_that_two_rows_share() {
-    let numbers =
-        [("woven", 1), ("single_registers", 1), ("registers", 136), ("lane_packs", 0), ("wide_lane_packs", 0)];
+    let numbers = [
+        ("woven", 1),
+        ("apart", 0),
+        ("single_registers", 1),
+        ("registers", 136),
+        ("lane_packs", 0),
+        ("wide_lane_packs", 0),
+    ];
     // Few workgroups, so that teams have many rows and sum up their gradients.
     let few = [("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)];
     let devices = [0, 1].map(|rolled| {

@@ -101,9 +101,14 @@ fn every_method_goes_through_tensors_in_parts() {
 fn rows_that_share_packs_go_through_tensors_in_parts() {
     let gpu = small(1 << 16);
     let mut tuning = gpu.planner().caps().tuning.clone();
-    for (name, value) in
-        [("woven", 1), ("single_registers", 1), ("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)]
-    {
+    for (name, value) in [
+        ("woven", 1),
+        ("apart", 0),
+        ("single_registers", 1),
+        ("workgroups", 1),
+        ("sum_workgroups", 1),
+        ("least_sum_rounds", 1),
+    ] {
         tuning.set(name, value).expect("a number of the table");
     }
     let gpu = Gpu::from_parts(gpu.queue().clone(), Planner::new(gpu.device()).tuning(tuning));

@@ -124,13 +124,13 @@ fn declare(storage: &Storage) -> String {
                 .map(|(c, n)| format!("if at.inside.{c} {{ {name}[at.i + {n}u] = v.{c}; }}"))
                 .join(" "),
         ),
-        // A pack that is another row's as well keeps what is that one's.
+        // A pack that is another row's as well keeps what is that one's. No branch that is taken at the edges alone: SwiftShader takes longer for it.
         (DType::F32 | DType::U32, Width::Woven) => (
             "vec4<f32>",
             "vec4<f32>",
             format!("return {name}[at.pack];"),
             format!(
-                "var kept = v; if !all(at.inside) {{ kept = {name}[at.pack]; }} {name}[at.pack] = select(kept, v, at.inside);"
+                "var kept = v; if !at.whole {{ kept = {name}[at.pack]; }} {name}[at.pack] = select(kept, v, at.inside);"
             ),
         ),
         (half, Width::Woven) => (
@@ -139,7 +139,7 @@ fn declare(storage: &Storage) -> String {
             format!("return decode4_{half}({name}[at.pack]);"),
             format!(
                 "var words = encode4_{half}(v); \
-                 if !all(at.inside) {{ let mask = words_of(at.inside); words = (words & mask) | ({name}[at.pack] & ~mask); }} \
+                 if !at.whole {{ let kept = {name}[at.pack]; words = kept ^ ((kept ^ words) & words_of(at.inside)); }} \
                  {name}[at.pack] = words;"
             ),
         ),

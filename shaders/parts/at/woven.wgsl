@@ -7,6 +7,7 @@ struct At {
     pack: u32,
     in_row: vec4<u32>, // its elements, from the begin of the row; a neighbour in the row, where they are outside
     inside: vec4<bool>,
+    whole: bool, // known when the kernel is made: all of them are
 }
 alias Inside = vec4<bool>;
 
@@ -25,11 +26,11 @@ fn column_at(pack: u32, row: u32, middle: bool) -> At {
     let phase = phase_of(row);
     let i = vec4<u32>(pack * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
     if middle {
-        return At(pack, i - phase, vec4<bool>(true));
+        return At(pack, i - phase, vec4<bool>(true), true);
     }
     let end = phase + params.elements;
     let inside = (i >= vec4<u32>(phase)) & (i < vec4<u32>(end));
-    return At(pack, clamp(i, vec4<u32>(phase), vec4<u32>(end - 1u)) - phase, inside);
+    return At(pack, clamp(i, vec4<u32>(phase), vec4<u32>(end - 1u)) - phase, inside, false);
 }
 
 // Of a column's elements, in the row.
@@ -44,7 +45,7 @@ fn first_of(row: u32, stride: u32) -> u32 {
 
 // Of a column in the row that begins in the pack `first`.
 fn at_of(first: u32, column: At) -> At {
-    return At(first + column.pack, column.in_row, column.inside);
+    return At(first + column.pack, column.in_row, column.inside, column.whole);
 }
 
 // What of a pack counts, if the pack does.
