@@ -105,6 +105,7 @@ fn rows_that_share_packs_go_through_tensors_in_parts() {
         ("woven", 1),
         ("apart", 0),
         ("single_registers", 1),
+        ("registers", 136),
         ("workgroups", 1),
         ("sum_workgroups", 1),
         ("least_sum_rounds", 1),
