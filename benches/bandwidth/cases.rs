@@ -77,7 +77,7 @@ pub fn full() -> Ops {
     }
     // Neighbours that are not among the first shapes.
     for shape in [[1024, 1025], [256, 4096], [256, 4097]] {
-        for dtype in [DType::F32, DType::F16] {
+        for dtype in DType::FLOATS {
             ops.push(Box::new(LayerNorm::new(&shape, 1..).dtype(dtype)));
         }
     }

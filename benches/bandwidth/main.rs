@@ -849,7 +849,7 @@ impl Bench {
         let mut first = true;
         for (count, lens) in cases::NEIGHBOURS {
             let shapes: Vec<_> = lens.iter().map(|&len| dimensions(&[count, len])).collect();
-            for dtype in [DType::F32, DType::F16] {
+            for dtype in DType::FLOATS {
                 let ratios: Vec<f64> = self
                     .rows
                     .iter()
