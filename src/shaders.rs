@@ -205,16 +205,11 @@ pub fn all() -> Vec<Shader> {
         }
     }
     // Packs that two rows share, in few registers, and the rows that are left.
-    for op in options(131) {
+    for op in options(131).into_iter().chain(odd_halves()) {
         add(&*op, &woven(), Strategy::Forced(Method::Resident(Team::Subgroup)));
     }
-    for dtype in [DType::F16, DType::BF16] {
-        let op = LayerNorm::new(&[67, 131], 1..).dtype(dtype);
-        let wide = op.clone().output_dtype(DType::F32).residual(true);
-        let ops: [&dyn Norm; 4] = [&op, &op.backward(), &wide, &wide.backward()];
-        for (op, method) in ops.into_iter().flat_map(|op| [Method::Resident, Method::Streamed].map(|by| (op, by))) {
-            add(op, &woven(), Strategy::Forced(method(Team::Subgroup)));
-        }
+    for op in odd_halves() {
+        add(&*op, &woven(), Strategy::Forced(Method::Streamed(Team::Subgroup)));
     }
     // Halves that the device converts: one by one, by packs and pairs, in rows that share words, and in tables that are gathered.
     let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };
@@ -286,6 +281,14 @@ fn devices() -> Vec<Caps> {
     // Of those for CPUs, the table with the largest kernels.
     let cpu = Caps { cpu: true, tuning: Tuning::MESA_22, ..gpu(Some((8, 8)), 1024) };
     vec![cpu, gpu(Some((4, 128)), 1024), gpu(Some((32, 32)), 512), gpu(None, 256)]
+}
+
+/// Rows of halves that are no multiple of four, alone and beside f32.
+fn odd_halves() -> Vec<Box<dyn Norm>> {
+    let rows = [DType::F16, DType::BF16].map(|dtype| LayerNorm::new(&[67, 131], 1..).dtype(dtype));
+    let wide = rows.clone().map(|op| op.output_dtype(DType::F32).residual(true));
+    let both = |op: LayerNorm| [Box::new(op.backward()) as Box<dyn Norm>, Box::new(op)];
+    rows.into_iter().chain(wide).flat_map(both).collect()
 }
 
 /// Windows that registers hold, and wider ones.

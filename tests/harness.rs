@@ -443,14 +443,18 @@ fn a_grid_without_its_second_dimension_does_not_conform() {
     caps.tuning = tuning.clone();
     // As large as it takes for each of the kernels to have a second dimension, by workgroups as large as the device gets.
     let large = |make: Make, strategy, kernels: &[&str]| {
-        let is_large = |op: &Box<dyn Norm>| {
-            let program = shaders::program(&**op, &caps, strategy).expect("a program");
+        let is_large = |op: &dyn Norm| {
+            let program = shaders::program(op, &caps, strategy).expect("a program");
             let folds = |dispatch: &shaders::Dispatch, kernel: &&str| {
                 dispatch.workgroups[1] > 1 && dispatch.shader.wgsl().contains(&format!("// ==== kernels/{kernel}.wgsl"))
             };
             kernels.iter().all(|kernel| program.dispatches.iter().any(|dispatch| folds(dispatch, kernel)))
         };
-        [24, 96, 400, 1600].map(make).into_iter().find(is_large).expect("workgroups that are more than a dimension")
+        [24, 96, 400, 1600]
+            .map(make)
+            .into_iter()
+            .find(|op| is_large(&**op))
+            .expect("workgroups that are more than a dimension")
     };
     fn short(rows: usize) -> LayerNorm {
         LayerNorm::new(&[rows, 4], 1..)
