@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
@@ -76,7 +76,8 @@ pub fn swiftshader() -> Result<Driver, String> {
 
 /// The lavapipe of Mesa 25, from Debian 12's backports.
 pub fn mesa25() -> Result<Driver, String> {
-    let folder = root().join(MESA_FOLDER);
+    // The loader takes a relative path in a manifest as one from there.
+    let folder = path::absolute(root().join(MESA_FOLDER)).map_err(|e| e.to_string())?;
     let libraries = folder.join(format!("usr/lib/{}-linux-gnu", env::consts::ARCH));
     let icd = folder.join("lavapipe.json");
     if !icd.is_file() {
