@@ -266,7 +266,7 @@ fn rolled() -> Caps {
 
 /// A device that holds hardly any single elements in registers, and is full with one team.
 fn woven() -> Caps {
-    let tuning = Tuning { woven: 1, single_registers: 1, workgroups: 1, ..Tuning::MESA_22 };
+    let tuning = Tuning { woven: 2, single_registers: 1, workgroups: 1, ..Tuning::MESA_22 };
     Caps { cpu: true, subgroup_size: Some((8, 8)), tuning, ..Caps::default() }
 }
 

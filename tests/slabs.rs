@@ -102,7 +102,7 @@ fn rows_that_share_packs_go_through_tensors_in_parts() {
     let gpu = small(1 << 16);
     let mut tuning = gpu.planner().caps().tuning.clone();
     for (name, value) in [
-        ("woven", 1),
+        ("woven", 2),
         ("apart", 0),
         ("single_registers", 1),
         ("registers", 136),

@@ -612,6 +612,15 @@ impl KernelKey {
         }
     }
 
+    /// In how many loops a streamed row is stored: those at the edges of a row have one of their own where they keep what is another row's. A backward pass
+    /// gains little by it, and is long.
+    pub fn loops(&self) -> u32 {
+        match self {
+            Self::Row { width: Width::Woven, hold: Hold::Rows { .. }, .. } => 2,
+            _ => 1,
+        }
+    }
+
     /// Whether blocks that may be loops are.
     pub fn rolled(&self) -> bool {
         match *self {

@@ -186,7 +186,7 @@ impl Rows {
         (self.packs / together).div_ceil(self.lanes(team, caps)) * together
     }
 
-    /// The same rows by the tensor's own packs, where that is wanted and each team of those that fill the device has four.
+    /// The same rows by the tensor's own packs, where that is possible and each team of those that fill the device has four.
     fn woven(self, team: Team, problem: &Problem<'_>) -> Option<Self> {
         let (tuning, cols) = (&problem.caps.tuning, self.view.cols);
         let width = Width::Woven;
@@ -194,21 +194,22 @@ impl Rows {
         // Rows of halves that are single elements are apart.
         let is_odd = matches!(self.view.width, Width::X1 | Width::Ragged { apart: false }) && !cols.is_multiple_of(4);
         let is_dense = problem.input_stride(cols) == cols;
-        let wanted = tuning.woven == 1 && team == Team::Subgroup;
         let enough = woven.shares(problem.stats.len()) >= tuning.workgroups;
-        (is_odd && is_dense && wanted && enough).then_some(woven)
+        (team == Team::Subgroup && is_odd && is_dense && enough).then_some(woven)
     }
 
     /// As registers hold them: by the tensor's own packs, where a lane of the team holds those and no smaller ones.
     pub(super) fn held(self, team: Team, problem: &Problem<'_>) -> Self {
         let holds = |rows: &Self| registers(rows, team, problem.caps).is_ok();
-        self.woven(team, problem).filter(|woven| !holds(&self) && holds(woven)).unwrap_or(self)
+        let wanted = problem.caps.tuning.woven == 2;
+        self.woven(team, problem).filter(|woven| wanted && !holds(&self) && holds(woven)).unwrap_or(self)
     }
 
     /// As they are streamed: halves by the tensor's own packs, which f32 is slower by.
     fn streamed(self, team: Team, problem: &Problem<'_>) -> Self {
         let streams = |rows: &Self| streams(rows, team, problem.caps).is_ok();
-        self.woven(team, problem).filter(|woven| problem.has_halves() && streams(woven)).unwrap_or(self)
+        let wanted = problem.caps.tuning.woven > 0 && problem.has_halves();
+        self.woven(team, problem).filter(|woven| wanted && streams(woven)).unwrap_or(self)
     }
 
     /// Those that woven ones leave at the end of a slab.

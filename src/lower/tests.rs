@@ -165,6 +165,14 @@ fn long_odd_rows_go_by_packs_that_two_rows_share() {
     assert_eq!(widths(&halves([1024, 1023]), &LAVAPIPE), ragged);
     assert_eq!(widths(&op.clone().input_row_stride(1025), &SWIFTSHADER), single);
     assert_eq!(widths(&op, &LAVAPIPE), single);
+    // Where registers compile for long, halves that are streamed alone.
+    let mesa_25 = Caps { tuning: Tuning::LLVM, ..LAVAPIPE };
+    assert_eq!(widths(&halves([1026, 1023]), &mesa_25), left);
+    assert_eq!(widths(&halves([1024, 257]).backward(), &mesa_25), woven);
+    assert_eq!(widths(&halves([1024, 255]), &mesa_25), ragged);
+    for len in [257, 1023] {
+        assert_eq!(widths(&LayerNorm::new(&[1024, len], 1..), &mesa_25), single);
+    }
     // As long as a backward pass holds rows.
     assert_eq!(widths(&LayerNorm::new(&[1026, 513], 1..).backward(), &SWIFTSHADER), left);
     assert_eq!(widths(&op.backward(), &SWIFTSHADER), single);

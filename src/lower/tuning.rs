@@ -88,9 +88,9 @@ tuning! {
     rolled: 0..=1,
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
-    /// 1: rows of a subgroup that are no multiple of four are moved by the tensor's own packs of four, some of which are two rows': where registers
-    /// hold them, and halves also where they are streamed. 0: by single elements, halves by words.
-    woven: 0..=1,
+    /// 1: rows of halves that are no multiple of four, and that a subgroup streams, are moved by the tensor's own packs of four, some of which are two
+    /// rows'. 2: and rows of any type that registers hold by such packs alone. 0: by single elements, halves by words.
+    woven: 0..=2,
     /// 1: of two rows of halves that share a word each is a team's, and both store the word atomically. 0: one team has both, one after the other.
     apart: 0..=1,
     /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
@@ -139,7 +139,8 @@ impl Tuning {
         heavy_registers: 32,
         rolled: 0,
         pairs: 0,
-        woven: 0,
+        // Rows in registers take 4 s to compile by such packs, and streamed ones of f32 as long as by single elements.
+        woven: 1,
         apart: 0,
         native_halves: 0,
         workgroup_registers: 8,
@@ -163,6 +164,7 @@ impl Tuning {
         registers: 136,
         single_registers: 136,
         heavy_registers: 136,
+        woven: 0,
         stream_rows: 8,
         ..Self::LLVM
     };
@@ -174,7 +176,7 @@ impl Tuning {
         // Of 513, backward.
         heavy_registers: 136,
         rolled: 1,
-        woven: 1,
+        woven: 2,
         walk: 64,
         ..Self::MESA_22
     };

@@ -1,0 +1,6 @@
+// The packs of a row in one loop.
+// Provides packs_of_lane. Requires Packs, Team.
+
+fn packs_of_lane(part: u32, packs: u32, team: Team) -> Packs {
+    return Packs(team.lane, packs, team.lanes, false);
+}
