@@ -198,19 +198,23 @@ fn masked_store(name: &str, c: &str) -> String {
     )
 }
 
-/// A table that four elements are read of, at four indices.
+/// A table that four elements are read of, at four indices, of which each is the one before it or the next.
 fn declare_gathered(name: &str, binding: u32, mode: &str, dtype: DType) -> String {
     let (word, load) = match dtype {
-        DType::F32 | DType::U32 => ("f32", format!("vec4<f32>({})", four(|c| format!("{name}[i.{c}]")))),
+        DType::F32 | DType::U32 => ("f32", format!("return vec4<f32>({});", four(|c| format!("{name}[i.{c}]")))),
+        // The four lie in three words at most: the third one in the second's or in the last one's.
         half => {
-            let words = four(|c| format!("{name}[i.{c} / 2u]"));
+            let words = format!(
+                "let at = i / 2u; let second = {name}[at.y]; let last = {name}[at.w]; \
+                 let words = vec4<u32>({name}[at.x], second, select(last, second, at.z == at.y), last);"
+            );
             let shift = "(vec4<u32>(16u) * (i & vec4<u32>(1u)))";
-            ("u32", format!("values_{half}((vec4<u32>({words}) >> {shift}) & vec4<u32>(0xffffu))"))
+            ("u32", format!("{words} return values_{half}((words >> {shift}) & vec4<u32>(0xffffu));"))
         }
     };
     format!(
         "@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n\
-         fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ return {load}; }}\n"
+         fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ {load} }}\n"
     )
 }
 
