@@ -37,7 +37,13 @@ fn ops(cpu: bool) -> Ops {
         ops.push(Box::new(op.backward()));
         ops.push(Box::new(op));
     }
-    for (rows, len, dtype) in [(4096, 256, DType::F16), (1024, 1024, DType::F16), (256, 4096, DType::BF16)] {
+    for (rows, len, dtype) in [
+        (4096, 256, DType::F16),
+        (1024, 1024, DType::F16),
+        (1024, 1023, DType::F16),
+        (256, 4096, DType::BF16),
+        (256, 4097, DType::BF16),
+    ] {
         let op = LayerNorm::new(&[rows * times, len], 1..).dtype(dtype);
         ops.push(Box::new(op.backward()));
         ops.push(Box::new(op));

@@ -205,7 +205,7 @@ impl Rows {
         self.woven(team, problem).filter(|woven| wanted && !holds(&self) && holds(woven)).unwrap_or(self)
     }
 
-    /// As they are streamed: halves by the tensor's own packs, which f32 is slower by.
+    /// As they are streamed: halves by the tensor's own packs, which f32 is no faster by.
     fn streamed(self, team: Team, problem: &Problem<'_>) -> Self {
         let streams = |rows: &Self| streams(rows, team, problem.caps).is_ok();
         let wanted = problem.caps.tuning.woven > 0 && problem.has_halves();
