@@ -120,7 +120,6 @@ impl Table<'_> {
             subject: Some(subject),
             strategy: String::new(),
             timer: Clock::Wall.name(),
-            chosen: true,
         });
     }
 }

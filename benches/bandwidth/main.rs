@@ -24,7 +24,7 @@ use pollster::block_on;
 use serde::Serialize;
 use timer::{Clock, Timer, Work, median};
 use wgpu_norm::{
-    Access, Bindings, Bound, DType, Error, Method, Norm, Plan, Planner, Strategy, TensorSpec, Tuning, View,
+    Access, Bindings, Bound, DType, Error, Method, Norm, Plan, Planner, Slot, Strategy, TensorSpec, Tuning, View,
     host::{Gpu, adapter},
     wgpu,
 };
@@ -137,7 +137,6 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
                 bench.ops(&cases::full(), args)?;
             }
         }
-        bench.print_neighbours();
     }
     if args.host || (args.cases.is_none() && !args.quick && !args.copies && args.filter.is_empty()) {
         host::run(&bench.gpu, &bench.adapter, &mut bench.rows)?;
@@ -184,9 +183,6 @@ struct Row {
     subject: Option<String>,
     strategy: String,
     timer: &'static str,
-    /// Not one of the methods that `--all-methods` adds.
-    #[serde(skip)]
-    chosen: bool,
 }
 
 fn print_head() {
@@ -396,6 +392,18 @@ fn moved(tensors: &[TensorSpec]) -> u64 {
     tensors.iter().map(|spec| if spec.access == Access::ReadWrite { 2 * spec.bytes() } else { spec.bytes() }).sum()
 }
 
+/// The type of the tensors, and how many are written.
+fn kind(plan: &Plan) -> (String, usize) {
+    let large = plan.tensors().iter().max_by_key(|spec| spec.bytes());
+    let outputs = plan.tensors().iter().filter(|spec| spec.access != Access::Read).count();
+    (large.map_or_else(String::new, |spec| spec.dtype.to_string()), outputs)
+}
+
+/// The tensors, but for their shapes.
+fn signature(plan: &Plan) -> Vec<(Slot, DType, Access)> {
+    plan.tensors().iter().map(|spec| (spec.slot, spec.dtype, spec.access)).collect()
+}
+
 /// A copy of as many bytes moves half of them each way.
 fn half(moved: u64) -> u64 {
     (moved / 2).next_multiple_of(16)
@@ -533,6 +541,7 @@ impl Bench {
     fn ops(&mut self, ops: &[Box<dyn Norm>], args: &Args) -> Result<(), Error> {
         // Whoever writes a list knows what to expect of a CPU.
         let capped = args.cases.is_none();
+        let mut timed = Vec::new();
         for op in ops.iter().filter(|op| op.name().contains(&args.filter)) {
             let tensors = op.tensors()?;
             let moved = moved(&tensors);
@@ -550,15 +559,16 @@ impl Bench {
             if args.all_methods {
                 for method in Method::ALL.iter().copied().filter(|&method| Some(method) != chosen.method()) {
                     match self.gpu.planner().plan_with(&**op, Strategy::Forced(method)) {
-                        Ok(plan) => self.plan(&**op, &plan, false)?,
+                        Ok(plan) => self.plan(&**op, &plan)?,
                         Err(Error::Unsupported { .. }) => {}
                         Err(e) => return Err(e),
                     }
                 }
             }
-            self.plan(&**op, &chosen, true)?;
+            self.plan(&**op, &chosen)?;
+            timed.push((&**op, chosen));
         }
-        Ok(())
+        self.neighbours(&timed)
     }
 
     /// Whether a case is for this device; counts it where not.
@@ -585,7 +595,7 @@ impl Bench {
     }
 
     /// Times a plan and a copy in turns; appends their rows.
-    fn plan(&mut self, op: &dyn Norm, plan: &Plan, chosen: bool) -> Result<(), Error> {
+    fn plan(&mut self, op: &dyn Norm, plan: &Plan) -> Result<(), Error> {
         self.stay_awake();
         let moved = moved(plan.tensors());
         let sets = self.sets(moved);
@@ -602,9 +612,7 @@ impl Bench {
         let (copy, op_time) = (median(&mut copies), median(&mut ops));
         let strategy = plan.method().map_or_else(String::new, |method| method.to_string());
         let direction = if op.name().ends_with("_backward") { "backward" } else { "forward" };
-        let large = plan.tensors().iter().max_by_key(|spec| spec.bytes());
-        let dtype = large.map_or_else(String::new, |spec| spec.dtype.to_string());
-        let outputs = plan.tensors().iter().filter(|spec| spec.access != Access::Read).count();
+        let (dtype, outputs) = kind(plan);
         for (engine, name, direction, time, strategy) in [
             ("copy", "copy", "", copy, "copy shader".to_owned()),
             ("wgpu-norm", op.name(), direction, op_time, strategy),
@@ -616,7 +624,6 @@ impl Bench {
                 outputs,
                 shape: dimensions(op.shape()),
                 strategy,
-                chosen,
                 ..self.row(engine, moved, time, copy.0, self.timer.clock())
             };
             row.print();
@@ -625,7 +632,7 @@ impl Bench {
         Ok(())
     }
 
-    /// How many times faster another plan of the same op is, in turns; `None` where the memory is not there.
+    /// How many times faster another plan is, in turns; `None` where the memory is not there.
     fn faster(&self, plan: &Plan, other: &Plan) -> Result<Option<f64>, Error> {
         self.stay_awake();
         let moved = moved(plan.tensors());
@@ -634,14 +641,15 @@ impl Bench {
             return Ok(None);
         };
         self.flush();
-        // Neither is always the first.
-        let [mut one, mut other, more_other, more_one] = self.rounds(|round| {
+        // Neither is always the first, and a ratio is of what was timed within a moment.
+        let [one, other, more_other, more_one] = self.rounds(|round| {
             let [set, next] = [2 * round, 2 * round + 1].map(|set| set % sets);
             [recorded(&one[set]), recorded(&other[set]), recorded(&other[next]), recorded(&one[next])]
         })?;
-        one.extend(more_one);
-        other.extend(more_other);
-        Ok(Some(median(&mut one).0 / median(&mut other).0))
+        let both = |first: &[f64], second: &[f64]| first.iter().zip(second).map(|(a, b)| a + b).collect::<Vec<_>>();
+        let mut ratios: Vec<_> =
+            both(&one, &more_one).iter().zip(both(&other, &more_other)).map(|(one, other)| one / other).collect();
+        Ok(Some(median(&mut ratios).0))
     }
 
     /// What rows have in common. `copy`: seconds of the copy shader for as many bytes.
@@ -662,7 +670,6 @@ impl Bench {
             subject: None,
             strategy: String::new(),
             timer: clock.name(),
-            chosen: true,
         }
     }
 
@@ -843,31 +850,27 @@ impl Bench {
         }
     }
 
-    /// The largest ratio of time per byte between rows of neighbouring lengths. Each is taken in parts of its copy, as machines get faster and
-    /// slower between two cases.
-    fn print_neighbours(&self) {
+    /// How long rows that are no whole packs take a byte, in parts of their neighbours that are, where both are among the ops. In turns, once more:
+    /// machines get faster and slower between two cases.
+    fn neighbours(&self, timed: &[(&dyn Norm, Plan)]) -> Result<(), Error> {
         let mut first = true;
-        for (count, lens) in cases::NEIGHBOURS {
-            let shapes: Vec<_> = lens.iter().map(|&len| dimensions(&[count, len])).collect();
-            for dtype in DType::FLOATS {
-                let ratios: Vec<f64> = self
-                    .rows
-                    .iter()
-                    .filter(|row| row.chosen && row.op == "layer_norm" && row.dtype == dtype.to_string())
-                    .filter(|row| shapes.contains(&row.shape))
-                    .filter_map(|row| row.ratio_to_copy)
-                    .collect();
-                if ratios.len() != lens.len() {
-                    continue;
-                }
+        for (rows, even, odd) in cases::NEIGHBOURS {
+            let of_len = |len| timed.iter().filter(move |(op, _)| op.shape() == [rows, len]);
+            for (odd, odd_plan) in odd.iter().flat_map(|&len| of_len(len)) {
+                let alike = |(even, even_plan): &&(&dyn Norm, Plan)| {
+                    even.name() == odd.name() && signature(even_plan) == signature(odd_plan)
+                };
+                let Some((even, even_plan)) = of_len(even).find(alike) else { continue };
+                let Some(ratio) = self.faster(odd_plan, even_plan)? else { continue };
                 if std::mem::take(&mut first) {
                     println!();
                 }
-                let largest = ratios.iter().copied().fold(0.0, f64::max);
-                let smallest = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-                let ratio = largest / smallest;
-                println!("neighbours, layer_norm {} {dtype}: {ratio:.2} times a byte at most", shapes.join(", "));
+                let (name, odd, even, (dtype, outputs)) =
+                    (odd.name(), dimensions(odd.shape()), dimensions(even.shape()), kind(odd_plan));
+                let ratio = ratio * moved(even_plan.tensors()) as f64 / moved(odd_plan.tensors()) as f64;
+                println!("{name:<28} {odd:<14} {dtype:<4} {outputs:>3} takes {ratio:.2} times a byte of {even}");
             }
         }
+        Ok(())
     }
 }
