@@ -71,12 +71,12 @@ fn run_turn(team: Team, turn: u32) {
         let x_K = load_x(at_of(first_input, column_K), at_of(first, column_K));
         var grad_K = Pack(0.0);
         if EARLY {
-            grad_K = select(Pack(0.0), row_gradient(x_K, affine[K], at_of(first, column_K)), inside_K);
+            grad_K = counted(row_gradient(x_K, affine[K], at_of(first, column_K)), inside_K);
         }
         // end
         var shares = Pack(0.0);
         // unroll K < BLOCK
-        shares += select(Pack(0.0), (x_K - shift) * share, inside_K);
+        shares += counted((x_K - shift) * share, inside_K);
         // end
         var mean = 0.0;
         if CENTERED {
@@ -88,7 +88,7 @@ fn run_turn(team: Team, turn: u32) {
         var g_sum = Pack(0.0);
         var gd_sum = Pack(0.0);
         // unroll K < BLOCK
-        let d_K = select(Pack(0.0), x_K - mean, inside_K);
+        let d_K = counted(x_K - mean, inside_K);
         d_sum += d_K;
         measure_sum += measure(d_K);
         if EARLY {
@@ -116,7 +116,7 @@ fn run_turn(team: Team, turn: u32) {
             affine[K] = affine_at(param_index(params.first + row, column_K));
         }
         if BACKWARD_NEEDS_Y {
-            grad_K = select(Pack(0.0), row_gradient(y_K, affine[K], at_of(first, column_K)), inside_K);
+            grad_K = counted(row_gradient(y_K, affine[K], at_of(first, column_K)), inside_K);
             let g = apply_weight(grad_K, affine[K].weight);
             g_sum += g;
             gd_sum += g * d_K;

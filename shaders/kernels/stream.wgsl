@@ -15,7 +15,6 @@ struct Packs {
     begin: u32,
     end: u32,
     stride: u32,
-    middle: bool, // known when the kernel is made: none of them is a row's first or last one
 }
 
 const CHUNK: u32 = 64u;
@@ -61,7 +60,7 @@ fn run_turn(team: Team, turn: u32) {
                     let inside = inside_of(column, true);
                     // unroll K < BLOCK
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    sum_K += sum_of(select(Pack(0.0), x_K - shift_K, inside));
+                    sum_K += sum_of(counted(x_K - shift_K, inside));
                     // end
                 }
                 // unroll K < BLOCK
@@ -96,14 +95,14 @@ fn run_turn(team: Team, turn: u32) {
                 }
                 // unroll K < BLOCK
                 let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                let d_K = select(Pack(0.0), x_K - mean_K, inside);
+                let d_K = counted(x_K - mean_K, inside);
                 d_chunk_K += sum_of(d_K);
                 measure_chunk_K += sum_of(measure(d_K));
                 if BACKWARD && !BACKWARD_NEEDS_Y {
                     if !SHARED {
                         affine = affine_at(param_index(params.first + row_K, column));
                     }
-                    let grad = select(Pack(0.0), row_gradient(d_K, affine, at_of(first_K, column)), inside);
+                    let grad = counted(row_gradient(d_K, affine, at_of(first_K, column)), inside);
                     let g = apply_weight(grad, affine.weight);
                     g_chunk_K += sum_of(g);
                     gd_chunk_K += sum_of(g * d_K);
@@ -144,9 +143,9 @@ fn run_turn(team: Team, turn: u32) {
                         affine = affine_at(param_index(params.first + row_K, column));
                     }
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    let d_K = select(Pack(0.0), x_K - mean_K, inside);
+                    let d_K = counted(x_K - mean_K, inside);
                     let y_K = (d_K - correction_K) * rstd_K;
-                    let grad_K = select(Pack(0.0), row_gradient(y_K, affine, at_of(first_K, column)), inside);
+                    let grad_K = counted(row_gradient(y_K, affine, at_of(first_K, column)), inside);
                     let g_K = apply_weight(grad_K, affine.weight);
                     g_chunk_K += sum_of(g_K);
                     gd_chunk_K += sum_of(g_K * d_K);
@@ -172,7 +171,7 @@ fn run_turn(team: Team, turn: u32) {
         let lane_PART = packs_of_lane(PART, packs, team);
         let end_PART = select(0u, lane_PART.end, has_rows);
         for (var pack = lane_PART.begin; pack < end_PART; pack += lane_PART.stride) {
-            let column = column_at(pack, turn, lane_PART.middle);
+            let column = column_at(pack, turn, EDGES_APART && PART == 0u);
             var affine = Affine();
             if SHARED {
                 affine = affine_at(param_column(column));

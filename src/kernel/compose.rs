@@ -394,18 +394,19 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
 }
 
 fn pack(width: Width) -> Vec<Part> {
+    let single = shader!("parts/pack/x1");
+    let four = shader!("parts/pack/x4");
     let lane = shader!("parts/at/lane");
+    let (packs, elements) = (shader!("parts/counted/packs"), shader!("parts/counted/elements"));
     match width {
-        Width::X1 => vec![shader!("parts/pack/x1"), shader!("parts/at/whole"), lane],
-        Width::X4 => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), lane],
-        Width::Mixed => vec![shader!("parts/pack/x4"), shader!("parts/at/whole"), shader!("parts/at/mixed"), lane],
-        Width::Quads => vec![shader!("parts/pack/x4"), shader!("parts/at/quads"), lane],
-        Width::Ragged { .. } => {
-            vec![shader!("parts/pack/x4"), shader!("parts/at/words"), shader!("parts/at/ragged"), lane]
-        }
-        Width::Woven => vec![shader!("parts/pack/x4"), shader!("parts/at/words"), shader!("parts/at/woven"), lane],
-        Width::Pairs => vec![shader!("parts/pack/x4"), shader!("parts/at/pairs")],
-        Width::Across => vec![shader!("parts/pack/x4"), shader!("parts/at/across")],
+        Width::X1 => vec![single, shader!("parts/at/whole"), packs, lane],
+        Width::X4 => vec![four, shader!("parts/at/whole"), packs, lane],
+        Width::Mixed => vec![four, shader!("parts/at/whole"), packs, shader!("parts/at/mixed"), lane],
+        Width::Quads => vec![four, shader!("parts/at/quads"), elements, lane],
+        Width::Ragged { .. } => vec![four, shader!("parts/at/words"), shader!("parts/at/ragged"), elements, lane],
+        Width::Woven => vec![four, shader!("parts/at/words"), shader!("parts/at/woven"), elements, lane],
+        Width::Pairs => vec![four, shader!("parts/at/pairs"), packs],
+        Width::Across => vec![four, shader!("parts/at/across"), packs],
     }
 }
 

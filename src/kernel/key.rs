@@ -612,11 +612,11 @@ impl KernelKey {
         }
     }
 
-    /// In how many loops a streamed row is stored: those at the edges of a row have one of their own where they keep what is another row's. A backward pass
-    /// gains little by it, and is long.
+    /// In how many loops a streamed row is stored: those at the edges of a row have one of their own where they keep what is another row's.
     pub fn loops(&self) -> u32 {
         match self {
-            Self::Row { width: Width::Woven, hold: Hold::Rows { .. }, .. } => 2,
+            Self::Row { width: Width::Woven, hold: Hold::Rows { .. }, .. }
+            | Self::RowBackward { width: Width::Woven, hold: Hold::Rows { .. }, .. } => 2,
             _ => 1,
         }
     }

@@ -108,33 +108,19 @@ At at_of(
     return first + column_1;
 }
 
-Inside inside_of(
-    At column_2,
-    bool counts
-) {
-    return counts;
-}
-
 float first_inside(
     Pack v_4,
-    At column_3
+    At column_2
 ) {
     float _e2 = pack_first(v_4);
     return _e2;
 }
 
-bool has_element(
-    At column_4,
+uint element_of(
+    At column_3,
     uint i_2
 ) {
-    return true;
-}
-
-uint element_of(
-    At column_5,
-    uint i_3
-) {
-    return (column_5 * PACK) + i_3;
+    return (column_3 * PACK) + i_2;
 }
 
 float elements_of(
@@ -142,6 +128,27 @@ float elements_of(
     uint row_2
 ) {
     return static_cast<float>(packs * PACK);
+}
+
+Inside inside_of(
+    At column_4,
+    bool counts
+) {
+    return counts;
+}
+
+Pack counted(
+    Pack v_5,
+    Inside inside
+) {
+    return inside ? v_5 : metal::float4(0.0);
+}
+
+bool has_element(
+    At column_5,
+    uint i_3
+) {
+    return true;
 }
 
 uint pack_of(
@@ -166,11 +173,11 @@ At column_of_lane(
 }
 
 Real opaque(
-    Real v_5,
+    Real v_6,
     constant Params& params
 ) {
     uint _e4 = params.zero;
-    return as_type<float>(as_type<uint>(v_5) ^ _e4);
+    return as_type<float>(as_type<uint>(v_6) ^ _e4);
 }
 
 Pair two_sum(
@@ -185,7 +192,7 @@ Pair two_sum(
 }
 
 metal::float2 team_sum2_(
-    metal::float2 v_6,
+    metal::float2 v_7,
     Team team,
     threadgroup type_6& leaves,
     threadgroup type_7& branches
@@ -194,7 +201,7 @@ metal::float2 team_sum2_(
     uint i_4 = 1u;
     metal::float2 total = {};
     uint i_5 = 1u;
-    leaves.inner[team.lane] = v_6;
+    leaves.inner[team.lane] = v_7;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (team.lane < 16u) {
         metal::float2 _e11 = leaves.inner[team.lane];
@@ -254,23 +261,23 @@ metal::float2 team_sum2_(
 }
 
 float team_sum(
-    float v_7,
+    float v_8,
     Team team_1,
     threadgroup type_6& leaves,
     threadgroup type_7& branches
 ) {
-    metal::float2 _e4 = team_sum2_(metal::float2(v_7, 0.0), team_1, leaves, branches);
+    metal::float2 _e4 = team_sum2_(metal::float2(v_8, 0.0), team_1, leaves, branches);
     return _e4.x;
 }
 
 metal::float4 team_sum4_(
-    metal::float4 v_8,
+    metal::float4 v_9,
     Team team_2,
     threadgroup type_6& leaves,
     threadgroup type_7& branches
 ) {
-    metal::float2 _e3 = team_sum2_(v_8.xy, team_2, leaves, branches);
-    metal::float2 _e5 = team_sum2_(v_8.zw, team_2, leaves, branches);
+    metal::float2 _e3 = team_sum2_(v_9.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_9.zw, team_2, leaves, branches);
     return metal::float4(_e3, _e5);
 }
 

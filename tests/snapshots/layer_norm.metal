@@ -168,33 +168,19 @@ At at_of(
     return first + column_2;
 }
 
-Inside inside_of(
-    At column_3,
-    bool counts
-) {
-    return counts;
-}
-
 float first_inside(
     Pack v_5,
-    At column_4
+    At column_3
 ) {
     float _e2 = pack_first(v_5);
     return _e2;
 }
 
-bool has_element(
-    At column_5,
+uint element_of(
+    At column_4,
     uint i_5
 ) {
-    return true;
-}
-
-uint element_of(
-    At column_6,
-    uint i_6
-) {
-    return (column_6 * PACK) + i_6;
+    return (column_4 * PACK) + i_5;
 }
 
 float elements_of(
@@ -202,6 +188,27 @@ float elements_of(
     uint row_2
 ) {
     return static_cast<float>(packs * PACK);
+}
+
+Inside inside_of(
+    At column_5,
+    bool counts
+) {
+    return counts;
+}
+
+Pack counted(
+    Pack v_6,
+    Inside inside
+) {
+    return inside ? v_6 : metal::float4(0.0);
+}
+
+bool has_element(
+    At column_6,
+    uint i_6
+) {
+    return true;
 }
 
 uint pack_of(
@@ -226,7 +233,7 @@ At column_of_lane(
 }
 
 metal::float2 team_sum2_(
-    metal::float2 v_6,
+    metal::float2 v_7,
     Team team,
     threadgroup type_6& leaves,
     threadgroup type_7& branches
@@ -235,7 +242,7 @@ metal::float2 team_sum2_(
     uint i_7 = 1u;
     metal::float2 total = {};
     uint i_8 = 1u;
-    leaves.inner[team.lane] = v_6;
+    leaves.inner[team.lane] = v_7;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (team.lane < 4u) {
         metal::float2 _e11 = leaves.inner[team.lane];
@@ -295,23 +302,23 @@ metal::float2 team_sum2_(
 }
 
 float team_sum(
-    float v_7,
+    float v_8,
     Team team_1,
     threadgroup type_6& leaves,
     threadgroup type_7& branches
 ) {
-    metal::float2 _e4 = team_sum2_(metal::float2(v_7, 0.0), team_1, leaves, branches);
+    metal::float2 _e4 = team_sum2_(metal::float2(v_8, 0.0), team_1, leaves, branches);
     return _e4.x;
 }
 
 metal::float4 team_sum4_(
-    metal::float4 v_8,
+    metal::float4 v_9,
     Team team_2,
     threadgroup type_6& leaves,
     threadgroup type_7& branches
 ) {
-    metal::float2 _e3 = team_sum2_(v_8.xy, team_2, leaves, branches);
-    metal::float2 _e5 = team_sum2_(v_8.zw, team_2, leaves, branches);
+    metal::float2 _e3 = team_sum2_(v_9.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_9.zw, team_2, leaves, branches);
     return metal::float4(_e3, _e5);
 }
 
@@ -626,8 +633,8 @@ void run_turn(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e414 = round;
-            round = _e414 + 1u;
+            uint _e398 = round;
+            round = _e398 + 1u;
         }
         loop_init_2 = false;
         uint _e34 = round;
@@ -667,254 +674,260 @@ void run_turn(
             Pack _e81 = load_x(_e79, _e80, input, _buffer_sizes);
             grad_0_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e89 = affine_2.inner[0];
-                At _e90 = at_of(_e64, _e11);
-                Pack _e91 = row_gradient(_e81, _e89, _e90);
-                grad_0_ = _e12 ? _e91 : metal::float4(0.0);
+                Affine _e87 = affine_2.inner[0];
+                At _e88 = at_of(_e64, _e11);
+                Pack _e89 = row_gradient(_e81, _e87, _e88);
+                Pack _e90 = counted(_e89, _e12);
+                grad_0_ = _e90;
             }
-            At _e93 = at_of(_e68, _e16);
-            At _e94 = at_of(_e64, _e16);
-            Pack _e95 = load_x(_e93, _e94, input, _buffer_sizes);
+            At _e91 = at_of(_e68, _e16);
+            At _e92 = at_of(_e64, _e16);
+            Pack _e93 = load_x(_e91, _e92, input, _buffer_sizes);
             grad_1_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e103 = affine_2.inner[1];
-                At _e104 = at_of(_e64, _e16);
-                Pack _e105 = row_gradient(_e95, _e103, _e104);
-                grad_1_ = _e17 ? _e105 : metal::float4(0.0);
+                Affine _e99 = affine_2.inner[1];
+                At _e100 = at_of(_e64, _e16);
+                Pack _e101 = row_gradient(_e93, _e99, _e100);
+                Pack _e102 = counted(_e101, _e17);
+                grad_1_ = _e102;
             }
             shares = metal::float4(0.0);
-            metal::float4 _e110 = shares;
-            float _e113 = shift;
-            shares = _e110 + (_e12 ? ((_e81 - metal::float4(_e113)) * share) : metal::float4(0.0));
-            metal::float4 _e119 = shares;
-            float _e122 = shift;
-            shares = _e119 + (_e17 ? ((_e95 - metal::float4(_e122)) * share) : metal::float4(0.0));
+            metal::float4 _e106 = shares;
+            float _e107 = shift;
+            Pack _e111 = counted((_e81 - metal::float4(_e107)) * share, _e12);
+            shares = _e106 + _e111;
+            metal::float4 _e113 = shares;
+            float _e114 = shift;
+            Pack _e118 = counted((_e93 - metal::float4(_e114)) * share, _e17);
+            shares = _e113 + _e118;
             mean_1 = 0.0;
             if (CENTERED) {
-                float _e131 = shift;
-                metal::float4 _e132 = shares;
-                float _e133 = pack_sum(_e132);
-                float _e134 = team_sum(_e133, team_5, leaves, branches);
-                float _e136 = first_inside(_e81, _e11);
-                float _e137 = rounded(_e131 + _e134, _e136, params);
-                mean_1 = _e137;
+                float _e123 = shift;
+                metal::float4 _e124 = shares;
+                float _e125 = pack_sum(_e124);
+                float _e126 = team_sum(_e125, team_5, leaves, branches);
+                float _e128 = first_inside(_e81, _e11);
+                float _e129 = rounded(_e123 + _e126, _e128, params);
+                mean_1 = _e129;
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
             g_sum = metal::float4(0.0);
             gd_sum = metal::float4(0.0);
-            float _e152 = mean_1;
-            Pack d_0_ = _e12 ? (_e81 - metal::float4(_e152)) : metal::float4(0.0);
-            metal::float4 _e156 = d_sum;
-            d_sum = _e156 + d_0_;
-            metal::float4 _e158 = measure_sum;
-            Pack _e159 = measure(d_0_);
-            measure_sum = _e158 + _e159;
+            float _e142 = mean_1;
+            Pack _e145 = counted(_e81 - metal::float4(_e142), _e12);
+            metal::float4 _e146 = d_sum;
+            d_sum = _e146 + _e145;
+            metal::float4 _e148 = measure_sum;
+            Pack _e149 = measure(_e145);
+            measure_sum = _e148 + _e149;
             if (EARLY) {
                 if (false) {
-                    uint _e166 = params.first;
-                    ParamAt _e168 = param_index(_e166 + _e60, _e11, params);
-                    Affine _e169 = affine_at(_e168, weight_1, bias_1, params, _buffer_sizes);
-                    affine_2.inner[0] = _e169;
+                    uint _e156 = params.first;
+                    ParamAt _e158 = param_index(_e156 + _e60, _e11, params);
+                    Affine _e159 = affine_at(_e158, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[0] = _e159;
                 }
-                metal::float4 _e170 = grad_0_;
-                Pack _e173 = affine_2.inner[0].weight;
-                Pack _e174 = apply_weight(_e170, _e173);
-                metal::float4 _e175 = g_sum;
-                g_sum = _e175 + _e174;
-                metal::float4 _e177 = gd_sum;
-                gd_sum = _e177 + (_e174 * d_0_);
+                metal::float4 _e160 = grad_0_;
+                Pack _e163 = affine_2.inner[0].weight;
+                Pack _e164 = apply_weight(_e160, _e163);
+                metal::float4 _e165 = g_sum;
+                g_sum = _e165 + _e164;
+                metal::float4 _e167 = gd_sum;
+                gd_sum = _e167 + (_e164 * _e145);
             }
-            float _e182 = mean_1;
-            Pack d_1_ = _e17 ? (_e95 - metal::float4(_e182)) : metal::float4(0.0);
-            metal::float4 _e186 = d_sum;
-            d_sum = _e186 + d_1_;
-            metal::float4 _e188 = measure_sum;
-            Pack _e189 = measure(d_1_);
-            measure_sum = _e188 + _e189;
+            float _e170 = mean_1;
+            Pack _e173 = counted(_e93 - metal::float4(_e170), _e17);
+            metal::float4 _e174 = d_sum;
+            d_sum = _e174 + _e173;
+            metal::float4 _e176 = measure_sum;
+            Pack _e177 = measure(_e173);
+            measure_sum = _e176 + _e177;
             if (EARLY) {
                 if (false) {
-                    uint _e196 = params.first;
-                    ParamAt _e198 = param_index(_e196 + _e60, _e16, params);
-                    Affine _e199 = affine_at(_e198, weight_1, bias_1, params, _buffer_sizes);
-                    affine_2.inner[1] = _e199;
+                    uint _e184 = params.first;
+                    ParamAt _e186 = param_index(_e184 + _e60, _e16, params);
+                    Affine _e187 = affine_at(_e186, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[1] = _e187;
                 }
-                metal::float4 _e200 = grad_1_;
-                Pack _e203 = affine_2.inner[1].weight;
-                Pack _e204 = apply_weight(_e200, _e203);
-                metal::float4 _e205 = g_sum;
-                g_sum = _e205 + _e204;
-                metal::float4 _e207 = gd_sum;
-                gd_sum = _e207 + (_e204 * d_1_);
+                metal::float4 _e188 = grad_1_;
+                Pack _e191 = affine_2.inner[1].weight;
+                Pack _e192 = apply_weight(_e188, _e191);
+                metal::float4 _e193 = g_sum;
+                g_sum = _e193 + _e192;
+                metal::float4 _e195 = gd_sum;
+                gd_sum = _e195 + (_e192 * _e173);
             }
-            metal::float4 _e210 = d_sum;
-            float _e211 = pack_sum(_e210);
-            metal::float4 _e212 = measure_sum;
-            float _e213 = pack_sum(_e212);
-            metal::float4 _e214 = g_sum;
-            float _e215 = pack_sum(_e214);
-            metal::float4 _e216 = gd_sum;
-            float _e217 = pack_sum(_e216);
-            sums = metal::float4(_e211, _e213, _e215, _e217);
+            metal::float4 _e198 = d_sum;
+            float _e199 = pack_sum(_e198);
+            metal::float4 _e200 = measure_sum;
+            float _e201 = pack_sum(_e200);
+            metal::float4 _e202 = g_sum;
+            float _e203 = pack_sum(_e202);
+            metal::float4 _e204 = gd_sum;
+            float _e205 = pack_sum(_e204);
+            sums = metal::float4(_e199, _e201, _e203, _e205);
             if (EARLY) {
-                metal::float4 _e221 = sums;
-                metal::float4 _e222 = team_sum4_(_e221, team_5, leaves, branches);
-                sums = _e222;
+                metal::float4 _e209 = sums;
+                metal::float4 _e210 = team_sum4_(_e209, team_5, leaves, branches);
+                sums = _e210;
             } else {
-                metal::float4 _e223 = sums;
-                metal::float2 _e225 = team_sum2_(_e223.xy, team_5, leaves, branches);
-                sums = metal::float4(_e225, 0.0, 0.0);
+                metal::float4 _e211 = sums;
+                metal::float2 _e213 = team_sum2_(_e211.xy, team_5, leaves, branches);
+                sums = metal::float4(_e213, 0.0, 0.0);
             }
-            metal::float4 _e229 = sums;
-            metal::float2 moments = _e229.xy / metal::float2(len);
+            metal::float4 _e217 = sums;
+            metal::float2 moments = _e217.xy / metal::float2(len);
             float correction = CENTERED ? moments.x : 0.0;
-            float _e240 = rstd_of(moments.y - (correction * correction), len, params);
-            Pack y_0_ = (d_0_ - metal::float4(correction)) * _e240;
+            float _e228 = rstd_of(moments.y - (correction * correction), len, params);
+            Pack y_0_ = (_e145 - metal::float4(correction)) * _e228;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e249 = local_3;
-            if (_e249) {
-                uint _e253 = params.first;
-                ParamAt _e255 = param_index(_e253 + _e60, _e11, params);
-                Affine _e256 = affine_at(_e255, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[0] = _e256;
+            bool _e237 = local_3;
+            if (_e237) {
+                uint _e241 = params.first;
+                ParamAt _e243 = param_index(_e241 + _e60, _e11, params);
+                Affine _e244 = affine_at(_e243, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[0] = _e244;
             }
             if (BACKWARD_NEEDS_Y) {
-                Affine _e261 = affine_2.inner[0];
-                At _e262 = at_of(_e64, _e11);
-                Pack _e263 = row_gradient(y_0_, _e261, _e262);
-                grad_0_ = _e12 ? _e263 : metal::float4(0.0);
-                metal::float4 _e265 = grad_0_;
-                Pack _e268 = affine_2.inner[0].weight;
-                Pack _e269 = apply_weight(_e265, _e268);
-                metal::float4 _e270 = g_sum;
-                g_sum = _e270 + _e269;
-                metal::float4 _e272 = gd_sum;
-                gd_sum = _e272 + (_e269 * d_0_);
+                Affine _e247 = affine_2.inner[0];
+                At _e248 = at_of(_e64, _e11);
+                Pack _e249 = row_gradient(y_0_, _e247, _e248);
+                Pack _e250 = counted(_e249, _e12);
+                grad_0_ = _e250;
+                metal::float4 _e251 = grad_0_;
+                Pack _e254 = affine_2.inner[0].weight;
+                Pack _e255 = apply_weight(_e251, _e254);
+                metal::float4 _e256 = g_sum;
+                g_sum = _e256 + _e255;
+                metal::float4 _e258 = gd_sum;
+                gd_sum = _e258 + (_e255 * _e145);
             }
             if (SUMS) {
-                Pack _e277 = grad_sum.inner[0];
-                metal::float4 _e280 = grad_0_;
-                grad_sum.inner[0] = _e277 + (has_row ? _e280 : metal::float4(0.0));
-                Pack _e284 = grad_y_sum.inner[0];
-                metal::float4 _e287 = grad_0_;
-                grad_y_sum.inner[0] = _e284 + (has_row ? (_e287 * y_0_) : metal::float4(0.0));
+                Pack _e263 = grad_sum.inner[0];
+                metal::float4 _e266 = grad_0_;
+                grad_sum.inner[0] = _e263 + (has_row ? _e266 : metal::float4(0.0));
+                Pack _e270 = grad_y_sum.inner[0];
+                metal::float4 _e273 = grad_0_;
+                grad_y_sum.inner[0] = _e270 + (has_row ? (_e273 * y_0_) : metal::float4(0.0));
             }
-            Pack y_1_ = (d_1_ - metal::float4(correction)) * _e240;
+            Pack y_1_ = (_e173 - metal::float4(correction)) * _e228;
             if (false) {
                 local_4 = true;
             } else {
                 local_4 = false;
             }
-            bool _e299 = local_4;
-            if (_e299) {
-                uint _e303 = params.first;
-                ParamAt _e305 = param_index(_e303 + _e60, _e16, params);
-                Affine _e306 = affine_at(_e305, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[1] = _e306;
+            bool _e285 = local_4;
+            if (_e285) {
+                uint _e289 = params.first;
+                ParamAt _e291 = param_index(_e289 + _e60, _e16, params);
+                Affine _e292 = affine_at(_e291, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[1] = _e292;
             }
             if (BACKWARD_NEEDS_Y) {
-                Affine _e311 = affine_2.inner[1];
-                At _e312 = at_of(_e64, _e16);
-                Pack _e313 = row_gradient(y_1_, _e311, _e312);
-                grad_1_ = _e17 ? _e313 : metal::float4(0.0);
-                metal::float4 _e315 = grad_1_;
-                Pack _e318 = affine_2.inner[1].weight;
-                Pack _e319 = apply_weight(_e315, _e318);
-                metal::float4 _e320 = g_sum;
-                g_sum = _e320 + _e319;
-                metal::float4 _e322 = gd_sum;
-                gd_sum = _e322 + (_e319 * d_1_);
+                Affine _e295 = affine_2.inner[1];
+                At _e296 = at_of(_e64, _e16);
+                Pack _e297 = row_gradient(y_1_, _e295, _e296);
+                Pack _e298 = counted(_e297, _e17);
+                grad_1_ = _e298;
+                metal::float4 _e299 = grad_1_;
+                Pack _e302 = affine_2.inner[1].weight;
+                Pack _e303 = apply_weight(_e299, _e302);
+                metal::float4 _e304 = g_sum;
+                g_sum = _e304 + _e303;
+                metal::float4 _e306 = gd_sum;
+                gd_sum = _e306 + (_e303 * _e173);
             }
             if (SUMS) {
-                Pack _e327 = grad_sum.inner[1];
-                metal::float4 _e330 = grad_1_;
-                grad_sum.inner[1] = _e327 + (has_row ? _e330 : metal::float4(0.0));
-                Pack _e334 = grad_y_sum.inner[1];
-                metal::float4 _e337 = grad_1_;
-                grad_y_sum.inner[1] = _e334 + (has_row ? (_e337 * y_1_) : metal::float4(0.0));
+                Pack _e311 = grad_sum.inner[1];
+                metal::float4 _e314 = grad_1_;
+                grad_sum.inner[1] = _e311 + (has_row ? _e314 : metal::float4(0.0));
+                Pack _e318 = grad_y_sum.inner[1];
+                metal::float4 _e321 = grad_1_;
+                grad_y_sum.inner[1] = _e318 + (has_row ? (_e321 * y_1_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
                 if (BACKWARD_NEEDS_Y) {
-                    metal::float4 _e345 = sums;
-                    metal::float4 _e347 = g_sum;
-                    float _e348 = pack_sum(_e347);
-                    metal::float4 _e349 = gd_sum;
-                    float _e350 = pack_sum(_e349);
-                    metal::float2 _e352 = team_sum2_(metal::float2(_e348, _e350), team_5, leaves, branches);
-                    sums = metal::float4(_e345.xy, _e352);
+                    metal::float4 _e329 = sums;
+                    metal::float4 _e331 = g_sum;
+                    float _e332 = pack_sum(_e331);
+                    metal::float4 _e333 = gd_sum;
+                    float _e334 = pack_sum(_e333);
+                    metal::float2 _e336 = team_sum2_(metal::float2(_e332, _e334), team_5, leaves, branches);
+                    sums = metal::float4(_e329.xy, _e336);
                 }
-                float _e355 = sums.w;
-                float _e357 = sums.z;
-                float gy_sum = (_e355 - (correction * _e357)) * _e240;
-                float _e362 = sums.z;
-                float _e367 = pull(len, _e240);
-                lost = metal::float2(CENTERED ? (_e362 / len) : 0.0, gy_sum * _e367);
+                float _e339 = sums.w;
+                float _e341 = sums.z;
+                float gy_sum = (_e339 - (correction * _e341)) * _e228;
+                float _e346 = sums.z;
+                float _e351 = pull(len, _e228);
+                lost = metal::float2(CENTERED ? (_e346 / len) : 0.0, gy_sum * _e351);
             }
             if (has_row) {
                 if (_e9) {
-                    metal::float4 _e370 = grad_0_;
-                    Pack _e373 = affine_2.inner[0].weight;
-                    Pack _e374 = apply_weight(_e370, _e373);
-                    At _e375 = at_of(_e64, _e11);
-                    Affine _e377 = affine_2.inner[0];
-                    float _e379 = lost.x;
-                    Pack _e382 = slope(y_0_);
-                    float _e384 = lost.y;
-                    finish(_e375, _e377, _e81, y_0_, ((_e374 - metal::float4(_e379)) - (_e382 * _e384)) * _e240, output, _buffer_sizes);
+                    metal::float4 _e354 = grad_0_;
+                    Pack _e357 = affine_2.inner[0].weight;
+                    Pack _e358 = apply_weight(_e354, _e357);
+                    At _e359 = at_of(_e64, _e11);
+                    Affine _e361 = affine_2.inner[0];
+                    float _e363 = lost.x;
+                    Pack _e366 = slope(y_0_);
+                    float _e368 = lost.y;
+                    finish(_e359, _e361, _e81, y_0_, ((_e358 - metal::float4(_e363)) - (_e366 * _e368)) * _e228, output, _buffer_sizes);
                 }
                 if (_e14) {
-                    metal::float4 _e388 = grad_1_;
-                    Pack _e391 = affine_2.inner[1].weight;
-                    Pack _e392 = apply_weight(_e388, _e391);
-                    At _e393 = at_of(_e64, _e16);
-                    Affine _e395 = affine_2.inner[1];
-                    float _e397 = lost.x;
-                    Pack _e400 = slope(y_1_);
-                    float _e402 = lost.y;
-                    finish(_e393, _e395, _e95, y_1_, ((_e392 - metal::float4(_e397)) - (_e400 * _e402)) * _e240, output, _buffer_sizes);
+                    metal::float4 _e372 = grad_1_;
+                    Pack _e375 = affine_2.inner[1].weight;
+                    Pack _e376 = apply_weight(_e372, _e375);
+                    At _e377 = at_of(_e64, _e16);
+                    Affine _e379 = affine_2.inner[1];
+                    float _e381 = lost.x;
+                    Pack _e384 = slope(y_1_);
+                    float _e386 = lost.y;
+                    finish(_e377, _e379, _e93, y_1_, ((_e376 - metal::float4(_e381)) - (_e384 * _e386)) * _e228, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
-                    uint _e411 = params.first;
-                    float _e413 = mean_1;
-                    save(_e411 + _e60, _e413, correction, _e240);
+                    uint _e395 = params.first;
+                    float _e397 = mean_1;
+                    save(_e395 + _e60, _e397, correction, _e228);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e423 = params.teams;
-        local_5 = team_5.index < _e423;
+        uint _e407 = params.teams;
+        local_5 = team_5.index < _e407;
     } else {
         local_5 = false;
     }
-    bool _e426 = local_5;
-    if (_e426) {
-        bool _e428 = in_row(0u, team_5, turn_5, params);
-        if (_e428) {
-            uint _e431 = params.first_partial;
-            uint _e434 = params.teams;
-            uint _e440 = params.elements;
-            uint to = _e431 + (((turn_5 * _e434) + team_5.index) * _e440);
-            At _e444 = column_of(0u, team_5, turn_5, params);
-            Pack _e446 = grad_sum.inner[0];
-            Pack _e448 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e444, _e446, _e448);
+    bool _e410 = local_5;
+    if (_e410) {
+        bool _e412 = in_row(0u, team_5, turn_5, params);
+        if (_e412) {
+            uint _e415 = params.first_partial;
+            uint _e418 = params.teams;
+            uint _e424 = params.elements;
+            uint to = _e415 + (((turn_5 * _e418) + team_5.index) * _e424);
+            At _e428 = column_of(0u, team_5, turn_5, params);
+            Pack _e430 = grad_sum.inner[0];
+            Pack _e432 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e428, _e430, _e432);
         }
-        bool _e450 = in_row(1u, team_5, turn_5, params);
-        if (_e450) {
-            uint _e453 = params.first_partial;
-            uint _e456 = params.teams;
-            uint _e462 = params.elements;
-            uint to_1 = _e453 + (((turn_5 * _e456) + team_5.index) * _e462);
-            At _e466 = column_of(1u, team_5, turn_5, params);
-            Pack _e468 = grad_sum.inner[1];
-            Pack _e470 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e466, _e468, _e470);
+        bool _e434 = in_row(1u, team_5, turn_5, params);
+        if (_e434) {
+            uint _e437 = params.first_partial;
+            uint _e440 = params.teams;
+            uint _e446 = params.elements;
+            uint to_1 = _e437 + (((turn_5 * _e440) + team_5.index) * _e446);
+            At _e450 = column_of(1u, team_5, turn_5, params);
+            Pack _e452 = grad_sum.inner[1];
+            Pack _e454 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e450, _e452, _e454);
             return;
         } else {
             return;

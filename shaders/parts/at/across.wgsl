@@ -1,8 +1,7 @@
 // Where a pack is that has an element of each of four rows: its number in them. They have a pack for each element.
-// Provides At, Inside, column_at, number_of, first_of, at_of, inside_of, first_inside, elements_of. Requires pack of four, params.stride.
+// Provides At, column_at, number_of, first_of, at_of, first_inside, elements_of. Requires pack of four, params.stride.
 
 alias At = u32;
-alias Inside = bool;
 
 // Of the rows' pack in the rows. `middle`: it is known to be neither the first nor the last.
 fn column_at(pack: u32, row: u32, middle: bool) -> At {
@@ -22,11 +21,6 @@ fn first_of(row: u32, stride: u32) -> u32 {
 // Of a column in the rows that begin at `first`.
 fn at_of(first: u32, column: At) -> At {
     return first + column * params.stride;
-}
-
-// What of a pack counts, if the pack does.
-fn inside_of(column: At, counts: bool) -> Inside {
-    return counts;
 }
 
 // The first element of each row, from their first pack.

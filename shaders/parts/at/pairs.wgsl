@@ -1,13 +1,11 @@
 // Where a pack is, in rows that are whole pairs of packs: a lane has both packs of a pair, and halves are loaded and stored by the pair.
 // A kernel stores both, the first one first: it waits in a variable for the second.
-// Provides At, Inside, pack_of, column_of_lane, column_at, number_of, first_of, at_of, inside_of, first_inside, has_element, element_of,
-// elements_of. Requires pack of four.
+// Provides At, pack_of, column_of_lane, column_at, number_of, first_of, at_of, first_inside, element_of, elements_of. Requires pack of four.
 
 struct At {
     pair: u32,
     second: bool, // of the two packs
 }
-alias Inside = bool;
 
 // The pack number k of a lane: that after an even one is its neighbour.
 fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 {
@@ -39,18 +37,9 @@ fn at_of(first: u32, column: At) -> At {
     return At(first + column.pair, column.second);
 }
 
-// What of a pack counts, if the pack does.
-fn inside_of(column: At, counts: bool) -> Inside {
-    return counts;
-}
-
 // The first element of a row, from its first pack.
 fn first_inside(v: Pack, column: At) -> f32 {
     return v.x;
-}
-
-fn has_element(column: At, i: u32) -> bool {
-    return true;
 }
 
 // In elements from the begin of the row.

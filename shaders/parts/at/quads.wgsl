@@ -1,13 +1,12 @@
 // Where a pack is, in rows of f32 that are no whole packs: at any element. The last pack of a row is its last four elements; those that
 // the pack before has as well are left out.
-// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack of four,
-// params.elements, which is at least 4.
+// Provides At, column_at, indices_of, first_of, at_of, first_inside, element_of, elements_of. Requires pack of four, params.elements, which is at
+// least 4.
 
 struct At {
     i: u32, // of its first element
     inside: vec4<bool>,
 }
-alias Inside = vec4<bool>;
 
 // Of a row's pack in the row. `middle`: it is known to be neither the first nor the last.
 fn column_at(pack: u32, row: u32, middle: bool) -> At {
@@ -34,18 +33,9 @@ fn at_of(first: u32, column: At) -> At {
     return At(first + column.i, column.inside);
 }
 
-// What of a pack counts, if the pack does.
-fn inside_of(column: At, counts: bool) -> Inside {
-    return column.inside & vec4<bool>(counts);
-}
-
 // The first element of a row, from its first pack.
 fn first_inside(v: Pack, column: At) -> f32 {
     return v.x;
-}
-
-fn has_element(column: At, i: u32) -> bool {
-    return column.inside[i];
 }
 
 // In elements from the begin of the row.

@@ -1,7 +1,7 @@
 // Where a pack is, in rows of halves that end, and so begin, anywhere: packs are two whole words, and the first and the last of a row have
 // elements that are not its own. Those are left out: an index stays inside the row, whatever is read there does not count.
-// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of,
-// last_pack. Requires pack of four, words_of, params.elements.
+// Provides At, column_at, indices_of, first_of, at_of, first_inside, element_of, elements_of, last_pack. Requires pack of four, words_of,
+// params.elements.
 
 struct At {
     words: vec2<u32>, // of its first two elements and of the others; the first word twice, if all of the others are outside
@@ -10,7 +10,6 @@ struct At {
     in_row: vec4<u32>, // the same
     inside: vec4<bool>,
 }
-alias Inside = vec4<bool>;
 
 // Whether a row begins in the upper half of a word: 1 or 0.
 fn phase_of(row: u32) -> u32 {
@@ -47,18 +46,9 @@ fn at_of(first: u32, column: At) -> At {
     return At(first + column.words, column.mask, first * 2u + column.in_tensor, column.in_row, column.inside);
 }
 
-// What of a pack counts, if the pack does.
-fn inside_of(column: At, counts: bool) -> Inside {
-    return column.inside & vec4<bool>(counts);
-}
-
 // An element of a row, from its first pack: not that of a word that is another row's too, which a lane may have stored over, if there is one.
 fn first_inside(v: Pack, column: At) -> f32 {
     return select(select(v.y, v.z, column.inside.z), v.x, column.inside.x);
-}
-
-fn has_element(column: At, i: u32) -> bool {
-    return column.inside[i];
 }
 
 // In elements from the begin of the row.

@@ -1,8 +1,7 @@
 // Where a pack is: its number. It lies inside its row.
-// Provides At, Inside, column_at, number_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of. Requires pack.
+// Provides At, column_at, number_of, first_of, at_of, first_inside, element_of, elements_of. Requires pack.
 
 alias At = u32;
-alias Inside = bool;
 
 // Of a row's pack in the row. `middle`: it is known to be neither the first nor the last.
 fn column_at(pack: u32, row: u32, middle: bool) -> At {
@@ -24,18 +23,9 @@ fn at_of(first: u32, column: At) -> At {
     return first + column;
 }
 
-// What of a pack counts, if the pack does.
-fn inside_of(column: At, counts: bool) -> Inside {
-    return counts;
-}
-
 // The first element of a row, from its first pack.
 fn first_inside(v: Pack, column: At) -> f32 {
     return pack_first(v);
-}
-
-fn has_element(column: At, i: u32) -> bool {
-    return true;
 }
 
 // In elements from the begin of the row.

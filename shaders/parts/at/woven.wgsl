@@ -1,7 +1,6 @@
 // Where a pack is, in rows that end, and so begin, anywhere: four rows are a whole number of the tensor's packs, and the first and the last
 // one of a row may have elements that are another row's. Those are left out: what is read there does not count, and a store keeps it.
-// Provides At, Inside, column_at, indices_of, first_of, at_of, inside_of, first_inside, has_element, element_of, elements_of, last_pack.
-// Requires pack of four, params.elements.
+// Provides At, column_at, indices_of, first_of, at_of, first_inside, element_of, elements_of, last_pack. Requires pack of four, params.elements.
 
 struct At {
     pack: u32,
@@ -9,7 +8,6 @@ struct At {
     inside: vec4<bool>,
     whole: bool, // known when the kernel is made: all of them are
 }
-alias Inside = vec4<bool>;
 
 // Elements of its first pack that are not a row's.
 fn phase_of(row: u32) -> u32 {
@@ -48,18 +46,9 @@ fn at_of(first: u32, column: At) -> At {
     return At(first + column.pack, column.in_row, column.inside, column.whole);
 }
 
-// What of a pack counts, if the pack does.
-fn inside_of(column: At, counts: bool) -> Inside {
-    return column.inside & vec4<bool>(counts);
-}
-
 // The first element of a row, from its first pack. Another lane may have stored that pack over, and kept this element as it was.
 fn first_inside(v: Pack, column: At) -> f32 {
     return select(select(select(v.w, v.z, column.inside.z), v.y, column.inside.y), v.x, column.inside.x);
-}
-
-fn has_element(column: At, i: u32) -> bool {
-    return column.inside[i];
 }
 
 // In elements from the begin of the row.

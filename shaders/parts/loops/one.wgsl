@@ -1,6 +1,8 @@
 // The packs of a row in one loop.
-// Provides packs_of_lane. Requires Packs, Team.
+// Provides EDGES_APART, packs_of_lane. Requires Packs, Team.
+
+const EDGES_APART: bool = false;
 
 fn packs_of_lane(part: u32, packs: u32, team: Team) -> Packs {
-    return Packs(team.lane, packs, team.lanes, false);
+    return Packs(team.lane, packs, team.lanes);
 }
