@@ -354,6 +354,8 @@ fn odd_rows_go_by_packs_that_two_rows_share() {
             let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
             let wgsl = program.dispatches[0].shader.wgsl();
             assert!(wgsl.contains("parts/at/woven.wgsl"), "{name}");
+            // Those at the edges of a row have a loop of their own, in both directions.
+            assert_eq!(wgsl.contains("parts/loops/edges.wgsl"), strategy == streamed, "{name}");
         }
     }
 }

@@ -2,6 +2,7 @@
 // what is another row's. Each pack is the lane's that has it in one loop.
 // Provides EDGES_APART, packs_of_lane. Requires Packs, Team.
 
+// Whether the first loop has none of the edges.
 const EDGES_APART: bool = true;
 
 fn packs_of_lane(part: u32, packs: u32, team: Team) -> Packs {
