@@ -81,11 +81,11 @@ fn main() {
     let mut args = env::args_os().skip(1);
     let task = args.next().unwrap_or_else(|| "help".into());
     let args: Vec<OsString> = args.collect();
+    if asks_for_help(&task, &args) {
+        print!("{USAGE}");
+        return;
+    }
     let code = match (task.to_str(), args.is_empty()) {
-        (Some("help" | "-h" | "--help"), _) => {
-            print!("{USAGE}");
-            Ok(0)
-        }
         (Some("demo"), true) => demo(),
         (Some("test"), _) => test(&args),
         (Some("test-adapters"), _) => rigs::test(&args),
@@ -111,6 +111,13 @@ fn main() {
         eprintln!("xtask: {message}");
         1
     }))
+}
+
+/// Whether this program is asked, and not one that a task hands its arguments on to.
+fn asks_for_help(task: &OsStr, args: &[OsString]) -> bool {
+    let asks = |arg: &OsStr| matches!(arg.to_str(), Some("-h" | "--help"));
+    let hands_on = matches!(task.to_str(), Some("test" | "bench" | "plot"));
+    task == "help" || asks(task) || !hands_on && args.iter().any(|arg| asks(arg))
 }
 
 fn demo() -> Result<i32, String> {

@@ -90,6 +90,12 @@ fn with_an_adapter_nothing_is_installed_and_the_arguments_go_on() {
 }
 
 #[test]
+fn a_program_with_a_help_of_its_own_is_asked_for_it() {
+    let outcome = Machine::new("own-help", &[]).with_driver().run("bench --help");
+    assert_eq!(outcome.calls.last().map(String::as_str), Some("cargo bench --bench bandwidth -- --help"));
+}
+
+#[test]
 fn root_installs_a_driver_and_goes_on_without_a_second_build() {
     let outcome = Machine::new("root", &["apt-get", "env"]).run("test");
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
@@ -207,10 +213,11 @@ fn the_demo_runs_everything_and_fails_if_one_run_fails() {
 #[test]
 fn help_is_printed_and_an_unknown_task_is_refused() {
     let machine = Machine::new("help", &[]);
-    for args in ["", "help", "--help"] {
+    for args in ["", "help", "--help", "demo -h", "compare --help", "test-dx12 --rounds 2 --help"] {
         let outcome = machine.run(args);
-        assert_eq!(outcome.code, Some(0));
-        assert!(outcome.stdout.starts_with("Usage: cargo xtask"));
+        assert_eq!(outcome.code, Some(0), "{args}");
+        assert!(outcome.stdout.starts_with("Usage: cargo xtask"), "{args}");
+        assert_eq!(outcome.calls, [""; 0], "{args}");
     }
     for args in ["tset", "demo layer-norm"] {
         let outcome = machine.run(args);
