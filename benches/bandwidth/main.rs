@@ -70,15 +70,19 @@ struct Args {
     bench: bool,
 }
 
-/// Rounds before the timed ones, for page faults and caches.
-const WARM_UP: usize = 3;
 /// Rounds that a GPU is given at a time, and seconds that it may take for them.
 const AT_ONCE: usize = 16;
 const AT_ONCE_TIME: f64 = 0.1;
-/// No more warm-up rounds after this; a GPU gets them for as long.
-const WARM_UP_TIME: Duration = Duration::from_millis(300);
-const GPU_WARM_UP_TIME: Duration = Duration::from_millis(20);
-/// No more rounds after this, warm-up included.
+/// How long there are rounds before the timed ones: for page faults and caches, and on a CPU for the cores that had nothing to do while one of
+/// them compiled.
+const WARM_UP_TIME: Duration = Duration::from_millis(20);
+const CPU_WARM_UP_TIME: Duration = Duration::from_millis(300);
+/// How long the cores of a CPU adapter are kept busy before the first case. On a virtual machine they may be one core for a second or two after
+/// a rest, so that all takes twice as long.
+const WAKE_TIME: Duration = Duration::from_secs(2);
+/// What they write again and again.
+const WAKE_BYTES: u64 = 4 << 20;
+/// No more rounds after this, warm-up included, but not the compilation.
 const CASE_TIME: Duration = Duration::from_millis(1500);
 /// Timed rounds, whatever they take.
 const MIN_ROUNDS: usize = 3;
@@ -445,7 +449,9 @@ impl Bench {
             gpu: Gpu::from_parts(queue, planner),
             limits,
         };
-        if !cpu {
+        if cpu {
+            bench.wake()?;
+        } else {
             bench.flush = bench.buffer(BEYOND_CACHE.min(bench.limits.max_buffer_size));
             bench.awake_fills = bench.fills(AWAKE_TIME)?;
         }
@@ -590,8 +596,8 @@ impl Bench {
             return 1;
         }
         let enough = BEYOND_CACHE / moved.max(1) + 1;
-        // No more than there are rounds.
-        (enough as usize).min(self.rounds + WARM_UP)
+        // No more than there are timed rounds, and a few before them.
+        (enough as usize).min(self.rounds + 3)
     }
 
     /// Times a plan and a copy in turns; appends their rows.
@@ -681,20 +687,17 @@ impl Bench {
             done += rounds;
             self.timer.run(&self.gpu, &works)
         };
-        let mut start = Instant::now();
+        // Compiles, and waits for what the device was given to stay awake.
         run(1)?;
-        let (at_once, time) = if self.cpu {
-            (1, WARM_UP_TIME)
+        let start = Instant::now();
+        run(1)?;
+        let (at_once, warm_up) = if self.cpu {
+            (1, CPU_WARM_UP_TIME)
         } else {
-            // What it was given to stay awake is done.
-            start = Instant::now();
-            run(1)?;
-            ((AT_ONCE_TIME / start.elapsed().as_secs_f64()).clamp(1.0, AT_ONCE as f64) as usize, GPU_WARM_UP_TIME)
+            ((AT_ONCE_TIME / start.elapsed().as_secs_f64()).clamp(1.0, AT_ONCE as f64) as usize, WARM_UP_TIME)
         };
-        let mut warm = 1;
-        while start.elapsed() < time && (!self.cpu || warm < WARM_UP) {
+        while start.elapsed() < warm_up {
             run(at_once)?;
-            warm += at_once;
         }
         let mut times = [const { Vec::new() }; N];
         while times[0].len() < self.rounds && (times[0].len() < MIN_ROUNDS || start.elapsed() < CASE_TIME) {
@@ -831,15 +834,30 @@ impl Bench {
 
     /// How often what is beyond the caches is written in so many seconds.
     fn fills(&self, seconds: f64) -> Result<u32, Error> {
-        let idle =
-            || self.gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()));
         // The first time the pipeline and the pages are made.
         self.flush();
-        idle()?;
+        self.idle()?;
         let start = Instant::now();
         self.flush();
-        idle()?;
+        self.idle()?;
         Ok((seconds / start.elapsed().as_secs_f64()) as u32)
+    }
+
+    /// Returns when the device has nothing to do.
+    fn idle(&self) -> Result<(), Error> {
+        self.gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()))?;
+        Ok(())
+    }
+
+    /// Keeps the cores of a CPU adapter busy for `WAKE_TIME`.
+    fn wake(&self) -> Result<(), Error> {
+        let Some(buffer) = self.buffer(WAKE_BYTES) else { return Ok(()) };
+        let start = Instant::now();
+        while start.elapsed() < WAKE_TIME {
+            self.fill(&buffer, 0, u32::MAX);
+            self.idle()?;
+        }
+        Ok(())
     }
 
     /// Gives a GPU something to do while the host prepares a case. One that has nothing to do lowers its clock, and takes seconds to raise it: an
