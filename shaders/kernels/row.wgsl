@@ -121,10 +121,6 @@ fn run_turn(team: Team, turn: u32) {
             g_sum += g;
             gd_sum += g * d_K;
         }
-        if SUMS {
-            grad_sum[K] += select(Pack(0.0), grad_K, has_row);
-            grad_y_sum[K] += select(Pack(0.0), grad_K * y_K, has_row);
-        }
         // end
         // What the gradient loses through the statistics: its mean, and its share along y.
         var lost = vec2<f32>();
@@ -140,6 +136,10 @@ fn run_turn(team: Team, turn: u32) {
             // In order: packs that are stored in pairs, see at/pairs.wgsl, are both there or neither.
             // unroll K < BLOCK
             if in_row_K {
+                if SUMS {
+                    grad_sum[K] += grad_K;
+                    grad_y_sum[K] += grad_K * y_K;
+                }
                 let g = apply_weight(grad_K, affine[K].weight);
                 finish(at_of(first, column_K), affine[K], x_K, y_K, (g - lost.x - slope(y_K) * lost.y) * rstd);
             }

@@ -200,7 +200,7 @@ impl Tuning {
         rounds: 1,
         half_rounds: 4,
         sum_workgroups: 1024,
-        sum_rounds: 32,
+        sum_rounds: 64,
         least_sum_rounds: 4,
         together: 1,
         stream_rows: 1,

@@ -633,8 +633,8 @@ void run_turn(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e398 = round;
-            round = _e398 + 1u;
+            uint _e386 = round;
+            round = _e386 + 1u;
         }
         loop_init_2 = false;
         uint _e34 = round;
@@ -807,127 +807,127 @@ void run_turn(
                 metal::float4 _e258 = gd_sum;
                 gd_sum = _e258 + (_e255 * _e145);
             }
-            if (SUMS) {
-                Pack _e263 = grad_sum.inner[0];
-                metal::float4 _e266 = grad_0_;
-                grad_sum.inner[0] = _e263 + (has_row ? _e266 : metal::float4(0.0));
-                Pack _e270 = grad_y_sum.inner[0];
-                metal::float4 _e273 = grad_0_;
-                grad_y_sum.inner[0] = _e270 + (has_row ? (_e273 * y_0_) : metal::float4(0.0));
-            }
             Pack y_1_ = (_e173 - metal::float4(correction)) * _e228;
             if (false) {
                 local_4 = true;
             } else {
                 local_4 = false;
             }
-            bool _e285 = local_4;
-            if (_e285) {
-                uint _e289 = params.first;
-                ParamAt _e291 = param_index(_e289 + _e60, _e16, params);
-                Affine _e292 = affine_at(_e291, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[1] = _e292;
+            bool _e269 = local_4;
+            if (_e269) {
+                uint _e273 = params.first;
+                ParamAt _e275 = param_index(_e273 + _e60, _e16, params);
+                Affine _e276 = affine_at(_e275, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[1] = _e276;
             }
             if (BACKWARD_NEEDS_Y) {
-                Affine _e295 = affine_2.inner[1];
-                At _e296 = at_of(_e64, _e16);
-                Pack _e297 = row_gradient(y_1_, _e295, _e296);
-                Pack _e298 = counted(_e297, _e17);
-                grad_1_ = _e298;
-                metal::float4 _e299 = grad_1_;
-                Pack _e302 = affine_2.inner[1].weight;
-                Pack _e303 = apply_weight(_e299, _e302);
-                metal::float4 _e304 = g_sum;
-                g_sum = _e304 + _e303;
-                metal::float4 _e306 = gd_sum;
-                gd_sum = _e306 + (_e303 * _e173);
-            }
-            if (SUMS) {
-                Pack _e311 = grad_sum.inner[1];
-                metal::float4 _e314 = grad_1_;
-                grad_sum.inner[1] = _e311 + (has_row ? _e314 : metal::float4(0.0));
-                Pack _e318 = grad_y_sum.inner[1];
-                metal::float4 _e321 = grad_1_;
-                grad_y_sum.inner[1] = _e318 + (has_row ? (_e321 * y_1_) : metal::float4(0.0));
+                Affine _e279 = affine_2.inner[1];
+                At _e280 = at_of(_e64, _e16);
+                Pack _e281 = row_gradient(y_1_, _e279, _e280);
+                Pack _e282 = counted(_e281, _e17);
+                grad_1_ = _e282;
+                metal::float4 _e283 = grad_1_;
+                Pack _e286 = affine_2.inner[1].weight;
+                Pack _e287 = apply_weight(_e283, _e286);
+                metal::float4 _e288 = g_sum;
+                g_sum = _e288 + _e287;
+                metal::float4 _e290 = gd_sum;
+                gd_sum = _e290 + (_e287 * _e173);
             }
             lost = metal::float2 {};
             if (BACKWARD) {
                 if (BACKWARD_NEEDS_Y) {
-                    metal::float4 _e329 = sums;
-                    metal::float4 _e331 = g_sum;
-                    float _e332 = pack_sum(_e331);
-                    metal::float4 _e333 = gd_sum;
-                    float _e334 = pack_sum(_e333);
-                    metal::float2 _e336 = team_sum2_(metal::float2(_e332, _e334), team_5, leaves, branches);
-                    sums = metal::float4(_e329.xy, _e336);
+                    metal::float4 _e297 = sums;
+                    metal::float4 _e299 = g_sum;
+                    float _e300 = pack_sum(_e299);
+                    metal::float4 _e301 = gd_sum;
+                    float _e302 = pack_sum(_e301);
+                    metal::float2 _e304 = team_sum2_(metal::float2(_e300, _e302), team_5, leaves, branches);
+                    sums = metal::float4(_e297.xy, _e304);
                 }
-                float _e339 = sums.w;
-                float _e341 = sums.z;
-                float gy_sum = (_e339 - (correction * _e341)) * _e228;
-                float _e346 = sums.z;
-                float _e351 = pull(len, _e228);
-                lost = metal::float2(CENTERED ? (_e346 / len) : 0.0, gy_sum * _e351);
+                float _e307 = sums.w;
+                float _e309 = sums.z;
+                float gy_sum = (_e307 - (correction * _e309)) * _e228;
+                float _e314 = sums.z;
+                float _e319 = pull(len, _e228);
+                lost = metal::float2(CENTERED ? (_e314 / len) : 0.0, gy_sum * _e319);
             }
             if (has_row) {
                 if (_e9) {
-                    metal::float4 _e354 = grad_0_;
-                    Pack _e357 = affine_2.inner[0].weight;
-                    Pack _e358 = apply_weight(_e354, _e357);
-                    At _e359 = at_of(_e64, _e11);
-                    Affine _e361 = affine_2.inner[0];
-                    float _e363 = lost.x;
-                    Pack _e366 = slope(y_0_);
-                    float _e368 = lost.y;
-                    finish(_e359, _e361, _e81, y_0_, ((_e358 - metal::float4(_e363)) - (_e366 * _e368)) * _e228, output, _buffer_sizes);
+                    if (SUMS) {
+                        Pack _e324 = grad_sum.inner[0];
+                        metal::float4 _e325 = grad_0_;
+                        grad_sum.inner[0] = _e324 + _e325;
+                        Pack _e328 = grad_y_sum.inner[0];
+                        metal::float4 _e329 = grad_0_;
+                        grad_y_sum.inner[0] = _e328 + (_e329 * y_0_);
+                    }
+                    metal::float4 _e332 = grad_0_;
+                    Pack _e335 = affine_2.inner[0].weight;
+                    Pack _e336 = apply_weight(_e332, _e335);
+                    At _e337 = at_of(_e64, _e11);
+                    Affine _e339 = affine_2.inner[0];
+                    float _e341 = lost.x;
+                    Pack _e344 = slope(y_0_);
+                    float _e346 = lost.y;
+                    finish(_e337, _e339, _e81, y_0_, ((_e336 - metal::float4(_e341)) - (_e344 * _e346)) * _e228, output, _buffer_sizes);
                 }
                 if (_e14) {
-                    metal::float4 _e372 = grad_1_;
-                    Pack _e375 = affine_2.inner[1].weight;
-                    Pack _e376 = apply_weight(_e372, _e375);
-                    At _e377 = at_of(_e64, _e16);
-                    Affine _e379 = affine_2.inner[1];
-                    float _e381 = lost.x;
-                    Pack _e384 = slope(y_1_);
-                    float _e386 = lost.y;
-                    finish(_e377, _e379, _e93, y_1_, ((_e376 - metal::float4(_e381)) - (_e384 * _e386)) * _e228, output, _buffer_sizes);
+                    if (SUMS) {
+                        Pack _e352 = grad_sum.inner[1];
+                        metal::float4 _e353 = grad_1_;
+                        grad_sum.inner[1] = _e352 + _e353;
+                        Pack _e356 = grad_y_sum.inner[1];
+                        metal::float4 _e357 = grad_1_;
+                        grad_y_sum.inner[1] = _e356 + (_e357 * y_1_);
+                    }
+                    metal::float4 _e360 = grad_1_;
+                    Pack _e363 = affine_2.inner[1].weight;
+                    Pack _e364 = apply_weight(_e360, _e363);
+                    At _e365 = at_of(_e64, _e16);
+                    Affine _e367 = affine_2.inner[1];
+                    float _e369 = lost.x;
+                    Pack _e372 = slope(y_1_);
+                    float _e374 = lost.y;
+                    finish(_e365, _e367, _e93, y_1_, ((_e364 - metal::float4(_e369)) - (_e372 * _e374)) * _e228, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
-                    uint _e395 = params.first;
-                    float _e397 = mean_1;
-                    save(_e395 + _e60, _e397, correction, _e228);
+                    uint _e383 = params.first;
+                    float _e385 = mean_1;
+                    save(_e383 + _e60, _e385, correction, _e228);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e407 = params.teams;
-        local_5 = team_5.index < _e407;
+        uint _e395 = params.teams;
+        local_5 = team_5.index < _e395;
     } else {
         local_5 = false;
     }
-    bool _e410 = local_5;
-    if (_e410) {
-        bool _e412 = in_row(0u, team_5, turn_5, params);
-        if (_e412) {
-            uint _e415 = params.first_partial;
-            uint _e418 = params.teams;
-            uint _e424 = params.elements;
-            uint to = _e415 + (((turn_5 * _e418) + team_5.index) * _e424);
-            At _e428 = column_of(0u, team_5, turn_5, params);
-            Pack _e430 = grad_sum.inner[0];
-            Pack _e432 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e428, _e430, _e432);
+    bool _e398 = local_5;
+    if (_e398) {
+        bool _e400 = in_row(0u, team_5, turn_5, params);
+        if (_e400) {
+            uint _e403 = params.first_partial;
+            uint _e406 = params.teams;
+            uint _e412 = params.elements;
+            uint to = _e403 + (((turn_5 * _e406) + team_5.index) * _e412);
+            At _e416 = column_of(0u, team_5, turn_5, params);
+            Pack _e418 = grad_sum.inner[0];
+            Pack _e420 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e416, _e418, _e420);
         }
-        bool _e434 = in_row(1u, team_5, turn_5, params);
-        if (_e434) {
-            uint _e437 = params.first_partial;
-            uint _e440 = params.teams;
-            uint _e446 = params.elements;
-            uint to_1 = _e437 + (((turn_5 * _e440) + team_5.index) * _e446);
-            At _e450 = column_of(1u, team_5, turn_5, params);
-            Pack _e452 = grad_sum.inner[1];
-            Pack _e454 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e450, _e452, _e454);
+        bool _e422 = in_row(1u, team_5, turn_5, params);
+        if (_e422) {
+            uint _e425 = params.first_partial;
+            uint _e428 = params.teams;
+            uint _e434 = params.elements;
+            uint to_1 = _e425 + (((turn_5 * _e428) + team_5.index) * _e434);
+            At _e438 = column_of(1u, team_5, turn_5, params);
+            Pack _e440 = grad_sum.inner[1];
+            Pack _e442 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e438, _e440, _e442);
             return;
         } else {
             return;
