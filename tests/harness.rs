@@ -259,6 +259,12 @@ fn a_broken_backward_pass_does_not_conform() {
         ("put_grad_bias(group, of_all.x)", "put_grad_bias(group, of_all.y)"),
     ];
     all_are_missed(&layer_norm, resident, &rows);
+    // By more than 256 lanes, which have no branch around the sums; the last round of 70 rows lacks two.
+    let many_lanes = [
+        ("grad_y_sum[0u] += select(Pack(0.0), grad_0 * y_0, has_row)", "grad_y_sum[0u] += grad_0"),
+        ("grad_sum[0u] += select(Pack(0.0), grad_0, has_row)", "grad_sum[0u] += grad_0"),
+    ];
+    all_are_missed(&LayerNorm::new(&[70, 2051], 1..).backward(), resident, &many_lanes);
     let together = [("half >= GROUPS", "half > GROUPS"), ("turn = lane * BLOCK", "turn = 0u")];
     all_are_missed(&LayerNorm::new(&[2000, 12], 1..).backward(), resident, &together);
     let together =
@@ -372,9 +378,12 @@ fn a_broken_window_does_not_conform() {
         ("g_0 * (oldest", "g_0 * (x"),
         ("x / power.base", "x"),
         ("2.0 * params.alpha", "params.alpha"),
-        ("step >= 2u * EDGE", "step >= EDGE"),
     ];
     every(&held, &[&breaks[..], &power].concat(), &only_backward);
+    // Of two lanes that write a channel, the one that has it is the later one on a GPU.
+    if gpu().planner().caps().cpu {
+        all_are_missed(&held.clone().backward(), Strategy::Inferred, &[("step >= 2u * EDGE", "step >= EDGE")]);
+    }
     // Without k, the windows of channels that are not there have no power.
     let op = held.clone().k(0.0).backward();
     let x = (0..1965).map(|i| if i % 655 > 4 { 1.0 } else { 0.0 }).collect();

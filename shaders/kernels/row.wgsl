@@ -16,6 +16,9 @@
 // Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
 
 const EARLY: bool = BACKWARD && !BACKWARD_NEEDS_Y;
+// Whether sums grow under a branch, which takes fewer instructions. Lanes of the largest workgroups have too few registers for it: on an H100 what
+// did not fit made rows of 16384 take ten times as long.
+const SUMS_BRANCH: bool = WORKGROUP_SIZE <= 256u;
 
 // Whether the lane's pack number k is in the row.
 fn in_row(k: u32, team: Team, turn: u32) -> bool {
@@ -121,6 +124,10 @@ fn run_turn(team: Team, turn: u32) {
             g_sum += g;
             gd_sum += g * d_K;
         }
+        if SUMS && !SUMS_BRANCH {
+            grad_sum[K] += select(Pack(0.0), grad_K, has_row);
+            grad_y_sum[K] += select(Pack(0.0), grad_K * y_K, has_row);
+        }
         // end
         // What the gradient loses through the statistics: its mean, and its share along y.
         var lost = vec2<f32>();
@@ -136,7 +143,7 @@ fn run_turn(team: Team, turn: u32) {
             // In order: packs that are stored in pairs, see at/pairs.wgsl, are both there or neither.
             // unroll K < BLOCK
             if in_row_K {
-                if SUMS {
+                if SUMS && SUMS_BRANCH {
                     grad_sum[K] += grad_K;
                     grad_y_sum[K] += grad_K * y_K;
                 }

@@ -203,8 +203,10 @@ impl Pass<'_> {
         let crowded = matches!(hold, Hold::Registers { packs, .. } if packs > SUM_REGISTERS && !caps.cpu);
         let sum_workgroups = if crowded { tuning.sum_workgroups.div_ceil(2) } else { tuning.sum_workgroups };
         let filling = filling(sum_workgroups, team, workgroup_size, caps);
+        // What a cluster holds leaves room for more of them.
+        let most = if team == Team::Cluster { tuning.sum_rounds.div_ceil(2) } else { tuning.sum_rounds };
         // Of all rows, not of those of a turn: each turn has sums of its own, and there should be no more of them for it.
-        let sum_rounds = rounds(rows.count(problem.stats.len()), filling, tuning.sum_rounds);
+        let sum_rounds = rounds(rows.count(problem.stats.len()), filling, most);
         let sum_rounds = match hold {
             _ if sum_rounds < tuning.least_sum_rounds => 0,
             Hold::Registers { .. } => sum_rounds,

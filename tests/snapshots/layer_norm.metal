@@ -69,6 +69,7 @@ constant bool BACKWARD_NEEDS_Y = false;
 constant bool EARLY = false;
 constant bool CENTERED = true;
 constant bool SUMS = false;
+constant bool SUMS_BRANCH = true;
 
 uint number_of(
     At column
@@ -606,8 +607,12 @@ void run_turn(
     metal::float4 sums = {};
     bool local_3 = {};
     bool local_4 = {};
-    metal::float2 lost = {};
     bool local_5 = {};
+    bool local_6 = {};
+    metal::float2 lost = {};
+    bool local_7 = {};
+    bool local_8 = {};
+    bool local_9 = {};
     uint _e4 = params.elements;
     float len = static_cast<float>(_e4);
     float share = 1.0 / len;
@@ -633,8 +638,8 @@ void run_turn(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e386 = round;
-            round = _e386 + 1u;
+            uint _e438 = round;
+            round = _e438 + 1u;
         }
         loop_init_2 = false;
         uint _e34 = round;
@@ -807,127 +812,167 @@ void run_turn(
                 metal::float4 _e258 = gd_sum;
                 gd_sum = _e258 + (_e255 * _e145);
             }
-            Pack y_1_ = (_e173 - metal::float4(correction)) * _e228;
-            if (false) {
-                local_4 = true;
+            if (SUMS) {
+                local_4 = false;
             } else {
                 local_4 = false;
             }
-            bool _e269 = local_4;
-            if (_e269) {
-                uint _e273 = params.first;
-                ParamAt _e275 = param_index(_e273 + _e60, _e16, params);
-                Affine _e276 = affine_at(_e275, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[1] = _e276;
+            bool _e266 = local_4;
+            if (_e266) {
+                Pack _e268 = grad_sum.inner[0];
+                metal::float4 _e271 = grad_0_;
+                grad_sum.inner[0] = _e268 + (has_row ? _e271 : metal::float4(0.0));
+                Pack _e275 = grad_y_sum.inner[0];
+                metal::float4 _e278 = grad_0_;
+                grad_y_sum.inner[0] = _e275 + (has_row ? (_e278 * y_0_) : metal::float4(0.0));
+            }
+            Pack y_1_ = (_e173 - metal::float4(correction)) * _e228;
+            if (false) {
+                local_5 = true;
+            } else {
+                local_5 = false;
+            }
+            bool _e290 = local_5;
+            if (_e290) {
+                uint _e294 = params.first;
+                ParamAt _e296 = param_index(_e294 + _e60, _e16, params);
+                Affine _e297 = affine_at(_e296, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[1] = _e297;
             }
             if (BACKWARD_NEEDS_Y) {
-                Affine _e279 = affine_2.inner[1];
-                At _e280 = at_of(_e64, _e16);
-                Pack _e281 = row_gradient(y_1_, _e279, _e280);
-                Pack _e282 = counted(_e281, _e17);
-                grad_1_ = _e282;
-                metal::float4 _e283 = grad_1_;
-                Pack _e286 = affine_2.inner[1].weight;
-                Pack _e287 = apply_weight(_e283, _e286);
-                metal::float4 _e288 = g_sum;
-                g_sum = _e288 + _e287;
-                metal::float4 _e290 = gd_sum;
-                gd_sum = _e290 + (_e287 * _e173);
+                Affine _e300 = affine_2.inner[1];
+                At _e301 = at_of(_e64, _e16);
+                Pack _e302 = row_gradient(y_1_, _e300, _e301);
+                Pack _e303 = counted(_e302, _e17);
+                grad_1_ = _e303;
+                metal::float4 _e304 = grad_1_;
+                Pack _e307 = affine_2.inner[1].weight;
+                Pack _e308 = apply_weight(_e304, _e307);
+                metal::float4 _e309 = g_sum;
+                g_sum = _e309 + _e308;
+                metal::float4 _e311 = gd_sum;
+                gd_sum = _e311 + (_e308 * _e173);
+            }
+            if (SUMS) {
+                local_6 = false;
+            } else {
+                local_6 = false;
+            }
+            bool _e319 = local_6;
+            if (_e319) {
+                Pack _e321 = grad_sum.inner[1];
+                metal::float4 _e324 = grad_1_;
+                grad_sum.inner[1] = _e321 + (has_row ? _e324 : metal::float4(0.0));
+                Pack _e328 = grad_y_sum.inner[1];
+                metal::float4 _e331 = grad_1_;
+                grad_y_sum.inner[1] = _e328 + (has_row ? (_e331 * y_1_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
                 if (BACKWARD_NEEDS_Y) {
-                    metal::float4 _e297 = sums;
-                    metal::float4 _e299 = g_sum;
-                    float _e300 = pack_sum(_e299);
-                    metal::float4 _e301 = gd_sum;
-                    float _e302 = pack_sum(_e301);
-                    metal::float2 _e304 = team_sum2_(metal::float2(_e300, _e302), team_5, leaves, branches);
-                    sums = metal::float4(_e297.xy, _e304);
+                    metal::float4 _e339 = sums;
+                    metal::float4 _e341 = g_sum;
+                    float _e342 = pack_sum(_e341);
+                    metal::float4 _e343 = gd_sum;
+                    float _e344 = pack_sum(_e343);
+                    metal::float2 _e346 = team_sum2_(metal::float2(_e342, _e344), team_5, leaves, branches);
+                    sums = metal::float4(_e339.xy, _e346);
                 }
-                float _e307 = sums.w;
-                float _e309 = sums.z;
-                float gy_sum = (_e307 - (correction * _e309)) * _e228;
-                float _e314 = sums.z;
-                float _e319 = pull(len, _e228);
-                lost = metal::float2(CENTERED ? (_e314 / len) : 0.0, gy_sum * _e319);
+                float _e349 = sums.w;
+                float _e351 = sums.z;
+                float gy_sum = (_e349 - (correction * _e351)) * _e228;
+                float _e356 = sums.z;
+                float _e361 = pull(len, _e228);
+                lost = metal::float2(CENTERED ? (_e356 / len) : 0.0, gy_sum * _e361);
             }
             if (has_row) {
                 if (_e9) {
                     if (SUMS) {
-                        Pack _e324 = grad_sum.inner[0];
-                        metal::float4 _e325 = grad_0_;
-                        grad_sum.inner[0] = _e324 + _e325;
-                        Pack _e328 = grad_y_sum.inner[0];
-                        metal::float4 _e329 = grad_0_;
-                        grad_y_sum.inner[0] = _e328 + (_e329 * y_0_);
+                        local_7 = SUMS_BRANCH;
+                    } else {
+                        local_7 = false;
                     }
-                    metal::float4 _e332 = grad_0_;
-                    Pack _e335 = affine_2.inner[0].weight;
-                    Pack _e336 = apply_weight(_e332, _e335);
-                    At _e337 = at_of(_e64, _e11);
-                    Affine _e339 = affine_2.inner[0];
-                    float _e341 = lost.x;
-                    Pack _e344 = slope(y_0_);
-                    float _e346 = lost.y;
-                    finish(_e337, _e339, _e81, y_0_, ((_e336 - metal::float4(_e341)) - (_e344 * _e346)) * _e228, output, _buffer_sizes);
+                    bool _e369 = local_7;
+                    if (_e369) {
+                        Pack _e371 = grad_sum.inner[0];
+                        metal::float4 _e372 = grad_0_;
+                        grad_sum.inner[0] = _e371 + _e372;
+                        Pack _e375 = grad_y_sum.inner[0];
+                        metal::float4 _e376 = grad_0_;
+                        grad_y_sum.inner[0] = _e375 + (_e376 * y_0_);
+                    }
+                    metal::float4 _e379 = grad_0_;
+                    Pack _e382 = affine_2.inner[0].weight;
+                    Pack _e383 = apply_weight(_e379, _e382);
+                    At _e384 = at_of(_e64, _e11);
+                    Affine _e386 = affine_2.inner[0];
+                    float _e388 = lost.x;
+                    Pack _e391 = slope(y_0_);
+                    float _e393 = lost.y;
+                    finish(_e384, _e386, _e81, y_0_, ((_e383 - metal::float4(_e388)) - (_e391 * _e393)) * _e228, output, _buffer_sizes);
                 }
                 if (_e14) {
                     if (SUMS) {
-                        Pack _e352 = grad_sum.inner[1];
-                        metal::float4 _e353 = grad_1_;
-                        grad_sum.inner[1] = _e352 + _e353;
-                        Pack _e356 = grad_y_sum.inner[1];
-                        metal::float4 _e357 = grad_1_;
-                        grad_y_sum.inner[1] = _e356 + (_e357 * y_1_);
+                        local_8 = SUMS_BRANCH;
+                    } else {
+                        local_8 = false;
                     }
-                    metal::float4 _e360 = grad_1_;
-                    Pack _e363 = affine_2.inner[1].weight;
-                    Pack _e364 = apply_weight(_e360, _e363);
-                    At _e365 = at_of(_e64, _e16);
-                    Affine _e367 = affine_2.inner[1];
-                    float _e369 = lost.x;
-                    Pack _e372 = slope(y_1_);
-                    float _e374 = lost.y;
-                    finish(_e365, _e367, _e93, y_1_, ((_e364 - metal::float4(_e369)) - (_e372 * _e374)) * _e228, output, _buffer_sizes);
+                    bool _e402 = local_8;
+                    if (_e402) {
+                        Pack _e404 = grad_sum.inner[1];
+                        metal::float4 _e405 = grad_1_;
+                        grad_sum.inner[1] = _e404 + _e405;
+                        Pack _e408 = grad_y_sum.inner[1];
+                        metal::float4 _e409 = grad_1_;
+                        grad_y_sum.inner[1] = _e408 + (_e409 * y_1_);
+                    }
+                    metal::float4 _e412 = grad_1_;
+                    Pack _e415 = affine_2.inner[1].weight;
+                    Pack _e416 = apply_weight(_e412, _e415);
+                    At _e417 = at_of(_e64, _e16);
+                    Affine _e419 = affine_2.inner[1];
+                    float _e421 = lost.x;
+                    Pack _e424 = slope(y_1_);
+                    float _e426 = lost.y;
+                    finish(_e417, _e419, _e93, y_1_, ((_e416 - metal::float4(_e421)) - (_e424 * _e426)) * _e228, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
-                    uint _e383 = params.first;
-                    float _e385 = mean_1;
-                    save(_e383 + _e60, _e385, correction, _e228);
+                    uint _e435 = params.first;
+                    float _e437 = mean_1;
+                    save(_e435 + _e60, _e437, correction, _e228);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e395 = params.teams;
-        local_5 = team_5.index < _e395;
+        uint _e447 = params.teams;
+        local_9 = team_5.index < _e447;
     } else {
-        local_5 = false;
+        local_9 = false;
     }
-    bool _e398 = local_5;
-    if (_e398) {
-        bool _e400 = in_row(0u, team_5, turn_5, params);
-        if (_e400) {
-            uint _e403 = params.first_partial;
-            uint _e406 = params.teams;
-            uint _e412 = params.elements;
-            uint to = _e403 + (((turn_5 * _e406) + team_5.index) * _e412);
-            At _e416 = column_of(0u, team_5, turn_5, params);
-            Pack _e418 = grad_sum.inner[0];
-            Pack _e420 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e416, _e418, _e420);
+    bool _e450 = local_9;
+    if (_e450) {
+        bool _e452 = in_row(0u, team_5, turn_5, params);
+        if (_e452) {
+            uint _e455 = params.first_partial;
+            uint _e458 = params.teams;
+            uint _e464 = params.elements;
+            uint to = _e455 + (((turn_5 * _e458) + team_5.index) * _e464);
+            At _e468 = column_of(0u, team_5, turn_5, params);
+            Pack _e470 = grad_sum.inner[0];
+            Pack _e472 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e468, _e470, _e472);
         }
-        bool _e422 = in_row(1u, team_5, turn_5, params);
-        if (_e422) {
-            uint _e425 = params.first_partial;
-            uint _e428 = params.teams;
-            uint _e434 = params.elements;
-            uint to_1 = _e425 + (((turn_5 * _e428) + team_5.index) * _e434);
-            At _e438 = column_of(1u, team_5, turn_5, params);
-            Pack _e440 = grad_sum.inner[1];
-            Pack _e442 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e438, _e440, _e442);
+        bool _e474 = in_row(1u, team_5, turn_5, params);
+        if (_e474) {
+            uint _e477 = params.first_partial;
+            uint _e480 = params.teams;
+            uint _e486 = params.elements;
+            uint to_1 = _e477 + (((turn_5 * _e480) + team_5.index) * _e486);
+            At _e490 = column_of(1u, team_5, turn_5, params);
+            Pack _e492 = grad_sum.inner[1];
+            Pack _e494 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e490, _e492, _e494);
             return;
         } else {
             return;
