@@ -287,7 +287,7 @@ fn partial_results_are_merged_together() {
     }
 }
 
-/// What SwiftShader gets by its table: packs that lie in two rows, in all the ways that rows begin and end in them.
+/// What CPU adapters get by their tables: packs that lie in two rows, in all the ways that rows begin and end in them.
 #[test]
 fn odd_rows_go_by_packs_that_two_rows_share() {
     let numbers = [
@@ -339,15 +339,16 @@ fn odd_rows_go_by_packs_that_two_rows_share() {
         let grouped = GroupNorm::new(&[rows, 6, len], 2).save_stats(true);
         let grouped = [&grouped as &dyn Norm, &grouped.backward()];
         let grouped = grouped.into_iter().filter(|_| len < 8 * lanes && len % 2 == 1);
-        // Of halves, streamed rows go by them as well.
+        // Streamed rows go by them as well, but for gradients of f32.
         let f16 = LayerNorm::new(&[rows, len], 1..).dtype(DType::F16);
         let wide = f16.clone().output_dtype(DType::F32).residual(true).residual_output(true);
         let bf16 = RmsNorm::new(&[rows, len], 1..).dtype(DType::BF16).in_place(true);
         let halves: [&dyn Norm; 5] = [&f16.clone().in_place(true), &f16.backward(), &wide, &wide.backward(), &bf16];
         let by_both = halves.into_iter().flat_map(|op| [(op, resident), (op, streamed)]);
         let held = ops.into_iter().chain(grouped).map(|op| (op, resident));
+        let streams = [ops[0], ops[1], &summed, ops[8]].map(|op| (op, streamed));
         // Registers hold the shortest without them.
-        let all = held.chain(by_both).filter(|&(_, strategy)| strategy == streamed || len > lanes);
+        let all = held.chain(by_both).chain(streams).filter(|&(_, strategy)| strategy == streamed || len > lanes);
         for (op, strategy) in all {
             let data = Data::random(op, 1);
             let truth = op.reference(&data.tensors()).expect("reference");

@@ -123,6 +123,7 @@ fn rows_that_share_packs_go_through_tensors_in_parts() {
     for (rows, dtype, strategy) in [
         (131, DType::F32, methods[0]),
         (135, DType::F32, methods[0]),
+        (131, DType::F32, methods[1]),
         (257, DType::BF16, methods[0]),
         (263, DType::BF16, methods[1]),
     ] {
@@ -131,7 +132,10 @@ fn rows_that_share_packs_go_through_tensors_in_parts() {
             assert!(conforms_in_parts(&gpu, op, strategy), "{rows}");
             let program = shaders::program(op, caps, strategy).expect("it ran");
             let has = |part: &str| program.dispatches.iter().any(|d| d.shader.wgsl().contains(part));
-            assert!(has("parts/at/woven.wgsl") && has("kernels/stream.wgsl"), "{rows}");
+            // Gradients of f32 are streamed by single elements.
+            let streams_single = strategy == methods[1] && dtype == DType::F32 && op.name().ends_with("backward");
+            assert_eq!(has("parts/at/woven.wgsl"), !streams_single, "{rows}");
+            assert!(has("kernels/stream.wgsl"), "{rows}");
         }
     }
 }

@@ -205,10 +205,10 @@ impl Rows {
         self.woven(team, problem).filter(|woven| wanted && !holds(&self) && holds(woven)).unwrap_or(self)
     }
 
-    /// As they are streamed: halves by the tensor's own packs, which f32 is no faster by.
+    /// As they are streamed: by the tensor's own packs, but for gradients of f32, which take longer by those.
     fn streamed(self, team: Team, problem: &Problem<'_>) -> Self {
         let streams = |rows: &Self| streams(rows, team, problem.caps).is_ok();
-        let wanted = problem.caps.tuning.woven > 0 && problem.has_halves();
+        let wanted = problem.caps.tuning.woven > 0 && (problem.has_halves() || !problem.is_backward());
         self.woven(team, problem).filter(|woven| wanted && streams(woven)).unwrap_or(self)
     }
 

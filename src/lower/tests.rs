@@ -25,6 +25,8 @@ const SUBGROUPS: Caps = Caps {
 const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };
 const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), tuning: Tuning::MESA_22, ..SUBGROUPS };
 const LLVMPIPE: Caps = Caps { cpu: true, tuning: Tuning::MESA_22, ..PLAIN };
+/// Without packs that two rows share.
+const BY_WORDS: Caps = Caps { tuning: Tuning { woven: 0, ..Tuning::MESA_22 }, ..LAVAPIPE };
 const SWIFTSHADER: Caps = Caps { subgroup_size: Some((4, 4)), tuning: Tuning::SWIFTSHADER, ..LAVAPIPE };
 
 fn lower(op: &impl Op, caps: &Caps) -> Lowered {
@@ -145,7 +147,7 @@ fn long_odd_rows_go_by_packs_that_two_rows_share() {
         ([1024, 1023], &woven),
         ([1027, 1025], &left),
         ([1026, 1053], &left),
-        ([1024, 1054], &single),
+        ([1024, 1054], &woven),
         // Not four for each of 16 teams.
         ([63, 1023], &single),
         ([64, 1022], &woven),
@@ -154,7 +156,7 @@ fn long_odd_rows_go_by_packs_that_two_rows_share() {
         assert_eq!(widths(&LayerNorm::new(&shape, 1..), &SWIFTSHADER), expected, "{shape:?}");
     }
     let op = LayerNorm::new(&[1024, 1023], 1..);
-    // Halves too, also where they are streamed, and where they share words alone.
+    // Halves too, also where they share words alone.
     let halves = |shape: [usize; 2]| LayerNorm::new(&shape, 1..).dtype(DType::F16);
     let ragged = [Width::Ragged { apart: false }];
     assert_eq!(widths(&halves([1024, 255]), &SWIFTSHADER), ragged);
@@ -162,16 +164,19 @@ fn long_odd_rows_go_by_packs_that_two_rows_share() {
     assert_eq!(widths(&halves([1027, 1026]), &SWIFTSHADER), left);
     assert_eq!(widths(&halves([1026, 1023]).backward(), &SWIFTSHADER), left);
     assert_eq!(widths(&halves([63, 1023]), &SWIFTSHADER), ragged);
-    assert_eq!(widths(&halves([1024, 1023]), &LAVAPIPE), ragged);
     assert_eq!(widths(&op.clone().input_row_stride(1025), &SWIFTSHADER), single);
-    assert_eq!(widths(&op, &LAVAPIPE), single);
-    // Where registers compile for long, halves that are streamed alone.
+    for op in [&op as &dyn Op, &op.backward(), &halves([1024, 1023])] {
+        assert_eq!(widths(op, &LAVAPIPE), woven);
+    }
+    assert_eq!([widths(&op, &BY_WORDS), widths(&halves([1024, 1023]), &BY_WORDS)], [single, ragged]);
+    // Where registers compile for long, those that are streamed alone.
     let mesa_25 = Caps { tuning: Tuning::LLVM, ..LAVAPIPE };
     assert_eq!(widths(&halves([1026, 1023]), &mesa_25), left);
     assert_eq!(widths(&halves([1024, 257]).backward(), &mesa_25), woven);
     assert_eq!(widths(&halves([1024, 255]), &mesa_25), ragged);
-    for len in [257, 1023] {
-        assert_eq!(widths(&LayerNorm::new(&[1024, len], 1..), &mesa_25), single);
+    for (len, forward) in [(255, single), (257, woven), (1023, woven)] {
+        let op = LayerNorm::new(&[1024, len], 1..);
+        assert_eq!([widths(&op, &mesa_25), widths(&op.backward(), &mesa_25)], [forward, single], "{len}");
     }
     // As long as a backward pass holds rows.
     assert_eq!(widths(&LayerNorm::new(&[1026, 513], 1..).backward(), &SWIFTSHADER), left);
@@ -378,14 +383,14 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_slab_lacks_a_row() {
     }
     // Two rows that may share a word are one team's.
     for (rows, at_once, whole) in [(256, 8, true), (255, 8, false), (128, 4, true), (127, 4, false)] {
-        has(LayerNorm::new(&[rows, 8191], 1..).dtype(DType::F16), &LAVAPIPE, Hold::Rows { at_once, whole });
+        has(LayerNorm::new(&[rows, 8191], 1..).dtype(DType::F16), &BY_WORDS, Hold::Rows { at_once, whole });
     }
 }
 
 #[test]
 fn rows_that_may_share_a_word_have_partial_sums_for_each_turn() {
     // In two slabs, of which the second one has an odd number of rows.
-    let small = Caps { max_storage_buffer_binding_size: 4 << 20, ..LAVAPIPE };
+    let small = Caps { max_storage_buffer_binding_size: 4 << 20, ..BY_WORDS };
     let lowered = lower_dyn(&LayerNorm::new(&[2307, 1023], 1..).dtype(DType::F16).backward(), &small);
     let rows = |call: &KernelCall| matches!(call.key, KernelKey::RowBackward { .. });
     let params: Vec<params::Row> =
