@@ -206,10 +206,9 @@ pub fn all() -> Vec<Shader> {
     }
     // Packs that two rows share, in few registers, and the rows that are left.
     for op in options(131).into_iter().chain(odd_halves()) {
-        add(&*op, &woven(), Strategy::Forced(Method::Resident(Team::Subgroup)));
-    }
-    for op in odd_halves() {
-        add(&*op, &woven(), Strategy::Forced(Method::Streamed(Team::Subgroup)));
+        for method in [Method::Resident(Team::Subgroup), Method::Streamed(Team::Subgroup)] {
+            add(&*op, &woven(), Strategy::Forced(method));
+        }
     }
     // Halves that the device converts: one by one, by packs and pairs, in rows that share words, and in tables that are gathered.
     let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };

@@ -45,7 +45,7 @@ fn rms_norm_by_every_method() {
     assert_all_ran(&ran, &rows);
 }
 
-/// So many that SwiftShader has them go by packs that two rows share, at both ends of what registers hold, forward and backward.
+/// So many that CPU adapters have them go by packs that two rows share, at both ends of what registers hold, forward and backward.
 #[test]
 fn long_odd_rows_by_the_inferred_method() {
     for (rows, len) in [(67, 1025), (66, 1053), (65, 1022), (131, 513), (64, 257)] {

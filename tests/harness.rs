@@ -97,8 +97,8 @@ fn conforms_by(
     compare_outputs(op, &outputs, &op.reference(tensors).expect("reference")).is_ok()
 }
 
-/// The same kernels on any device: what is broken is in them, such as sums of gradients of some rows. Odd rows that a subgroup holds go by
-/// packs that two rows share.
+/// The same kernels on any device: what is broken is in them, such as sums of gradients of some rows. Odd rows of a subgroup go by packs that two
+/// rows share.
 const TABLE: &str = "
     lane_packs = 4
     wide_lane_packs = 32
@@ -264,7 +264,9 @@ fn a_broken_backward_pass_does_not_conform() {
         ("grad_y_sum[0u] += select(Pack(0.0), grad_0 * y_0, has_row)", "grad_y_sum[0u] += grad_0"),
         ("grad_sum[0u] += select(Pack(0.0), grad_0, has_row)", "grad_sum[0u] += grad_0"),
     ];
-    all_are_missed(&LayerNorm::new(&[70, 2051], 1..).backward(), resident, &many_lanes);
+    if gpu().planner().caps().max_workgroup_size >= 512 {
+        all_are_missed(&LayerNorm::new(&[70, 2051], 1..).backward(), resident, &many_lanes);
+    }
     let together = [("half >= GROUPS", "half > GROUPS"), ("turn = lane * BLOCK", "turn = 0u")];
     all_are_missed(&LayerNorm::new(&[2000, 12], 1..).backward(), resident, &together);
     let together =
@@ -639,6 +641,7 @@ fn broken_packs_of_two_rows_do_not_conform() {
     all_are_missed(&halves, by_subgroups, &words);
     let streamed = Strategy::Forced(Method::Streamed(Team::Subgroup));
     all_are_missed(&halves, streamed, &[words[0], ("last_pack(turn) + 1u", "last_pack(turn)")]);
+    all_are_missed(&LayerNorm::new(&[67, 8 * lanes + 3], 1..), streamed, &[("select(kept, v, at.inside)", "v")]);
 }
 
 /// The lane that stores each element of rows.
@@ -692,7 +695,8 @@ fn a_pack_of_two_rows_is_one_lanes() {
         shared.into_iter().all(|next| lanes[next - 1] == lanes[next])
     };
     let team = Team::Subgroup;
-    let ways = [(DType::F32, Method::Resident(team)), (DType::BF16, Method::Streamed(team))];
+    let ways = [Method::Resident(team), Method::Streamed(team)].map(|method| (DType::F32, method));
+    let ways = [ways[0], ways[1], (DType::BF16, Method::Streamed(team))];
     for (len, by) in [4 * size + 5, 4 * size + 7, 4 * size + 10, 12 * size + 5, 24 * size + 3]
         .into_iter()
         .flat_map(|len| ways.map(|by| (len, by)))

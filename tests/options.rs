@@ -322,31 +322,34 @@ fn odd_rows_go_by_packs_that_two_rows_share() {
     for ((rows, len), device) in shapes.into_iter().zip(devices.iter().cycle()) {
         let op = LayerNorm::new(&[rows, len], 1..);
         let summed = op.clone().residual(true).residual_output(true);
+        let each = op.clone().per_sample(true);
+        let channels = InstanceNorm::new(&[rows, 3, len]).weight(true);
         let ops: [&dyn Norm; 11] = [
             &op.clone().save_stats(true),
             &op.clone().in_place(true),
             &op.clone().activation(Activation::Gelu).backward(),
-            &op.clone().per_sample(true).backward(),
+            &each.backward(),
             &op.clone().param_dtype(DType::BF16).backward().accumulate(true),
             &op.backward(),
             &summed.backward(),
             &summed,
             &RmsNorm::new(&[rows, len], 1..).in_place(true),
             &LpNormalize::new(&[rows, len], 1..).backward(),
-            &InstanceNorm::new(&[rows, 3, len]).weight(true).backward(),
+            &channels.backward(),
         ];
         // Channels that end inside of packs.
         let grouped = GroupNorm::new(&[rows, 6, len], 2).save_stats(true);
         let grouped = [&grouped as &dyn Norm, &grouped.backward()];
-        let grouped = grouped.into_iter().filter(|_| len < 8 * lanes && len % 2 == 1);
+        let grouped = if len < 8 * lanes && len % 2 == 1 { &grouped[..] } else { &[] };
         // Streamed rows go by them as well, but for gradients of f32.
         let f16 = LayerNorm::new(&[rows, len], 1..).dtype(DType::F16);
         let wide = f16.clone().output_dtype(DType::F32).residual(true).residual_output(true);
         let bf16 = RmsNorm::new(&[rows, len], 1..).dtype(DType::BF16).in_place(true);
         let halves: [&dyn Norm; 5] = [&f16.clone().in_place(true), &f16.backward(), &wide, &wide.backward(), &bf16];
         let by_both = halves.into_iter().flat_map(|op| [(op, resident), (op, streamed)]);
-        let held = ops.into_iter().chain(grouped).map(|op| (op, resident));
-        let streams = [ops[0], ops[1], &summed, ops[8]].map(|op| (op, streamed));
+        let held = ops.iter().chain(grouped).map(|&op| (op, resident));
+        let forward: [&dyn Norm; 6] = [ops[0], ops[1], &summed, ops[8], &each, &channels];
+        let streams = forward.iter().chain(grouped.first()).map(|&op| (op, streamed));
         // Registers hold the shortest without them.
         let all = held.chain(by_both).chain(streams).filter(|&(_, strategy)| strategy == streamed || len > lanes);
         for (op, strategy) in all {

@@ -16,8 +16,8 @@
 // Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
 
 const EARLY: bool = BACKWARD && !BACKWARD_NEEDS_Y;
-// Whether sums grow under a branch, which takes fewer instructions. Lanes of the largest workgroups have too few registers for it: on an H100 what
-// did not fit made rows of 16384 take ten times as long.
+// Whether sums grow under a branch, which takes fewer instructions. Lanes of the largest workgroups have too few registers for it: on an H100 it
+// made rows of 16384 halves take seven times as long.
 const SUMS_BRANCH: bool = WORKGROUP_SIZE <= 256u;
 
 // Whether the lane's pack number k is in the row.

@@ -198,11 +198,12 @@ impl Rows {
         (team == Team::Subgroup && is_odd && is_dense && enough).then_some(woven)
     }
 
-    /// As registers hold them: by the tensor's own packs, where a lane of the team holds those and no smaller ones.
+    /// As registers hold them: by the tensor's own packs, where a lane of the team holds those and not a few smaller ones.
     pub(super) fn held(self, team: Team, problem: &Problem<'_>) -> Self {
-        let holds = |rows: &Self| registers(rows, team, problem.caps).is_ok();
-        let wanted = problem.caps.tuning.woven == 2;
-        self.woven(team, problem).filter(|woven| wanted && !holds(&self) && holds(woven)).unwrap_or(self)
+        let registers = |rows: &Self| registers(rows, team, problem.caps);
+        let few = registers(&self).is_ok_and(|packs| packs * self.view.width.elements() <= FEW_SINGLES);
+        let wanted = problem.caps.tuning.woven == 2 && !few;
+        self.woven(team, problem).filter(|woven| wanted && registers(woven).is_ok()).unwrap_or(self)
     }
 
     /// As they are streamed: by the tensor's own packs, but for gradients of f32, which take longer by those.
@@ -366,6 +367,9 @@ pub(super) fn workgroup_size(team: Team, lanes: u32, caps: &Caps) -> u32 {
         }
     }
 }
+
+/// Elements that a lane holds one by one, or halves by words, sooner than by packs that two rows share.
+const FEW_SINGLES: u32 = 64;
 
 /// Lanes of a workgroup that has many short rows: it takes a GPU longer to begin small ones than to finish them.
 const SHORT_ROWS_WORKGROUP: u32 = 256;

@@ -168,6 +168,12 @@ fn long_odd_rows_go_by_packs_that_two_rows_share() {
     for op in [&op as &dyn Op, &op.backward(), &halves([1024, 1023])] {
         assert_eq!(widths(op, &LAVAPIPE), woven);
     }
+    // Where such packs can't be, single elements are held.
+    assert_eq!(widths(&LayerNorm::new(&[1024, 255], 1..), &LAVAPIPE), single);
+    for op in [LayerNorm::new(&[63, 1023], 1..), op.clone().input_row_stride(1025)] {
+        assert_eq!((widths(&op, &LAVAPIPE), method(&op, &LAVAPIPE).as_str()), (single.to_vec(), "resident/subgroup"));
+    }
+    assert_eq!(method(&GroupNorm::new(&[8, 512, 7, 7], 32).backward(), &LAVAPIPE), "resident/subgroup");
     assert_eq!([widths(&op, &BY_WORDS), widths(&halves([1024, 1023]), &BY_WORDS)], [single, ragged]);
     // Where registers compile for long, those that are streamed alone.
     let mesa_25 = Caps { tuning: Tuning::LLVM, ..LAVAPIPE };

@@ -89,7 +89,7 @@ tuning! {
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
     /// 1: rows that are no multiple of four, and that a subgroup streams, are moved by the tensor's own packs of four, some of which are two rows', but
-    /// for gradients of f32. 2: and rows of any type that registers hold by such packs alone. 0: by single elements, halves by words.
+    /// for gradients of f32. 2: and rows of any type of which a lane would hold more than 64 elements. 0: by single elements, halves by words.
     woven: 0..=2,
     /// 1: of two rows of halves that share a word each is a team's, and both store the word atomically. 0: one team has both, one after the other.
     apart: 0..=1,
@@ -162,8 +162,7 @@ impl Tuning {
     pub(crate) const MESA_22: Self = Self {
         wide_lane_packs: 32,
         registers: 136,
-        // Longer ones by packs that two rows share, which take a quarter less to compile too.
-        single_registers: 64,
+        single_registers: 136,
         heavy_registers: 136,
         woven: 2,
         stream_rows: 8,
@@ -173,6 +172,7 @@ impl Tuning {
     pub(crate) const SWIFTSHADER: Self = Self {
         // Rows of 1025 in four lanes.
         registers: 264,
+        single_registers: 64,
         // Of 513, backward.
         heavy_registers: 136,
         rolled: 1,
