@@ -4,7 +4,10 @@
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
     forward::{RowGroup, Span},
-    method::{MAX_MEMBERS, blocks, choose, filling, largest_team, left_to_merge, merging_workgroups, rounds, together},
+    method::{
+        MAX_MEMBERS, WIDE_WORKGROUP, blocks, choose, filling, largest_team, left_to_merge, merging_workgroups, rounds,
+        together,
+    },
     view::Place,
 };
 use crate::{
@@ -203,8 +206,9 @@ impl Pass<'_> {
         let crowded = matches!(hold, Hold::Registers { packs, .. } if packs > SUM_REGISTERS && !caps.cpu);
         let sum_workgroups = if crowded { tuning.sum_workgroups.div_ceil(2) } else { tuning.sum_workgroups };
         let filling = filling(sum_workgroups, team, workgroup_size, caps);
-        // What a cluster holds leaves room for more of them.
-        let most = if team == Team::Cluster { tuning.sum_rounds.div_ceil(2) } else { tuning.sum_rounds };
+        // Half as many for a cluster, which holds so little that there is room for more of them, and for a wide workgroup, of which few run at a time.
+        let halved = team == Team::Cluster || workgroup_size > WIDE_WORKGROUP;
+        let most = if halved { tuning.sum_rounds.div_ceil(2) } else { tuning.sum_rounds };
         // Of all rows, not of those of a turn: each turn has sums of its own, and there should be no more of them for it.
         let sum_rounds = rounds(rows.count(problem.stats.len()), filling, most);
         let sum_rounds = match hold {

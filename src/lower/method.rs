@@ -375,7 +375,7 @@ const FEW_SINGLES: u32 = 64;
 const SHORT_ROWS_WORKGROUP: u32 = 256;
 
 /// Lanes of a workgroup that has a row, unless they would hold too much of it.
-const WIDE_WORKGROUP: u32 = 256;
+pub(super) const WIDE_WORKGROUP: u32 = 256;
 
 /// Lanes of a workgroup that is a team and shares a group with others, at most.
 pub(super) const REDUCE_WORKGROUP: u32 = 256;

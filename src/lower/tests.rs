@@ -394,6 +394,16 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_slab_lacks_a_row() {
 }
 
 #[test]
+fn teams_sum_up_as_many_rows_as_keep_a_device_busy() {
+    let cases = [([16_384, 4096], 64), ([16_384, 16_384], 32), ([1 << 20, 16], 32), ([131_072, 128], 16)];
+    for (shape, rounds) in cases {
+        let lowered = lower(&LayerNorm::new(&shape, 1..).backward(), &SUBGROUPS);
+        let call = lowered.calls.iter().find(|call| matches!(call.key, KernelKey::RowBackward { .. })).expect("rows");
+        assert_eq!(bytemuck::from_bytes::<params::Row>(&call.params).rounds, rounds, "{shape:?}");
+    }
+}
+
+#[test]
 fn rows_that_may_share_a_word_have_partial_sums_for_each_turn() {
     // In two slabs, of which the second one has an odd number of rows.
     let small = Caps { max_storage_buffer_binding_size: 4 << 20, ..BY_WORDS };

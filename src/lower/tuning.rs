@@ -108,7 +108,8 @@ tuning! {
     half_rounds: 1..=1024,
     /// The same as `workgroups` where teams sum up gradients: each has sums of its own, which are merged.
     sum_workgroups: 1..=65535,
-    /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias, a cluster half of it. The sums are plain ones.
+    /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias; half of it for clusters and for workgroups of more
+    /// than 256 lanes. The sums are plain ones.
     sum_rounds: 1..=64,
     /// Fewer than this, and the sums are a pass of their own.
     least_sum_rounds: 1..=65,
