@@ -9,7 +9,7 @@
 // A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
-// Requires rows, at, counted, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums. BLOCK packs a lane must cover a row; the first FULL
+// Requires rows, at, counted, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
 // of each are in it. HALVES: x has at most 11 digits. SHARED: weights are loaded once for all rows of a team; otherwise they come late, when
 // fewer registers are taken. What is held for all rows of a team lies in arrays: registers, as their indices are constants, unless the loops are
 // rolled up.
