@@ -172,8 +172,8 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
-    // Rolled loops, which are the same for every team, and sums of gradients; packs that two rows share.
-    for shape in [[7, 36], [7, 37], [7, 1024], [1 << 20, 36], [1 << 20, 37], [70, 1025], [1 << 20, 513]] {
+    // Rolled loops, which are the same for every team, and sums of gradients.
+    for shape in [[7, 36], [7, 37], [7, 1024], [1 << 20, 36], [1 << 20, 37]] {
         let op = LayerNorm::new(&shape, 1..);
         for op in [&op as &dyn Norm, &op.backward()] {
             add(op, &rolled(), Strategy::Forced(Method::Resident(Team::Subgroup)));
@@ -202,12 +202,6 @@ pub fn all() -> Vec<Shader> {
             for (op, strategy) in ops.iter().flat_map(|op| forced().map(move |strategy| (op, strategy))) {
                 add(*op, &devices[2], strategy);
             }
-        }
-    }
-    // Packs that two rows share, in few registers, and the rows that are left.
-    for op in options(131).into_iter().chain(odd_halves()) {
-        for method in [Method::Resident(Team::Subgroup), Method::Streamed(Team::Subgroup)] {
-            add(&*op, &woven(), Strategy::Forced(method));
         }
     }
     // Halves that the device converts: one by one, by packs and pairs, in rows that share words, and in tables that are gathered.
@@ -263,12 +257,6 @@ fn rolled() -> Caps {
     Caps { cpu: true, subgroup_size: Some((4, 4)), tuning: Tuning::SWIFTSHADER, ..Caps::default() }
 }
 
-/// A device that holds hardly any single elements in registers, and is full with one team.
-fn woven() -> Caps {
-    let tuning = Tuning { woven: 2, single_registers: 1, workgroups: 1, ..Tuning::MESA_22 };
-    Caps { cpu: true, subgroup_size: Some((8, 8)), tuning, ..Caps::default() }
-}
-
 /// Devices that differ in which kernels they get.
 fn devices() -> Vec<Caps> {
     let gpu = |subgroup_size, max_workgroup_size| Caps {
@@ -280,14 +268,6 @@ fn devices() -> Vec<Caps> {
     // Of those for CPUs, the table with the largest kernels.
     let cpu = Caps { cpu: true, tuning: Tuning::MESA_22, ..gpu(Some((8, 8)), 1024) };
     vec![cpu, gpu(Some((4, 128)), 1024), gpu(Some((32, 32)), 512), gpu(None, 256)]
-}
-
-/// Rows of halves that are no multiple of four, alone and beside f32.
-fn odd_halves() -> Vec<Box<dyn Norm>> {
-    let rows = [DType::F16, DType::BF16].map(|dtype| LayerNorm::new(&[67, 131], 1..).dtype(dtype));
-    let wide = rows.clone().map(|op| op.output_dtype(DType::F32).residual(true));
-    let both = |op: LayerNorm| [Box::new(op.backward()) as Box<dyn Norm>, Box::new(op)];
-    rows.into_iter().chain(wide).flat_map(both).collect()
 }
 
 /// Windows that registers hold, and wider ones.

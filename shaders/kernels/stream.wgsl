@@ -6,16 +6,9 @@
 // deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, if they are a
 // row's, so that its sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
 //
-// Requires rows, at, counted, turn, loops, pack, direction, real of its sums, two_sum, team, x, scale, measure, affine, row, saved,
+// Requires rows, at, counted, turn, pack, direction, real of its sums, two_sum, team, x, scale, measure, affine, row, saved,
 // partial_sums. SHARED: all rows have the same weight and bias. WHOLE: no block lacks a row.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
-
-// The packs of a lane in one of the loops that store.
-struct Packs {
-    begin: u32,
-    end: u32,
-    stride: u32,
-}
 
 const CHUNK: u32 = 64u;
 const SAMPLE: u32 = 8u;
@@ -167,11 +160,9 @@ fn run_turn(team: Team, turn: u32) {
         }
         // end
 
-        // unroll PART < PARTS
-        let lane_PART = packs_of_lane(PART, packs, team);
-        let end_PART = select(0u, lane_PART.end, has_rows);
-        for (var pack = lane_PART.begin; pack < end_PART; pack += lane_PART.stride) {
-            let column = column_at(pack, turn, EDGES_APART && PART == 0u);
+        let end = select(0u, packs, has_rows);
+        for (var pack = team.lane; pack < end; pack += team.lanes) {
+            let column = column_at(pack, turn, false);
             var affine = Affine();
             if SHARED {
                 affine = affine_at(param_column(column));
@@ -199,7 +190,6 @@ fn run_turn(team: Team, turn: u32) {
                 add_partial_sums(to, column, grad_sum, grad_y_sum, round == 0u);
             }
         }
-        // end
         // unroll K < BLOCK
         if has_rows && has_row_K && team.lane == 0u {
             save_rows(row_K, mean_K, correction_K, rstd_K);

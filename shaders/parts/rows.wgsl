@@ -4,10 +4,9 @@
 
 struct Params {
     rows: u32, // or fours of them, which lie across a pack
-    skip: u32, // rows of those before the ones that are gone through: a kernel before this one had them
     first: u32, // row of these in the whole tensor, where it is bound in parts
     packs: u32, // in a row
-    stride: u32, // from one row to the next, in what an index of a tensor counts: packs, pairs of them, or elements. Where rows share packs, the packs of four. Across, from one pack to the next
+    stride: u32, // from one row to the next, in what an index of a tensor counts: packs, pairs of them, or elements. Across, from one pack to the next
     input_stride: u32, // the same of the input
     rounds: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows

@@ -56,8 +56,7 @@ pub(crate) fn compose(key: &KernelKey, facts: Facts) -> String {
         source.push_str(&declare(&storage));
     }
     for (name, text) in parts(key, facts.native_halves) {
-        let text = unroll(text, "PART", key.loops(), false);
-        let _ = write!(source, "\n// ==== {name}.wgsl\n{}", unroll(&text, "K", key.unroll(), key.rolled()));
+        let _ = write!(source, "\n// ==== {name}.wgsl\n{}", unroll(text, key.unroll(), key.rolled()));
     }
     source
 }
@@ -76,7 +75,7 @@ fn declare(storage: &Storage) -> String {
         Element::Gathered(dtype) => return declare_gathered(name, binding, mode, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
-    let index = if matches!(width, Width::Quads | Width::Ragged { .. } | Width::Pairs | Width::Woven) {
+    let index = if matches!(width, Width::Quads | Width::Ragged { .. } | Width::Pairs) {
         "at: At"
     } else {
         "i: u32"
@@ -124,25 +123,6 @@ fn declare(storage: &Storage) -> String {
             [("x", 0), ("y", 1), ("z", 2), ("w", 3)]
                 .map(|(c, n)| format!("if at.inside.{c} {{ {name}[at.i + {n}u] = v.{c}; }}"))
                 .join(" "),
-        ),
-        // A pack that is another row's as well keeps what is that one's. No branch that is taken at the edges alone: SwiftShader takes longer for it.
-        (DType::F32 | DType::U32, Width::Woven) => (
-            "vec4<f32>",
-            "vec4<f32>",
-            format!("return {name}[at.pack];"),
-            format!(
-                "var kept = v; if !at.whole {{ kept = {name}[at.pack]; }} {name}[at.pack] = select(kept, v, at.inside);"
-            ),
-        ),
-        (half, Width::Woven) => (
-            "vec4<f32>",
-            "vec2<u32>",
-            format!("return decode4_{half}({name}[at.pack]);"),
-            format!(
-                "var words = encode4_{half}(v); \
-                 if !at.whole {{ let kept = {name}[at.pack]; words = kept ^ ((kept ^ words) & words_of(at.inside)); }} \
-                 {name}[at.pack] = words;"
-            ),
         ),
         (DType::F32 | DType::U32, Width::Ragged { .. }) => (
             "vec4<f32>",
@@ -306,7 +286,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/row/forward"), saved(save)]);
-            parts.extend(row_parts(hold, width, key.loops(), false));
+            parts.extend(row_parts(hold, width, false));
         }
         KernelKey::RowBackward { team: t, hold, width, scale: s, gradient, grad_input, for_params, .. } => {
             parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
@@ -314,7 +294,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
             let keep = for_params == ForParams::Statistics;
             parts.push(if keep { shader!("parts/saved/statistics") } else { saved(Saved::None) });
-            parts.extend(row_parts(hold, width, key.loops(), for_params == ForParams::Sums));
+            parts.extend(row_parts(hold, width, for_params == ForParams::Sums));
         }
         KernelKey::Moments { team: t, x: from, magnitudes, .. } => {
             parts.extend([real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
@@ -404,7 +384,6 @@ fn pack(width: Width) -> Vec<Part> {
         Width::Mixed => vec![four, shader!("parts/at/whole"), packs, shader!("parts/at/mixed"), lane],
         Width::Quads => vec![four, shader!("parts/at/quads"), elements, lane],
         Width::Ragged { .. } => vec![four, shader!("parts/at/words"), shader!("parts/at/ragged"), elements, lane],
-        Width::Woven => vec![four, shader!("parts/at/words"), shader!("parts/at/woven"), elements, lane],
         Width::Pairs => vec![four, shader!("parts/at/pairs"), packs],
         Width::Across => vec![four, shader!("parts/at/across"), packs],
     }
@@ -418,7 +397,6 @@ fn real(width: Width) -> Part {
         | Width::Quads
         | Width::Ragged { .. }
         | Width::Pairs
-        | Width::Woven
         | Width::Across => {
             shader!("parts/real/x4")
         }
@@ -426,7 +404,7 @@ fn real(width: Width) -> Part {
 }
 
 /// The kernel of rows, and what it needs in any direction.
-fn row_parts(hold: Hold, width: Width, loops: u32, sums: bool) -> Vec<Part> {
+fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     let mut parts = vec![shader!("parts/rows")];
     let several = shader!("parts/turn/several");
     match (width.turns(), width.turns_of_a_team()) {
@@ -442,7 +420,6 @@ fn row_parts(hold: Hold, width: Width, loops: u32, sums: bool) -> Vec<Part> {
                 _ => (shader!("parts/direction/along"), Width::X1, shader!("parts/partial_sums/add")),
             };
             let sums = if sums { add } else { partial_sums(false) };
-            parts.push(if loops == 1 { shader!("parts/loops/one") } else { shader!("parts/loops/edges") });
             parts.extend([real(of_sums), shader!("parts/real/two_sum"), direction, sums, shader!("kernels/stream")]);
         }
     }
@@ -597,59 +574,41 @@ fn gradient_parts(gradient: Gradient) -> Vec<Part> {
     parts
 }
 
-/// Repeats each block between `// unroll K < COUNT` and `// end`, where K is `name`, with `x_K` as `x_0`, `x_1`, .. and `K` as `0u`, `1u`, ..
-/// Blocks of other names are left as they are, also inside of one.
+/// Repeats each block between `// unroll K < COUNT` and `// end`, with `x_K` as `x_0`, `x_1`, .. and `K` as `0u`, `1u`, ..
 ///
 /// Registers get names of their own because some Vulkan drivers keep a local array that is indexed in a loop in memory. A block that begins with
 /// `// roll K < COUNT` uses arrays: it is repeated like the others, or it is that loop where the key wants it `rolled`.
-fn unroll(text: &str, name: &str, count: u32, rolled: bool) -> String {
-    let [unrolls, rolls] = ["unroll", "roll"].map(|how| format!("// {how} {name} < "));
+fn unroll(text: &str, count: u32, rolled: bool) -> String {
     let mut out = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         let directive = line.trim();
-        let may_roll = directive.starts_with(&rolls);
-        if !may_roll && !directive.starts_with(&unrolls) {
+        let may_roll = directive.starts_with("// roll K < ");
+        if !may_roll && !directive.starts_with("// unroll K < ") {
             out.push_str(line);
             out.push('\n');
             continue;
         }
-        let block = block(&mut lines);
+        let block: Vec<&str> = lines.by_ref().take_while(|line| line.trim() != "// end").collect();
         if may_roll && rolled {
             let _ = writeln!(out, "for (var k = 0u; k < {count}u; k += 1u) {{");
             for line in &block {
-                expand(&mut out, line, name, "k", "k");
+                expand(&mut out, line, "k", "k");
             }
             out.push_str("}\n");
             continue;
         }
         for k in 0..count {
             for line in &block {
-                expand(&mut out, line, name, &k.to_string(), &format!("{k}u"));
+                expand(&mut out, line, &k.to_string(), &format!("{k}u"));
             }
         }
     }
     out
 }
 
-/// The lines up to the end of a block, those of blocks inside of it among them.
-fn block<'a>(lines: &mut std::str::Lines<'a>) -> Vec<&'a str> {
-    let mut inside = 0;
-    let mut block = Vec::new();
-    for line in lines {
-        match line.trim() {
-            "// end" if inside == 0 => break,
-            "// end" => inside -= 1,
-            directive if directive.starts_with("// unroll ") || directive.starts_with("// roll ") => inside += 1,
-            _ => {}
-        }
-        block.push(line);
-    }
-    block
-}
-
-/// Appends a line of a block, with names that end in `_K` ending in `suffix`, and `K` as `index`, where K is `name`.
-fn expand(out: &mut String, line: &str, name: &str, suffix: &str, index: &str) {
+/// Appends a line of a block, with names that end in `_K` ending in `suffix`, and `K` as `index`.
+fn expand(out: &mut String, line: &str, suffix: &str, index: &str) {
     let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut rest = line;
     while let Some(start) = rest.find(in_word) {
@@ -657,9 +616,9 @@ fn expand(out: &mut String, line: &str, name: &str, suffix: &str, index: &str) {
         rest = &rest[start..];
         let end = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
         let word = &rest[..end];
-        let _ = match word.strip_suffix(name).and_then(|word| word.strip_suffix('_')) {
+        let _ = match word.strip_suffix("_K") {
             Some(first) => write!(out, "{first}_{suffix}"),
-            None if word == name => write!(out, "{index}"),
+            None if word == "K" => write!(out, "{index}"),
             None => write!(out, "{word}"),
         };
         rest = &rest[end..];
@@ -677,18 +636,9 @@ mod tests {
     fn unroll_names_registers_and_leaves_other_words_alone() {
         let text = "a;\n  // unroll K < BLOCK\n  let x_K = f(K, BLOCK_K, K2, x_KK) + K;\n  // end\nb;\n";
         assert_eq!(
-            unroll(text, "K", 2, true),
+            unroll(text, 2, true),
             "a;\n  let x_0 = f(0u, BLOCK_0, K2, x_KK) + 0u;\n  let x_1 = f(1u, BLOCK_1, K2, x_KK) + 1u;\nb;\n"
         );
-    }
-
-    #[test]
-    fn a_block_inside_of_another_is_repeated_with_it() {
-        let text = "// unroll PART < PARTS\na_PART(PART, K);\n// unroll K < BLOCK\nb_K(PART);\n// end\n// end\nc;\n";
-        let outer = unroll(text, "PART", 2, false);
-        let part = |n| format!("a_{n}({n}u, K);\n// unroll K < BLOCK\nb_K({n}u);\n// end\n");
-        assert_eq!(outer, [part(0), part(1), "c;\n".into()].concat());
-        assert_eq!(unroll(&outer, "K", 1, false), "a_0(0u, K);\nb_0(0u);\na_1(1u, K);\nb_0(1u);\nc;\n");
     }
 
     #[test]
@@ -708,8 +658,8 @@ mod tests {
     #[test]
     fn a_block_that_may_be_a_loop_is_one_where_it_is_rolled() {
         let text = "  // roll K < BLOCK\n  a[K] = f(K);\n  // end\n";
-        assert_eq!(unroll(text, "K", 2, false), "  a[0u] = f(0u);\n  a[1u] = f(1u);\n");
-        assert_eq!(unroll(text, "K", 2, true), "for (var k = 0u; k < 2u; k += 1u) {\n  a[k] = f(k);\n}\n");
+        assert_eq!(unroll(text, 2, false), "  a[0u] = f(0u);\n  a[1u] = f(1u);\n");
+        assert_eq!(unroll(text, 2, true), "for (var k = 0u; k < 2u; k += 1u) {\n  a[k] = f(k);\n}\n");
     }
 
     #[test]

@@ -27,8 +27,6 @@ pub(crate) enum Width {
     },
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
     Pairs,
-    /// Four, in rows that are no multiple of four: the tensor's own, of which four rows are a whole number.
-    Woven,
     /// An element of each of four rows, which are neighbours.
     Across,
 }
@@ -37,14 +35,14 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Pairs | Self::Woven | Self::Across => 4,
+            Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Pairs | Self::Across => 4,
         }
     }
 
     /// Elements that an index of a tensor counts at once; in rows that share packs, what their length is counted in.
     pub const fn unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged { .. } | Self::Woven => 1,
+            Self::X1 | Self::Quads | Self::Ragged { .. } => 1,
             Self::X4 | Self::Mixed | Self::Across => 4,
             Self::Pairs => 8,
         }
@@ -53,7 +51,7 @@ impl Width {
     /// The same of a table that has a value for each position.
     pub const fn table_unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged { .. } | Self::Woven | Self::Across => 1,
+            Self::X1 | Self::Quads | Self::Ragged { .. } | Self::Across => 1,
             Self::X4 | Self::Mixed | Self::Pairs => 4,
         }
     }
@@ -69,7 +67,7 @@ impl Width {
     /// Whether each element of a pack has a lookup of its own.
     pub const fn is_gathered(self, by: By) -> bool {
         match self {
-            Self::Quads | Self::Ragged { .. } | Self::Woven => !matches!(by, By::Row),
+            Self::Quads | Self::Ragged { .. } => !matches!(by, By::Row),
             Self::Mixed => matches!(by, By::Run),
             Self::X1 | Self::X4 | Self::Pairs | Self::Across => false,
         }
@@ -78,17 +76,16 @@ impl Width {
     /// Rows that a pack has elements of.
     pub const fn rows(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Pairs | Self::Woven => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Pairs => 1,
             Self::Across => 4,
         }
     }
 
-    /// Ways in which rows begin, which neighbours have in turns: they may share a word, or a pack.
+    /// Ways in which rows begin, which neighbours have in turns: they may share a word.
     pub const fn turns(self) -> u32 {
         match self {
             Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Pairs | Self::Across => 1,
             Self::Ragged { .. } => 2,
-            Self::Woven => 4,
         }
     }
 
@@ -100,7 +97,7 @@ impl Width {
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Woven | Self::Across => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -113,8 +110,6 @@ impl Width {
             Self::Quads => elements.div_ceil(4),
             // The first may have an element of the row before.
             Self::Ragged { .. } => (elements + 1).div_ceil(4),
-            // Up to three.
-            Self::Woven => (elements + 3).div_ceil(4),
         }
     }
 }
@@ -609,15 +604,6 @@ impl KernelKey {
             Self::Slide { reach: [before, after], .. } => before + 1 + after,
             Self::Finalize { .. } | Self::MergeSums { .. } => MERGE_BLOCK,
             Self::Count | Self::Window { .. } => 1,
-        }
-    }
-
-    /// In how many loops a streamed row is stored: those at the edges of a row have one of their own where they keep what is another row's.
-    pub fn loops(&self) -> u32 {
-        match self {
-            Self::Row { width: Width::Woven, hold: Hold::Rows { .. }, .. }
-            | Self::RowBackward { width: Width::Woven, hold: Hold::Rows { .. }, .. } => 2,
-            _ => 1,
         }
     }
 

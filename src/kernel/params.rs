@@ -36,7 +36,6 @@ params! {
     /// `parts/rows.wgsl`
     Row {
         rows: u32,
-        skip: u32,
         first: u32,
         packs: u32,
         stride: u32,

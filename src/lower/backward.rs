@@ -3,7 +3,6 @@
 
 use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Strategy, Team,
-    forward::{RowGroup, Span},
     method::{
         MAX_MEMBERS, WIDE_WORKGROUP, blocks, choose, filling, largest_team, left_to_merge, merging_workgroups, rounds,
         together,
@@ -216,8 +215,7 @@ impl Pass<'_> {
             Hold::Registers { .. } => sum_rounds,
             Hold::Rows { at_once, .. } => (sum_rounds / at_once).max(1).min(blocks(&rows, team, caps)),
         };
-        let partials =
-            |rounds| -> u32 { problem.spans(&problem.groups(rows, hold, rounds)).iter().map(Span::partials).sum() };
+        let partials = |rounds| problem.row_partials(&rows, hold, rounds);
         let partial_bytes = |rounds| u64::from(problem.stats.shared()) * u64::from(partials(rounds)) * 8;
         // A sum for each column is one for each weight.
         let sums = rows.shared
@@ -230,11 +228,12 @@ impl Pass<'_> {
             (false, true) => (ForParams::Statistics, problem.rounds(team, &rows, hold)),
             (false, false) => (ForParams::None, problem.rounds(team, &rows, hold)),
         };
-        let key = |group: &RowGroup| KernelKey::RowBackward {
+        let hold = problem.whole(&rows, hold, rounds);
+        let key = KernelKey::RowBackward {
             team,
             workgroup_size,
-            hold: group.hold,
-            width: group.rows.view.width,
+            hold,
+            width: rows.view.width,
             scale: problem.scale(),
             params: rows.view.param.columns.into(),
             shared: rows.shares_weights(hold, rounds),
@@ -242,7 +241,7 @@ impl Pass<'_> {
             grad_input: self.grad_input(),
             for_params,
         };
-        self.calls.extend(problem.row_calls(team, &problem.groups(rows, hold, rounds), key)?);
+        self.calls.extend(problem.row_calls(team, &rows, hold, rounds, &key)?);
         match for_params {
             ForParams::None => {}
             ForParams::Statistics => self.scratch.extend(problem.statistics_scratch(problem.stats)),

@@ -99,30 +99,6 @@ impl Shared {
     }
 }
 
-/// Rows that a kernel goes through in each slab, those that the groups before it left.
-pub(super) struct RowGroup {
-    pub rows: Rows,
-    pub hold: Hold,
-    /// Rows of a team in a turn, or blocks of rows.
-    pub rounds: u32,
-}
-
-/// A group's rows of a slab.
-pub(super) struct Span<'a> {
-    slab: Slab,
-    /// Rows of the slab before them.
-    skip: u32,
-    group: &'a RowGroup,
-    teams: u32,
-}
-
-impl Span<'_> {
-    /// Sums that its teams have of a column.
-    pub fn partials(&self) -> u32 {
-        self.group.rows.view.width.turns() * self.teams
-    }
-}
-
 /// Packs that a lane of a cluster holds of a row that is short.
 const SHORT_ROWS: u32 = 2;
 
@@ -151,55 +127,42 @@ impl Problem<'_> {
         }
     }
 
-    /// Rows as groups, if each team goes through `rounds` of them in a turn, or of blocks of them: all, unless they are woven, which leave up to
-    /// three.
-    pub(super) fn groups(&self, rows: Rows, hold: Hold, rounds: u32) -> Vec<RowGroup> {
-        let mut groups = vec![RowGroup { rows, hold: self.whole(&rows, hold, rounds), rounds }];
-        if rows.view.width == Width::Woven {
-            // Each is a team's, so that no team lacks one.
-            let hold = Hold::Rows { at_once: 1, whole: true };
-            groups.push(RowGroup { rows: rows.left(), hold, rounds: 1 });
-        }
-        groups
-    }
-
-    /// What each slab has of each group, if it has any.
-    pub(super) fn spans<'a>(&self, groups: &'a [RowGroup]) -> Vec<Span<'a>> {
-        let mut spans = Vec::new();
-        for &slab in &self.slabs {
-            let mut skip = 0;
-            for group in groups {
-                let elements = slab.len - skip * self.stats.shared();
-                let count = group.rows.count(elements);
-                if count > 0 {
-                    spans.push(Span { slab, skip, group, teams: group.rows.teams(elements, group.hold, group.rounds) });
-                }
-                skip += count;
-            }
-        }
-        spans
-    }
-
-    /// The calls for groups of rows, whose partial sums follow each other.
+    /// The calls for rows that a team each goes through, `rounds` of them or of blocks of them, slab by slab. Their partial sums follow each
+    /// other.
     pub(super) fn row_calls(
         &self,
         team: Team,
-        groups: &[RowGroup],
-        key: impl Fn(&RowGroup) -> KernelKey,
+        rows: &Rows,
+        hold: Hold,
+        rounds: u32,
+        key: &KernelKey,
     ) -> Result<Vec<KernelCall>> {
         let mut first_partial = 0;
-        let calls = self.spans(groups).into_iter().map(|span| {
-            let (mut params, workgroups) = self.row_params(&span, team);
-            params.first_partial = first_partial;
-            first_partial += span.partials() * self.stats.shared();
-            self.call(span.slab, key(span.group), &params, workgroups)
+        let calls = self.slabs.iter().map(|&slab| {
+            let teams = rows.teams(slab.len, hold, rounds);
+            let (params, workgroups) = self.row_params(slab, team, rows, rounds, teams, first_partial);
+            first_partial += rows.view.width.turns() * teams * self.stats.shared();
+            self.call(slab, *key, &params, workgroups)
         });
         calls.collect()
     }
 
+    /// Sums of a column that the teams of all slabs have.
+    pub(super) fn row_partials(&self, rows: &Rows, hold: Hold, rounds: u32) -> u32 {
+        let teams = self.slabs.iter().map(|slab| rows.teams(slab.len, hold, rounds)).sum::<u32>();
+        rows.view.width.turns() * teams
+    }
+
     /// The parameters of the kernels of rows, and how many workgroups there are.
-    fn row_params(&self, span: &Span<'_>, team: Team) -> (params::Row, u64) {
-        let Span { slab, skip, group: RowGroup { rows, rounds, .. }, teams } = *span;
+    fn row_params(
+        &self,
+        slab: Slab,
+        team: Team,
+        rows: &Rows,
+        rounds: u32,
+        teams: u32,
+        first_partial: u32,
+    ) -> (params::Row, u64) {
         let [param_rows, param_quotient, param_remainder, param_run] = rows.view.place(self.stats.kept_len()).param;
         let len = self.stats.shared();
         let unit = rows.view.width.unit();
@@ -209,18 +172,17 @@ impl Problem<'_> {
         };
         let params = params::Row {
             rows: rows.count(slab.len),
-            skip,
             first: slab.first / len,
             packs: rows.packs,
             stride: stride / unit,
             input_stride: input_stride / unit,
-            rounds: *rounds,
+            rounds,
             teams,
             elements: len,
             eps: self.options.eps,
             weight_offset: self.weight_offset(),
             stats_stride: self.stats.kept_len(),
-            first_partial: 0,
+            first_partial,
             param_rows,
             param_quotient,
             param_remainder,
@@ -234,7 +196,7 @@ impl Problem<'_> {
     }
 
     /// How a team goes through rows `rounds` times, where it is known whether all blocks are whole.
-    fn whole(&self, rows: &Rows, hold: Hold, rounds: u32) -> Hold {
+    pub(super) fn whole(&self, rows: &Rows, hold: Hold, rounds: u32) -> Hold {
         let Hold::Rows { at_once, .. } = hold else { return hold };
         let is_whole = |&slab: &Slab| {
             let teams = rows.teams(slab.len, hold, rounds);
@@ -248,18 +210,19 @@ impl Problem<'_> {
         let (rows, hold) = self.hold(team, streamed)?;
         let workgroup_size = rows.workgroup_size(team, self.caps);
         let rounds = self.rounds(team, &rows, hold);
-        let key = |group: &RowGroup| KernelKey::Row {
+        let hold = self.whole(&rows, hold, rounds);
+        let key = KernelKey::Row {
             team,
             workgroup_size,
-            hold: group.hold,
-            width: group.rows.view.width,
+            hold,
+            width: rows.view.width,
             scale: self.scale(),
             params: rows.view.param.columns.into(),
             shared: rows.shares_weights(hold, rounds),
             forward: self.forward(),
             saved: self.saved(),
         };
-        self.row_calls(team, &self.groups(rows, hold, rounds), key)
+        self.row_calls(team, &rows, hold, rounds, &key)
     }
 
     /// Rows that a team goes through, or blocks of rows.
@@ -292,7 +255,7 @@ impl Problem<'_> {
             let at_once = at_once(rows.shares(self.stats.len()), team, workgroup_size, self.caps);
             return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
-        let rows = rows.held(team, self).in_pairs(team, self);
+        let rows = rows.in_pairs(team, self);
         let packs = registers(&rows, team, self.caps)?;
         let rolled = self.caps.tuning.rolled == 1;
         let hold = Hold::Registers { packs, full: full(&rows, team, self.caps), rolled };

@@ -57,7 +57,6 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     }
     let smaller = has_smaller.then_some(Team::Subgroup);
     let holds = |&team: &Team| {
-        let rows = rows.held(team, problem);
         let few_enough = |packs| {
             let elements = packs * rows.view.width.elements();
             team != Team::Subgroup || !is_heavy || elements <= tuning.heavy_registers
@@ -107,7 +106,7 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
         }
         Method::Resident(_) | Method::Streamed(_) if !resident => refuse("only sums of gradients are asked for"),
         Method::Resident(team) => match rows(problem) {
-            Some(rows) => registers(&rows.held(team, problem), team, problem.caps).map(|_| ()),
+            Some(rows) => registers(&rows, team, problem.caps).map(|_| ()),
             None => refuse("its statistics are not those of rows"),
         },
         Method::Streamed(team) => match streamed_rows(problem, team) {
@@ -136,11 +135,9 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// How many there are in so many elements; those that lie across the same packs count as one, and woven ones come in fours.
+    /// How many there are in so many elements; those that lie across the same packs count as one.
     pub fn count(&self, elements: u32) -> u32 {
-        let width = self.view.width;
-        let count = elements / self.view.cols / width.rows();
-        if width == Width::Woven { count / width.turns() * width.turns() } else { count }
+        elements / self.view.cols / self.view.width.rows()
     }
 
     /// What teams share out: rows, or as many neighbours as a team has turns.
@@ -184,39 +181,6 @@ impl Rows {
     fn packs_a_lane(&self, team: Team, caps: &Caps) -> u32 {
         let together = self.view.width.neighbours();
         (self.packs / together).div_ceil(self.lanes(team, caps)) * together
-    }
-
-    /// The same rows by the tensor's own packs, where that is possible and each team of those that fill the device has four.
-    fn woven(self, team: Team, problem: &Problem<'_>) -> Option<Self> {
-        let (tuning, cols) = (&problem.caps.tuning, self.view.cols);
-        let width = Width::Woven;
-        let woven = Self { view: View { width, ..self.view }, packs: width.packs(cols), ..self };
-        // Rows of halves that are single elements are apart.
-        let is_odd = matches!(self.view.width, Width::X1 | Width::Ragged { apart: false }) && !cols.is_multiple_of(4);
-        let is_dense = problem.input_stride(cols) == cols;
-        let enough = woven.shares(problem.stats.len()) >= tuning.workgroups;
-        (team == Team::Subgroup && is_odd && is_dense && enough).then_some(woven)
-    }
-
-    /// As registers hold them: by the tensor's own packs, where a lane of the team holds those and not a few smaller ones.
-    pub(super) fn held(self, team: Team, problem: &Problem<'_>) -> Self {
-        let registers = |rows: &Self| registers(rows, team, problem.caps);
-        let few = registers(&self).is_ok_and(|packs| packs * self.view.width.elements() <= FEW_SINGLES);
-        let wanted = problem.caps.tuning.woven == 2 && !few;
-        self.woven(team, problem).filter(|woven| wanted && registers(woven).is_ok()).unwrap_or(self)
-    }
-
-    /// As they are streamed: by the tensor's own packs, but for gradients of f32, which take longer by those.
-    fn streamed(self, team: Team, problem: &Problem<'_>) -> Self {
-        let streams = |rows: &Self| streams(rows, team, problem.caps).is_ok();
-        let wanted = problem.caps.tuning.woven > 0 && (problem.has_halves() || !problem.is_backward());
-        self.woven(team, problem).filter(|woven| wanted && streams(woven)).unwrap_or(self)
-    }
-
-    /// Those that woven ones leave at the end of a slab.
-    pub(super) fn left(self) -> Self {
-        let width = Width::X1;
-        Self { view: View { width, ..self.view }, packs: width.packs(self.view.cols), ..self }
     }
 
     /// The same rows by pairs of packs, where that is wanted and no lane of the team has more of them for it.
@@ -265,8 +229,7 @@ fn rows_across(problem: &Problem<'_>) -> Option<Rows> {
 
 /// The problem as rows that a team streams, if it is one of rows, or of columns that a lane goes down.
 pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
-    let along = rows(problem).map(|rows| rows.streamed(team, problem));
-    along.or_else(|| rows_across(problem).filter(|_| team == Team::Lane))
+    rows(problem).or_else(|| rows_across(problem).filter(|_| team == Team::Lane))
 }
 
 /// Teams that fill the device, which so many workgroups of up to 64 lanes do.
@@ -299,8 +262,6 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
     // The last pack of rows that are no whole packs is not full.
     let packs = match rows.view.width {
         Width::Quads | Width::Ragged { .. } => rows.packs - 1,
-        // The first turn is the one whose last pack comes first.
-        Width::Woven => (rows.view.cols - 1) / 4,
         _ => rows.packs,
     };
     let together = rows.view.width.neighbours();
@@ -367,9 +328,6 @@ pub(super) fn workgroup_size(team: Team, lanes: u32, caps: &Caps) -> u32 {
         }
     }
 }
-
-/// Elements that a lane holds one by one, or halves by words, sooner than by packs that two rows share.
-const FEW_SINGLES: u32 = 64;
 
 /// Lanes of a workgroup that has many short rows: it takes a GPU longer to begin small ones than to finish them.
 const SHORT_ROWS_WORKGROUP: u32 = 256;

@@ -88,9 +88,6 @@ tuning! {
     rolled: 0..=1,
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
-    /// 1: rows that are no multiple of four, and that a subgroup streams, are moved by the tensor's own packs of four, some of which are two rows', but
-    /// for gradients of f32. 2: and rows of any type of which a lane would hold more than 64 elements. 0: by single elements, halves by words.
-    woven: 0..=2,
     /// 1: of two rows of halves that share a word each is a team's, and both store the word atomically. 0: one team has both, one after the other.
     apart: 0..=1,
     /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
@@ -140,8 +137,6 @@ impl Tuning {
         heavy_registers: 32,
         rolled: 0,
         pairs: 0,
-        // Rows in registers take 4 s to compile by such packs.
-        woven: 1,
         apart: 0,
         native_halves: 0,
         workgroup_registers: 8,
@@ -165,7 +160,6 @@ impl Tuning {
         registers: 136,
         single_registers: 136,
         heavy_registers: 136,
-        woven: 2,
         stream_rows: 8,
         ..Self::LLVM
     };
@@ -191,7 +185,6 @@ impl Tuning {
         heavy_registers: 16,
         rolled: 0,
         pairs: 1,
-        woven: 0,
         apart: 1,
         native_halves: 0,
         workgroup_registers: 8,

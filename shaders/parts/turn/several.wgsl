@@ -4,7 +4,7 @@
 
 // The row that has the number `index` in a turn.
 fn row_of(index: u32, turn: u32) -> u32 {
-    return params.skip + index * TURNS + turn;
+    return index * TURNS + turn;
 }
 
 // A row that is there: this one, if it is. Otherwise the last one of its turn, which begins as this one would, or the last one of all.
