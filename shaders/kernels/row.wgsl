@@ -9,7 +9,7 @@
 // A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
-// Requires rows, at, counted, turn, pack, team, x, scale, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
+// Requires rows, at, counted, pack, team, x, scale, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
 // of each are in it. HALVES: x has at most 11 digits. SHARED: weights are loaded once for all rows of a team; otherwise they come late, when
 // fewer registers are taken. What is held for all rows of a team lies in arrays: registers, as their indices are constants, unless the loops are
 // rolled up.
@@ -21,13 +21,13 @@ const EARLY: bool = BACKWARD && !BACKWARD_NEEDS_Y;
 const SUMS_BRANCH: bool = WORKGROUP_SIZE <= 256u;
 
 // Whether the lane's pack number k is in the row.
-fn in_row(k: u32, team: Team, turn: u32) -> bool {
-    return k < FULL || pack_of(k, team.lane, team.lanes) < packs_of(turn);
+fn in_row(k: u32, team: Team) -> bool {
+    return k < FULL || pack_of(k, team.lane, team.lanes) < params.packs;
 }
 
-// Where it is: all rows of a turn begin alike.
-fn column_of(k: u32, team: Team, turn: u32) -> At {
-    return column_of_lane(k, team.lane, team.lanes, in_row(k, team, turn), turn, 0u < k && k < FULL);
+// Where it is.
+fn column_of(k: u32, team: Team) -> At {
+    return column_of_lane(k, team.lane, team.lanes, in_row(k, team), 0u < k && k < FULL);
 }
 
 // A mean, to 16 digits if x has few. By its bits: a compiler that sees what it is made of may take x - mean apart, and then the deviations are
@@ -40,12 +40,12 @@ fn rounded(mean: f32, x: f32) -> f32 {
     return select(bitcast<f32>((bits + 0x80u) & 0xffffff00u), x, (bits & 0x7f800000u) == 0x7f800000u);
 }
 
-fn run_turn(team: Team, turn: u32) {
+fn run(team: Team) {
     let len = f32(params.elements);
     let share = 1.0 / len;
     // unroll K < BLOCK
-    let in_row_K = in_row(K, team, turn);
-    let column_K = column_of(K, team, turn);
+    let in_row_K = in_row(K, team);
+    let column_K = column_of(K, team);
     let inside_K = inside_of(column_K, in_row_K);
     // end
     var affine: array<Affine, BLOCK>;
@@ -53,19 +53,19 @@ fn run_turn(team: Team, turn: u32) {
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
         // roll K < BLOCK
-        affine[K] = affine_at(param_column(column_of(K, team, turn)));
+        affine[K] = affine_at(param_column(column_of(K, team)));
         // end
     }
 
     for (var round = 0u; round < params.rounds; round += 1u) {
-        let index = row_of(round * params.teams + team.index, turn);
+        let index = round * params.teams + team.index;
         let has_row = team.index < params.teams && index < params.rows;
-        let row = row_there(index, turn);
+        let row = min(index, params.rows - 1u);
         let first = first_of(row, params.stride);
         let first_input = first_of(row, params.input_stride);
         var shift = 0.0;
         if !HALVES {
-            let start = column_at(0u, turn, false);
+            let start = column_at(0u, false);
             shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
         }
 
@@ -159,10 +159,10 @@ fn run_turn(team: Team, turn: u32) {
 
     if SUMS && team.index < params.teams {
         // roll K < BLOCK
-        if in_row(K, team, turn) {
-            // [turns, teams, columns]
-            let to = params.first_partial + (turn * params.teams + team.index) * params.elements;
-            put_partial_sums(to, column_of(K, team, turn), grad_sum[K], grad_y_sum[K]);
+        if in_row(K, team) {
+            // [teams, columns]
+            let to = params.first_partial + team.index * params.elements;
+            put_partial_sums(to, column_of(K, team), grad_sum[K], grad_y_sum[K]);
         }
         // end
     }

@@ -6,7 +6,7 @@
 // deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, if they are a
 // row's, so that its sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
 //
-// Requires rows, at, counted, turn, pack, direction, real of its sums, two_sum, team, x, scale, measure, affine, row, saved,
+// Requires rows, at, counted, pack, direction, real of its sums, two_sum, team, x, scale, measure, affine, row, saved,
 // partial_sums. SHARED: all rows have the same weight and bias. WHOLE: no block lacks a row.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 
@@ -22,16 +22,15 @@ fn total(sum: Pair) -> Sum {
     return select(sum.hi + sum.lo, sum.hi, abs(sum.hi) > Sum(3e38));
 }
 
-fn run_turn(team: Team, turn: u32) {
+fn run(team: Team) {
     let len = f32(params.elements);
-    let packs = packs_of(turn);
+    let packs = params.packs;
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
-    // All rows of a turn begin alike.
-    let start = column_at(0u, turn, false);
+    let start = column_at(0u, false);
     for (var round = 0u; round < params.rounds; round += 1u) {
         // unroll K < BLOCK
-        let index_K = row_of((round * BLOCK + K) * params.teams + team.index, turn);
+        let index_K = (round * BLOCK + K) * params.teams + team.index;
         // Known to be so, a branch less around the loads and stores of a row.
         let has_row_K = select(index_K < params.rows, true, WHOLE);
         let row_K = min(index_K, params.rows - 1u);
@@ -49,7 +48,7 @@ fn run_turn(team: Team, turn: u32) {
                 // end
                 let end = min(chunk + stride, sample);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
-                    let column = column_at(pack, turn, false);
+                    let column = column_at(pack, false);
                     let inside = inside_of(column, true);
                     // unroll K < BLOCK
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
@@ -64,7 +63,7 @@ fn run_turn(team: Team, turn: u32) {
         // unroll K < BLOCK
         var mean_K = Sum(0.0);
         if CENTERED {
-            mean_K = shift_K + row_sum(total(shifted_sum_K), team) / elements_of(sample, turn);
+            mean_K = shift_K + row_sum(total(shifted_sum_K), team) / elements_of(sample);
         }
         var d_sum_K = Pair();
         var measure_sum_K = Pair();
@@ -80,7 +79,7 @@ fn run_turn(team: Team, turn: u32) {
             // end
             let end = min(chunk + stride, packs);
             for (var pack = chunk; pack < end; pack += team.lanes) {
-                let column = column_at(pack, turn, false);
+                let column = column_at(pack, false);
                 let inside = inside_of(column, true);
                 var affine = Affine();
                 if SHARED && BACKWARD && !BACKWARD_NEEDS_Y {
@@ -125,7 +124,7 @@ fn run_turn(team: Team, turn: u32) {
                 // end
                 let end = min(chunk + stride, packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
-                    let column = column_at(pack, turn, false);
+                    let column = column_at(pack, false);
                     let inside = inside_of(column, true);
                     var affine = Affine();
                     if SHARED {
@@ -162,7 +161,7 @@ fn run_turn(team: Team, turn: u32) {
 
         let end = select(0u, packs, has_rows);
         for (var pack = team.lane; pack < end; pack += team.lanes) {
-            let column = column_at(pack, turn, false);
+            let column = column_at(pack, false);
             var affine = Affine();
             if SHARED {
                 affine = affine_at(param_column(column));
@@ -185,8 +184,8 @@ fn run_turn(team: Team, turn: u32) {
             }
             // end
             if SUMS {
-                // [turns, teams, columns]
-                let to = params.first_partial + (turn * params.teams + team.index) * params.elements;
+                // [teams, columns]
+                let to = params.first_partial + team.index * params.elements;
                 add_partial_sums(to, column, grad_sum, grad_y_sum, round == 0u);
             }
         }

@@ -75,7 +75,7 @@ fn declare(storage: &Storage) -> String {
         Element::Gathered(dtype) => return declare_gathered(name, binding, mode, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
-    let index = if matches!(width, Width::Quads | Width::Ragged { .. } | Width::Pairs) {
+    let index = if matches!(width, Width::Quads | Width::Pairs) {
         "at: At"
     } else {
         "i: u32"
@@ -124,16 +124,6 @@ fn declare(storage: &Storage) -> String {
                 .map(|(c, n)| format!("if at.inside.{c} {{ {name}[at.i + {n}u] = v.{c}; }}"))
                 .join(" "),
         ),
-        (DType::F32 | DType::U32, Width::Ragged { .. }) => (
-            "vec4<f32>",
-            "f32",
-            format!("return vec4<f32>({});", four(|c| format!("{name}[at.in_tensor.{c}]"))),
-            ["x", "y", "z", "w"].map(|c| format!("if at.inside.{c} {{ {name}[at.in_tensor.{c}] = v.{c}; }}")).join(" "),
-        ),
-        (half, Width::Ragged { apart }) => {
-            let (word, load, store) = ragged_halves(name, half, apart && writes);
-            ("vec4<f32>", word, load, store)
-        }
     };
     let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
     if reads {
@@ -147,35 +137,6 @@ fn declare(storage: &Storage) -> String {
         let _ = writeln!(text, "fn store_{name}({index}, v: {value}) {{ {store} }}");
     }
     text
-}
-
-/// The word of rows of halves that share words, its load and its store: by two teams at once, or by one.
-fn ragged_halves(name: &str, half: DType, atomic: bool) -> (&'static str, String, String) {
-    if atomic {
-        let load = format!(
-            "return decode4_{half}(vec2<u32>(atomicLoad(&{name}[at.words.x]), atomicLoad(&{name}[at.words.y])));"
-        );
-        let store = format!("let words = encode4_{half}(v); {} {}", masked_store(name, "x"), masked_store(name, "y"));
-        return ("atomic<u32>", load, store);
-    }
-    // A word that is another row's as well keeps what is that one's; one that is outside is the other one again.
-    let words = format!("vec2<u32>({name}[at.words.x], {name}[at.words.y])");
-    let store = format!(
-        "var kept = vec2<u32>(); \
-         if any(at.mask != vec2<u32>(0xffffffffu)) {{ kept = {words} & ~at.mask; }} \
-         let words = (encode4_{half}(v) & at.mask) | kept; \
-         {name}[at.words.x] = words.x; {name}[at.words.y] = select(words.x, words.y, at.mask.y != 0u);"
-    );
-    ("u32", format!("return decode4_{half}({words});"), store)
-}
-
-/// Stores a word, or the half of it that `at` has, and leaves the other half to who stores it at the same time.
-fn masked_store(name: &str, c: &str) -> String {
-    format!(
-        "if at.mask.{c} == 0xffffffffu {{ atomicStore(&{name}[at.words.{c}], words.{c}); }} \
-         else if at.mask.{c} != 0u {{ atomicAnd(&{name}[at.words.{c}], ~at.mask.{c}); \
-         atomicOr(&{name}[at.words.{c}], words.{c} & at.mask.{c}); }}"
-    )
 }
 
 /// A table that four elements are read of, at four indices, of which each is the one before it or the next.
@@ -237,17 +198,14 @@ fn prelude(key: &KernelKey) -> Vec<String> {
         ]
     };
     let mut lines = match *key {
-        KernelKey::Row { params, shared, hold, width, .. }
-        | KernelKey::RowBackward { params, shared, hold, width, .. } => {
+        KernelKey::Row { params, shared, hold, .. }
+        | KernelKey::RowBackward { params, shared, hold, .. } => {
             let mut lines = vec![
                 ty("Param", params),
                 column("Param", params),
                 flag("SHARED", shared),
                 flag("HALVES", key.normalizes_halves()),
             ];
-            if width.turns() > 1 {
-                lines.push(format!("const TURNS: u32 = {}u;", width.turns()));
-            }
             lines.push(match hold {
                 Hold::Registers { full, .. } => format!("const FULL: u32 = {full}u;"),
                 Hold::Rows { whole, .. } => flag("WHOLE", whole),
@@ -383,7 +341,6 @@ fn pack(width: Width) -> Vec<Part> {
         Width::X4 => vec![four, shader!("parts/at/whole"), packs, lane],
         Width::Mixed => vec![four, shader!("parts/at/whole"), packs, shader!("parts/at/mixed"), lane],
         Width::Quads => vec![four, shader!("parts/at/quads"), elements, lane],
-        Width::Ragged { .. } => vec![four, shader!("parts/at/words"), shader!("parts/at/ragged"), elements, lane],
         Width::Pairs => vec![four, shader!("parts/at/pairs"), packs],
         Width::Across => vec![four, shader!("parts/at/across"), packs],
     }
@@ -395,7 +352,6 @@ fn real(width: Width) -> Part {
         Width::X4
         | Width::Mixed
         | Width::Quads
-        | Width::Ragged { .. }
         | Width::Pairs
         | Width::Across => {
             shader!("parts/real/x4")
@@ -406,12 +362,6 @@ fn real(width: Width) -> Part {
 /// The kernel of rows, and what it needs in any direction.
 fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     let mut parts = vec![shader!("parts/rows")];
-    let several = shader!("parts/turn/several");
-    match (width.turns(), width.turns_of_a_team()) {
-        (1, _) => parts.push(shader!("parts/turn/one")),
-        (_, 1) => parts.extend([several, shader!("parts/turn/apart")]),
-        _ => parts.extend([several, shader!("parts/turn/in_turn")]),
-    }
     match hold {
         Hold::Registers { .. } => parts.extend([partial_sums(sums), shader!("kernels/row")]),
         Hold::Rows { .. } => {

@@ -20,11 +20,6 @@ pub(crate) enum Width {
     Quads,
     /// Four, of which each looks its weight, or statistic, up: channels do not end where packs do.
     Mixed,
-    /// Four, in rows of halves that may begin in the middle of a word.
-    Ragged {
-        /// Whether such rows are two teams', which store the word atomically. Otherwise they are one's, one after the other.
-        apart: bool,
-    },
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
     Pairs,
     /// An element of each of four rows, which are neighbours.
@@ -35,14 +30,14 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Pairs | Self::Across => 4,
+            Self::X4 | Self::Mixed | Self::Quads | Self::Pairs | Self::Across => 4,
         }
     }
 
     /// Elements that an index of a tensor counts at once; in rows that share packs, what their length is counted in.
     pub const fn unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged { .. } => 1,
+            Self::X1 | Self::Quads => 1,
             Self::X4 | Self::Mixed | Self::Across => 4,
             Self::Pairs => 8,
         }
@@ -51,7 +46,7 @@ impl Width {
     /// The same of a table that has a value for each position.
     pub const fn table_unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Ragged { .. } | Self::Across => 1,
+            Self::X1 | Self::Quads | Self::Across => 1,
             Self::X4 | Self::Mixed | Self::Pairs => 4,
         }
     }
@@ -67,7 +62,7 @@ impl Width {
     /// Whether each element of a pack has a lookup of its own.
     pub const fn is_gathered(self, by: By) -> bool {
         match self {
-            Self::Quads | Self::Ragged { .. } => !matches!(by, By::Row),
+            Self::Quads => !matches!(by, By::Row),
             Self::Mixed => matches!(by, By::Run),
             Self::X1 | Self::X4 | Self::Pairs | Self::Across => false,
         }
@@ -76,28 +71,15 @@ impl Width {
     /// Rows that a pack has elements of.
     pub const fn rows(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Pairs => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Pairs => 1,
             Self::Across => 4,
         }
-    }
-
-    /// Ways in which rows begin, which neighbours have in turns: they may share a word.
-    pub const fn turns(self) -> u32 {
-        match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Pairs | Self::Across => 1,
-            Self::Ragged { .. } => 2,
-        }
-    }
-
-    /// Those of them that one team has, one after the other.
-    pub const fn turns_of_a_team(self) -> u32 {
-        if matches!(self, Self::Ragged { apart: true }) { 1 } else { self.turns() }
     }
 
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Ragged { .. } | Self::Across => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -108,8 +90,6 @@ impl Width {
             Self::X1 | Self::Across => elements,
             Self::X4 | Self::Mixed | Self::Pairs => elements / 4,
             Self::Quads => elements.div_ceil(4),
-            // The first may have an element of the row before.
-            Self::Ragged { .. } => (elements + 1).div_ceil(4),
         }
     }
 }

@@ -208,7 +208,6 @@ impl Pass<'_> {
         // Half as many for a cluster, which holds so little that there is room for more of them, and for a wide workgroup, of which few run at a time.
         let halved = team == Team::Cluster || workgroup_size > WIDE_WORKGROUP;
         let most = if halved { tuning.sum_rounds.div_ceil(2) } else { tuning.sum_rounds };
-        // Of all rows, not of those of a turn: each turn has sums of its own, and there should be no more of them for it.
         let sum_rounds = rounds(rows.count(problem.stats.len()), filling, most);
         let sum_rounds = match hold {
             _ if sum_rounds < tuning.least_sum_rounds => 0,

@@ -141,7 +141,7 @@ impl Problem<'_> {
         let calls = self.slabs.iter().map(|&slab| {
             let teams = rows.teams(slab.len, hold, rounds);
             let (params, workgroups) = self.row_params(slab, team, rows, rounds, teams, first_partial);
-            first_partial += rows.view.width.turns() * teams * self.stats.shared();
+            first_partial += teams * self.stats.shared();
             self.call(slab, *key, &params, workgroups)
         });
         calls.collect()
@@ -149,8 +149,7 @@ impl Problem<'_> {
 
     /// Sums of a column that the teams of all slabs have.
     pub(super) fn row_partials(&self, rows: &Rows, hold: Hold, rounds: u32) -> u32 {
-        let teams = self.slabs.iter().map(|slab| rows.teams(slab.len, hold, rounds)).sum::<u32>();
-        rows.view.width.turns() * teams
+        self.slabs.iter().map(|slab| rows.teams(slab.len, hold, rounds)).sum()
     }
 
     /// The parameters of the kernels of rows, and how many workgroups there are.
@@ -190,9 +189,7 @@ impl Problem<'_> {
             zero: 0,
         };
         let a_workgroup = self::teams(team, rows.workgroup_size(team, self.caps), self.caps);
-        let width = rows.view.width;
-        let all = u64::from(teams) * u64::from(width.turns() / width.turns_of_a_team());
-        (params, all.div_ceil(a_workgroup.into()))
+        (params, teams.div_ceil(a_workgroup).into())
     }
 
     /// How a team goes through rows `rounds` times, where it is known whether all blocks are whole.
@@ -200,7 +197,7 @@ impl Problem<'_> {
         let Hold::Rows { at_once, .. } = hold else { return hold };
         let is_whole = |&slab: &Slab| {
             let teams = rows.teams(slab.len, hold, rounds);
-            u64::from(rows.count(slab.len)) == u64::from(teams) * u64::from(at_once * rounds * rows.view.width.turns())
+            u64::from(rows.count(slab.len)) == u64::from(teams) * u64::from(at_once * rounds)
         };
         Hold::Rows { at_once, whole: self.slabs.iter().all(is_whole) }
     }
@@ -237,7 +234,7 @@ impl Problem<'_> {
                 let most = if is_short && self.has_halves() { tuning.half_rounds } else { tuning.rounds };
                 let workgroup_size = rows.workgroup_size(team, self.caps);
                 let filling = filling(tuning.workgroups, team, workgroup_size, self.caps);
-                rounds(rows.shares(self.stats.len()), filling, most)
+                rounds(rows.count(self.stats.len()), filling, most)
             }
         }
     }
@@ -252,7 +249,7 @@ impl Problem<'_> {
         })?;
         if streamed {
             let workgroup_size = rows.workgroup_size(team, self.caps);
-            let at_once = at_once(rows.shares(self.stats.len()), team, workgroup_size, self.caps);
+            let at_once = at_once(rows.count(self.stats.len()), team, workgroup_size, self.caps);
             return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
         let rows = rows.in_pairs(team, self);

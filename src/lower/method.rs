@@ -140,18 +140,13 @@ impl Rows {
         elements / self.view.cols / self.view.width.rows()
     }
 
-    /// What teams share out: rows, or as many neighbours as a team has turns.
-    pub fn shares(&self, elements: u32) -> u32 {
-        self.count(elements).div_ceil(self.view.width.turns_of_a_team())
-    }
-
-    /// Teams that have rows of so many elements, if each goes through `rounds` of them in a turn, or of blocks of them.
+    /// Teams that have rows of so many elements, if each goes through `rounds` of them, or of blocks of them.
     pub fn teams(&self, elements: u32, hold: Hold, rounds: u32) -> u32 {
         let block = match hold {
             Hold::Registers { .. } => 1,
             Hold::Rows { at_once, .. } => at_once,
         };
-        self.count(elements).div_ceil(self.view.width.turns()).div_ceil(block * rounds)
+        self.count(elements).div_ceil(block * rounds)
     }
 
     /// Whether a team loads the weights once for all of its rows. Registers are short, and weights that serve one of them come late.
@@ -201,13 +196,9 @@ pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
     if view.width == Width::X1 {
         // What a lane owns lies together; in longer rows, neighbouring lanes have neighbouring elements.
         let of_a_lane = view.cols >= 4 && Width::Quads.packs(view.cols) <= lane_packs(problem, false);
-        view.width = match problem.has_halves() {
-            true if problem.input_stride(view.cols) == view.cols => {
-                Width::Ragged { apart: problem.caps.tuning.apart == 1 }
-            }
-            false if of_a_lane => Width::Quads,
-            _ => Width::X1,
-        };
+        if of_a_lane && !problem.has_halves() {
+            view.width = Width::Quads;
+        }
     }
     let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
     Some(Rows { view, packs: view.width.packs(view.cols), shared })
@@ -261,16 +252,16 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
     };
     // The last pack of rows that are no whole packs is not full.
     let packs = match rows.view.width {
-        Width::Quads | Width::Ragged { .. } => rows.packs - 1,
+        Width::Quads => rows.packs - 1,
         _ => rows.packs,
     };
     let together = rows.view.width.neighbours();
     if known { packs / (together * rows.lanes(team, caps)) * together } else { 0 }
 }
 
-/// How many blocks of such rows the lanes of a team get to the end of, in each of their turns.
+/// How many blocks of such rows the lanes of a team get to the end of.
 pub(super) fn blocks(rows: &Rows, team: Team, caps: &Caps) -> u32 {
-    MAX_STEPS / (rows.packs_a_lane(team, caps) * rows.view.width.turns_of_a_team())
+    MAX_STEPS / rows.packs_a_lane(team, caps)
 }
 
 /// Whether the lanes of a team get to the end of a row.
@@ -278,10 +269,10 @@ fn streams(rows: &Rows, team: Team, caps: &Caps) -> Result<()> {
     if blocks(rows, team, caps) > 0 {
         return Ok(());
     }
-    let steps = rows.packs_a_lane(team, caps) * rows.view.width.turns_of_a_team();
+    let steps = rows.packs_a_lane(team, caps);
     Err(Error::Unsupported {
         what: format!("the method {}", Method::Streamed(team)),
-        why: format!("a lane goes through {MAX_STEPS} packs of a row, or of two that share a word, and needs {steps}"),
+        why: format!("a lane goes through {MAX_STEPS} packs of a row, and needs {steps}"),
     })
 }
 
@@ -291,7 +282,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
         (Team::Cluster, width) => tuning.cluster_registers / width.elements(),
-        (Team::Subgroup, width @ (Width::X1 | Width::Mixed | Width::Quads | Width::Ragged { .. })) => {
+        (Team::Subgroup, width @ (Width::X1 | Width::Mixed | Width::Quads)) => {
             tuning.single_registers / width.elements()
         }
         (Team::Subgroup, width) => tuning.registers / width.elements(),

@@ -88,8 +88,6 @@ tuning! {
     rolled: 0..=1,
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
-    /// 1: of two rows of halves that share a word each is a team's, and both store the word atomically. 0: one team has both, one after the other.
-    apart: 0..=1,
     /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
     /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
     native_halves: 0..=1,
@@ -137,7 +135,6 @@ impl Tuning {
         heavy_registers: 32,
         rolled: 0,
         pairs: 0,
-        apart: 0,
         native_halves: 0,
         workgroup_registers: 8,
         workgroup_singles: 8,
@@ -185,7 +182,6 @@ impl Tuning {
         heavy_registers: 16,
         rolled: 0,
         pairs: 1,
-        apart: 1,
         native_halves: 0,
         workgroup_registers: 8,
         workgroup_singles: 20,

@@ -13,12 +13,12 @@ fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 {
 }
 
 // Where it is. One that is not there is in the first pair of the row. Which of a pair it is follows from k alone, which is a constant.
-fn column_of_lane(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At {
+fn column_of_lane(k: u32, lane: u32, lanes: u32, is_there: bool, middle: bool) -> At {
     return At(select(0u, lane + k / 2u * lanes, is_there), k % 2u == 1u);
 }
 
 // Of a row's pack in the row.
-fn column_at(pack: u32, row: u32, middle: bool) -> At {
+fn column_at(pack: u32, middle: bool) -> At {
     return At(pack / 2u, pack % 2u == 1u);
 }
 
@@ -48,6 +48,6 @@ fn element_of(column: At, i: u32) -> u32 {
 }
 
 // Elements in the first packs of a row.
-fn elements_of(packs: u32, row: u32) -> f32 {
+fn elements_of(packs: u32) -> f32 {
     return f32(packs * 4u);
 }

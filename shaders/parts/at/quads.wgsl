@@ -9,7 +9,7 @@ struct At {
 }
 
 // Of a row's pack in the row. `middle`: it is known to be neither the first nor the last.
-fn column_at(pack: u32, row: u32, middle: bool) -> At {
+fn column_at(pack: u32, middle: bool) -> At {
     let i = pack * 4u;
     if middle {
         return At(i, vec4<bool>(true));
@@ -44,6 +44,6 @@ fn element_of(column: At, i: u32) -> u32 {
 }
 
 // Elements in the first packs of a row.
-fn elements_of(packs: u32, row: u32) -> f32 {
+fn elements_of(packs: u32) -> f32 {
     return f32(min(packs * 4u, params.elements));
 }

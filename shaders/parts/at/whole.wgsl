@@ -4,7 +4,7 @@
 alias At = u32;
 
 // Of a row's pack in the row. `middle`: it is known to be neither the first nor the last.
-fn column_at(pack: u32, row: u32, middle: bool) -> At {
+fn column_at(pack: u32, middle: bool) -> At {
     return pack;
 }
 
@@ -34,6 +34,6 @@ fn element_of(column: At, i: u32) -> u32 {
 }
 
 // Elements in the first packs of a row.
-fn elements_of(packs: u32, row: u32) -> f32 {
+fn elements_of(packs: u32) -> f32 {
     return f32(packs * PACK);
 }
