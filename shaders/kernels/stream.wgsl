@@ -6,7 +6,7 @@
 // deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, if they are a
 // row's, so that its sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
 //
-// Requires rows, at, counted, pack, direction, real of its sums, two_sum, team, x, scale, measure, affine, row, saved,
+// Requires rows, at, pack, direction, real of its sums, two_sum, team, x, scale, measure, affine, row, saved,
 // partial_sums. SHARED: all rows have the same weight and bias. WHOLE: no block lacks a row.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 
@@ -27,7 +27,7 @@ fn run(team: Team) {
     let packs = params.packs;
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
-    let start = column_at(0u, false);
+    let start = column_at(0u);
     for (var round = 0u; round < params.rounds; round += 1u) {
         // unroll K < BLOCK
         let index_K = (round * BLOCK + K) * params.teams + team.index;
@@ -36,7 +36,7 @@ fn run(team: Team) {
         let row_K = min(index_K, params.rows - 1u);
         let first_K = first_of(row_K, params.stride);
         let first_input_K = first_of(row_K, params.input_stride);
-        let shift_K = first_inside(load_x(at_of(first_input_K, start), at_of(first_K, start)), start);
+        let shift_K = first_of_rows(load_x(at_of(first_input_K, start), at_of(first_K, start)));
         var shifted_sum_K = Pair();
         // end
         // A mean of the first elements.
@@ -48,11 +48,10 @@ fn run(team: Team) {
                 // end
                 let end = min(chunk + stride, sample);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
-                    let column = column_at(pack, false);
-                    let inside = inside_of(column, true);
+                    let column = column_at(pack);
                     // unroll K < BLOCK
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    sum_K += sum_of(counted(x_K - shift_K, inside));
+                    sum_K += sum_of(x_K - shift_K);
                     // end
                 }
                 // unroll K < BLOCK
@@ -79,22 +78,21 @@ fn run(team: Team) {
             // end
             let end = min(chunk + stride, packs);
             for (var pack = chunk; pack < end; pack += team.lanes) {
-                let column = column_at(pack, false);
-                let inside = inside_of(column, true);
+                let column = column_at(pack);
                 var affine = Affine();
                 if SHARED && BACKWARD && !BACKWARD_NEEDS_Y {
                     affine = affine_at(param_column(column));
                 }
                 // unroll K < BLOCK
                 let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                let d_K = counted(x_K - mean_K, inside);
+                let d_K = x_K - mean_K;
                 d_chunk_K += sum_of(d_K);
                 measure_chunk_K += sum_of(measure(d_K));
                 if BACKWARD && !BACKWARD_NEEDS_Y {
                     if !SHARED {
                         affine = affine_at(param_index(params.first + row_K, column));
                     }
-                    let grad = counted(row_gradient(d_K, affine, at_of(first_K, column)), inside);
+                    let grad = row_gradient(d_K, affine, at_of(first_K, column));
                     let g = apply_weight(grad, affine.weight);
                     g_chunk_K += sum_of(g);
                     gd_chunk_K += sum_of(g * d_K);
@@ -124,8 +122,7 @@ fn run(team: Team) {
                 // end
                 let end = min(chunk + stride, packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
-                    let column = column_at(pack, false);
-                    let inside = inside_of(column, true);
+                    let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
                         affine = affine_at(param_column(column));
@@ -135,9 +132,9 @@ fn run(team: Team) {
                         affine = affine_at(param_index(params.first + row_K, column));
                     }
                     let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    let d_K = counted(x_K - mean_K, inside);
+                    let d_K = x_K - mean_K;
                     let y_K = (d_K - correction_K) * rstd_K;
-                    let grad_K = counted(row_gradient(y_K, affine, at_of(first_K, column)), inside);
+                    let grad_K = row_gradient(y_K, affine, at_of(first_K, column));
                     let g_K = apply_weight(grad_K, affine.weight);
                     g_chunk_K += sum_of(g_K);
                     gd_chunk_K += sum_of(g_K * d_K);
@@ -161,7 +158,7 @@ fn run(team: Team) {
 
         let end = select(0u, packs, has_rows);
         for (var pack = team.lane; pack < end; pack += team.lanes) {
-            let column = column_at(pack, false);
+            let column = column_at(pack);
             var affine = Affine();
             if SHARED {
                 affine = affine_at(param_column(column));

@@ -75,11 +75,7 @@ fn declare(storage: &Storage) -> String {
         Element::Gathered(dtype) => return declare_gathered(name, binding, mode, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
-    let index = if matches!(width, Width::Quads | Width::Pairs) {
-        "at: At"
-    } else {
-        "i: u32"
-    };
+    let index = if width == Width::Pairs { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
         (DType::F32 | DType::U32, Width::X4 | Width::Mixed | Width::Across) => {
@@ -115,15 +111,6 @@ fn declare(storage: &Storage) -> String {
             ),
         ),
         (half, Width::X1) => ("f32", "u32", format!("return decode1_{half}({name}[i / 2u], i);"), String::new()),
-        // Halves have rows of their own kind.
-        (_, Width::Quads) => (
-            "vec4<f32>",
-            "f32",
-            format!("let i = at.i; return vec4<f32>({name}[i], {name}[i + 1u], {name}[i + 2u], {name}[i + 3u]);"),
-            [("x", 0), ("y", 1), ("z", 2), ("w", 3)]
-                .map(|(c, n)| format!("if at.inside.{c} {{ {name}[at.i + {n}u] = v.{c}; }}"))
-                .join(" "),
-        ),
     };
     let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
     if reads {
@@ -335,14 +322,12 @@ fn pack(width: Width) -> Vec<Part> {
     let single = shader!("parts/pack/x1");
     let four = shader!("parts/pack/x4");
     let lane = shader!("parts/at/lane");
-    let (packs, elements) = (shader!("parts/counted/packs"), shader!("parts/counted/elements"));
     match width {
-        Width::X1 => vec![single, shader!("parts/at/whole"), packs, lane],
-        Width::X4 => vec![four, shader!("parts/at/whole"), packs, lane],
-        Width::Mixed => vec![four, shader!("parts/at/whole"), packs, shader!("parts/at/mixed"), lane],
-        Width::Quads => vec![four, shader!("parts/at/quads"), elements, lane],
-        Width::Pairs => vec![four, shader!("parts/at/pairs"), packs],
-        Width::Across => vec![four, shader!("parts/at/across"), packs],
+        Width::X1 => vec![single, shader!("parts/at/whole"), lane],
+        Width::X4 => vec![four, shader!("parts/at/whole"), lane],
+        Width::Mixed => vec![four, shader!("parts/at/whole"), shader!("parts/at/mixed"), lane],
+        Width::Pairs => vec![four, shader!("parts/at/pairs")],
+        Width::Across => vec![four, shader!("parts/at/across")],
     }
 }
 
@@ -351,7 +336,6 @@ fn real(width: Width) -> Part {
         Width::X1 => shader!("parts/real/x1"),
         Width::X4
         | Width::Mixed
-        | Width::Quads
         | Width::Pairs
         | Width::Across => {
             shader!("parts/real/x4")

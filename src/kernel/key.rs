@@ -16,8 +16,6 @@ use crate::{
 pub(crate) enum Width {
     X1,
     X4,
-    /// Four, in short rows of f32 that are no multiple of four: each is a load.
-    Quads,
     /// Four, of which each looks its weight, or statistic, up: channels do not end where packs do.
     Mixed,
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
@@ -30,14 +28,14 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Mixed | Self::Quads | Self::Pairs | Self::Across => 4,
+            Self::X4 | Self::Mixed | Self::Pairs | Self::Across => 4,
         }
     }
 
-    /// Elements that an index of a tensor counts at once; in rows that share packs, what their length is counted in.
+    /// Elements that an index of a tensor counts at once.
     pub const fn unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads => 1,
+            Self::X1 => 1,
             Self::X4 | Self::Mixed | Self::Across => 4,
             Self::Pairs => 8,
         }
@@ -46,7 +44,7 @@ impl Width {
     /// The same of a table that has a value for each position.
     pub const fn table_unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Quads | Self::Across => 1,
+            Self::X1 | Self::Across => 1,
             Self::X4 | Self::Mixed | Self::Pairs => 4,
         }
     }
@@ -62,7 +60,6 @@ impl Width {
     /// Whether each element of a pack has a lookup of its own.
     pub const fn is_gathered(self, by: By) -> bool {
         match self {
-            Self::Quads => !matches!(by, By::Row),
             Self::Mixed => matches!(by, By::Run),
             Self::X1 | Self::X4 | Self::Pairs | Self::Across => false,
         }
@@ -71,7 +68,7 @@ impl Width {
     /// Rows that a pack has elements of.
     pub const fn rows(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Pairs => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Pairs => 1,
             Self::Across => 4,
         }
     }
@@ -79,7 +76,7 @@ impl Width {
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Quads | Self::Across => 1,
+            Self::X1 | Self::X4 | Self::Mixed | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -89,7 +86,6 @@ impl Width {
         match self {
             Self::X1 | Self::Across => elements,
             Self::X4 | Self::Mixed | Self::Pairs => elements / 4,
-            Self::Quads => elements.div_ceil(4),
         }
     }
 }

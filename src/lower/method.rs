@@ -192,14 +192,7 @@ impl Rows {
 
 /// The problem as rows, if it is one of rows.
 pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
-    let mut view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
-    if view.width == Width::X1 {
-        // What a lane owns lies together; in longer rows, neighbouring lanes have neighbouring elements.
-        let of_a_lane = view.cols >= 4 && Width::Quads.packs(view.cols) <= lane_packs(problem, false);
-        if of_a_lane && !problem.has_halves() {
-            view.width = Width::Quads;
-        }
-    }
+    let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
     let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
     Some(Rows { view, packs: view.width.packs(view.cols), shared })
 }
@@ -250,13 +243,8 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
         Team::Subgroup => caps.subgroup_size.is_some_and(|(min, max)| min == max),
         _ => true,
     };
-    // The last pack of rows that are no whole packs is not full.
-    let packs = match rows.view.width {
-        Width::Quads => rows.packs - 1,
-        _ => rows.packs,
-    };
     let together = rows.view.width.neighbours();
-    if known { packs / (together * rows.lanes(team, caps)) * together } else { 0 }
+    if known { rows.packs / (together * rows.lanes(team, caps)) * together } else { 0 }
 }
 
 /// How many blocks of such rows the lanes of a team get to the end of.
@@ -282,7 +270,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
         (Team::Cluster, width) => tuning.cluster_registers / width.elements(),
-        (Team::Subgroup, width @ (Width::X1 | Width::Mixed | Width::Quads)) => {
+        (Team::Subgroup, width @ (Width::X1 | Width::Mixed)) => {
             tuning.single_registers / width.elements()
         }
         (Team::Subgroup, width) => tuning.registers / width.elements(),

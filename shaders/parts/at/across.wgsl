@@ -1,10 +1,10 @@
 // Where a pack is that has an element of each of four rows: its number in them. They have a pack for each element.
-// Provides At, column_at, number_of, first_of, at_of, first_inside, elements_of. Requires pack of four, params.stride.
+// Provides At, column_at, number_of, first_of, at_of, elements_of. Requires pack of four, params.stride.
 
 alias At = u32;
 
-// Of the rows' pack in the rows. `middle`: it is known to be neither the first nor the last.
-fn column_at(pack: u32, middle: bool) -> At {
+// Of the rows' pack in the rows.
+fn column_at(pack: u32) -> At {
     return pack;
 }
 
@@ -21,11 +21,6 @@ fn first_of(row: u32, stride: u32) -> u32 {
 // Of a column in the rows that begin at `first`.
 fn at_of(first: u32, column: At) -> At {
     return first + column * params.stride;
-}
-
-// The first element of each row, from their first pack.
-fn first_inside(v: Pack, column: At) -> Pack {
-    return v;
 }
 
 // Elements in the first packs of a row.

@@ -1,12 +1,17 @@
 // Four rows lie across a pack, which has an element of each, and the next pack of them is params.stride further. Their sums are a pack, and a
 // lane has all of them.
-// Provides Sum, Sums, sum_of, row_sum, row_sums, rstds_of, pulls, save_rows. Requires pack of four, team/lane, scale, saved, params.
+// Provides Sum, Sums, first_of_rows, sum_of, row_sum, row_sums, rstds_of, pulls, save_rows. Requires pack of four, team/lane, scale, saved, params.
 
 alias Sum = vec4<f32>;
 
 struct Sums {
     a: Sum,
     b: Sum,
+}
+
+// The first element of each row, from their first pack.
+fn first_of_rows(v: Pack) -> Sum {
+    return v;
 }
 
 // What a pack adds to the sums of its rows.

@@ -1,11 +1,16 @@
 // A row lies along its packs, and a team adds them up: the sums of a row are numbers.
-// Provides Sum, Sums, sum_of, row_sum, row_sums, rstds_of, pulls, save_rows. Requires pack, team, scale, saved, params.
+// Provides Sum, Sums, first_of_rows, sum_of, row_sum, row_sums, rstds_of, pulls, save_rows. Requires pack, team, scale, saved, params.
 
 alias Sum = f32;
 
 struct Sums {
     a: Sum,
     b: Sum,
+}
+
+// The first element of a row, from its first pack.
+fn first_of_rows(v: Pack) -> Sum {
+    return pack_first(v);
 }
 
 // What a pack adds to the sum of its row.

@@ -7,10 +7,8 @@ const SUMS: bool = true;
 // it for one around the barriers that come later in the loop.
 fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
     for (var i = 0u; i < PACK; i += 1u) {
-        if has_element(column, i) {
-            let to = first + element_of(column, i);
-            let before = select(partial_sums[to], vec2<f32>(), fresh);
-            partial_sums[to] = before + vec2<f32>(pack_component(g, i), pack_component(gy, i));
-        }
+        let to = first + element_of(column, i);
+        let before = select(partial_sums[to], vec2<f32>(), fresh);
+        partial_sums[to] = before + vec2<f32>(pack_component(g, i), pack_component(gy, i));
     }
 }
