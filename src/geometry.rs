@@ -126,13 +126,12 @@ pub(crate) enum Columns {
 }
 
 impl Lookup {
-    /// Whether a pack of `elements` neighbours has one index, or `elements` of them in a row.
+    /// Whether a pack of `elements` neighbours finds what it looks up: one value, one for each element, or a pack of a table.
     pub fn suits(&self, elements: u32) -> bool {
         match self.columns {
-            Columns::Whole => true,
+            Columns::Whole | Columns::Runs(_) => true,
             // A row begins at a pack if its length is one; so must what is kept.
             Columns::Each => self.quotient.is_multiple_of(elements) && self.remainder.is_multiple_of(elements),
-            Columns::Runs(run) => run.is_multiple_of(elements),
         }
     }
 }

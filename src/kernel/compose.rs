@@ -78,7 +78,7 @@ fn declare(storage: &Storage) -> String {
     let index = if width == Width::Pairs { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
-        (DType::F32 | DType::U32, Width::X4 | Width::Mixed | Width::Across) => {
+        (DType::F32 | DType::U32, Width::X4 | Width::Across) => {
             ("vec4<f32>", "vec4<f32>", format!("return {name}[i];"), format!("{name}[i] = v;"))
         }
         (DType::F32 | DType::U32, Width::Pairs) => {
@@ -94,7 +94,7 @@ fn declare(storage: &Storage) -> String {
                  if at.second {{ {name}[at.pair] = vec4<u32>(first_of_{name}, words); }} else {{ first_of_{name} = words; }}"
             ),
         ),
-        (half, Width::X4 | Width::Mixed | Width::Across) => (
+        (half, Width::X4 | Width::Across) => (
             "vec4<f32>",
             "vec2<u32>",
             format!("return decode4_{half}({name}[i]);"),
@@ -155,12 +155,13 @@ fn four(expression: impl Fn(char) -> String) -> String {
 fn prelude(key: &KernelKey) -> Vec<String> {
     // The type of an index of a table, and the index for a column.
     let column = |name: &str, by: By| {
-        let gathered = key.width().is_gathered(by);
-        let (ty, column) = if gathered { ("vec4<u32>", "indices_of(column)") } else { ("u32", "number_of(column)") };
+        let ty = if by == By::Gathered { "vec4<u32>" } else { "u32" };
+        let run = format!("params.{}_run", name.to_lowercase());
         let index = match by {
             By::Row => "0u".into(),
-            By::Position => column.into(),
-            By::Run => format!("{column} / params.{}_run", name.to_lowercase()),
+            By::Position => "number_of(column)".into(),
+            By::Run => format!("number_of(column) / {run}"),
+            By::Gathered => format!("indices_of(column) / {run}"),
         };
         format!(
             "alias {name}At = {ty};\nfn {}_column(column: At) -> {name}At {{ return {index}; }}",
@@ -170,7 +171,7 @@ fn prelude(key: &KernelKey) -> Vec<String> {
     let block = format!("const BLOCK: u32 = {}u;", key.unroll());
     // What a table that is looked up like this gives.
     let ty = |name: &str, by: By| {
-        let each = (by == By::Position && key.width() != Width::Across) || key.width().is_gathered(by);
+        let each = by == By::Gathered || (by == By::Position && key.width() != Width::Across);
         format!("alias {name} = {};", if each { "Pack" } else { "f32" })
     };
     let flag = |name: &str, on: bool| format!("const {name}: bool = {on};");
@@ -185,8 +186,7 @@ fn prelude(key: &KernelKey) -> Vec<String> {
         ]
     };
     let mut lines = match *key {
-        KernelKey::Row { params, shared, hold, .. }
-        | KernelKey::RowBackward { params, shared, hold, .. } => {
+        KernelKey::Row { params, shared, hold, .. } | KernelKey::RowBackward { params, shared, hold, .. } => {
             let mut lines = vec![
                 ty("Param", params),
                 column("Param", params),
@@ -325,7 +325,6 @@ fn pack(width: Width) -> Vec<Part> {
     match width {
         Width::X1 => vec![single, shader!("parts/at/whole"), lane],
         Width::X4 => vec![four, shader!("parts/at/whole"), lane],
-        Width::Mixed => vec![four, shader!("parts/at/whole"), shader!("parts/at/mixed"), lane],
         Width::Pairs => vec![four, shader!("parts/at/pairs")],
         Width::Across => vec![four, shader!("parts/at/across")],
     }
@@ -334,10 +333,7 @@ fn pack(width: Width) -> Vec<Part> {
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4
-        | Width::Mixed
-        | Width::Pairs
-        | Width::Across => {
+        Width::X4 | Width::Pairs | Width::Across => {
             shader!("parts/real/x4")
         }
     }
@@ -360,14 +356,16 @@ fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     parts
 }
 
-/// How the half-precision types that the kernel meets are stored.
+/// How the half-precision types that the kernel meets are stored, and where what is gathered is.
 fn storage_parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
     let storage = key.storage();
     let uses =
         |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) | Element::Gathered(d) if d == dtype));
+    let gathers = storage.iter().any(|s| matches!(s.element, Element::Gathered(_)));
     let f16 = if native_halves { shader!("parts/storage/f16_native") } else { shader!("parts/storage/f16") };
     let parts = [(DType::F16, f16), (DType::BF16, shader!("parts/storage/bf16"))];
-    parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part).collect()
+    let halves = parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part);
+    halves.chain(gathers.then_some(shader!("parts/at/gathered"))).collect()
 }
 
 fn team(team: Team) -> Part {

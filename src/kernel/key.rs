@@ -16,8 +16,6 @@ use crate::{
 pub(crate) enum Width {
     X1,
     X4,
-    /// Four, of which each looks its weight, or statistic, up: channels do not end where packs do.
-    Mixed,
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
     Pairs,
     /// An element of each of four rows, which are neighbours.
@@ -28,7 +26,7 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Mixed | Self::Pairs | Self::Across => 4,
+            Self::X4 | Self::Pairs | Self::Across => 4,
         }
     }
 
@@ -36,7 +34,7 @@ impl Width {
     pub const fn unit(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Mixed | Self::Across => 4,
+            Self::X4 | Self::Across => 4,
             Self::Pairs => 8,
         }
     }
@@ -45,30 +43,14 @@ impl Width {
     pub const fn table_unit(self) -> u32 {
         match self {
             Self::X1 | Self::Across => 1,
-            Self::X4 | Self::Mixed | Self::Pairs => 4,
-        }
-    }
-
-    /// Elements that an index of a column counts, where it is divided by the length of a run.
-    pub const fn run_unit(self) -> u32 {
-        match self {
-            Self::Mixed => 1,
-            _ => self.table_unit(),
-        }
-    }
-
-    /// Whether each element of a pack has a lookup of its own.
-    pub const fn is_gathered(self, by: By) -> bool {
-        match self {
-            Self::Mixed => matches!(by, By::Run),
-            Self::X1 | Self::X4 | Self::Pairs | Self::Across => false,
+            Self::X4 | Self::Pairs => 4,
         }
     }
 
     /// Rows that a pack has elements of.
     pub const fn rows(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Pairs => 1,
+            Self::X1 | Self::X4 | Self::Pairs => 1,
             Self::Across => 4,
         }
     }
@@ -76,7 +58,7 @@ impl Width {
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Mixed | Self::Across => 1,
+            Self::X1 | Self::X4 | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -85,7 +67,7 @@ impl Width {
     pub const fn packs(self, elements: u32) -> u32 {
         match self {
             Self::X1 | Self::Across => elements,
-            Self::X4 | Self::Mixed | Self::Pairs => elements / 4,
+            Self::X4 | Self::Pairs => elements / 4,
         }
     }
 }
@@ -131,24 +113,25 @@ pub(crate) enum By {
     Position,
     /// Neighbouring packs share one.
     Run,
-}
-
-impl From<Columns> for By {
-    fn from(columns: Columns) -> Self {
-        match columns {
-            Columns::Whole => Self::Row,
-            Columns::Each => Self::Position,
-            Columns::Runs(_) => Self::Run,
-        }
-    }
+    /// Neighbouring elements share one, and a pack may have elements of two: each looks its own up.
+    Gathered,
 }
 
 impl By {
+    pub fn new(columns: Columns, width: Width) -> Self {
+        match columns {
+            Columns::Whole => Self::Row,
+            Columns::Each => Self::Position,
+            Columns::Runs(run) if run.is_multiple_of(width.elements()) => Self::Run,
+            Columns::Runs(_) => Self::Gathered,
+        }
+    }
+
     /// How a table that is looked up like this is read by a kernel of this width.
     const fn element(self, dtype: DType, width: Width) -> Element {
         match (self, width) {
-            _ if width.is_gathered(self) => Element::Gathered(dtype),
-            (Self::Position, Width::Mixed | Width::Pairs) => Element::Floats(dtype, Width::X4),
+            (Self::Gathered, _) => Element::Gathered(dtype),
+            (Self::Position, Width::Pairs) => Element::Floats(dtype, Width::X4),
             // Where a pack lies across rows, a position is that of one pack.
             (Self::Position, Width::Across) | (Self::Row | Self::Run, _) => Element::Floats(dtype, Width::X1),
             (Self::Position, _) => Element::Floats(dtype, width),

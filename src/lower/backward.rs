@@ -234,7 +234,7 @@ impl Pass<'_> {
             hold,
             width: rows.view.width,
             scale: problem.scale(),
-            params: rows.view.param.columns.into(),
+            params: rows.view.by(rows.view.param),
             shared: rows.shares_weights(hold, rounds),
             gradient: self.gradient(true, self.affine(true)),
             grad_input: self.grad_input(),

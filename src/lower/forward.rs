@@ -214,7 +214,7 @@ impl Problem<'_> {
             hold,
             width: rows.view.width,
             scale: self.scale(),
-            params: rows.view.param.columns.into(),
+            params: rows.view.by(rows.view.param),
             shared: rows.shares_weights(hold, rounds),
             forward: self.forward(),
             saved: self.saved(),

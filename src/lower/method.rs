@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     geometry::{Columns, Fold, Lookup},
     kernel::key::{
-        CLUSTER, Hold, KernelKey, LANE_REGISTERS, MERGE_LANES, MERGE_STORAGE, MERGE_WORKGROUP, REDUCE_BLOCK,
+        By, CLUSTER, Hold, KernelKey, LANE_REGISTERS, MERGE_LANES, MERGE_STORAGE, MERGE_WORKGROUP, REDUCE_BLOCK,
         SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
     },
 };
@@ -185,8 +185,9 @@ impl Rows {
         let [cols, stride] = [self.view.cols, problem.input_stride(self.view.cols)];
         let whole = [cols, stride].iter().all(|len| len.is_multiple_of(Width::Pairs.unit()));
         let wanted = caps.tuning.pairs == 1 && self.view.width == Width::X4 && problem.has_halves();
+        let is_gathered = self.view.by(self.view.param) == By::Gathered;
         let as_many = whole && pairs.packs_a_lane(team, caps) == self.packs_a_lane(team, caps);
-        if wanted && as_many { pairs } else { self }
+        if wanted && as_many && !is_gathered { pairs } else { self }
     }
 }
 
@@ -270,9 +271,7 @@ pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
     let max = match (team, rows.view.width) {
         (Team::Lane, _) => LANE_REGISTERS,
         (Team::Cluster, width) => tuning.cluster_registers / width.elements(),
-        (Team::Subgroup, width @ (Width::X1 | Width::Mixed)) => {
-            tuning.single_registers / width.elements()
-        }
+        (Team::Subgroup, Width::X1) => tuning.single_registers,
         (Team::Subgroup, width) => tuning.registers / width.elements(),
         (Team::Workgroup | Team::WorkgroupSubgroups, width) => workgroup_registers(width, caps),
     };

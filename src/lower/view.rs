@@ -29,14 +29,20 @@ pub(super) struct Place {
 }
 
 impl View {
+    /// What a lookup depends on inside a row.
+    pub fn by(&self, lookup: Lookup) -> By {
+        By::new(lookup.columns, self.width)
+    }
+
     /// The numbers of the lookups, where there are `statistics` of each kind.
     pub fn place(&self, statistics: u32) -> Place {
         let Self { width, .. } = *self;
         // An index counts what a load gives: packs where each position has its own.
-        let unit = |lookup: Lookup| if By::from(lookup.columns) == By::Position { width.table_unit() } else { 1 };
+        let unit = |lookup| if self.by(lookup) == By::Position { width.table_unit() } else { 1 };
         let numbers = |lookup: Lookup| {
             let run = match lookup.columns {
-                Columns::Runs(run) => run / width.run_unit(),
+                Columns::Runs(run) if self.by(lookup) == By::Run => run / width.table_unit(),
+                Columns::Runs(run) => run,
                 _ => 1,
             };
             [lookup.rows, lookup.quotient / unit(lookup), lookup.remainder / unit(lookup), run]
@@ -46,7 +52,7 @@ impl View {
 
     /// The lookups of a kernel in which a lane keeps what is fixed.
     pub fn lookups(&self, given: Given, [stats_fixed, params_fixed]: [bool; 2]) -> Lookups {
-        let (stats, params) = (self.stat.columns.into(), self.param.columns.into());
+        let (stats, params) = (self.by(self.stat), self.by(self.param));
         Lookups { given, stats, params, stats_fixed, params_fixed }
     }
 }
@@ -77,8 +83,8 @@ impl Walk {
         let elements = f64::from(width.elements());
         let kept = f64::from(self.steps.min(longest));
         let table = |loads: f64, lookup: Lookup, fixed| {
-            let by = By::from(lookup.columns);
-            let each = if by == By::Position || width.is_gathered(by) { elements } else { 1.0 };
+            let by = self.view.by(lookup);
+            let each = if matches!(by, By::Position | By::Gathered) { elements } else { 1.0 };
             loads * each / if fixed { kept } else { 1.0 }
         };
         // Single elements take a third longer than packs, in a copy.
@@ -95,18 +101,10 @@ impl Problem<'_> {
         self.definition.row_stride.map_or(cols, |(_, stride)| stride as u32)
     }
 
-    /// The widest packs of which rows of `cols` elements, and what is looked up in them, are made.
+    /// The widest packs of which rows of `cols` elements are made, with a position in a pack for each that a table has one for.
     pub(super) fn width(&self, cols: u32, lookups: &[Lookup]) -> Width {
         let whole = cols.is_multiple_of(4) && self.input_stride(cols).is_multiple_of(4);
-        let suits = |lookup: &Lookup| lookup.suits(4);
-        let is_run = |lookup: &Lookup| matches!(lookup.columns, Columns::Runs(_));
-        if whole && lookups.iter().all(suits) {
-            Width::X4
-        } else if whole && lookups.iter().all(|lookup| suits(lookup) || is_run(lookup)) {
-            Width::Mixed
-        } else {
-            Width::X1
-        }
+        if whole && lookups.iter().all(|lookup| lookup.suits(4)) { Width::X4 } else { Width::X1 }
     }
 
     /// The tensor as rows of `cols`, where both lookups exist in them.
