@@ -9,7 +9,7 @@
 // A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
-// Requires rows, at, pack, team, x, scale, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
+// Requires rows, at, mask, pack, team, x, scale, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
 // of each are in it. HALVES: x has at most 11 digits. SHARED: weights are loaded once for all rows of a team; otherwise they come late, when
 // fewer registers are taken. What is held for all rows of a team lies in arrays: registers, as their indices are constants, unless the loops are
 // rolled up.
@@ -25,14 +25,9 @@ fn in_row(k: u32, team: Team) -> bool {
     return k < FULL || pack_of(k, team.lane, team.lanes) < params.packs;
 }
 
-// Where it is.
+// Where it is. All rows of a team begin in a word as that of its number does.
 fn column_of(k: u32, team: Team) -> At {
-    return column_of_lane(k, team.lane, team.lanes, in_row(k, team));
-}
-
-// What of a pack is in its row: all or nothing.
-fn masked(v: Pack, is_in_row: bool) -> Pack {
-    return select(Pack(0.0), v, is_in_row);
+    return column_of_lane(k, team.lane, team.lanes, in_row(k, team), team.index, 0u < k && k < FULL);
 }
 
 // A mean, to 16 digits if x has few. By its bits: a compiler that sees what it is made of may take x - mean apart, and then the deviations are
@@ -51,6 +46,7 @@ fn run(team: Team) {
     // unroll K < BLOCK
     let in_row_K = in_row(K, team);
     let column_K = column_of(K, team);
+    let mask_K = mask_of(column_K, in_row_K);
     // end
     var affine: array<Affine, BLOCK>;
     var grad_sum: array<Pack, BLOCK>;
@@ -69,8 +65,8 @@ fn run(team: Team) {
         let first_input = first_of(row, params.input_stride);
         var shift = 0.0;
         if !HALVES {
-            let start = column_at(0u);
-            shift = pack_first(load_x(at_of(first_input, start), at_of(first, start)));
+            let start = column_of_lane(0u, 0u, 1u, true, team.index, false);
+            shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
         }
 
         // Both tensors are on their way at once.
@@ -78,16 +74,16 @@ fn run(team: Team) {
         let x_K = load_x(at_of(first_input, column_K), at_of(first, column_K));
         var grad_K = Pack(0.0);
         if EARLY {
-            grad_K = masked(row_gradient(x_K, affine[K], at_of(first, column_K)), in_row_K);
+            grad_K = masked(row_gradient(x_K, affine[K], at_of(first, column_K)), mask_K);
         }
         // end
         var shares = Pack(0.0);
         // unroll K < BLOCK
-        shares += masked((x_K - shift) * share, in_row_K);
+        shares += masked((x_K - shift) * share, mask_K);
         // end
         var mean = 0.0;
         if CENTERED {
-            mean = rounded(shift + team_sum(pack_sum(shares), team), pack_first(x_0));
+            mean = rounded(shift + team_sum(pack_sum(shares), team), first_inside(x_0, column_0));
         }
 
         var d_sum = Pack(0.0);
@@ -95,7 +91,7 @@ fn run(team: Team) {
         var g_sum = Pack(0.0);
         var gd_sum = Pack(0.0);
         // unroll K < BLOCK
-        let d_K = masked(x_K - mean, in_row_K);
+        let d_K = masked(x_K - mean, mask_K);
         d_sum += d_K;
         measure_sum += measure(d_K);
         if EARLY {
@@ -123,7 +119,7 @@ fn run(team: Team) {
             affine[K] = affine_at(param_index(params.first + row, column_K));
         }
         if BACKWARD_NEEDS_Y {
-            grad_K = masked(row_gradient(y_K, affine[K], at_of(first, column_K)), in_row_K);
+            grad_K = masked(row_gradient(y_K, affine[K], at_of(first, column_K)), mask_K);
             let g = apply_weight(grad_K, affine[K].weight);
             g_sum += g;
             gd_sum += g * d_K;

@@ -75,7 +75,7 @@ fn declare(storage: &Storage) -> String {
         Element::Gathered(dtype) => return declare_gathered(name, binding, mode, dtype),
         Element::Floats(dtype, width) => (dtype, width),
     };
-    let index = if width == Width::Pairs { "at: At" } else { "i: u32" };
+    let index = if matches!(width, Width::HalfUnaligned | Width::Pairs) { "at: At" } else { "i: u32" };
     let (value, word, load, store) = match (dtype, width) {
         (DType::F32 | DType::U32, Width::X1) => ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;")),
         (DType::F32 | DType::U32, Width::X4 | Width::Across) => {
@@ -111,6 +111,21 @@ fn declare(storage: &Storage) -> String {
             ),
         ),
         (half, Width::X1) => ("f32", "u32", format!("return decode1_{half}({name}[i / 2u], i);"), String::new()),
+        // All tensors of such rows are halves.
+        (half, Width::HalfUnaligned) if writes => (
+            "vec4<f32>",
+            "atomic<u32>",
+            format!(
+                "return decode4_{half}(vec2<u32>(atomicLoad(&{name}[at.words.x]), atomicLoad(&{name}[at.words.y])));"
+            ),
+            format!("let words = encode4_{half}(v); {} {}", masked_store(name, "x"), masked_store(name, "y")),
+        ),
+        (half, Width::HalfUnaligned) => (
+            "vec4<f32>",
+            "u32",
+            format!("return decode4_{half}(vec2<u32>({name}[at.words.x], {name}[at.words.y]));"),
+            String::new(),
+        ),
     };
     let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
     if reads {
@@ -124,6 +139,15 @@ fn declare(storage: &Storage) -> String {
         let _ = writeln!(text, "fn store_{name}({index}, v: {value}) {{ {store} }}");
     }
     text
+}
+
+/// Stores a word, or the half of it that `at` has, and leaves the other half to who stores it at the same time.
+fn masked_store(name: &str, c: &str) -> String {
+    format!(
+        "if at.bits.{c} == 0xffffffffu {{ atomicStore(&{name}[at.words.{c}], words.{c}); }} \
+         else if at.bits.{c} != 0u {{ atomicAnd(&{name}[at.words.{c}], ~at.bits.{c}); \
+         atomicOr(&{name}[at.words.{c}], words.{c} & at.bits.{c}); }}"
+    )
 }
 
 /// A table that four elements are read of, at four indices, of which each is the one before it or the next.
@@ -325,6 +349,7 @@ fn pack(width: Width) -> Vec<Part> {
     match width {
         Width::X1 => vec![single, shader!("parts/at/whole"), lane],
         Width::X4 => vec![four, shader!("parts/at/whole"), lane],
+        Width::HalfUnaligned => vec![four, shader!("parts/at/half_unaligned")],
         Width::Pairs => vec![four, shader!("parts/at/pairs")],
         Width::Across => vec![four, shader!("parts/at/across")],
     }
@@ -333,7 +358,7 @@ fn pack(width: Width) -> Vec<Part> {
 fn real(width: Width) -> Part {
     match width {
         Width::X1 => shader!("parts/real/x1"),
-        Width::X4 | Width::Pairs | Width::Across => {
+        Width::X4 | Width::HalfUnaligned | Width::Pairs | Width::Across => {
             shader!("parts/real/x4")
         }
     }
@@ -343,7 +368,11 @@ fn real(width: Width) -> Part {
 fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     let mut parts = vec![shader!("parts/rows")];
     match hold {
-        Hold::Registers { .. } => parts.extend([partial_sums(sums), shader!("kernels/row")]),
+        Hold::Registers { .. } => {
+            let all_or_nothing = width != Width::HalfUnaligned;
+            let mask = if all_or_nothing { shader!("parts/mask/pack") } else { shader!("parts/mask/elements") };
+            parts.extend([mask, partial_sums(sums), shader!("kernels/row")]);
+        }
         Hold::Rows { .. } => {
             let (direction, of_sums, add) = match width {
                 Width::Across => (shader!("parts/direction/across"), width, shader!("parts/partial_sums/add_across")),
@@ -362,6 +391,7 @@ fn storage_parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
     let uses =
         |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) | Element::Gathered(d) if d == dtype));
     let gathers = storage.iter().any(|s| matches!(s.element, Element::Gathered(_)));
+    let gathers = gathers && key.width() != Width::HalfUnaligned;
     let f16 = if native_halves { shader!("parts/storage/f16_native") } else { shader!("parts/storage/f16") };
     let parts = [(DType::F16, f16), (DType::BF16, shader!("parts/storage/bf16"))];
     let halves = parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part);

@@ -16,6 +16,8 @@ use crate::{
 pub(crate) enum Width {
     X1,
     X4,
+    /// Four, in rows of halves that begin anywhere in a word: two rows may share one, and both store it atomically.
+    HalfUnaligned,
     /// Four, of which a lane has two neighbours; tensors of halves move both at once, in 16 bytes.
     Pairs,
     /// An element of each of four rows, which are neighbours.
@@ -26,14 +28,14 @@ impl Width {
     pub const fn elements(self) -> u32 {
         match self {
             Self::X1 => 1,
-            Self::X4 | Self::Pairs | Self::Across => 4,
+            Self::X4 | Self::HalfUnaligned | Self::Pairs | Self::Across => 4,
         }
     }
 
     /// Elements that an index of a tensor counts at once.
     pub const fn unit(self) -> u32 {
         match self {
-            Self::X1 => 1,
+            Self::X1 | Self::HalfUnaligned => 1,
             Self::X4 | Self::Across => 4,
             Self::Pairs => 8,
         }
@@ -42,15 +44,23 @@ impl Width {
     /// The same of a table that has a value for each position.
     pub const fn table_unit(self) -> u32 {
         match self {
-            Self::X1 | Self::Across => 1,
+            Self::X1 | Self::HalfUnaligned | Self::Across => 1,
             Self::X4 | Self::Pairs => 4,
+        }
+    }
+
+    /// Ways in which rows begin in a word: teams come in multiples of it, and all rows of a team begin alike.
+    pub const fn phases(self) -> u32 {
+        match self {
+            Self::X1 | Self::X4 | Self::Pairs | Self::Across => 1,
+            Self::HalfUnaligned => 2,
         }
     }
 
     /// Rows that a pack has elements of.
     pub const fn rows(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Pairs => 1,
+            Self::X1 | Self::X4 | Self::HalfUnaligned | Self::Pairs => 1,
             Self::Across => 4,
         }
     }
@@ -58,7 +68,7 @@ impl Width {
     /// Packs next to each other that a lane has together.
     pub const fn neighbours(self) -> u32 {
         match self {
-            Self::X1 | Self::X4 | Self::Across => 1,
+            Self::X1 | Self::X4 | Self::HalfUnaligned | Self::Across => 1,
             Self::Pairs => 2,
         }
     }
@@ -68,6 +78,8 @@ impl Width {
         match self {
             Self::X1 | Self::Across => elements,
             Self::X4 | Self::Pairs => elements / 4,
+            // The first may have an element of the row before.
+            Self::HalfUnaligned => (elements + 1).div_ceil(4),
         }
     }
 }
@@ -113,7 +125,7 @@ pub(crate) enum By {
     Position,
     /// Neighbouring packs share one.
     Run,
-    /// Neighbouring elements share one, and a pack may have elements of two: each looks its own up.
+    /// Each element of a pack looks its own up: neighbours share one, and a pack may have elements of two, or begin anywhere.
     Gathered,
 }
 
@@ -121,6 +133,7 @@ impl By {
     pub fn new(columns: Columns, width: Width) -> Self {
         match columns {
             Columns::Whole => Self::Row,
+            _ if width == Width::HalfUnaligned => Self::Gathered,
             Columns::Each => Self::Position,
             Columns::Runs(run) if run.is_multiple_of(width.elements()) => Self::Run,
             Columns::Runs(_) => Self::Gathered,

@@ -4,7 +4,7 @@ use super::{
     Caps, KernelCall, Lowered, Method, Problem, Scratch, Slab, Strategy, Team,
     method::{
         MAX_TURNS, REDUCE_WORKGROUP, Rows, at_once, choose, fill, fill_columns, filling, full, lanes, largest_team,
-        left_to_merge, merging_workgroups, registers, rounds, rows, splits, streamed_rows, teams, together,
+        left_to_merge, merging_workgroups, registers, resident_rows, rounds, splits, streamed_rows, teams, together,
         turns_to_merge, workgroup_size,
     },
 };
@@ -242,7 +242,7 @@ impl Problem<'_> {
     /// The problem as rows, and how a team goes through them; `choose` saw to it that it is one.
     pub(super) fn hold(&self, team: Team, streamed: bool) -> Result<(Rows, Hold)> {
         let method = if streamed { Method::Streamed(team) } else { Method::Resident(team) };
-        let rows = if streamed { streamed_rows(self, team) } else { rows(self) };
+        let rows = if streamed { streamed_rows(self, team) } else { resident_rows(self) };
         let rows = rows.ok_or_else(|| Error::Unsupported {
             what: format!("the method {method}"),
             why: "its statistics are not those of rows".into(),

@@ -40,7 +40,7 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return if streams { Method::Streamed(Team::Lane) } else { Method::Columns };
     }
     let largest = largest_team(caps);
-    let Some(rows) = rows(problem).filter(|_| resident) else {
+    let Some(rows) = resident_rows(problem).filter(|_| resident) else {
         return Method::Split(largest);
     };
     let is_heavy = problem.is_backward() || problem.has_halves();
@@ -65,7 +65,8 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     };
     let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
     let streamed = || {
-        let streams = streams(&rows, largest, caps).is_ok() && !problem.sums_by_parts();
+        let rows = streamed_rows(problem, largest);
+        let streams = rows.is_some_and(|rows| streams(&rows, largest, caps).is_ok()) && !problem.sums_by_parts();
         streams.then_some(Method::Streamed(largest))
     };
     resident.or_else(streamed).unwrap_or(Method::Split(largest))
@@ -105,7 +106,7 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
             refuse("a cluster holds short rows in registers")
         }
         Method::Resident(_) | Method::Streamed(_) if !resident => refuse("only sums of gradients are asked for"),
-        Method::Resident(team) => match rows(problem) {
+        Method::Resident(team) => match resident_rows(problem) {
             Some(rows) => registers(&rows, team, problem.caps).map(|_| ()),
             None => refuse("its statistics are not those of rows"),
         },
@@ -146,7 +147,8 @@ impl Rows {
             Hold::Registers { .. } => 1,
             Hold::Rows { at_once, .. } => at_once,
         };
-        self.count(elements).div_ceil(block * rounds)
+        // All rows of a team begin alike.
+        self.count(elements).div_ceil(block * rounds).next_multiple_of(self.view.width.phases())
     }
 
     /// Whether a team loads the weights once for all of its rows. Registers are short, and weights that serve one of them come late.
@@ -191,8 +193,18 @@ impl Rows {
     }
 }
 
+/// The problem as rows that registers hold, if it is one of rows.
+pub(super) fn resident_rows(problem: &Problem<'_>) -> Option<Rows> {
+    let rows = rows(problem)?;
+    let width = Width::HalfUnaligned;
+    let unaligned = Rows { view: View { width, ..rows.view }, packs: width.packs(rows.view.cols), ..rows };
+    let cols = rows.view.cols;
+    let is_odd = rows.view.width == Width::X1 && !cols.is_multiple_of(4) && problem.input_stride(cols) == cols;
+    Some(if is_odd && problem.has_only_halves() { unaligned } else { rows })
+}
+
 /// The problem as rows, if it is one of rows.
-pub(super) fn rows(problem: &Problem<'_>) -> Option<Rows> {
+fn rows(problem: &Problem<'_>) -> Option<Rows> {
     let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
     let shared = view.param.remainder == 0 && view.param.rows >= problem.stats.kept_len();
     Some(Rows { view, packs: view.width.packs(view.cols), shared })
@@ -244,8 +256,10 @@ pub(super) fn full(rows: &Rows, team: Team, caps: &Caps) -> u32 {
         Team::Subgroup => caps.subgroup_size.is_some_and(|(min, max)| min == max),
         _ => true,
     };
+    // The last pack of rows that are no whole packs is not full.
+    let packs = if rows.view.width == Width::HalfUnaligned { rows.packs - 1 } else { rows.packs };
     let together = rows.view.width.neighbours();
-    if known { rows.packs / (together * rows.lanes(team, caps)) * together } else { 0 }
+    if known { packs / (together * rows.lanes(team, caps)) * together } else { 0 }
 }
 
 /// How many blocks of such rows the lanes of a team get to the end of.

@@ -330,6 +330,11 @@ impl<'a> Problem<'a> {
         self.tensors.iter().any(|spec| spec.slot.is_elementwise() && spec.dtype.size() == 2)
     }
 
+    /// Whether every tensor has two elements in a word.
+    fn has_only_halves(&self) -> bool {
+        self.tensors.iter().all(|spec| !spec.slot.is_elementwise() || spec.dtype.size() == 2)
+    }
+
     fn tracked(&self) -> Option<RunningStats> {
         match self.definition.source {
             Source::Batch { tracked, .. } => tracked,

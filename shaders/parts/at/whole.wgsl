@@ -1,5 +1,5 @@
 // Where a pack is: its number. It lies inside its row.
-// Provides At, column_at, number_of, first_of, at_of, element_of, elements_of. Requires pack.
+// Provides At, column_at, number_of, first_of, at_of, first_inside, element_of, elements_of. Requires pack.
 
 alias At = u32;
 
@@ -21,6 +21,11 @@ fn first_of(row: u32, stride: u32) -> u32 {
 // Of a column in the row that begins at `first`.
 fn at_of(first: u32, column: At) -> At {
     return first + column;
+}
+
+// The first element of a row, from its first pack.
+fn first_inside(v: Pack, column: At) -> f32 {
+    return pack_first(v);
 }
 
 // In elements from the begin of the row.
