@@ -172,13 +172,6 @@ pub fn all() -> Vec<Shader> {
             }
         }
     }
-    // Rolled loops, which are the same for every team, and sums of gradients.
-    for shape in [[7, 36], [7, 37], [7, 1024], [1 << 20, 36], [1 << 20, 37]] {
-        let op = LayerNorm::new(&shape, 1..);
-        for op in [&op as &dyn Norm, &op.backward()] {
-            add(op, &rolled(), Strategy::Forced(Method::Resident(Team::Subgroup)));
-        }
-    }
     // Halves in pairs of packs, each time in as many packs of a lane as they take one by one.
     for len in [16, 512, 2048] {
         for dtype in [DType::F16, DType::BF16] {
@@ -250,11 +243,6 @@ pub fn all() -> Vec<Shader> {
         }
     }
     shaders
-}
-
-/// A device whose table has loops.
-fn rolled() -> Caps {
-    Caps { cpu: true, subgroup_size: Some((4, 4)), tuning: Tuning::SWIFTSHADER, ..Caps::default() }
 }
 
 /// Devices that differ in which kernels they get.

@@ -11,8 +11,7 @@
 //
 // Requires rows, at, mask, pack, team, x, scale, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
 // of each are in it. HALVES: x has at most 11 digits. SHARED: weights are loaded once for all rows of a team; otherwise they come late, when
-// fewer registers are taken. What is held for all rows of a team lies in arrays: registers, as their indices are constants, unless the loops are
-// rolled up.
+// fewer registers are taken. What is held for all rows of a team lies in arrays: registers, as their indices are constants.
 // Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
 
 const EARLY: bool = BACKWARD && !BACKWARD_NEEDS_Y;
@@ -52,7 +51,7 @@ fn run(team: Team) {
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
-        // roll K < BLOCK
+        // unroll K < BLOCK
         affine[K] = affine_at(param_column(column_of(K, team)));
         // end
     }
@@ -158,7 +157,7 @@ fn run(team: Team) {
     }
 
     if SUMS && team.index < params.teams {
-        // roll K < BLOCK
+        // unroll K < BLOCK
         if in_row(K, team) {
             // [teams, columns]
             let to = params.first_partial + team.index * params.elements;

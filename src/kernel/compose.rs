@@ -56,7 +56,7 @@ pub(crate) fn compose(key: &KernelKey, facts: Facts) -> String {
         source.push_str(&declare(&storage));
     }
     for (name, text) in parts(key, facts.native_halves) {
-        let _ = write!(source, "\n// ==== {name}.wgsl\n{}", unroll(text, key.unroll(), key.rolled()));
+        let _ = write!(source, "\n// ==== {name}.wgsl\n{}", unroll(text, key.unroll()));
     }
     source
 }
@@ -538,39 +538,28 @@ fn gradient_parts(gradient: Gradient) -> Vec<Part> {
 
 /// Repeats each block between `// unroll K < COUNT` and `// end`, with `x_K` as `x_0`, `x_1`, .. and `K` as `0u`, `1u`, ..
 ///
-/// Registers get names of their own because some Vulkan drivers keep a local array that is indexed in a loop in memory. A block that begins with
-/// `// roll K < COUNT` uses arrays: it is repeated like the others, or it is that loop where the key wants it `rolled`.
-fn unroll(text: &str, count: u32, rolled: bool) -> String {
+/// Registers get names of their own because some Vulkan drivers keep a local array that is indexed in a loop in memory.
+fn unroll(text: &str, count: u32) -> String {
     let mut out = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let directive = line.trim();
-        let may_roll = directive.starts_with("// roll K < ");
-        if !may_roll && !directive.starts_with("// unroll K < ") {
+        if !line.trim().starts_with("// unroll K < ") {
             out.push_str(line);
             out.push('\n');
             continue;
         }
         let block: Vec<&str> = lines.by_ref().take_while(|line| line.trim() != "// end").collect();
-        if may_roll && rolled {
-            let _ = writeln!(out, "for (var k = 0u; k < {count}u; k += 1u) {{");
-            for line in &block {
-                expand(&mut out, line, "k", "k");
-            }
-            out.push_str("}\n");
-            continue;
-        }
         for k in 0..count {
             for line in &block {
-                expand(&mut out, line, &k.to_string(), &format!("{k}u"));
+                expand(&mut out, line, k);
             }
         }
     }
     out
 }
 
-/// Appends a line of a block, with names that end in `_K` ending in `suffix`, and `K` as `index`.
-fn expand(out: &mut String, line: &str, suffix: &str, index: &str) {
+/// Appends a line of a block, with names that end in `_K` ending in `_k`, and `K` as the constant `k`.
+fn expand(out: &mut String, line: &str, k: u32) {
     let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut rest = line;
     while let Some(start) = rest.find(in_word) {
@@ -579,8 +568,8 @@ fn expand(out: &mut String, line: &str, suffix: &str, index: &str) {
         let end = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
         let word = &rest[..end];
         let _ = match word.strip_suffix("_K") {
-            Some(first) => write!(out, "{first}_{suffix}"),
-            None if word == "K" => write!(out, "{index}"),
+            Some(first) => write!(out, "{first}_{k}"),
+            None if word == "K" => write!(out, "{k}u"),
             None => write!(out, "{word}"),
         };
         rest = &rest[end..];
@@ -598,7 +587,7 @@ mod tests {
     fn unroll_names_registers_and_leaves_other_words_alone() {
         let text = "a;\n  // unroll K < BLOCK\n  let x_K = f(K, BLOCK_K, K2, x_KK) + K;\n  // end\nb;\n";
         assert_eq!(
-            unroll(text, 2, true),
+            unroll(text, 2),
             "a;\n  let x_0 = f(0u, BLOCK_0, K2, x_KK) + 0u;\n  let x_1 = f(1u, BLOCK_1, K2, x_KK) + 1u;\nb;\n"
         );
     }
@@ -615,13 +604,6 @@ mod tests {
         assert!(!declared(DType::F16, Access::Read).contains("private"));
         let float = declared(DType::F32, Access::ReadWrite);
         assert!(float.contains("output[number_of(at)] = v;") && !float.contains("private"), "{float}");
-    }
-
-    #[test]
-    fn a_block_that_may_be_a_loop_is_one_where_it_is_rolled() {
-        let text = "  // roll K < BLOCK\n  a[K] = f(K);\n  // end\n";
-        assert_eq!(unroll(text, 2, false), "  a[0u] = f(0u);\n  a[1u] = f(1u);\n");
-        assert_eq!(unroll(text, 2, true), "for (var k = 0u; k < 2u; k += 1u) {\n  a[k] = f(k);\n}\n");
     }
 
     #[test]

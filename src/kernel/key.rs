@@ -298,9 +298,8 @@ pub(crate) enum MergedSums {
 /// How a team goes through rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Hold {
-    /// One after the other, each in so many packs of each lane's registers, of which the first `full` are in the row for every lane. `rolled`:
-    /// what is done before the first row and after the last one is done in loops.
-    Registers { packs: u32, full: u32, rolled: bool },
+    /// One after the other, each in so many packs of each lane's registers, of which the first `full` are in the row for every lane.
+    Registers { packs: u32, full: u32 },
     /// So many at once, which are read again for each sum. `whole`: no team lacks a row.
     Rows { at_once: u32, whole: bool },
 }
@@ -440,6 +439,8 @@ pub(crate) const MERGE_WORKGROUP: u32 = 256;
 pub(crate) const MERGE_STORAGE: u32 = MERGE_WORKGROUP * 16;
 /// Packs that a lane of `apply` loads before it stores.
 pub(crate) const APPLY_BLOCK: u32 = 4;
+/// Packs that a lane of a cluster holds of a row, at most. On a GPU, clusters own the rows of more than four elements that they hold.
+pub(crate) const CLUSTER_REGISTERS: u32 = 8;
 /// Packs that a lane holds of a row that it owns, at most.
 pub(crate) const LANE_REGISTERS: u32 = 32;
 
@@ -576,16 +577,6 @@ impl KernelKey {
             Self::Slide { reach: [before, after], .. } => before + 1 + after,
             Self::Finalize { .. } | Self::MergeSums { .. } => MERGE_BLOCK,
             Self::Count | Self::Window { .. } => 1,
-        }
-    }
-
-    /// Whether blocks that may be loops are.
-    pub fn rolled(&self) -> bool {
-        match *self {
-            Self::Row { hold, .. } | Self::RowBackward { hold, .. } => {
-                matches!(hold, Hold::Registers { rolled: true, .. })
-            }
-            _ => false,
         }
     }
 

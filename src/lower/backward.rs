@@ -203,8 +203,8 @@ impl Pass<'_> {
         let tuning = &caps.tuning;
         // Registers, most of which sums are in, are what limits how many there are at a time.
         let crowded = matches!(hold, Hold::Registers { packs, .. } if packs > SUM_REGISTERS && !caps.cpu);
-        let sum_workgroups = if crowded { tuning.sum_workgroups.div_ceil(2) } else { tuning.sum_workgroups };
-        let filling = filling(sum_workgroups, team, workgroup_size, caps);
+        let workgroups = if crowded { tuning.workgroups.div_ceil(2) } else { tuning.workgroups };
+        let filling = filling(workgroups, team, workgroup_size, caps);
         // Half as many for a cluster, which holds so little that there is room for more of them, and for a wide workgroup, of which few run at a time.
         let halved = team == Team::Cluster || workgroup_size > WIDE_WORKGROUP;
         let most = if halved { tuning.sum_rounds.div_ceil(2) } else { tuning.sum_rounds };

@@ -102,6 +102,9 @@ impl Shared {
 /// Packs that a lane of a cluster holds of a row that is short.
 const SHORT_ROWS: u32 = 2;
 
+/// Short rows of halves that a cluster goes through with weights that it decoded once: that takes longer than to load its part of a row.
+const SHORT_HALVES_ROUNDS: u32 = 4;
+
 impl Problem<'_> {
     fn forward(&self) -> Forward {
         let options = self.options;
@@ -231,7 +234,8 @@ impl Problem<'_> {
             Hold::Registers { packs, .. } => {
                 let tuning = &self.caps.tuning;
                 let is_short = team == Team::Cluster && packs <= SHORT_ROWS;
-                let most = if is_short && self.has_halves() { tuning.half_rounds } else { tuning.rounds };
+                let least = if is_short && self.has_halves() { SHORT_HALVES_ROUNDS } else { 1 };
+                let most = tuning.rounds.max(least);
                 let workgroup_size = rows.workgroup_size(team, self.caps);
                 let filling = filling(tuning.workgroups, team, workgroup_size, self.caps);
                 rounds(rows.count(self.stats.len()), filling, most)
@@ -254,8 +258,7 @@ impl Problem<'_> {
         }
         let rows = rows.in_pairs(team, self);
         let packs = registers(&rows, team, self.caps)?;
-        let rolled = self.caps.tuning.rolled == 1;
-        let hold = Hold::Registers { packs, full: full(&rows, team, self.caps), rolled };
+        let hold = Hold::Registers { packs, full: full(&rows, team, self.caps) };
         Ok((rows, hold))
     }
 

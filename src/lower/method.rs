@@ -1,12 +1,12 @@
 //! The choice of the method, and what follows from it and the device alone.
 
-use super::{Caps, Method, Problem, Strategy, Team, view::View};
+use super::{Caps, Method, Problem, Strategy, Team, Tuning, view::View};
 use crate::{
     error::{Error, Result},
     geometry::{Columns, Fold, Lookup},
     kernel::key::{
-        By, CLUSTER, Hold, KernelKey, LANE_REGISTERS, MERGE_LANES, MERGE_STORAGE, MERGE_WORKGROUP, REDUCE_BLOCK,
-        SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
+        By, CLUSTER, CLUSTER_REGISTERS, Hold, KernelKey, LANE_REGISTERS, MERGE_LANES, MERGE_STORAGE, MERGE_WORKGROUP,
+        REDUCE_BLOCK, SMALL_WORKGROUP, TEAM_WORKGROUPS, WIDE_SUBGROUP_WORKGROUP, Width, registers_for,
     },
 };
 
@@ -19,9 +19,9 @@ use crate::{
 /// | | any others | columns |
 /// | of channels or groups that are no rows | any | split |
 /// | of rows | of more than four elements that a cluster of a GPU holds | resident/cluster |
-/// | | up to `lane_packs` long, `wide_lane_packs` of `many_rows` | resident/lane |
+/// | | up to `lane_packs` long, `wide_lane_packs` of 4096 and more | resident/lane |
 /// | | fewer than `few_rows`, from `long_row` on | split |
-/// | | that registers hold, in subgroups up to `heavy_registers` of halves and of gradients | resident, by the smallest team that does |
+/// | | that registers hold | resident, by the smallest team that does |
 /// | | longer ones, whose gradients of weight and bias come with the sums that split rows need | split |
 /// | | longer ones | streamed, by the largest team |
 /// | | too long for that | split |
@@ -43,26 +43,19 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     let Some(rows) = resident_rows(problem).filter(|_| resident) else {
         return Method::Split(largest);
     };
-    let is_heavy = problem.is_backward() || problem.has_halves();
     let has_smaller = !caps.cpu && caps.subgroup_size.is_some();
     let by_cluster = has_smaller && rows.view.cols > 4 && registers(&rows, Team::Cluster, caps).is_ok();
     if by_cluster {
         return Method::Resident(Team::Cluster);
     }
-    if rows.packs <= lane_packs(problem, is_heavy) {
+    if rows.packs <= lane_packs(problem) {
         return Method::Resident(Team::Lane);
     }
     if problem.stats.kept_len() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
         return Method::Split(largest);
     }
     let smaller = has_smaller.then_some(Team::Subgroup);
-    let holds = |&team: &Team| {
-        let few_enough = |packs| {
-            let elements = packs * rows.view.width.elements();
-            team != Team::Subgroup || !is_heavy || elements <= tuning.heavy_registers
-        };
-        registers(&rows, team, caps).is_ok_and(few_enough)
-    };
+    let holds = |&team: &Team| registers(&rows, team, caps).is_ok();
     let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
     let streamed = || {
         let rows = streamed_rows(problem, largest);
@@ -120,10 +113,11 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
 }
 
 /// The longest rows that a lane owns.
-fn lane_packs(problem: &Problem<'_>, is_heavy: bool) -> u32 {
-    let tuning = &problem.caps.tuning;
-    let wide = if is_heavy { tuning.wide_lane_packs / 2 } else { tuning.wide_lane_packs };
-    if problem.stats.kept_len() < tuning.many_rows { tuning.lane_packs } else { wide.max(tuning.lane_packs) }
+fn lane_packs(problem: &Problem<'_>) -> u32 {
+    let Tuning { lane_packs, wide_lane_packs, .. } = problem.caps.tuning;
+    let is_heavy = problem.is_backward() || problem.has_halves();
+    let wide = if is_heavy { wide_lane_packs / 2 } else { wide_lane_packs };
+    if problem.stats.kept_len() < MANY_ROWS { lane_packs } else { wide.max(lane_packs) }
 }
 
 /// Rows that share nothing but their weights.
@@ -158,13 +152,9 @@ impl Rows {
 
     /// The workgroup size for teams that have a row each.
     pub fn workgroup_size(&self, team: Team, caps: &Caps) -> u32 {
-        let most = workgroup_registers(self.view.width, caps);
+        let most = caps.tuning.workgroup_registers;
         // Half of what a lane may hold, unless that takes a workgroup so large that few of them are on a core of the device.
-        let halved = match self.view.width {
-            Width::X1 => most,
-            _ => most.div_ceil(2),
-        };
-        let lanes = self.packs.div_ceil(halved);
+        let lanes = self.packs.div_ceil(most.div_ceil(2));
         let lanes = if lanes <= WIDE_WORKGROUP { lanes } else { self.packs.div_ceil(most) };
         workgroup_size(team, lanes, caps)
     }
@@ -281,24 +271,17 @@ fn streams(rows: &Rows, team: Team, caps: &Caps) -> Result<()> {
 
 /// Packs of a row that a lane holds.
 pub(super) fn registers(rows: &Rows, team: Team, caps: &Caps) -> Result<u32> {
-    let tuning = &caps.tuning;
-    let max = match (team, rows.view.width) {
-        (Team::Lane, _) => LANE_REGISTERS,
-        (Team::Cluster, width) => tuning.cluster_registers / width.elements(),
-        (Team::Subgroup, Width::X1) => tuning.single_registers,
-        (Team::Subgroup, width) => tuning.registers / width.elements(),
-        (Team::Workgroup | Team::WorkgroupSubgroups, width) => workgroup_registers(width, caps),
+    let max = match team {
+        Team::Lane => LANE_REGISTERS,
+        Team::Cluster => CLUSTER_REGISTERS,
+        Team::Subgroup => caps.tuning.registers,
+        Team::Workgroup | Team::WorkgroupSubgroups => caps.tuning.workgroup_registers,
     };
     let needed = rows.packs_a_lane(team, caps);
     registers_for(needed, max).ok_or_else(|| Error::Unsupported {
         what: format!("the method {}", Method::Resident(team)),
         why: format!("a lane holds {max} packs, the row needs {needed}"),
     })
-}
-
-/// Packs of a row that a lane of a workgroup holds at most.
-fn workgroup_registers(width: Width, caps: &Caps) -> u32 {
-    if width == Width::X1 { caps.tuning.workgroup_singles } else { caps.tuning.workgroup_registers }
 }
 
 /// The workgroup size for a team that should have so many lanes.
@@ -320,6 +303,9 @@ pub(super) fn workgroup_size(team: Team, lanes: u32, caps: &Caps) -> u32 {
         }
     }
 }
+
+/// So many rows that each lane has several.
+const MANY_ROWS: u32 = 4096;
 
 /// Lanes of a workgroup that has many short rows: it takes a GPU longer to begin small ones than to finish them.
 const SHORT_ROWS_WORKGROUP: u32 = 256;

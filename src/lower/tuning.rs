@@ -69,40 +69,22 @@ macro_rules! tuning {
 tuning! {
     /// Rows of at most this many packs (four elements, or one where a row is not a multiple of four) are owned by a lane.
     lane_packs: 0..=32,
-    /// The same where there are `many_rows`. Half of it where each takes more code: in a backward pass, and of halves.
+    /// The same of 4096 rows or more, of which each lane has several: it loads their weights once. Half of it where each takes more code: in a
+    /// backward pass, and of halves.
     wide_lane_packs: 0..=32,
-    /// With as many rows or more, each lane has several, for which it loads their weights once.
-    many_rows: 0..=0x7fff_ffff,
-    /// Elements that a lane of a cluster holds of a row. On a GPU, a cluster owns the rows of more than four that it
-    /// holds.
-    cluster_registers: 0..=64,
-    /// Elements that a lane of a subgroup holds of a row; longer rows go to larger teams.
-    registers: 4..=512,
-    /// The same of rows that are no packs of four, of which each element, or each word of halves, is a load.
-    single_registers: 1..=512,
-    /// Elements that a lane of a subgroup is chosen to hold where each takes more code: in a backward pass, and of halves. A forced method may
-    /// hold as many as above.
-    heavy_registers: 4..=512,
-    /// 1: what a team does before its first row and after its last one is compiled as loops. 0: it is repeated for each pack of a lane. For the
-    /// time to compile, which `cargo xtask tune` does not weigh.
-    rolled: 0..=1,
+    /// Packs that a lane of a subgroup holds of a row; longer rows go to larger teams.
+    registers: 1..=128,
+    /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
+    workgroup_registers: 1..=32,
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
     pairs: 0..=1,
     /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
     /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
     native_halves: 0..=1,
-    /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
-    workgroup_registers: 1..=32,
-    /// The same of rows that are no packs of four, of which each element is a load.
-    workgroup_singles: 1..=32,
     /// Workgroups of up to 64 lanes that fill the device.
     workgroups: 1..=65535,
     /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
     rounds: 1..=1024,
-    /// The same of halves where a lane of a cluster holds so little of a row, up to two packs, that it takes longer to decode its weights.
-    half_rounds: 1..=1024,
-    /// The same as `workgroups` where teams sum up gradients: each has sums of its own, which are merged.
-    sum_workgroups: 1..=65535,
     /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias; half of it for clusters and for workgroups of more
     /// than 256 lanes. The sums are plain ones.
     sum_rounds: 1..=64,
@@ -123,25 +105,17 @@ tuning! {
 }
 
 impl Tuning {
-    /// Software adapters that compile with LLVM: lavapipe, llvmpipe. Registers cost seconds to compile there, and streamed rows
-    /// take little longer than held ones.
-    pub(crate) const LLVM: Self = Self {
+    /// Software adapters: lavapipe, llvmpipe, `SwiftShader`. Registers cost seconds to compile there, and streamed rows take little longer than held
+    /// ones.
+    pub(crate) const SOFTWARE: Self = Self {
         lane_packs: 4,
         wide_lane_packs: 16,
-        many_rows: 4096,
-        cluster_registers: 16,
-        registers: 48,
-        single_registers: 32,
-        heavy_registers: 32,
-        rolled: 0,
+        registers: 12,
+        workgroup_registers: 8,
         pairs: 0,
         native_halves: 0,
-        workgroup_registers: 8,
-        workgroup_singles: 8,
         workgroups: 16,
         rounds: 16,
-        half_rounds: 16,
-        sum_workgroups: 16,
         sum_rounds: 32,
         least_sum_rounds: 2,
         together: 0,
@@ -151,44 +125,18 @@ impl Tuning {
         walk: 32,
         adjacent: 4,
     };
-    /// The same up to Mesa 22: a load or store is a loop over its lanes, which takes long to run and little to compile.
-    pub(crate) const MESA_22: Self = Self {
-        wide_lane_packs: 32,
-        registers: 136,
-        single_registers: 136,
-        heavy_registers: 136,
-        stream_rows: 8,
-        ..Self::LLVM
-    };
-    /// `SwiftShader`: the time to compile a kernel grows with the square of its loads and stores.
-    pub(crate) const SWIFTSHADER: Self = Self {
-        // Rows of 1025 in four lanes.
-        registers: 264,
-        single_registers: 64,
-        // Of 513, backward.
-        heavy_registers: 136,
-        rolled: 1,
-        walk: 64,
-        ..Self::MESA_22
-    };
+    /// Those of Mesa up to 22: a load or store is a loop over its lanes, which takes long to run and little to compile.
+    pub(crate) const MESA_22: Self = Self { wide_lane_packs: 32, registers: 34, stream_rows: 8, ..Self::SOFTWARE };
     /// GPUs. Measured on an NVIDIA H100.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
         wide_lane_packs: 4,
-        many_rows: 4096,
-        cluster_registers: 32,
-        registers: 16,
-        single_registers: 16,
-        heavy_registers: 16,
-        rolled: 0,
+        registers: 4,
+        workgroup_registers: 8,
         pairs: 1,
         native_halves: 0,
-        workgroup_registers: 8,
-        workgroup_singles: 20,
         workgroups: 1024,
         rounds: 1,
-        half_rounds: 4,
-        sum_workgroups: 1024,
         sum_rounds: 64,
         least_sum_rounds: 4,
         together: 1,
@@ -207,9 +155,8 @@ impl Tuning {
         let is_nvidia =
             info.vendor == NVIDIA && info.backend == wgpu::Backend::Vulkan && mesa(&info.driver_info).is_none();
         match info.device_type {
-            wgpu::DeviceType::Cpu if info.name.contains("SwiftShader") => Self::SWIFTSHADER,
             wgpu::DeviceType::Cpu if mesa(&info.driver_info).is_some_and(|version| version <= 22) => Self::MESA_22,
-            wgpu::DeviceType::Cpu => Self::LLVM,
+            wgpu::DeviceType::Cpu => Self::SOFTWARE,
             _ if is_nvidia => Self::NVIDIA,
             _ => Self::GPU,
         }
@@ -267,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_table_survives_as_text() {
-        for tuning in [Tuning::LLVM, Tuning::MESA_22, Tuning::SWIFTSHADER, Tuning::GPU, Tuning::NVIDIA] {
+        for tuning in [Tuning::SOFTWARE, Tuning::MESA_22, Tuning::GPU, Tuning::NVIDIA] {
             assert_eq!(format!("# comment\n\n{tuning}").parse(), Ok(tuning));
         }
     }
@@ -282,9 +229,9 @@ mod tests {
         let (cpu, gpu) = (wgpu::DeviceType::Cpu, wgpu::DeviceType::DiscreteGpu);
         assert_eq!(table(cpu, "llvmpipe", "Mesa 22.3.6 (LLVM 15.0.6)"), Tuning::MESA_22);
         assert_eq!(table(cpu, "llvmpipe", "4.5 (Core Profile) Mesa 22.3.6"), Tuning::MESA_22);
-        assert_eq!(table(cpu, "llvmpipe", "Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6)"), Tuning::LLVM);
-        assert_eq!(table(cpu, "Microsoft Basic Render Driver", "10.0"), Tuning::LLVM);
-        assert_eq!(table(cpu, "SwiftShader Device (Subzero)", "SwiftShader driver"), Tuning::SWIFTSHADER);
+        assert_eq!(table(cpu, "llvmpipe", "Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6)"), Tuning::SOFTWARE);
+        assert_eq!(table(cpu, "Microsoft Basic Render Driver", "10.0"), Tuning::SOFTWARE);
+        assert_eq!(table(cpu, "SwiftShader Device (Subzero)", "SwiftShader driver"), Tuning::SOFTWARE);
         assert_eq!(table(gpu, "AMD Radeon", "Mesa 22.3.6"), Tuning::GPU);
         let mut nvidia = wgpu::AdapterInfo::new(gpu, wgpu::Backend::Vulkan);
         nvidia.vendor = NVIDIA;
@@ -295,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_wrong_table_says_what_is_wrong() {
-        let good = Tuning::LLVM.to_string();
+        let good = Tuning::SOFTWARE.to_string();
         let message = |text: String| text.parse::<Tuning>().unwrap_err().to_string();
         assert!(message(good.replace("walk = 32", "")).contains("walk is missing"));
         assert!(message(good.replace("walk = 32", "walk = 32\nwalk = 32")).contains("walk is there twice"));
