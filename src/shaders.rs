@@ -160,70 +160,54 @@ pub fn all() -> Vec<Shader> {
     };
     let devices = devices();
     let forced = || Method::ALL.iter().map(|&method| Strategy::Forced(method));
-    // Every team in few registers and in many, which follows from the length.
     for caps in &devices {
-        for len in [
-            1, 2, 3, 4, 7, 8, 20, 31, 36, 60, 64, 96, 127, 128, 192, 255, 256, 511, 768, 1023, 1024, 2048, 4096, 8192,
-            32768,
-        ] {
+        // Every team, in one register and in many, of single elements and of packs.
+        for len in [1, 4, 36, 1023, 4096] {
             for strategy in forced() {
                 add(&LayerNorm::new(&[7, len], 1..).save_stats(true), caps, strategy);
                 add(&LayerNorm::new(&[7, len], 1..).backward(), caps, strategy);
             }
         }
-    }
-    // Halves in pairs of packs, each time in as many packs of a lane as they take one by one.
-    for len in [16, 512, 2048] {
-        for dtype in [DType::F16, DType::BF16] {
-            let op = LayerNorm::new(&[7, len], 1..).dtype(dtype);
-            let sums = LayerNorm::new(&[1 << 20, len], 1..).dtype(dtype).backward();
-            add(&sums, &devices[2], Strategy::Inferred);
-            let sum = op.clone().residual(true).residual_output(true);
-            let wide = op.clone().output_dtype(DType::F32).param_dtype(DType::F32);
-            let grouped = GroupNorm::new(&[3, 4, len], 2).dtype(dtype);
-            let ops: [&dyn Norm; 9] = [
-                &op.clone().in_place(true),
-                &op.backward(),
-                &sum.backward(),
-                &wide.backward(),
-                &grouped.backward(),
-                &op,
-                &sum,
-                &wide,
-                &grouped,
-            ];
-            for (op, strategy) in ops.iter().flat_map(|op| forced().map(move |strategy| (op, strategy))) {
-                add(*op, &devices[2], strategy);
-            }
-        }
-    }
-    // Halves that the device converts: one by one, by packs and pairs, in rows that share words, and in tables that are gathered.
-    let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };
-    let rows = |len| LayerNorm::new(&[7, len], 1..).dtype(DType::F16);
-    let gathered = GroupNorm::new(&[3, 6, 13], 2).dtype(DType::F16);
-    for op in [&rows(12) as &dyn Norm, &rows(512), &rows(33).backward(), &gathered, &gathered.clone().backward()] {
-        for strategy in forced() {
-            add(op, &native, strategy);
-        }
-    }
-    // Teams that go through so many rows that they sum up their gradients, with and without a last block of fewer rows; partial results
-    // in two passes.
-    for caps in &devices {
-        for shape in [[1 << 20, 36], [1 << 20, 37], [(1 << 20) - 1, 36]] {
+        // Teams that go through so many rows that they sum up their gradients, with and without a last block of fewer rows.
+        for shape in [[1 << 20, 36], [(1 << 20) - 1, 37]] {
             for strategy in forced() {
                 add(&LayerNorm::new(&shape, 1..), caps, strategy);
                 add(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
             }
         }
-        for dtype in DType::FLOATS {
-            let across = LayerNorm::new(&[1, 6, 1 << 20], 1..2).dtype(dtype);
-            for op in [&across as &dyn Norm, &across.backward()] {
-                add(op, caps, Strategy::Forced(Method::Streamed(Team::Lane)));
-            }
+        // Rows that lie across packs; partial results that are merged in two passes.
+        let across = LayerNorm::new(&[1, 6, 1 << 20], 1..2);
+        for op in [&across as &dyn Norm, &across.backward()] {
+            add(op, caps, Strategy::Forced(Method::Streamed(Team::Lane)));
         }
         for op in [LayerNorm::new(&[1 << 22, 4], 1..), LayerNorm::new(&[1 << 22, 4], ..1)] {
             add(&op, caps, Strategy::Inferred);
             add(&op.backward(), caps, Strategy::Inferred);
+        }
+    }
+    // Halves in registers: in pairs of packs, each time in as many packs of a lane as they take one by one, and in rows that begin inside of words.
+    let resident = || forced().filter(|strategy| matches!(strategy, Strategy::Forced(Method::Resident(_))));
+    for (len, dtype) in [(16, DType::F16), (512, DType::BF16), (35, DType::F16), (50, DType::BF16)] {
+        let op = LayerNorm::new(&[7, len], 1..).dtype(dtype);
+        let sum = op.clone().residual(true).residual_output(true);
+        let sums = LayerNorm::new(&[1 << 20, len], 1..).dtype(dtype).backward();
+        let grouped = GroupNorm::new(&[3, 6, len], 2).dtype(dtype);
+        let wide = op.clone().output_dtype(DType::F32).param_dtype(DType::F32);
+        let in_place = op.clone().in_place(true);
+        let (backward, sum_backward, grouped_backward) = (op.backward(), sum.backward(), grouped.backward());
+        let ops: [&dyn Norm; 9] =
+            [&op, &in_place, &backward, &sum, &sum_backward, &sums, &grouped, &grouped_backward, &wide];
+        for (op, strategy) in ops.iter().flat_map(|op| resident().map(move |strategy| (op, strategy))) {
+            add(*op, &devices[2], strategy);
+        }
+    }
+    // Halves that the device converts: one by one, by packs and pairs, in rows that begin inside of words, and in tables that are gathered.
+    let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };
+    let rows = |len| LayerNorm::new(&[7, len], 1..).dtype(DType::F16);
+    let gathered = GroupNorm::new(&[3, 6, 13], 2).dtype(DType::F16);
+    for op in [&rows(12) as &dyn Norm, &rows(512), &rows(33).backward(), &gathered] {
+        for method in [Method::Resident(Team::Subgroup), Method::Split(Team::Workgroup)] {
+            add(op, &native, Strategy::Forced(method));
         }
     }
     // Every option, by one team of every method: options and teams are parts of their own.
@@ -235,8 +219,7 @@ pub fn all() -> Vec<Shader> {
         Method::Elementwise,
     ];
     for strategy in methods.map(Strategy::Forced) {
-        // Whole packs, quads, and single elements.
-        for len in [12, 13, 131] {
+        for len in [12, 13] {
             for op in options(len) {
                 add(&*op, &devices[0], strategy);
             }
@@ -269,89 +252,95 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
     macro_rules! both {
         ($($op:expr),* $(,)?) => { $(
-            ops.push(Box::new($op.in_place(true)));
             ops.push(Box::new($op.backward()));
+            ops.push(Box::new($op));
+        )* };
+    }
+    // And all that can be asked for.
+    macro_rules! each {
+        ($($op:expr),* $(,)?) => { $(
+            ops.push(Box::new($op.in_place(true)));
             ops.push(Box::new($op.backward().accumulate(true)));
             ops.push(Box::new($op.backward().grad_weight(false)));
             ops.push(Box::new($op.backward().grad_bias(false)));
             ops.push(Box::new($op.backward().grad_weight(false).grad_bias(false)));
             ops.push(Box::new($op.backward().grad_input(false)));
             ops.push(Box::new($op.backward().grad_input(false).grad_weight(false)));
-            ops.push(Box::new($op));
+            both!($op);
         )* };
     }
     let rows = &[7, len][..];
-    // Samples of whole packs, also of such as channels end in, and of single elements.
-    let image = &[3, if len == 131 { 6 } else { 8 }, len][..];
+    // Channels end in packs or inside of them, in samples that are whole packs, and in some that are not.
+    let (image, odd) = (&[3, 8, len][..], &[3, 6, 13][..]);
+    each!(
+        LayerNorm::new(rows, 1..),
+        LayerNorm::new(rows, 1..).activation(Activation::Gelu),
+        LayerNorm::new(image, 1..2),
+        GroupNorm::new(image, 2),
+        GroupNorm::new(image, 2).layout(Layout::ChannelsLast),
+        BatchNorm::training(image),
+        BatchNorm::training(rows),
+        BatchNorm::training(rows).keep_statistics(true),
+        BatchNorm::training(image).residual(true).activation(Activation::Relu),
+        BatchNorm::inference(image),
+        BatchNorm::inference(rows),
+    );
     for dtype in DType::FLOATS {
         let layer = LayerNorm::new(rows, 1..).dtype(dtype);
-        let batch = BatchNorm::training(image).dtype(dtype);
+        let wide = LayerNorm::new(rows, 1..).residual(true);
         both!(
             layer.clone(),
             layer.clone().param_dtype(DType::F32),
-            layer.clone().dtype(DType::F32).param_dtype(dtype),
+            layer.clone().output_dtype(DType::F32),
             layer.clone().residual(true),
             layer.clone().residual(true).residual_output(true),
-            layer.clone().dtype(DType::F32).residual(true).residual_dtype(dtype),
-            layer.clone().dtype(DType::F32).residual(true).residual_output(true).residual_output_dtype(dtype),
+            wide.clone().param_dtype(dtype),
+            wide.clone().residual_dtype(dtype),
+            wide.clone().residual_output(true).residual_output_dtype(dtype),
+            LayerNorm::new(image, 1..2).dtype(dtype),
             GroupNorm::new(image, 2).dtype(dtype),
+            GroupNorm::new(odd, 2).dtype(dtype),
             GroupNorm::new(image, 2).dtype(dtype).layout(Layout::ChannelsLast),
-            batch.clone(),
-            batch.clone().keep_statistics(true),
-            BatchNorm::training(rows).dtype(dtype).keep_statistics(true),
-            batch.clone().residual(true).activation(Activation::Relu),
+            BatchNorm::training(image).dtype(dtype).keep_statistics(true),
+            BatchNorm::training(odd).dtype(dtype),
             BatchNorm::training(rows).dtype(dtype),
-            BatchNorm::inference(image).dtype(dtype),
+            BatchNorm::inference(image).dtype(dtype).residual(true),
+            BatchNorm::inference(odd).dtype(dtype),
             BatchNorm::inference(rows).dtype(dtype),
         );
+        ops.push(Box::new(layer.in_place(true)));
+        ops.push(Box::new(BatchNorm::inference(image).dtype(dtype).in_place(true)));
         ops.extend(windows(len, dtype));
-        ops.push(Box::new(layer.clone().dtype(DType::F32).output_dtype(dtype)));
-        ops.push(Box::new(layer.clone().output_dtype(DType::F32)));
-        ops.push(Box::new(layer.output_dtype(DType::F32).backward()));
         ops.push(Box::new(BatchMoments::new(image).dtype(dtype)));
         ops.push(Box::new(BatchMoments::new(rows).dtype(dtype)));
     }
     for activation in Activation::ALL {
         both!(
             LayerNorm::new(rows, 1..).activation(activation),
-            RmsNorm::new(rows, 1..).activation(activation),
-            BatchNorm::training(image).residual(true).activation(activation),
+            BatchNorm::training(image).activation(activation),
             BatchNorm::inference(rows).residual(true).activation(activation),
         );
     }
     for (weight, bias, stats) in [(true, true, true), (false, true, true), (true, false, false), (false, false, true)] {
-        for activation in [Activation::None, Activation::Gelu] {
-            both!(
-                LayerNorm::new(rows, 1..).weight(weight).bias(bias).save_stats(stats).activation(activation),
-                LayerNorm::new(image, 1..2).weight(weight).bias(bias).save_stats(stats).activation(activation),
-                RmsNorm::new(rows, 1..).weight(weight).bias(bias).save_stats(stats).activation(activation),
-                RmsNorm::new(image, 1..2).weight(weight).bias(bias).save_stats(stats).activation(activation),
-                GroupNorm::new(image, 2).weight(weight).bias(bias).save_stats(stats).activation(activation),
-                GroupNorm::new(&image[..2], 2).weight(weight).bias(bias).save_stats(stats).activation(activation),
-                BatchNorm::training(image).weight(weight).bias(bias).save_stats(stats).activation(activation),
-                BatchNorm::training(rows).weight(weight).bias(bias).save_stats(stats).activation(activation),
-                BatchNorm::inference(image).weight(weight).bias(bias).activation(activation),
-            );
-        }
+        both!(
+            LayerNorm::new(rows, 1..).weight(weight).bias(bias).save_stats(stats),
+            RmsNorm::new(rows, 1..).weight(weight).save_stats(stats),
+            RmsNorm::new(image, 1..2).weight(weight).save_stats(stats),
+            GroupNorm::new(image, 2).weight(weight).bias(bias).save_stats(stats),
+            BatchNorm::training(image).weight(weight).bias(bias).save_stats(stats),
+            BatchNorm::training(rows).weight(weight).bias(bias).save_stats(stats),
+            BatchNorm::inference(image).weight(weight).bias(bias),
+        );
     }
     for order in [Order::L1, Order::L2] {
-        for stats in [false, true] {
-            both!(
-                LpNormalize::new(rows, 1..).order(order).save_stats(stats),
-                LpNormalize::new(image, 1..2).order(order).save_stats(stats),
-            );
-        }
+        both!(LpNormalize::new(rows, 1..).order(order).save_stats(true), LpNormalize::new(image, 1..2).order(order));
     }
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
         for convention in [RunningStats::PYTORCH, RunningStats::CUMULATIVE] {
-            for stats in [false, true] {
-                both!(
-                    InstanceNorm::new(image).layout(layout).running_stats(convention).save_stats(stats),
-                    BatchNorm::training(image).layout(layout).running_stats(convention).save_stats(stats),
-                );
-                let merged = BatchNorm::training(image).layout(layout).running_stats(convention).save_stats(stats);
-                ops.push(Box::new(merged.merge(3)));
-            }
+            let batch = BatchNorm::training(image).layout(layout).running_stats(convention);
+            ops.push(Box::new(batch.clone().save_stats(true).merge(3)));
+            ops.push(Box::new(batch));
+            ops.push(Box::new(InstanceNorm::new(image).layout(layout).running_stats(convention)));
         }
         both!(
             GroupNorm::new(image, 2).layout(layout).per_sample(true),

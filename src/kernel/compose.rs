@@ -348,7 +348,7 @@ fn pack(width: Width) -> Vec<Part> {
     let lane = shader!("parts/at/lane");
     match width {
         Width::X1 => vec![single, shader!("parts/at/whole"), lane],
-        Width::X4 => vec![four, shader!("parts/at/whole"), lane],
+        Width::X4 => vec![four, shader!("parts/at/whole"), shader!("parts/at/gathered"), lane],
         Width::HalfUnaligned => vec![four, shader!("parts/at/half_unaligned")],
         Width::Pairs => vec![four, shader!("parts/at/pairs")],
         Width::Across => vec![four, shader!("parts/at/across")],
@@ -385,17 +385,14 @@ fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
     parts
 }
 
-/// How the half-precision types that the kernel meets are stored, and where what is gathered is.
+/// How the half-precision types that the kernel meets are stored.
 fn storage_parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
     let storage = key.storage();
     let uses =
         |dtype| storage.iter().any(|s| matches!(s.element, Element::Floats(d, _) | Element::Gathered(d) if d == dtype));
-    let gathers = storage.iter().any(|s| matches!(s.element, Element::Gathered(_)));
-    let gathers = gathers && key.width() != Width::HalfUnaligned;
     let f16 = if native_halves { shader!("parts/storage/f16_native") } else { shader!("parts/storage/f16") };
     let parts = [(DType::F16, f16), (DType::BF16, shader!("parts/storage/bf16"))];
-    let halves = parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part);
-    halves.chain(gathers.then_some(shader!("parts/at/gathered"))).collect()
+    parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part).collect()
 }
 
 fn team(team: Team) -> Part {

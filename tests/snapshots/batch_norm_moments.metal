@@ -12,7 +12,6 @@ struct _mslBufferSizes {
 typedef metal::float4 type_3[1];
 typedef metal::float4 Pack;
 typedef uint At;
-typedef bool Inside;
 typedef float Real;
 struct Params {
     uint groups;
@@ -34,10 +33,10 @@ struct Team {
     uint lane;
     uint lanes;
 };
-struct type_6 {
+struct type_7 {
     metal::float2 inner[256];
 };
-struct type_7 {
+struct type_8 {
     metal::float2 inner[16];
 };
 constant uint WORKGROUP_SIZE = 256u;
@@ -81,9 +80,7 @@ Pack pack_nan_of(
 }
 
 At column_at(
-    uint pack,
-    uint row,
-    bool middle
+    uint pack
 ) {
     return pack;
 }
@@ -95,10 +92,10 @@ uint number_of(
 }
 
 uint first_of(
-    uint row_1,
+    uint row,
     uint stride
 ) {
-    return row_1 * stride;
+    return row * stride;
 }
 
 At at_of(
@@ -124,31 +121,15 @@ uint element_of(
 }
 
 float elements_of(
-    uint packs,
-    uint row_2
+    uint packs
 ) {
     return static_cast<float>(packs * PACK);
 }
 
-Inside inside_of(
-    At column_4,
-    bool counts
+metal::uint4 indices_of(
+    At column_4
 ) {
-    return counts;
-}
-
-Pack counted(
-    Pack v_5,
-    Inside inside
-) {
-    return inside ? v_5 : metal::float4(0.0);
-}
-
-bool has_element(
-    At column_5,
-    uint i_3
-) {
-    return true;
+    return metal::uint4(column_4 * 4u) + metal::uint4(0u, 1u, 2u, 3u);
 }
 
 uint pack_of(
@@ -164,20 +145,20 @@ At column_of_lane(
     uint lane_1,
     uint lanes_1,
     bool is_there,
-    uint row_3,
-    bool middle_1
+    uint row_1,
+    bool middle
 ) {
     uint _e7 = pack_of(k_1, lane_1, lanes_1);
-    At _e9 = column_at(is_there ? _e7 : 0u, row_3, middle_1);
+    At _e9 = column_at(is_there ? _e7 : 0u);
     return _e9;
 }
 
 Real opaque(
-    Real v_6,
+    Real v_5,
     constant Params& params
 ) {
     uint _e4 = params.zero;
-    return as_type<float>(as_type<uint>(v_6) ^ _e4);
+    return as_type<float>(as_type<uint>(v_5) ^ _e4);
 }
 
 Pair two_sum(
@@ -192,16 +173,16 @@ Pair two_sum(
 }
 
 metal::float2 team_sum2_(
-    metal::float2 v_7,
+    metal::float2 v_6,
     Team team,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches
+    threadgroup type_7& leaves,
+    threadgroup type_8& branches
 ) {
     metal::float2 sum = {};
-    uint i_4 = 1u;
+    uint i_3 = 1u;
     metal::float2 total = {};
-    uint i_5 = 1u;
-    leaves.inner[team.lane] = v_7;
+    uint i_4 = 1u;
+    leaves.inner[team.lane] = v_6;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (team.lane < 16u) {
         metal::float2 _e11 = leaves.inner[team.lane];
@@ -212,18 +193,18 @@ metal::float2 team_sum2_(
             if (metal::all(loop_bound == uint2(0u))) { break; }
             loop_bound -= uint2(loop_bound.y == 0u, 1u);
             if (!loop_init) {
-                uint _e27 = i_4;
-                i_4 = _e27 + 1u;
+                uint _e27 = i_3;
+                i_3 = _e27 + 1u;
             }
             loop_init = false;
-            uint _e15 = i_4;
+            uint _e15 = i_3;
             if (_e15 < FAN_IN) {
             } else {
                 break;
             }
             {
                 metal::float2 _e18 = sum;
-                uint _e21 = i_4;
+                uint _e21 = i_3;
                 metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 16u)];
                 sum = _e18 + _e25;
             }
@@ -240,18 +221,18 @@ metal::float2 team_sum2_(
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
         if (!loop_init_1) {
-            uint _e48 = i_5;
-            i_5 = _e48 + 1u;
+            uint _e48 = i_4;
+            i_4 = _e48 + 1u;
         }
         loop_init_1 = false;
-        uint _e40 = i_5;
+        uint _e40 = i_4;
         if (_e40 < 16u) {
         } else {
             break;
         }
         {
             metal::float2 _e42 = total;
-            uint _e44 = i_5;
+            uint _e44 = i_4;
             metal::float2 _e46 = branches.inner[_e44];
             total = _e42 + _e46;
         }
@@ -261,23 +242,23 @@ metal::float2 team_sum2_(
 }
 
 float team_sum(
-    float v_8,
+    float v_7,
     Team team_1,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches
+    threadgroup type_7& leaves,
+    threadgroup type_8& branches
 ) {
-    metal::float2 _e4 = team_sum2_(metal::float2(v_8, 0.0), team_1, leaves, branches);
+    metal::float2 _e4 = team_sum2_(metal::float2(v_7, 0.0), team_1, leaves, branches);
     return _e4.x;
 }
 
 metal::float4 team_sum4_(
-    metal::float4 v_9,
+    metal::float4 v_8,
     Team team_2,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches
+    threadgroup type_7& leaves,
+    threadgroup type_8& branches
 ) {
-    metal::float2 _e3 = team_sum2_(v_9.xy, team_2, leaves, branches);
-    metal::float2 _e5 = team_sum2_(v_9.zw, team_2, leaves, branches);
+    metal::float2 _e3 = team_sum2_(v_8.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_8.zw, team_2, leaves, branches);
     return metal::float4(_e3, _e5);
 }
 
@@ -310,8 +291,8 @@ void run(
     device type_3 const& input,
     device type_3& partials,
     constant Params& params,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches,
+    threadgroup type_7& leaves,
+    threadgroup type_8& branches,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     uint at_1 = {};
@@ -611,8 +592,8 @@ struct main_Input {
 , device type_3 const& input [[user(fake0)]]
 , device type_3& partials [[user(fake0)]]
 , constant Params& params [[user(fake0)]]
-, threadgroup type_6& leaves
-, threadgroup type_7& branches
+, threadgroup type_7& leaves
+, threadgroup type_8& branches
 , constant _mslBufferSizes& _buffer_sizes [[user(fake0)]]
 ) {
     if (local_index == 0u) {

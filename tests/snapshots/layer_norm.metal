@@ -15,21 +15,19 @@ typedef metal::float4 Pack;
 typedef uint ParamAt;
 typedef uint At;
 typedef metal::float4 type_4[1];
-typedef bool Inside;
 struct Team {
     uint index;
     uint lane;
     uint lanes;
 };
-struct type_6 {
+struct type_7 {
     metal::float2 inner[64];
 };
-struct type_7 {
+struct type_8 {
     metal::float2 inner[4];
 };
 struct Params {
     uint rows;
-    uint skip;
     uint first;
     uint packs;
     uint stride;
@@ -47,14 +45,15 @@ struct Params {
     uint param_run;
     uint zero;
 };
+typedef bool Mask;
 struct Affine {
     Pack weight;
     Pack bias;
 };
-struct type_8 {
+struct type_9 {
     Affine inner[2];
 };
-struct type_9 {
+struct type_10 {
     Pack inner[2];
 };
 constant uint WORKGROUP_SIZE = 64u;
@@ -148,18 +147,16 @@ Pack pack_nan_of(
 }
 
 At column_at(
-    uint pack,
-    uint row,
-    bool middle
+    uint pack
 ) {
     return pack;
 }
 
 uint first_of(
-    uint row_1,
+    uint row,
     uint stride
 ) {
-    return row_1 * stride;
+    return row * stride;
 }
 
 At at_of(
@@ -185,31 +182,15 @@ uint element_of(
 }
 
 float elements_of(
-    uint packs,
-    uint row_2
+    uint packs
 ) {
     return static_cast<float>(packs * PACK);
 }
 
-Inside inside_of(
-    At column_5,
-    bool counts
+metal::uint4 indices_of(
+    At column_5
 ) {
-    return counts;
-}
-
-Pack counted(
-    Pack v_6,
-    Inside inside
-) {
-    return inside ? v_6 : metal::float4(0.0);
-}
-
-bool has_element(
-    At column_6,
-    uint i_6
-) {
-    return true;
+    return metal::uint4(column_5 * 4u) + metal::uint4(0u, 1u, 2u, 3u);
 }
 
 uint pack_of(
@@ -225,25 +206,25 @@ At column_of_lane(
     uint lane_1,
     uint lanes_1,
     bool is_there,
-    uint row_3,
-    bool middle_1
+    uint row_1,
+    bool middle
 ) {
     uint _e7 = pack_of(k_1, lane_1, lanes_1);
-    At _e9 = column_at(is_there ? _e7 : 0u, row_3, middle_1);
+    At _e9 = column_at(is_there ? _e7 : 0u);
     return _e9;
 }
 
 metal::float2 team_sum2_(
-    metal::float2 v_7,
+    metal::float2 v_6,
     Team team,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches
+    threadgroup type_7& leaves,
+    threadgroup type_8& branches
 ) {
     metal::float2 sum = {};
-    uint i_7 = 1u;
+    uint i_6 = 1u;
     metal::float2 total = {};
-    uint i_8 = 1u;
-    leaves.inner[team.lane] = v_7;
+    uint i_7 = 1u;
+    leaves.inner[team.lane] = v_6;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (team.lane < 4u) {
         metal::float2 _e11 = leaves.inner[team.lane];
@@ -254,18 +235,18 @@ metal::float2 team_sum2_(
             if (metal::all(loop_bound == uint2(0u))) { break; }
             loop_bound -= uint2(loop_bound.y == 0u, 1u);
             if (!loop_init) {
-                uint _e27 = i_7;
-                i_7 = _e27 + 1u;
+                uint _e27 = i_6;
+                i_6 = _e27 + 1u;
             }
             loop_init = false;
-            uint _e15 = i_7;
+            uint _e15 = i_6;
             if (_e15 < FAN_IN) {
             } else {
                 break;
             }
             {
                 metal::float2 _e18 = sum;
-                uint _e21 = i_7;
+                uint _e21 = i_6;
                 metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 4u)];
                 sum = _e18 + _e25;
             }
@@ -282,18 +263,18 @@ metal::float2 team_sum2_(
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
         if (!loop_init_1) {
-            uint _e48 = i_8;
-            i_8 = _e48 + 1u;
+            uint _e48 = i_7;
+            i_7 = _e48 + 1u;
         }
         loop_init_1 = false;
-        uint _e40 = i_8;
+        uint _e40 = i_7;
         if (_e40 < 4u) {
         } else {
             break;
         }
         {
             metal::float2 _e42 = total;
-            uint _e44 = i_8;
+            uint _e44 = i_7;
             metal::float2 _e46 = branches.inner[_e44];
             total = _e42 + _e46;
         }
@@ -303,118 +284,97 @@ metal::float2 team_sum2_(
 }
 
 float team_sum(
-    float v_8,
+    float v_7,
     Team team_1,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches
+    threadgroup type_7& leaves,
+    threadgroup type_8& branches
 ) {
-    metal::float2 _e4 = team_sum2_(metal::float2(v_8, 0.0), team_1, leaves, branches);
+    metal::float2 _e4 = team_sum2_(metal::float2(v_7, 0.0), team_1, leaves, branches);
     return _e4.x;
 }
 
 metal::float4 team_sum4_(
-    metal::float4 v_9,
+    metal::float4 v_8,
     Team team_2,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches
+    threadgroup type_7& leaves,
+    threadgroup type_8& branches
 ) {
-    metal::float2 _e3 = team_sum2_(v_9.xy, team_2, leaves, branches);
-    metal::float2 _e5 = team_sum2_(v_9.zw, team_2, leaves, branches);
+    metal::float2 _e3 = team_sum2_(v_8.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_8.zw, team_2, leaves, branches);
     return metal::float4(_e3, _e5);
-}
-
-uint packs_of(
-    uint turn,
-    constant Params& params
-) {
-    uint _e3 = params.packs;
-    return _e3;
 }
 
 bool in_row(
     uint k_2,
     Team team_3,
-    uint turn_1,
     constant Params& params
 ) {
     bool local = {};
     if (!((k_2 < FULL))) {
-        uint _e10 = pack_of(k_2, team_3.lane, team_3.lanes);
-        uint _e11 = packs_of(turn_1, params);
-        local = _e10 < _e11;
+        uint _e9 = pack_of(k_2, team_3.lane, team_3.lanes);
+        uint _e12 = params.packs;
+        local = _e9 < _e12;
     } else {
         local = true;
     }
-    bool _e14 = local;
-    return _e14;
+    bool _e15 = local;
+    return _e15;
 }
 
 At column_of(
     uint k_3,
     Team team_4,
-    uint turn_2,
     constant Params& params
 ) {
     bool local_1 = {};
-    bool _e5 = in_row(k_3, team_4, turn_2, params);
+    bool _e4 = in_row(k_3, team_4, params);
     if (0u < k_3) {
         local_1 = k_3 < FULL;
     } else {
         local_1 = false;
     }
     bool _e13 = local_1;
-    At _e14 = column_of_lane(k_3, team_4.lane, team_4.lanes, _e5, turn_2, _e13);
+    At _e14 = column_of_lane(k_3, team_4.lane, team_4.lanes, _e4, team_4.index, _e13);
     return _e14;
 }
 
+Mask mask_of(
+    At column_6,
+    bool counts
+) {
+    return counts;
+}
+
 Pack weight_at(
-    ParamAt i_9,
+    ParamAt i_8,
     device type_4 const& weight_1,
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float4 _e1 = load_weight(i_9, weight_1, _buffer_sizes);
+    metal::float4 _e1 = load_weight(i_8, weight_1, _buffer_sizes);
     float _e4 = params.weight_offset;
     return _e1 + metal::float4(_e4);
 }
 
 Pack bias_at(
-    ParamAt i_10,
+    ParamAt i_9,
     device type_4 const& bias_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float4 _e1 = load_bias(i_10, bias_1, _buffer_sizes);
+    metal::float4 _e1 = load_bias(i_9, bias_1, _buffer_sizes);
     return _e1;
 }
 
 Affine affine_at(
-    ParamAt i_11,
+    ParamAt i_10,
     device type_4 const& weight_1,
     device type_4 const& bias_1,
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    Pack _e1 = weight_at(i_11, weight_1, params, _buffer_sizes);
-    Pack _e2 = bias_at(i_11, bias_1, _buffer_sizes);
+    Pack _e1 = weight_at(i_10, weight_1, params, _buffer_sizes);
+    Pack _e2 = bias_at(i_10, bias_1, _buffer_sizes);
     return Affine {_e1, _e2};
-}
-
-uint row_of(
-    uint index,
-    uint turn_3,
-    constant Params& params
-) {
-    uint _e4 = params.skip;
-    return _e4 + index;
-}
-
-uint row_there(
-    uint row_4,
-    uint turn_4,
-    constant Params& params
-) {
-    uint _e4 = params.rows;
-    return metal::min(row_4, _e4 - 1u);
 }
 
 Pack load_x(
@@ -425,6 +385,13 @@ Pack load_x(
 ) {
     metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
     return _e2;
+}
+
+Pack masked(
+    Pack v_9,
+    Mask mask
+) {
+    return mask ? v_9 : metal::float4(0.0);
 }
 
 Pack row_gradient(
@@ -463,7 +430,7 @@ uint naga_mod(uint lhs, uint rhs) {
 }
 
 ParamAt param_index(
-    uint row_5,
+    uint row_2,
     At column_7,
     constant Params& params
 ) {
@@ -471,7 +438,7 @@ ParamAt param_index(
     uint _e8 = params.param_quotient;
     uint _e12 = params.param_rows;
     uint _e16 = params.param_remainder;
-    uint first_3 = (naga_div(row_5, _e4) * _e8) + (naga_mod(row_5, _e12) * _e16);
+    uint first_3 = (naga_div(row_2, _e4) * _e8) + (naga_mod(row_2, _e12) * _e16);
     ParamAt _e19 = param_column(column_7);
     return first_3 + _e19;
 }
@@ -561,7 +528,7 @@ Pack slope(
 }
 
 void save(
-    uint i_12,
+    uint i_11,
     float hi,
     float lo,
     float rstd_value
@@ -578,21 +545,20 @@ void put_partial_sums(
     return;
 }
 
-void run_turn(
+void run(
     Team team_5,
-    uint turn_5,
     device type_4 const& input,
     device type_4 const& weight_1,
     device type_4 const& bias_1,
     device type_4& output,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches,
+    threadgroup type_7& leaves,
+    threadgroup type_8& branches,
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    type_8 affine_2 = {};
-    type_9 grad_sum = {};
-    type_9 grad_y_sum = {};
+    type_9 affine_2 = {};
+    type_10 grad_sum = {};
+    type_10 grad_y_sum = {};
     uint round = 0u;
     bool local_2 = {};
     float shift = {};
@@ -613,24 +579,24 @@ void run_turn(
     bool local_7 = {};
     bool local_8 = {};
     bool local_9 = {};
-    uint _e4 = params.elements;
-    float len = static_cast<float>(_e4);
+    uint _e3 = params.elements;
+    float len = static_cast<float>(_e3);
     float share = 1.0 / len;
-    bool _e9 = in_row(0u, team_5, turn_5, params);
-    At _e11 = column_of(0u, team_5, turn_5, params);
-    Inside _e12 = inside_of(_e11, _e9);
-    bool _e14 = in_row(1u, team_5, turn_5, params);
-    At _e16 = column_of(1u, team_5, turn_5, params);
-    Inside _e17 = inside_of(_e16, _e14);
+    bool _e8 = in_row(0u, team_5, params);
+    At _e10 = column_of(0u, team_5, params);
+    Mask _e11 = mask_of(_e10, _e8);
+    bool _e13 = in_row(1u, team_5, params);
+    At _e15 = column_of(1u, team_5, params);
+    Mask _e16 = mask_of(_e15, _e13);
     if (SHARED) {
-        At _e24 = column_of(0u, team_5, turn_5, params);
-        ParamAt _e25 = param_column(_e24);
-        Affine _e26 = affine_at(_e25, weight_1, bias_1, params, _buffer_sizes);
-        affine_2.inner[0] = _e26;
-        At _e29 = column_of(1u, team_5, turn_5, params);
-        ParamAt _e30 = param_column(_e29);
-        Affine _e31 = affine_at(_e30, weight_1, bias_1, params, _buffer_sizes);
-        affine_2.inner[1] = _e31;
+        At _e23 = column_of(0u, team_5, params);
+        ParamAt _e24 = param_column(_e23);
+        Affine _e25 = affine_at(_e24, weight_1, bias_1, params, _buffer_sizes);
+        affine_2.inner[0] = _e25;
+        At _e28 = column_of(1u, team_5, params);
+        ParamAt _e29 = param_column(_e28);
+        Affine _e30 = affine_at(_e29, weight_1, bias_1, params, _buffer_sizes);
+        affine_2.inner[1] = _e30;
     }
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
@@ -638,341 +604,340 @@ void run_turn(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e438 = round;
-            round = _e438 + 1u;
+            uint _e445 = round;
+            round = _e445 + 1u;
         }
         loop_init_2 = false;
-        uint _e34 = round;
-        uint _e37 = params.rounds;
-        if (_e34 < _e37) {
+        uint _e33 = round;
+        uint _e36 = params.rounds;
+        if (_e33 < _e36) {
         } else {
             break;
         }
         {
-            uint _e39 = round;
-            uint _e42 = params.teams;
-            uint _e46 = row_of((_e39 * _e42) + team_5.index, turn_5, params);
-            uint _e50 = params.teams;
-            if (team_5.index < _e50) {
-                uint _e56 = params.rows;
-                local_2 = _e46 < _e56;
+            uint _e38 = round;
+            uint _e41 = params.teams;
+            uint index = (_e38 * _e41) + team_5.index;
+            uint _e48 = params.teams;
+            if (team_5.index < _e48) {
+                uint _e54 = params.rows;
+                local_2 = index < _e54;
             } else {
                 local_2 = false;
             }
             bool has_row = local_2;
-            uint _e60 = row_there(_e46, turn_5, params);
-            uint _e63 = params.stride;
-            uint _e64 = first_of(_e60, _e63);
-            uint _e67 = params.input_stride;
-            uint _e68 = first_of(_e60, _e67);
+            uint _e60 = params.rows;
+            uint row_3 = metal::min(index, _e60 - 1u);
+            uint _e66 = params.stride;
+            uint _e67 = first_of(row_3, _e66);
+            uint _e70 = params.input_stride;
+            uint _e71 = first_of(row_3, _e70);
             shift = 0.0;
             if (true) {
-                At _e74 = column_at(0u, turn_5, false);
-                At _e75 = at_of(_e68, _e74);
-                At _e76 = at_of(_e64, _e74);
-                Pack _e77 = load_x(_e75, _e76, input, _buffer_sizes);
-                float _e78 = first_inside(_e77, _e74);
-                shift = _e78;
+                At _e81 = column_of_lane(0u, 0u, 1u, true, team_5.index, false);
+                At _e82 = at_of(_e71, _e81);
+                At _e83 = at_of(_e67, _e81);
+                Pack _e84 = load_x(_e82, _e83, input, _buffer_sizes);
+                float _e85 = first_inside(_e84, _e81);
+                shift = _e85;
             }
-            At _e79 = at_of(_e68, _e11);
-            At _e80 = at_of(_e64, _e11);
-            Pack _e81 = load_x(_e79, _e80, input, _buffer_sizes);
+            At _e86 = at_of(_e71, _e10);
+            At _e87 = at_of(_e67, _e10);
+            Pack _e88 = load_x(_e86, _e87, input, _buffer_sizes);
             grad_0_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e87 = affine_2.inner[0];
-                At _e88 = at_of(_e64, _e11);
-                Pack _e89 = row_gradient(_e81, _e87, _e88);
-                Pack _e90 = counted(_e89, _e12);
-                grad_0_ = _e90;
+                Affine _e94 = affine_2.inner[0];
+                At _e95 = at_of(_e67, _e10);
+                Pack _e96 = row_gradient(_e88, _e94, _e95);
+                Pack _e97 = masked(_e96, _e11);
+                grad_0_ = _e97;
             }
-            At _e91 = at_of(_e68, _e16);
-            At _e92 = at_of(_e64, _e16);
-            Pack _e93 = load_x(_e91, _e92, input, _buffer_sizes);
+            At _e98 = at_of(_e71, _e15);
+            At _e99 = at_of(_e67, _e15);
+            Pack _e100 = load_x(_e98, _e99, input, _buffer_sizes);
             grad_1_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e99 = affine_2.inner[1];
-                At _e100 = at_of(_e64, _e16);
-                Pack _e101 = row_gradient(_e93, _e99, _e100);
-                Pack _e102 = counted(_e101, _e17);
-                grad_1_ = _e102;
+                Affine _e106 = affine_2.inner[1];
+                At _e107 = at_of(_e67, _e15);
+                Pack _e108 = row_gradient(_e100, _e106, _e107);
+                Pack _e109 = masked(_e108, _e16);
+                grad_1_ = _e109;
             }
             shares = metal::float4(0.0);
-            metal::float4 _e106 = shares;
-            float _e107 = shift;
-            Pack _e111 = counted((_e81 - metal::float4(_e107)) * share, _e12);
-            shares = _e106 + _e111;
             metal::float4 _e113 = shares;
             float _e114 = shift;
-            Pack _e118 = counted((_e93 - metal::float4(_e114)) * share, _e17);
+            Pack _e118 = masked((_e88 - metal::float4(_e114)) * share, _e11);
             shares = _e113 + _e118;
+            metal::float4 _e120 = shares;
+            float _e121 = shift;
+            Pack _e125 = masked((_e100 - metal::float4(_e121)) * share, _e16);
+            shares = _e120 + _e125;
             mean_1 = 0.0;
             if (CENTERED) {
-                float _e123 = shift;
-                metal::float4 _e124 = shares;
-                float _e125 = pack_sum(_e124);
-                float _e126 = team_sum(_e125, team_5, leaves, branches);
-                float _e128 = first_inside(_e81, _e11);
-                float _e129 = rounded(_e123 + _e126, _e128, params);
-                mean_1 = _e129;
+                float _e130 = shift;
+                metal::float4 _e131 = shares;
+                float _e132 = pack_sum(_e131);
+                float _e133 = team_sum(_e132, team_5, leaves, branches);
+                float _e135 = first_inside(_e88, _e10);
+                float _e136 = rounded(_e130 + _e133, _e135, params);
+                mean_1 = _e136;
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
             g_sum = metal::float4(0.0);
             gd_sum = metal::float4(0.0);
-            float _e142 = mean_1;
-            Pack _e145 = counted(_e81 - metal::float4(_e142), _e12);
-            metal::float4 _e146 = d_sum;
-            d_sum = _e146 + _e145;
-            metal::float4 _e148 = measure_sum;
-            Pack _e149 = measure(_e145);
-            measure_sum = _e148 + _e149;
+            float _e149 = mean_1;
+            Pack _e152 = masked(_e88 - metal::float4(_e149), _e11);
+            metal::float4 _e153 = d_sum;
+            d_sum = _e153 + _e152;
+            metal::float4 _e155 = measure_sum;
+            Pack _e156 = measure(_e152);
+            measure_sum = _e155 + _e156;
             if (EARLY) {
                 if (false) {
-                    uint _e156 = params.first;
-                    ParamAt _e158 = param_index(_e156 + _e60, _e11, params);
-                    Affine _e159 = affine_at(_e158, weight_1, bias_1, params, _buffer_sizes);
-                    affine_2.inner[0] = _e159;
+                    uint _e163 = params.first;
+                    ParamAt _e165 = param_index(_e163 + row_3, _e10, params);
+                    Affine _e166 = affine_at(_e165, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[0] = _e166;
                 }
-                metal::float4 _e160 = grad_0_;
-                Pack _e163 = affine_2.inner[0].weight;
-                Pack _e164 = apply_weight(_e160, _e163);
-                metal::float4 _e165 = g_sum;
-                g_sum = _e165 + _e164;
-                metal::float4 _e167 = gd_sum;
-                gd_sum = _e167 + (_e164 * _e145);
+                metal::float4 _e167 = grad_0_;
+                Pack _e170 = affine_2.inner[0].weight;
+                Pack _e171 = apply_weight(_e167, _e170);
+                metal::float4 _e172 = g_sum;
+                g_sum = _e172 + _e171;
+                metal::float4 _e174 = gd_sum;
+                gd_sum = _e174 + (_e171 * _e152);
             }
-            float _e170 = mean_1;
-            Pack _e173 = counted(_e93 - metal::float4(_e170), _e17);
-            metal::float4 _e174 = d_sum;
-            d_sum = _e174 + _e173;
-            metal::float4 _e176 = measure_sum;
-            Pack _e177 = measure(_e173);
-            measure_sum = _e176 + _e177;
+            float _e177 = mean_1;
+            Pack _e180 = masked(_e100 - metal::float4(_e177), _e16);
+            metal::float4 _e181 = d_sum;
+            d_sum = _e181 + _e180;
+            metal::float4 _e183 = measure_sum;
+            Pack _e184 = measure(_e180);
+            measure_sum = _e183 + _e184;
             if (EARLY) {
                 if (false) {
-                    uint _e184 = params.first;
-                    ParamAt _e186 = param_index(_e184 + _e60, _e16, params);
-                    Affine _e187 = affine_at(_e186, weight_1, bias_1, params, _buffer_sizes);
-                    affine_2.inner[1] = _e187;
+                    uint _e191 = params.first;
+                    ParamAt _e193 = param_index(_e191 + row_3, _e15, params);
+                    Affine _e194 = affine_at(_e193, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[1] = _e194;
                 }
-                metal::float4 _e188 = grad_1_;
-                Pack _e191 = affine_2.inner[1].weight;
-                Pack _e192 = apply_weight(_e188, _e191);
-                metal::float4 _e193 = g_sum;
-                g_sum = _e193 + _e192;
-                metal::float4 _e195 = gd_sum;
-                gd_sum = _e195 + (_e192 * _e173);
+                metal::float4 _e195 = grad_1_;
+                Pack _e198 = affine_2.inner[1].weight;
+                Pack _e199 = apply_weight(_e195, _e198);
+                metal::float4 _e200 = g_sum;
+                g_sum = _e200 + _e199;
+                metal::float4 _e202 = gd_sum;
+                gd_sum = _e202 + (_e199 * _e180);
             }
-            metal::float4 _e198 = d_sum;
-            float _e199 = pack_sum(_e198);
-            metal::float4 _e200 = measure_sum;
-            float _e201 = pack_sum(_e200);
-            metal::float4 _e202 = g_sum;
-            float _e203 = pack_sum(_e202);
-            metal::float4 _e204 = gd_sum;
-            float _e205 = pack_sum(_e204);
-            sums = metal::float4(_e199, _e201, _e203, _e205);
+            metal::float4 _e205 = d_sum;
+            float _e206 = pack_sum(_e205);
+            metal::float4 _e207 = measure_sum;
+            float _e208 = pack_sum(_e207);
+            metal::float4 _e209 = g_sum;
+            float _e210 = pack_sum(_e209);
+            metal::float4 _e211 = gd_sum;
+            float _e212 = pack_sum(_e211);
+            sums = metal::float4(_e206, _e208, _e210, _e212);
             if (EARLY) {
-                metal::float4 _e209 = sums;
-                metal::float4 _e210 = team_sum4_(_e209, team_5, leaves, branches);
-                sums = _e210;
+                metal::float4 _e216 = sums;
+                metal::float4 _e217 = team_sum4_(_e216, team_5, leaves, branches);
+                sums = _e217;
             } else {
-                metal::float4 _e211 = sums;
-                metal::float2 _e213 = team_sum2_(_e211.xy, team_5, leaves, branches);
-                sums = metal::float4(_e213, 0.0, 0.0);
+                metal::float4 _e218 = sums;
+                metal::float2 _e220 = team_sum2_(_e218.xy, team_5, leaves, branches);
+                sums = metal::float4(_e220, 0.0, 0.0);
             }
-            metal::float4 _e217 = sums;
-            metal::float2 moments = _e217.xy / metal::float2(len);
+            metal::float4 _e224 = sums;
+            metal::float2 moments = _e224.xy / metal::float2(len);
             float correction = CENTERED ? moments.x : 0.0;
-            float _e228 = rstd_of(moments.y - (correction * correction), len, params);
-            Pack y_0_ = (_e145 - metal::float4(correction)) * _e228;
+            float _e235 = rstd_of(moments.y - (correction * correction), len, params);
+            Pack y_0_ = (_e152 - metal::float4(correction)) * _e235;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e237 = local_3;
-            if (_e237) {
-                uint _e241 = params.first;
-                ParamAt _e243 = param_index(_e241 + _e60, _e11, params);
-                Affine _e244 = affine_at(_e243, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[0] = _e244;
+            bool _e244 = local_3;
+            if (_e244) {
+                uint _e248 = params.first;
+                ParamAt _e250 = param_index(_e248 + row_3, _e10, params);
+                Affine _e251 = affine_at(_e250, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[0] = _e251;
             }
             if (BACKWARD_NEEDS_Y) {
-                Affine _e247 = affine_2.inner[0];
-                At _e248 = at_of(_e64, _e11);
-                Pack _e249 = row_gradient(y_0_, _e247, _e248);
-                Pack _e250 = counted(_e249, _e12);
-                grad_0_ = _e250;
-                metal::float4 _e251 = grad_0_;
-                Pack _e254 = affine_2.inner[0].weight;
-                Pack _e255 = apply_weight(_e251, _e254);
-                metal::float4 _e256 = g_sum;
-                g_sum = _e256 + _e255;
-                metal::float4 _e258 = gd_sum;
-                gd_sum = _e258 + (_e255 * _e145);
+                Affine _e254 = affine_2.inner[0];
+                At _e255 = at_of(_e67, _e10);
+                Pack _e256 = row_gradient(y_0_, _e254, _e255);
+                Pack _e257 = masked(_e256, _e11);
+                grad_0_ = _e257;
+                metal::float4 _e258 = grad_0_;
+                Pack _e261 = affine_2.inner[0].weight;
+                Pack _e262 = apply_weight(_e258, _e261);
+                metal::float4 _e263 = g_sum;
+                g_sum = _e263 + _e262;
+                metal::float4 _e265 = gd_sum;
+                gd_sum = _e265 + (_e262 * _e152);
             }
             if (SUMS) {
                 local_4 = false;
             } else {
                 local_4 = false;
             }
-            bool _e266 = local_4;
-            if (_e266) {
-                Pack _e268 = grad_sum.inner[0];
-                metal::float4 _e271 = grad_0_;
-                grad_sum.inner[0] = _e268 + (has_row ? _e271 : metal::float4(0.0));
-                Pack _e275 = grad_y_sum.inner[0];
+            bool _e273 = local_4;
+            if (_e273) {
+                Pack _e275 = grad_sum.inner[0];
                 metal::float4 _e278 = grad_0_;
-                grad_y_sum.inner[0] = _e275 + (has_row ? (_e278 * y_0_) : metal::float4(0.0));
+                grad_sum.inner[0] = _e275 + (has_row ? _e278 : metal::float4(0.0));
+                Pack _e282 = grad_y_sum.inner[0];
+                metal::float4 _e285 = grad_0_;
+                grad_y_sum.inner[0] = _e282 + (has_row ? (_e285 * y_0_) : metal::float4(0.0));
             }
-            Pack y_1_ = (_e173 - metal::float4(correction)) * _e228;
+            Pack y_1_ = (_e180 - metal::float4(correction)) * _e235;
             if (false) {
                 local_5 = true;
             } else {
                 local_5 = false;
             }
-            bool _e290 = local_5;
-            if (_e290) {
-                uint _e294 = params.first;
-                ParamAt _e296 = param_index(_e294 + _e60, _e16, params);
-                Affine _e297 = affine_at(_e296, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[1] = _e297;
+            bool _e297 = local_5;
+            if (_e297) {
+                uint _e301 = params.first;
+                ParamAt _e303 = param_index(_e301 + row_3, _e15, params);
+                Affine _e304 = affine_at(_e303, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[1] = _e304;
             }
             if (BACKWARD_NEEDS_Y) {
-                Affine _e300 = affine_2.inner[1];
-                At _e301 = at_of(_e64, _e16);
-                Pack _e302 = row_gradient(y_1_, _e300, _e301);
-                Pack _e303 = counted(_e302, _e17);
-                grad_1_ = _e303;
-                metal::float4 _e304 = grad_1_;
-                Pack _e307 = affine_2.inner[1].weight;
-                Pack _e308 = apply_weight(_e304, _e307);
-                metal::float4 _e309 = g_sum;
-                g_sum = _e309 + _e308;
-                metal::float4 _e311 = gd_sum;
-                gd_sum = _e311 + (_e308 * _e173);
+                Affine _e307 = affine_2.inner[1];
+                At _e308 = at_of(_e67, _e15);
+                Pack _e309 = row_gradient(y_1_, _e307, _e308);
+                Pack _e310 = masked(_e309, _e16);
+                grad_1_ = _e310;
+                metal::float4 _e311 = grad_1_;
+                Pack _e314 = affine_2.inner[1].weight;
+                Pack _e315 = apply_weight(_e311, _e314);
+                metal::float4 _e316 = g_sum;
+                g_sum = _e316 + _e315;
+                metal::float4 _e318 = gd_sum;
+                gd_sum = _e318 + (_e315 * _e180);
             }
             if (SUMS) {
                 local_6 = false;
             } else {
                 local_6 = false;
             }
-            bool _e319 = local_6;
-            if (_e319) {
-                Pack _e321 = grad_sum.inner[1];
-                metal::float4 _e324 = grad_1_;
-                grad_sum.inner[1] = _e321 + (has_row ? _e324 : metal::float4(0.0));
-                Pack _e328 = grad_y_sum.inner[1];
+            bool _e326 = local_6;
+            if (_e326) {
+                Pack _e328 = grad_sum.inner[1];
                 metal::float4 _e331 = grad_1_;
-                grad_y_sum.inner[1] = _e328 + (has_row ? (_e331 * y_1_) : metal::float4(0.0));
+                grad_sum.inner[1] = _e328 + (has_row ? _e331 : metal::float4(0.0));
+                Pack _e335 = grad_y_sum.inner[1];
+                metal::float4 _e338 = grad_1_;
+                grad_y_sum.inner[1] = _e335 + (has_row ? (_e338 * y_1_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
                 if (BACKWARD_NEEDS_Y) {
-                    metal::float4 _e339 = sums;
-                    metal::float4 _e341 = g_sum;
-                    float _e342 = pack_sum(_e341);
-                    metal::float4 _e343 = gd_sum;
-                    float _e344 = pack_sum(_e343);
-                    metal::float2 _e346 = team_sum2_(metal::float2(_e342, _e344), team_5, leaves, branches);
-                    sums = metal::float4(_e339.xy, _e346);
+                    metal::float4 _e346 = sums;
+                    metal::float4 _e348 = g_sum;
+                    float _e349 = pack_sum(_e348);
+                    metal::float4 _e350 = gd_sum;
+                    float _e351 = pack_sum(_e350);
+                    metal::float2 _e353 = team_sum2_(metal::float2(_e349, _e351), team_5, leaves, branches);
+                    sums = metal::float4(_e346.xy, _e353);
                 }
-                float _e349 = sums.w;
-                float _e351 = sums.z;
-                float gy_sum = (_e349 - (correction * _e351)) * _e228;
-                float _e356 = sums.z;
-                float _e361 = pull(len, _e228);
-                lost = metal::float2(CENTERED ? (_e356 / len) : 0.0, gy_sum * _e361);
+                float _e356 = sums.w;
+                float _e358 = sums.z;
+                float gy_sum = (_e356 - (correction * _e358)) * _e235;
+                float _e363 = sums.z;
+                float _e368 = pull(len, _e235);
+                lost = metal::float2(CENTERED ? (_e363 / len) : 0.0, gy_sum * _e368);
             }
             if (has_row) {
-                if (_e9) {
+                if (_e8) {
                     if (SUMS) {
                         local_7 = SUMS_BRANCH;
                     } else {
                         local_7 = false;
                     }
-                    bool _e369 = local_7;
-                    if (_e369) {
-                        Pack _e371 = grad_sum.inner[0];
-                        metal::float4 _e372 = grad_0_;
-                        grad_sum.inner[0] = _e371 + _e372;
-                        Pack _e375 = grad_y_sum.inner[0];
-                        metal::float4 _e376 = grad_0_;
-                        grad_y_sum.inner[0] = _e375 + (_e376 * y_0_);
+                    bool _e376 = local_7;
+                    if (_e376) {
+                        Pack _e378 = grad_sum.inner[0];
+                        metal::float4 _e379 = grad_0_;
+                        grad_sum.inner[0] = _e378 + _e379;
+                        Pack _e382 = grad_y_sum.inner[0];
+                        metal::float4 _e383 = grad_0_;
+                        grad_y_sum.inner[0] = _e382 + (_e383 * y_0_);
                     }
-                    metal::float4 _e379 = grad_0_;
-                    Pack _e382 = affine_2.inner[0].weight;
-                    Pack _e383 = apply_weight(_e379, _e382);
-                    At _e384 = at_of(_e64, _e11);
-                    Affine _e386 = affine_2.inner[0];
-                    float _e388 = lost.x;
-                    Pack _e391 = slope(y_0_);
-                    float _e393 = lost.y;
-                    finish(_e384, _e386, _e81, y_0_, ((_e383 - metal::float4(_e388)) - (_e391 * _e393)) * _e228, output, _buffer_sizes);
+                    metal::float4 _e386 = grad_0_;
+                    Pack _e389 = affine_2.inner[0].weight;
+                    Pack _e390 = apply_weight(_e386, _e389);
+                    At _e391 = at_of(_e67, _e10);
+                    Affine _e393 = affine_2.inner[0];
+                    float _e395 = lost.x;
+                    Pack _e398 = slope(y_0_);
+                    float _e400 = lost.y;
+                    finish(_e391, _e393, _e88, y_0_, ((_e390 - metal::float4(_e395)) - (_e398 * _e400)) * _e235, output, _buffer_sizes);
                 }
-                if (_e14) {
+                if (_e13) {
                     if (SUMS) {
                         local_8 = SUMS_BRANCH;
                     } else {
                         local_8 = false;
                     }
-                    bool _e402 = local_8;
-                    if (_e402) {
-                        Pack _e404 = grad_sum.inner[1];
-                        metal::float4 _e405 = grad_1_;
-                        grad_sum.inner[1] = _e404 + _e405;
-                        Pack _e408 = grad_y_sum.inner[1];
-                        metal::float4 _e409 = grad_1_;
-                        grad_y_sum.inner[1] = _e408 + (_e409 * y_1_);
+                    bool _e409 = local_8;
+                    if (_e409) {
+                        Pack _e411 = grad_sum.inner[1];
+                        metal::float4 _e412 = grad_1_;
+                        grad_sum.inner[1] = _e411 + _e412;
+                        Pack _e415 = grad_y_sum.inner[1];
+                        metal::float4 _e416 = grad_1_;
+                        grad_y_sum.inner[1] = _e415 + (_e416 * y_1_);
                     }
-                    metal::float4 _e412 = grad_1_;
-                    Pack _e415 = affine_2.inner[1].weight;
-                    Pack _e416 = apply_weight(_e412, _e415);
-                    At _e417 = at_of(_e64, _e16);
-                    Affine _e419 = affine_2.inner[1];
-                    float _e421 = lost.x;
-                    Pack _e424 = slope(y_1_);
-                    float _e426 = lost.y;
-                    finish(_e417, _e419, _e93, y_1_, ((_e416 - metal::float4(_e421)) - (_e424 * _e426)) * _e228, output, _buffer_sizes);
+                    metal::float4 _e419 = grad_1_;
+                    Pack _e422 = affine_2.inner[1].weight;
+                    Pack _e423 = apply_weight(_e419, _e422);
+                    At _e424 = at_of(_e67, _e15);
+                    Affine _e426 = affine_2.inner[1];
+                    float _e428 = lost.x;
+                    Pack _e431 = slope(y_1_);
+                    float _e433 = lost.y;
+                    finish(_e424, _e426, _e100, y_1_, ((_e423 - metal::float4(_e428)) - (_e431 * _e433)) * _e235, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
-                    uint _e435 = params.first;
-                    float _e437 = mean_1;
-                    save(_e435 + _e60, _e437, correction, _e228);
+                    uint _e442 = params.first;
+                    float _e444 = mean_1;
+                    save(_e442 + row_3, _e444, correction, _e235);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e447 = params.teams;
-        local_9 = team_5.index < _e447;
+        uint _e454 = params.teams;
+        local_9 = team_5.index < _e454;
     } else {
         local_9 = false;
     }
-    bool _e450 = local_9;
-    if (_e450) {
-        bool _e452 = in_row(0u, team_5, turn_5, params);
-        if (_e452) {
-            uint _e455 = params.first_partial;
-            uint _e458 = params.teams;
-            uint _e464 = params.elements;
-            uint to = _e455 + (((turn_5 * _e458) + team_5.index) * _e464);
-            At _e468 = column_of(0u, team_5, turn_5, params);
-            Pack _e470 = grad_sum.inner[0];
-            Pack _e472 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e468, _e470, _e472);
+    bool _e457 = local_9;
+    if (_e457) {
+        bool _e459 = in_row(0u, team_5, params);
+        if (_e459) {
+            uint _e462 = params.first_partial;
+            uint _e466 = params.elements;
+            uint to = _e462 + (team_5.index * _e466);
+            At _e470 = column_of(0u, team_5, params);
+            Pack _e472 = grad_sum.inner[0];
+            Pack _e474 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e470, _e472, _e474);
         }
-        bool _e474 = in_row(1u, team_5, turn_5, params);
-        if (_e474) {
-            uint _e477 = params.first_partial;
-            uint _e480 = params.teams;
-            uint _e486 = params.elements;
-            uint to_1 = _e477 + (((turn_5 * _e480) + team_5.index) * _e486);
-            At _e490 = column_of(1u, team_5, turn_5, params);
-            Pack _e492 = grad_sum.inner[1];
-            Pack _e494 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e490, _e492, _e494);
+        bool _e476 = in_row(1u, team_5, params);
+        if (_e476) {
+            uint _e479 = params.first_partial;
+            uint _e483 = params.elements;
+            uint to_1 = _e479 + (team_5.index * _e483);
+            At _e487 = column_of(1u, team_5, params);
+            Pack _e489 = grad_sum.inner[1];
+            Pack _e491 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e487, _e489, _e491);
             return;
         } else {
             return;
@@ -980,21 +945,6 @@ void run_turn(
     } else {
         return;
     }
-}
-
-void run(
-    Team team_6,
-    device type_4 const& input,
-    device type_4 const& weight_1,
-    device type_4 const& bias_1,
-    device type_4& output,
-    threadgroup type_6& leaves,
-    threadgroup type_7& branches,
-    constant Params& params,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    run_turn(team_6, 0u, input, weight_1, bias_1, output, leaves, branches, params, _buffer_sizes);
-    return;
 }
 
 float power_1(
@@ -1016,9 +966,16 @@ Pack activation_slope(
     return metal::float4(1.0);
 }
 
+bool has_element(
+    At column_9,
+    uint i_12
+) {
+    return true;
+}
+
 void add_partial_sums(
     uint first_2,
-    At column_9,
+    At column_10,
     Pack g_1,
     Pack gy_1,
     bool fresh
@@ -1036,8 +993,8 @@ struct main_Input {
 , device type_4 const& weight_1 [[user(fake0)]]
 , device type_4 const& bias_1 [[user(fake0)]]
 , device type_4& output [[user(fake0)]]
-, threadgroup type_6& leaves
-, threadgroup type_7& branches
+, threadgroup type_7& leaves
+, threadgroup type_8& branches
 , constant Params& params [[user(fake0)]]
 , constant _mslBufferSizes& _buffer_sizes [[user(fake0)]]
 ) {
