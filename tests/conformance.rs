@@ -4,19 +4,16 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{golden::Golden, gpu, methods::*, run, tuned};
+use common::{golden::Golden, gpu, methods::*, run};
 use wgpu_norm::{
     BatchNorm, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
-    Team, Tensors,
-    host::Gpu,
-    shaders,
+    Tensors,
     testing::{Data, REAL_DATA, Random, compare, compare_outputs, hard_rows, largest, max_error},
 };
 
-#[test]
-fn layer_norm_by_every_method() {
+fn layer_norm(shapes: &[(&str, usize, usize)]) {
     let mut ran = BTreeMap::new();
-    for (i, &(why, rows, len)) in ROWS.iter().enumerate() {
+    for (i, &(why, rows, len)) in shapes.iter().enumerate() {
         let mut random = Random::new(i as u64);
         let input = random.normal(rows * len, 3.0, 2.0);
         let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
@@ -24,14 +21,28 @@ fn layer_norm_by_every_method() {
         let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
         by_every_method(why, &op, &tensors, |method| layer_norm_can(method, len), &mut ran);
     }
-    let rows: Vec<Method> = Method::ALL.iter().copied().filter(|m| !STATISTICS_ONLY.contains(m)).collect();
-    assert_all_ran(&ran, &rows);
+    assert_all_ran(&ran, &methods_of_rows());
+}
+
+/// All but those for statistics that are no rows'.
+fn methods_of_rows() -> Vec<Method> {
+    Method::ALL.iter().copied().filter(|m| !STATISTICS_ONLY.contains(m)).collect()
 }
 
 #[test]
-fn rms_norm_by_every_method() {
+fn layer_norm_by_every_method() {
+    layer_norm(ROWS);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn layer_norm_of_more_shapes() {
+    layer_norm(MORE_ROWS);
+}
+
+fn rms_norm(shapes: &[(&str, usize, usize)]) {
     let mut ran = BTreeMap::new();
-    for (i, &(why, rows, len)) in ROWS.iter().enumerate() {
+    for (i, &(why, rows, len)) in shapes.iter().enumerate() {
         let mut random = Random::new(i as u64);
         let input = random.normal(rows * len, 3.0, 2.0);
         let weight = random.normal(len, 1.0, 0.5);
@@ -41,27 +52,23 @@ fn rms_norm_by_every_method() {
             by_every_method(why, &op, &tensors, |method| layer_norm_can(method, len), &mut ran);
         }
     }
-    let rows: Vec<Method> = Method::ALL.iter().copied().filter(|m| !STATISTICS_ONLY.contains(m)).collect();
-    assert_all_ran(&ran, &rows);
-}
-
-/// So many that CPU adapters have them go by packs that two rows share, at both ends of what registers hold, forward and backward.
-#[test]
-fn long_odd_rows_by_the_inferred_method() {
-    for (rows, len) in [(67, 1025), (66, 1053), (65, 1022), (131, 513), (64, 257)] {
-        let op = LayerNorm::new(&[rows, len], 1..).save_stats(true);
-        for op in [&op as &dyn Norm, &op.backward()] {
-            let data = Data::random(op, 1);
-            let truth = op.reference(&data.tensors()).expect("reference");
-            let outputs = run(gpu(), op, &data.tensors(), Strategy::Inferred).expect("it runs");
-            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}, {rows}x{len}: {e}", op.name()));
-        }
-    }
+    assert_all_ran(&ran, &methods_of_rows());
 }
 
 #[test]
-fn rms_norm_of_hard_rows() {
-    for len in [33, 768, 1023, 4096] {
+fn rms_norm_by_every_method() {
+    rms_norm(TWO_ROWS);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn rms_norm_of_more_shapes() {
+    rms_norm(ROWS);
+    rms_norm(MORE_ROWS);
+}
+
+fn rms_norm_of_hard_rows(lengths: &[usize]) {
+    for &len in lengths {
         for (name, row) in hard_rows(len) {
             // The documented end of the range: squares that f32 can't hold.
             if row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() > f64::from(f32::MAX) {
@@ -81,29 +88,52 @@ fn rms_norm_of_hard_rows() {
 }
 
 #[test]
-fn group_norm_by_every_method() {
+fn rms_norm_of_hard_rows_by_every_method() {
+    rms_norm_of_hard_rows(&[33, 384]);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn rms_norm_of_more_hard_rows() {
+    rms_norm_of_hard_rows(&[768, 1023, 4096]);
+}
+
+/// With weight and bias, or without.
+const BOTH: [(bool, bool); 2] = [(true, true), (false, false)];
+const EACH: [(bool, bool); 4] = [(true, true), (false, false), (true, false), (false, true)];
+
+fn group_norm(shapes: &[(&str, &[usize], usize)], affine: &[(bool, bool)]) {
     let mut ran = BTreeMap::new();
-    for (i, &(why, shape, groups)) in GROUPS.iter().enumerate() {
+    for (i, &(why, shape, groups)) in shapes.iter().enumerate() {
         let mut random = Random::new(i as u64);
         let c = shape[1];
         let spatial: usize = shape[2..].iter().product();
         let len = c / groups * spatial;
         let input = random.normal(shape.iter().product(), 3.0, 2.0);
         let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
-        for (has_weight, has_bias) in [(true, true), (false, false), (true, false), (false, true)] {
+        for &(has_weight, has_bias) in affine {
             let op = GroupNorm::new(shape, groups).weight(has_weight).bias(has_bias).save_stats(has_weight);
             let tensors = optional(Tensors::new(&input), has_weight.then_some(&weight), has_bias.then_some(&bias));
-            let unit = if spatial == 1 { len } else { spatial };
-            by_every_method(why, &op, &tensors, |method| rows_can(method, len, unit), &mut ran);
+            by_every_method(why, &op, &tensors, |method| rows_can(method, len), &mut ran);
         }
     }
-    let rows: Vec<Method> = Method::ALL.iter().copied().filter(|m| !STATISTICS_ONLY.contains(m)).collect();
-    assert_all_ran(&ran, &rows);
+    assert_all_ran(&ran, &methods_of_rows());
 }
 
 #[test]
-fn instance_norm_by_every_method() {
-    for shape in [&[3, 5, 7][..], &[2, 3, 8, 8], &[2, 3, 2, 3, 4], &[1, 2, 40000]] {
+fn group_norm_by_every_method() {
+    group_norm(GROUPS, &BOTH);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn group_norm_of_more_shapes() {
+    group_norm(GROUPS, &EACH);
+    group_norm(MORE_GROUPS, &EACH);
+}
+
+fn instance_norm(shapes: &[&[usize]]) {
+    for &shape in shapes {
         let mut random = Random::new(9);
         let c = shape[1];
         let spatial: usize = shape[2..].iter().product();
@@ -115,15 +145,20 @@ fn instance_norm_by_every_method() {
             if affine {
                 tensors = tensors.weight(&weight).bias(&bias);
             }
-            by_every_method(
-                "instance",
-                &op,
-                &tensors,
-                |method| rows_can(method, spatial, spatial),
-                &mut BTreeMap::new(),
-            );
+            by_every_method("instance", &op, &tensors, |method| rows_can(method, spatial), &mut BTreeMap::new());
         }
     }
+}
+
+#[test]
+fn instance_norm_by_every_method() {
+    instance_norm(&[&[3, 5, 7], &[2, 3, 4, 3]]);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn instance_norm_of_more_shapes() {
+    instance_norm(&[&[2, 3, 8, 8], &[2, 3, 2, 3, 4], &[1, 2, 40000]]);
 }
 
 #[test]
@@ -131,26 +166,25 @@ fn a_zero_centered_weight_is_a_gain_of_one_more() {
     let mut random = Random::new(10);
     let input = random.normal(6 * 8 * 12, 1.0, 2.0);
     let (weight, bias) = (random.normal(96, 0.0, 0.5), random.normal(96, 0.0, 1.0));
-    let ran = &mut BTreeMap::new();
-    let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
-    let op = LayerNorm::new(&[6, 96], 1..).zero_centered(true);
-    by_every_method("layer norm", &op, &tensors, |method| layer_norm_can(method, 96), ran);
-    let op = RmsNorm::new(&[6, 96], 1..).zero_centered(true);
-    let tensors = Tensors::new(&input).weight(&weight);
-    by_every_method("RMS norm", &op, &tensors, |method| layer_norm_can(method, 96), ran);
+    let tensors = Tensors::new(&input).weight(&weight[..12]).bias(&bias[..12]);
+    let op = LayerNorm::new(&[6 * 8, 12], 1..).zero_centered(true);
+    by_lanes("layer norm", &op, &tensors, |method| layer_norm_can(method, 12));
+    let op = RmsNorm::new(&[6 * 8, 12], 1..).zero_centered(true);
+    let tensors = Tensors::new(&input).weight(&weight[..12]);
+    by_lanes("RMS norm", &op, &tensors, |method| layer_norm_can(method, 12));
     let tensors = Tensors::new(&input).weight(&weight[..8]).bias(&bias[..8]);
     let op = GroupNorm::new(&[6, 8, 12], 2).zero_centered(true);
-    by_every_method("group norm", &op, &tensors, |method| rows_can(method, 48, 12), ran);
+    by_lanes("group norm", &op, &tensors, |method| rows_can(method, 48));
     let op = InstanceNorm::new(&[6, 8, 12]).weight(true).bias(true).zero_centered(true);
-    by_every_method("instance norm", &op, &tensors, |method| rows_can(method, 12, 12), ran);
+    by_lanes("instance norm", &op, &tensors, |method| rows_can(method, 12));
     let shape = [6, 8, 12];
     let op = BatchNorm::training(&shape).zero_centered(true);
-    by_every_method("batch norm", &op, &tensors, |method| batch_norm_can(method, &shape, true), ran);
+    by_lanes("batch norm", &op, &tensors, |method| batch_norm_can(method, &shape, true));
 }
 
 #[test]
 fn layer_norm_with_every_set_of_optional_tensors() {
-    let (rows, len) = (5, 36);
+    let (rows, len) = (5, 12);
     let mut random = Random::new(1);
     let input = random.normal(rows * len, -1.0, 3.0);
     let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
@@ -159,7 +193,7 @@ fn layer_norm_with_every_set_of_optional_tensors() {
             for eps in [0.0, 1e-12, 1e-5, 10.0] {
                 let op = LayerNorm::new(&[rows, len], 1..).weight(has_weight).bias(has_bias).save_stats(stats).eps(eps);
                 let tensors = optional(Tensors::new(&input), has_weight.then_some(&weight), has_bias.then_some(&bias));
-                by_every_method("optional", &op, &tensors, |method| layer_norm_can(method, len), &mut BTreeMap::new());
+                by_lanes("optional", &op, &tensors, |method| layer_norm_can(method, len));
             }
         }
     }
@@ -168,8 +202,7 @@ fn layer_norm_with_every_set_of_optional_tensors() {
 #[test]
 fn layer_norm_over_several_axes() {
     let mut random = Random::new(2);
-    for (shape, axis) in [(&[2, 3, 4, 5][..], 0), (&[2, 3, 4, 5], 1), (&[2, 3, 4, 5], 2), (&[2, 3, 4, 5], 3), (&[7], 0)]
-    {
+    for (shape, axis) in [(&[2, 3, 3, 4][..], 1), (&[2, 3, 3, 4], 2), (&[2, 3, 3, 4], 3), (&[4], 0)] {
         let n = shape.iter().product();
         let len: usize = shape[axis..].iter().product();
         let input = random.normal(n, 0.0, 1.0);
@@ -192,6 +225,11 @@ fn golden_vectors() {
             assert!(error < allowed, "{}: off by {error:e}, real data must be within {allowed:e}", file.name);
         });
     }
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn golden_vectors_of_pytorch() {
     for file in Golden::all("pytorch") {
         file.with_op(|op, tensors| {
             let actual = run(gpu(), op, tensors, Strategy::Inferred).expect("run");
@@ -205,9 +243,8 @@ fn golden_vectors() {
     }
 }
 
-#[test]
-fn layer_norm_of_hard_rows() {
-    for len in [33, 768, 1023, 4096, 33000] {
+fn layer_norm_of_hard_rows(lengths: &[usize]) {
+    for &len in lengths {
         for (name, row) in hard_rows(len) {
             let op = LayerNorm::new(&[1, len], 1..).weight(false).bias(false).save_stats(true);
             let name = format!("{name}, {len}");
@@ -223,11 +260,22 @@ fn layer_norm_of_hard_rows() {
 }
 
 #[test]
+fn layer_norm_of_hard_rows_by_every_method() {
+    layer_norm_of_hard_rows(&[33, 384, 33000]);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn layer_norm_of_more_hard_rows() {
+    layer_norm_of_hard_rows(&[768, 1023, 4096]);
+}
+
+#[test]
 fn a_nan_touches_its_own_row_only() {
-    for (rows, len) in [(5, 36), (3, 33), (2, 33000)] {
+    for (rows, len) in [(5, 384), (3, 33), (2, 33000)] {
         for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let clean = Random::new(4).normal(rows * len, 1.0, 1.0);
-            let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false);
+            let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false).save_stats(true);
             for method in Method::ALL.iter().copied().filter(|&m| layer_norm_can(m, len)) {
                 let strategy = Strategy::Forced(method);
                 let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output().to_vec();
@@ -245,17 +293,16 @@ fn a_nan_touches_its_own_row_only() {
     }
 }
 
-#[test]
-fn batch_norm_inference() {
+fn batch_norm_inference_of(shapes: &[(&str, &[usize])], affine: &[(bool, bool)]) {
     let mut ran = BTreeMap::new();
-    for (i, &(why, shape)) in IMAGES.iter().enumerate() {
+    for (i, &(why, shape)) in shapes.iter().enumerate() {
         let mut random = Random::new(i as u64);
         let c = shape[1];
         let input = random.normal(shape.iter().product(), 3.0, 2.0);
         let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
         let mean = random.normal(c, 3.0, 1.0);
         let var: Vec<f32> = (0..c).map(|_| random.uniform() as f32 + 0.5).collect();
-        for (has_weight, has_bias) in [(false, false), (true, false), (false, true), (true, true)] {
+        for &(has_weight, has_bias) in affine {
             let op = BatchNorm::inference(shape).weight(has_weight).bias(has_bias);
             let tensors = optional(
                 Tensors::new(&input).running(&mean, &var),
@@ -269,9 +316,20 @@ fn batch_norm_inference() {
 }
 
 #[test]
-fn batch_norm_training_by_every_method() {
+fn batch_norm_inference() {
+    batch_norm_inference_of(IMAGES, &BOTH);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn batch_norm_inference_of_more_shapes() {
+    batch_norm_inference_of(IMAGES, &EACH);
+    batch_norm_inference_of(MORE_IMAGES, &EACH);
+}
+
+fn batch_norm_training_of(shapes: &[(&str, &[usize])]) {
     let mut ran = BTreeMap::new();
-    for (i, &(why, shape)) in IMAGES.iter().enumerate() {
+    for (i, &(why, shape)) in shapes.iter().enumerate() {
         let mut random = Random::new(i as u64);
         let c = shape[1];
         let input = random.normal(shape.iter().product(), 3.0, 2.0);
@@ -284,6 +342,17 @@ fn batch_norm_training_by_every_method() {
     let methods: Vec<Method> =
         Method::ALL.iter().copied().filter(|m| matches!(m, Method::Split(_) | Method::Columns)).collect();
     assert_all_ran(&ran, &methods);
+}
+
+#[test]
+fn batch_norm_training_by_every_method() {
+    batch_norm_training_of(IMAGES);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn batch_norm_training_of_more_shapes() {
+    batch_norm_training_of(MORE_IMAGES);
 }
 
 #[test]
@@ -306,7 +375,7 @@ fn batch_norm_running_statistics_of_every_convention() {
         let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
         let (mean, var) = (random.normal(c, 0.0, 1.0), random.normal(c, 2.0, 0.1));
         for convention in conventions {
-            for (affine, stats) in [(false, false), (true, false), (false, true), (true, true)] {
+            for (affine, stats) in [(false, true), (true, false)] {
                 let mut op = BatchNorm::training(shape).weight(affine).bias(affine).save_stats(stats);
                 op.running_stats = convention;
                 let mut tensors = Tensors::new(&input);
@@ -408,7 +477,7 @@ fn a_lost_device_is_an_error() {
 
 #[test]
 fn the_same_input_gives_the_same_bits() {
-    let (rows, len) = (7, 33000);
+    let (rows, len) = (3, 33000);
     let input = Random::new(7).normal(rows * len, 5.0, 2.0);
     let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false).save_stats(true);
     for method in Method::ALL.iter().copied().filter(|&m| layer_norm_can(m, len)) {
@@ -416,31 +485,6 @@ fn the_same_input_gives_the_same_bits() {
         for _ in 0..3 {
             let again = run(gpu(), &op, &Tensors::new(&input), Strategy::Forced(method)).expect("again");
             assert_eq!(once, again, "{method}");
-        }
-    }
-}
-
-/// What is repeated for each pack of a lane may be a loop instead, where the table says so. Another compiler than a CPU's may round the two
-/// differently.
-#[test]
-fn rolled_loops_change_no_bit_on_a_cpu() {
-    // Few workgroups, so that teams have many rows and sum up their gradients.
-    let numbers = |rolled| [("rolled", rolled), ("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)];
-    let planners = [0, 1].map(|rolled| Gpu::from_parts(gpu().queue().clone(), tuned(&numbers(rolled))));
-    let resident = Strategy::Forced(Method::Resident(Team::Workgroup));
-    for len in [260, 1027, 2060] {
-        let op = LayerNorm::new(&[300, len], 1..);
-        for op in [&op as &dyn Norm, &op.backward()] {
-            let data = Data::random(op, 3);
-            let [repeated, rolled] =
-                planners.each_ref().map(|gpu| run(gpu, op, &data.tensors(), resident).expect("it runs"));
-            if gpu().planner().caps().cpu {
-                assert_eq!(repeated, rolled, "{} of {len}", op.name());
-            }
-            let truth = op.reference(&data.tensors()).expect("reference");
-            compare_outputs(op, &rolled, &truth).unwrap_or_else(|e| panic!("{} of {len}: {e}", op.name()));
-            let [one, other] = planners.each_ref().map(|gpu| shaders::program(op, gpu.planner().caps(), resident));
-            assert_ne!(one.expect("it ran"), other.expect("it ran"), "{}", op.name());
         }
     }
 }
@@ -502,9 +546,9 @@ fn the_checks_of_wgpu_change_no_bit_on_a_cpu() {
     let planner = Planner::new(gpu().device()).checked(true);
     let checked = Gpu::from_parts(gpu().queue().clone(), planner);
     let ops: [&dyn Norm; 6] = [
-        &LayerNorm::new(&[70, 768], 1..),
-        &LayerNorm::new(&[70, 257], 1..).backward(),
-        &LayerNorm::new(&[33, 33001], 1..),
+        &LayerNorm::new(&[70, 36], 1..),
+        &LayerNorm::new(&[70, 33], 1..).backward(),
+        &LayerNorm::new(&[2, 33000], 1..),
         &BatchNorm::training(&[3, 5, 7, 7]).backward(),
         &BatchNorm::inference(&[3, 5, 7, 7]),
         &GroupNorm::new(&[2, 12, 49], 3),

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{gpu, methods::*, run, subgroup_lanes, tuned};
+use common::{gpu, methods::*, run, tuned};
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Method, Norm,
     Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors,
@@ -80,81 +80,102 @@ fn a_nan_stays_one_in_half_precision() {
     }
 }
 
+/// Every op in a storage type, with weight and bias in another.
+fn every_op_in(dtype: DType, params: DType, len: usize, conforms: impl Fn(&dyn Norm, &dyn Fn(Method) -> bool)) {
+    let rows = |method| typed_rows_can(dtype, method, len);
+    let op = LayerNorm::new(&[33, len], 1..).dtype(dtype).param_dtype(params).save_stats(true);
+    conforms(&op, &rows);
+    conforms(&op.backward().accumulate(true), &rows);
+    let op = RmsNorm::new(&[7, len], 1..).dtype(dtype).param_dtype(params);
+    conforms(&op, &rows);
+    conforms(&op.backward().grad_param_dtype(DType::F32), &rows);
+    let op = LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype).param_dtype(params);
+    conforms(&op, &|method| columns_can(method) || across_can(method, len));
+    conforms(&op.backward(), &|method| method == Method::Columns || across_can(method, len));
+    for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
+        let first = layout == Layout::ChannelsFirst;
+        let shape = if first { [3, 6, len] } else { [3, len, 6] };
+        let op = GroupNorm::new(&shape, 2).layout(layout).dtype(dtype).param_dtype(params);
+        let rows = |method| typed_rows_can(dtype, method, 3 * len);
+        let can = |method| if first { rows(method) } else { columns_can(method) };
+        conforms(&op, &can);
+        let can = |method| if first { can(method) } else { method == Method::Columns };
+        conforms(&op.backward(), &can);
+        let can = |method| if first { split_can(method) } else { columns_can(method) };
+        let op = BatchNorm::training(&shape).layout(layout).dtype(dtype).param_dtype(params);
+        let op = op.residual(true).activation(Activation::Relu);
+        conforms(&op.clone().running_stats(RunningStats::PYTORCH), &can);
+        conforms(&op.backward(), &can);
+        let op = BatchNorm::inference(&shape).layout(layout).dtype(dtype).param_dtype(params);
+        conforms(&op, &|method| method == Method::Elementwise);
+        conforms(&op.backward(), &|method| method == Method::Elementwise);
+    }
+    let op = LpNormalize::new(&[7, len], 1..).dtype(dtype);
+    conforms(&op, &rows);
+    conforms(&op.backward(), &rows);
+    let op = InstanceNorm::new(&[3, 5, len]).dtype(dtype).weight(true);
+    conforms(&op, &rows);
+    conforms(&op.backward(), &rows);
+}
+
+/// Types and teams are parts of their own: by lanes alone. Odd rows share words with their neighbours.
 #[test]
 fn every_op_in_every_storage_type() {
+    for (dtype, params) in [(DType::F16, DType::F16), (DType::BF16, DType::F32)] {
+        for len in [12, 13] {
+            every_op_in(dtype, params, len, |op, can| conforms_by_lanes(&dtype.to_string(), op, can));
+        }
+    }
+    every_op_in(DType::F32, DType::BF16, 12, |op, can| conforms_by_lanes("f32", op, can));
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn every_op_in_every_storage_type_by_every_method() {
     for dtype in DType::FLOATS {
         let name = dtype.to_string();
-        // Odd rows share words with their neighbours; rows of 14 begin at a word and are no vec4s. Long odd rows of f32 go by single elements.
-        for len in [13, 14, 16].into_iter().chain((dtype == DType::F32).then_some(131)) {
+        // Rows of 14 begin at a word and are no vec4s.
+        for len in [13, 14, 16] {
             for params in [dtype, if dtype == DType::F32 { DType::BF16 } else { DType::F32 }] {
-                let rows = |method| typed_rows_can(dtype, method, len, len);
-                let op = LayerNorm::new(&[33, len], 1..).dtype(dtype).param_dtype(params).save_stats(true);
-                conforms(&name, &op, rows);
-                conforms(&name, &op.backward(), rows);
-                conforms(&name, &op.backward().accumulate(true), rows);
-                let op = RmsNorm::new(&[33, len], 1..).dtype(dtype).param_dtype(params);
-                conforms(&name, &op, rows);
-                conforms(&name, &op.backward().grad_param_dtype(DType::F32), rows);
-                let op = LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype).param_dtype(params);
-                conforms(&name, &op, |method| columns_can(method) || across_can(method, len));
-                conforms(&name, &op.backward(), |method| method == Method::Columns || across_can(method, len));
-                for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
-                    let first = layout == Layout::ChannelsFirst;
-                    let shape = if first { [3, 6, len] } else { [3, len, 6] };
-                    let op = GroupNorm::new(&shape, 2).layout(layout).dtype(dtype).param_dtype(params);
-                    let rows = |method| typed_rows_can(dtype, method, 3 * len, len);
-                    let can = |method| if first { rows(method) } else { columns_can(method) };
-                    conforms(&name, &op, can);
-                    let can = |method| if first { can(method) } else { method == Method::Columns };
-                    conforms(&name, &op.backward(), can);
-                    let can = |method| if first { split_can(method) } else { columns_can(method) };
-                    let op = BatchNorm::training(&shape).layout(layout).dtype(dtype).param_dtype(params);
-                    let op = op.residual(true).activation(Activation::Relu);
-                    conforms(&name, &op.clone().running_stats(RunningStats::PYTORCH), can);
-                    conforms(&name, &op.backward(), can);
-                    let op = BatchNorm::inference(&shape).layout(layout).dtype(dtype).param_dtype(params);
-                    conforms(&name, &op, |method| method == Method::Elementwise);
-                    conforms(&name, &op.backward(), |method| method == Method::Elementwise);
-                }
+                every_op_in(dtype, params, len, |op, can| conforms(&name, op, can));
             }
-            let op = LpNormalize::new(&[33, len], 1..).dtype(dtype);
-            let rows = |method| typed_rows_can(dtype, method, len, len);
-            conforms(&name, &op, rows);
-            conforms(&name, &op.backward(), rows);
-            let op = InstanceNorm::new(&[3, 5, len]).dtype(dtype).weight(true);
-            conforms(&name, &op, rows);
-            conforms(&name, &op.backward(), rows);
         }
         // Split rows, of both kinds.
         for len in [33000, 33001] {
             let op = LayerNorm::new(&[2, len], 1..).dtype(dtype);
-            let rows = |method| typed_rows_can(dtype, method, len, len);
+            let rows = |method| typed_rows_can(dtype, method, len);
             conforms(&name, &op, rows);
             conforms(&name, &op.backward(), rows);
         }
     }
 }
 
+fn half_precision_rows(dtype: DType, lengths: &[usize]) {
+    for &len in lengths {
+        let rows = |method| typed_rows_can(dtype, method, len);
+        let op = LayerNorm::new(&[5, len], 1..).dtype(dtype);
+        conforms("rows", &op, rows);
+        conforms("rows", &op.backward(), rows);
+    }
+}
+
 #[test]
+fn half_precision_rows_of_some_lengths() {
+    half_precision_rows(DType::F16, &[1, 33]);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
 fn half_precision_rows_of_every_length() {
-    // The longest that registers hold compile for long, and one type goes through them as the other does.
-    let longest = [511, 1023, 1025];
     for dtype in [DType::F16, DType::BF16] {
-        let lens = [1, 2, 3, 4, 31, 33, 127, 255, 256, 257, 768, 1024, 4096, 4097].into_iter();
-        for len in lens.chain(longest.into_iter().filter(|_| dtype == DType::F16)) {
-            let rows = |method| typed_rows_can(dtype, method, len, len);
-            let op = LayerNorm::new(&[5, len], 1..).dtype(dtype);
-            conforms("rows", &op, rows);
-            conforms("rows", &op.backward(), rows);
-        }
+        half_precision_rows(dtype, &[1, 2, 3, 4, 31, 33, 127, 255, 256, 257, 511, 768, 1023, 1024, 1025, 4096, 4097]);
     }
 }
 
 /// The mean of halves is taken without a shift: of a constant row it is exact all the same, and elsewhere what it lacks is made up for.
-#[test]
-fn hard_rows_of_halves() {
+fn hard_rows_of_halves_of(lengths: &[usize]) {
     for dtype in [DType::F16, DType::BF16] {
-        for len in [7, 33, 768, 1023, 4096] {
+        for &len in lengths {
             let largest = dtype.round(if dtype == DType::F16 { 65504.0 } else { 3.389e38 });
             let mut rows = hard_rows(len);
             rows.push(("the largest number", vec![largest; len]));
@@ -169,7 +190,7 @@ fn hard_rows_of_halves() {
                     continue;
                 }
                 let op = LayerNorm::new(&[1, len], 1..).weight(false).bias(false).save_stats(true).input_dtype(dtype);
-                let rows = |method| typed_rows_can(dtype, method, len, len);
+                let rows = |method| typed_rows_can(dtype, method, len);
                 let name = format!("{name}, {dtype}, {len}");
                 by_every_method(&name, &op, &Tensors::new(&row), rows, &mut BTreeMap::new());
             }
@@ -177,11 +198,22 @@ fn hard_rows_of_halves() {
     }
 }
 
+#[test]
+fn hard_rows_of_halves() {
+    hard_rows_of_halves_of(&[7, 384]);
+}
+
+#[test]
+#[ignore = "many shapes: cargo xtask test --all"]
+fn more_hard_rows_of_halves() {
+    hard_rows_of_halves_of(&[33, 768, 1023, 4096]);
+}
+
 /// What GPUs get by their table: 16 bytes of halves at once.
 #[test]
 fn rows_of_halves_go_by_pairs_of_packs() {
     // Few workgroups, so that teams have many rows and sum up their gradients.
-    let planner = tuned(&[("pairs", 1), ("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)]);
+    let planner = tuned(&[("pairs", 1), ("workgroups", 1), ("least_sum_rounds", 1)]);
     let device = Gpu::from_parts(gpu().queue().clone(), planner);
     let subgroups = device.planner().caps().subgroup_size.is_some();
     // Rows of which a lane of the team has at least two packs.
@@ -190,8 +222,8 @@ fn rows_of_halves_go_by_pairs_of_packs() {
         (Team::Lane, 16, DType::F16),
         (Team::Cluster, 64, DType::F16),
         (Team::Subgroup, 8 * lanes, DType::BF16),
-        (Team::Workgroup, 2048, DType::BF16),
-        (Team::WorkgroupSubgroups, 2048, DType::F16),
+        (Team::Workgroup, 512, DType::BF16),
+        (Team::WorkgroupSubgroups, 512, DType::F16),
     ];
     for (team, len, dtype) in
         cases.into_iter().filter(|&(team, ..)| subgroups || matches!(team, Team::Lane | Team::Workgroup))
@@ -224,22 +256,21 @@ fn rows_of_halves_go_by_pairs_of_packs() {
     }
 }
 
-/// What GPUs get by their table: two teams store the word that their rows share.
+/// Rows of halves that begin inside of words: two teams store the word that their rows share.
 #[test]
-fn ragged_rows_belong_to_a_team_each() {
-    let teams = [Method::Resident(Team::Lane), Method::Resident(Team::Workgroup), Method::Streamed(Team::Lane)];
-    let subgroups = [Method::Resident(Team::Subgroup)];
-    let methods = || teams.iter().chain(subgroups.iter().filter(|_| gpu().planner().caps().subgroup_size.is_some()));
+fn rows_of_halves_begin_anywhere() {
+    let methods = [Team::Lane, Team::Workgroup, Team::Subgroup].map(Method::Resident);
+    let subgroups = gpu().planner().caps().subgroup_size.is_some();
+    let methods = || methods.into_iter().filter(move |&method| subgroups || method != Method::Resident(Team::Subgroup));
     // Teams of one row, and of several.
-    for workgroups in [65535, 1] {
-        let numbers =
-            [("apart", 1), ("workgroups", workgroups), ("sum_workgroups", workgroups), ("least_sum_rounds", 1)];
-        let device = Gpu::from_parts(gpu().queue().clone(), tuned(&numbers));
-        for rows in [1, 38] {
+    for (workgroups, rows) in [(65535, 39), (1, 1), (1, 39)] {
+        let device =
+            Gpu::from_parts(gpu().queue().clone(), tuned(&[("workgroups", workgroups), ("least_sum_rounds", 1)]));
+        {
             let op = LayerNorm::new(&[rows, 33], 1..).dtype(DType::F16);
             let summed = op.clone().residual(true).residual_output(true);
             let ops: [&dyn Norm; 3] = [&op.clone().in_place(true), &op.backward(), &summed];
-            for (op, &method) in ops.into_iter().flat_map(|op| methods().map(move |method| (op, method))) {
+            for (op, method) in ops.into_iter().flat_map(|op| methods().map(move |method| (op, method))) {
                 let strategy = Strategy::Forced(method);
                 let data = Data::random(op, 1);
                 let truth = op.reference(&data.tensors()).expect("reference");
@@ -247,7 +278,7 @@ fn ragged_rows_belong_to_a_team_each() {
                 compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{} by {method}: {e}", op.name()));
                 let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
                 let wgsl: String = program.dispatches.iter().map(|dispatch| dispatch.shader.wgsl()).collect();
-                assert!(wgsl.contains("parts/turn/apart.wgsl"), "{} by {method}", op.name());
+                assert!(wgsl.contains("parts/at/half_unaligned.wgsl"), "{} by {method}", op.name());
             }
         }
     }
@@ -257,7 +288,7 @@ fn ragged_rows_belong_to_a_team_each() {
 #[test]
 fn partial_results_are_merged_together() {
     // Many teams, which have a sum each.
-    let planner = tuned(&[("together", 1), ("sum_workgroups", 8192), ("sum_rounds", 1), ("least_sum_rounds", 1)]);
+    let planner = tuned(&[("together", 1), ("workgroups", 8192), ("sum_rounds", 1), ("least_sum_rounds", 1)]);
     let device = Gpu::from_parts(gpu().queue().clone(), planner);
     let rows = |count| LayerNorm::new(&[count, 36], 1..).backward();
     let columns = Strategy::Forced(Method::Columns);
@@ -284,86 +315,6 @@ fn partial_results_are_merged_together() {
         let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
         let wgsl: String = program.dispatches.iter().map(|dispatch| dispatch.shader.wgsl()).collect();
         assert!(wgsl.contains("parts/merging/workgroup.wgsl"), "{}", op.name());
-    }
-}
-
-/// What CPU adapters get by their tables: packs that lie in two rows, in all the ways that rows begin and end in them.
-#[test]
-fn odd_rows_go_by_packs_that_two_rows_share() {
-    let numbers = [
-        ("woven", 2),
-        ("apart", 0),
-        ("single_registers", 1),
-        ("registers", 136),
-        ("lane_packs", 0),
-        ("wide_lane_packs", 0),
-    ];
-    // Few workgroups, so that teams have many rows and sum up their gradients.
-    let few = [("workgroups", 1), ("sum_workgroups", 1), ("least_sum_rounds", 1)];
-    let devices = [0, 1].map(|rolled| {
-        let planner = tuned(&[&numbers[..], &few, &[("rolled", rolled)]].concat());
-        Gpu::from_parts(gpu().queue().clone(), planner)
-    });
-    let Some(lanes) = subgroup_lanes(gpu()) else { return };
-    let resident = Strategy::Forced(Method::Resident(Team::Subgroup));
-    let streamed = Strategy::Forced(Method::Streamed(Team::Subgroup));
-    // One pack or two, fewer than lanes, as many or one more, and several of each lane. Up to three rows are left.
-    let shapes = [
-        (9, 3),
-        (4, 2 * lanes + 1),
-        (5, 2 * lanes + 2),
-        (6, 4 * lanes - 1),
-        (7, 4 * lanes + 1),
-        (39, 8 * lanes + 3),
-        (300, 12 * lanes + 2),
-        (71, 20 * lanes + 1),
-    ];
-    // Loops are rolled in every other one.
-    for ((rows, len), device) in shapes.into_iter().zip(devices.iter().cycle()) {
-        let op = LayerNorm::new(&[rows, len], 1..);
-        let summed = op.clone().residual(true).residual_output(true);
-        let each = op.clone().per_sample(true);
-        let channels = InstanceNorm::new(&[rows, 3, len]).weight(true);
-        let ops: [&dyn Norm; 11] = [
-            &op.clone().save_stats(true),
-            &op.clone().in_place(true),
-            &op.clone().activation(Activation::Gelu).backward(),
-            &each.backward(),
-            &op.clone().param_dtype(DType::BF16).backward().accumulate(true),
-            &op.backward(),
-            &summed.backward(),
-            &summed,
-            &RmsNorm::new(&[rows, len], 1..).in_place(true),
-            &LpNormalize::new(&[rows, len], 1..).backward(),
-            &channels.backward(),
-        ];
-        // Channels that end inside of packs.
-        let grouped = GroupNorm::new(&[rows, 6, len], 2).save_stats(true);
-        let grouped = [&grouped as &dyn Norm, &grouped.backward()];
-        let grouped = if len < 8 * lanes && len % 2 == 1 { &grouped[..] } else { &[] };
-        // Streamed rows go by them as well, but for gradients of f32.
-        let f16 = LayerNorm::new(&[rows, len], 1..).dtype(DType::F16);
-        let wide = f16.clone().output_dtype(DType::F32).residual(true).residual_output(true);
-        let bf16 = RmsNorm::new(&[rows, len], 1..).dtype(DType::BF16).in_place(true);
-        let halves: [&dyn Norm; 5] = [&f16.clone().in_place(true), &f16.backward(), &wide, &wide.backward(), &bf16];
-        let by_both = halves.into_iter().flat_map(|op| [(op, resident), (op, streamed)]);
-        let held = ops.iter().chain(grouped).map(|&op| (op, resident));
-        let forward: [&dyn Norm; 6] = [ops[0], ops[1], &summed, ops[8], &each, &channels];
-        let streams = forward.iter().chain(grouped.first()).map(|&op| (op, streamed));
-        // Registers hold the shortest without them.
-        let all = held.chain(by_both).chain(streams).filter(|&(_, strategy)| strategy == streamed || len > lanes);
-        for (op, strategy) in all {
-            let data = Data::random(op, 1);
-            let truth = op.reference(&data.tensors()).expect("reference");
-            let outputs = run(device, op, &data.tensors(), strategy).expect("it runs");
-            let name = format!("{} of {:?}, {strategy:?}", op.name(), op.shape());
-            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
-            let wgsl = program.dispatches[0].shader.wgsl();
-            assert!(wgsl.contains("parts/at/woven.wgsl"), "{name}");
-            // Those at the edges of a row have a loop of their own, in both directions.
-            assert_eq!(wgsl.contains("parts/loops/edges.wgsl"), strategy == streamed, "{name}");
-        }
     }
 }
 
@@ -395,14 +346,16 @@ fn every_tensor_has_a_storage_type_of_its_own() {
             for (o, output) in DType::FLOATS.into_iter().enumerate() {
                 // A Latin square: each pair of types of any two tensors.
                 let residual = DType::FLOATS[(i + o) % 3];
-                // One type that is half of a word is enough.
-                let narrowest = [input, output, residual].into_iter().min_by_key(|dtype| dtype.size());
-                let rows = |method| typed_rows_can(narrowest.expect("three"), method, len, len);
+                // One type that is a word is enough.
+                let widest = [input, output, residual].into_iter().max_by_key(|dtype| dtype.size());
+                let rows = |method| typed_rows_can(widest.expect("three"), method, len);
                 let op = LayerNorm::new(&[5, len], 1..).input_dtype(input).output_dtype(output);
                 let op = op.residual(true).residual_dtype(residual);
                 let op = op.residual_output(true).residual_output_dtype(output).param_dtype(residual);
-                conforms("types", &op, rows);
-                conforms("types", &op.backward().grad_param_dtype(input), rows);
+                conforms_by_lanes("types", &op, rows);
+                if len == 12 {
+                    conforms_by_lanes("types", &op.backward().grad_param_dtype(input), rows);
+                }
             }
         }
     }
@@ -410,20 +363,22 @@ fn every_tensor_has_a_storage_type_of_its_own() {
 
 #[test]
 fn rows_of_the_input_may_be_apart() {
-    for (len, stride) in [(12, 16), (12, 17), (13, 16), (768, 1024), (33000, 33004), (33001, 33003)] {
+    for (len, stride) in [(12, 16), (12, 17), (13, 16), (33000, 33004)] {
         for dtype in [DType::F32, DType::F16] {
             // Vec4s need rows that begin at one.
-            let unit = if len % 4 == 0 && stride % 4 == 0 { 4 } else { 1 };
-            let can = |method| rows_can(method, len, unit);
+            let can = |method| if stride % 4 == 0 { rows_can(method, len) } else { packs_can(method, len) };
             let op = LayerNorm::new(&[5, len], 1..).input_row_stride(stride).dtype(dtype);
-            conforms("layer norm", &op.clone().save_stats(true), can);
-            conforms("layer norm", &op.backward(), can);
+            conforms_by_lanes("layer norm", &op.clone().save_stats(true), can);
+            conforms_by_lanes("layer norm", &op.backward(), can);
+            if (len, dtype) != (12, DType::F32) {
+                continue;
+            }
             let op = RmsNorm::new(&[5, len], 1..).input_row_stride(stride).dtype(dtype).residual(true);
-            conforms("RMS norm", &op, can);
-            conforms("RMS norm", &op.backward(), can);
+            conforms_by_lanes("RMS norm", &op, can);
+            conforms_by_lanes("RMS norm", &op.backward(), can);
             let op = LpNormalize::new(&[5, len], 1..).input_row_stride(stride).dtype(dtype);
-            conforms("L2", &op, can);
-            conforms("L2", &op.backward(), can);
+            conforms_by_lanes("L2", &op, can);
+            conforms_by_lanes("L2", &op.backward(), can);
         }
     }
 }
@@ -431,27 +386,25 @@ fn rows_of_the_input_may_be_apart() {
 #[test]
 fn a_result_may_be_written_over_the_input() {
     for dtype in DType::FLOATS {
-        for len in [13, 16, 768, 33000, 33001] {
-            let rows = |method| typed_rows_can(dtype, method, len, len);
-            conforms("layer norm", &LayerNorm::new(&[5, len], 1..).dtype(dtype).in_place(true), rows);
+        for len in [12, 13, 33000] {
+            let rows = |method| typed_rows_can(dtype, method, len);
+            conforms_by_lanes("layer norm", &LayerNorm::new(&[5, len], 1..).dtype(dtype).in_place(true), rows);
             let op = RmsNorm::new(&[5, len], 1..).dtype(dtype).in_place(true).residual(true).residual_output(true);
-            conforms("RMS norm", &op, rows);
-            conforms("L2", &LpNormalize::new(&[5, len], 1..).dtype(dtype).in_place(true), rows);
+            conforms_by_lanes("RMS norm", &op, rows);
+            conforms_by_lanes("L2", &LpNormalize::new(&[5, len], 1..).dtype(dtype).in_place(true), rows);
         }
         for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
             let shape = if layout == Layout::ChannelsFirst { [3, 6, 7] } else { [3, 7, 6] };
             let op = BatchNorm::training(&shape).layout(layout).dtype(dtype).in_place(true);
             let op = op.residual(true).activation(Activation::Relu);
-            conforms(
-                "batch norm",
-                &op,
-                |m| if layout == Layout::ChannelsFirst { split_can(m) } else { columns_can(m) },
-            );
+            conforms_by_lanes("batch norm", &op, |m| {
+                if layout == Layout::ChannelsFirst { split_can(m) } else { columns_can(m) }
+            });
             let op = BatchNorm::inference(&shape).layout(layout).dtype(dtype).in_place(true);
-            conforms("batch norm", &op, |method| method == Method::Elementwise);
+            conforms_by_lanes("batch norm", &op, |method| method == Method::Elementwise);
         }
         let op = GroupNorm::new(&[3, 6, 8], 2).dtype(dtype).in_place(true);
-        conforms("group norm", &op, |method| rows_can(method, 24, 8));
+        conforms_by_lanes("group norm", &op, |method| rows_can(method, 24));
     }
 }
 
@@ -469,7 +422,11 @@ fn instance_norm_keeps_running_statistics_of_every_convention() {
             let first = layout == Layout::ChannelsFirst;
             let shape = if first { [4, 5, 12] } else { [4, 12, 5] };
             let op = InstanceNorm::new(&shape).layout(layout).running_stats(convention).save_stats(true);
-            conforms("instance norm", &op, |method| if first { split_can(method) } else { columns_can(method) });
+            conforms_by_lanes(
+                "instance norm",
+                &op,
+                |method| if first { split_can(method) } else { columns_can(method) },
+            );
         }
     }
     let op = InstanceNorm::new(&[0, 2, 5]).running_stats(RunningStats::CUMULATIVE);

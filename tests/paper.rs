@@ -85,11 +85,20 @@ fn the_picture_of_what_is_normalized_together_is_up_to_date() {
     assert_shows("convnet_norms.svg", &fs::read_to_string(out).expect("drawn"));
 }
 
-/// The picture is of the numbers, and a training gives these numbers again.
+fn batch_sizes() -> Vec<mlp::Trained> {
+    serde_json::from_str(&plot("mlp.json")).expect("numbers")
+}
+
 #[test]
 fn the_picture_of_batch_sizes_is_up_to_date() {
-    let all: Vec<mlp::Trained> = serde_json::from_str(&plot("mlp.json")).expect("numbers");
-    assert_shows("mlp.svg", &mlp::picture(&all).expect("drawn"));
+    assert_shows("mlp.svg", &mlp::picture(&batch_sizes()).expect("drawn"));
+}
+
+/// A training gives the numbers of the picture again.
+#[test]
+#[ignore = "a minute of training: cargo xtask test --all"]
+fn the_numbers_of_batch_sizes_are_up_to_date() {
+    let all = batch_sizes();
     let bench = mlp::Bench::new(gpu()).expect("kernels");
     for method in mlp::Method::ALL {
         let old = all.iter().find(|old| old.method == method && old.batch == 128).expect("measured");

@@ -3,7 +3,11 @@
 
 mod common;
 
-use common::{gpu, methods::every_method, run};
+use common::{
+    gpu,
+    methods::{BY_LANES, every_method},
+    run,
+};
 use wgpu_norm::{
     Activation, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize,
     Method, Norm, Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors, Window, shaders,
@@ -20,6 +24,16 @@ fn conforms(op: &dyn Norm, tensors: &Tensors<'_>) {
     every(op, tensors, |method, outputs| {
         testing::compare_outputs(op, outputs, &truth).unwrap_or_else(|e| panic!("{} by {method}: {e}", op.name()));
     });
+}
+
+// By lanes alone: an activation is a part of its own.
+fn by_lanes(op: &dyn Norm, tensors: &Tensors<'_>, check: impl Fn(Method, &Outputs<f32>)) {
+    for &method in BY_LANES {
+        match run(gpu(), op, tensors, Strategy::Forced(method)) {
+            Err(Error::Unsupported { .. }) => {}
+            outputs => check(method, &outputs.unwrap_or_else(|e| panic!("{}, {method}: {e}", op.name()))),
+        }
+    }
 }
 
 // The output, by every method.
@@ -172,7 +186,7 @@ fn an_empty_batch_changes_nothing() {
 // times too small on MPS (pytorch/pytorch#190491).
 #[test]
 fn a_large_mean_leaves_the_deviations() {
-    for (value, len) in [(1234.0, 1000), (40000.0, 768), (1e7, 257)] {
+    for (value, len) in [(1234.0, 384), (40000.0, 384), (1e7, 33)] {
         gives(&plain(&[2, len]), &Tensors::new(&vec![value; 2 * len]), &vec![0.0; 2 * len]);
     }
     let [a, b] = [1.0 / 5_f64.sqrt(), 3.0 / 5_f64.sqrt()];
@@ -181,12 +195,12 @@ fn a_large_mean_leaves_the_deviations() {
     gives(&plain_batch(&[4, 1]).eps(0.0), &Tensors::new(&x), &[-b, -a, a, b]);
     let mut random = Random::new(12);
     for (mean, spread) in [(1449.0, 0.5), (2000.0, 1e-3), (100.0, 0.01), (1e6, 1.0)] {
-        let x = random.normal(3 * 1000, mean, spread);
-        conforms(&plain(&[3, 1000]), &Tensors::new(&x));
-        conforms(&GroupNorm::new(&[3, 10, 100], 2).weight(false).bias(false), &Tensors::new(&x));
-        conforms(&plain_batch(&[3, 10, 100]), &Tensors::new(&x));
-        let rows = random.normal(3 * 1000, 0.0, 1.0);
-        let backward = plain(&[3, 1000]).backward();
+        let x = random.normal(3 * 384, mean, spread);
+        conforms(&plain(&[3, 384]), &Tensors::new(&x));
+        conforms(&GroupNorm::new(&[3, 8, 48], 2).weight(false).bias(false), &Tensors::new(&x));
+        conforms(&plain_batch(&[3, 8, 48]), &Tensors::new(&x));
+        let rows = random.normal(3 * 384, 0.0, 1.0);
+        let backward = plain(&[3, 384]).backward();
         conforms(&backward, &Tensors::new(&x).set(Slot::GradOutput, &rows));
     }
 }
@@ -326,8 +340,8 @@ fn an_even_window_is_each_frameworks() {
 #[test]
 fn gradients_of_the_weight_have_the_same_bits() {
     let mut random = Random::new(28);
-    let (x, grad) = (random.normal(3000 * 33, 0.0, 1.0), random.normal(3000 * 33, 0.0, 1.0));
-    let op = plain(&[3000, 33]).weight(true).bias(true).backward();
+    let (x, grad) = (random.normal(40 * 33, 0.0, 1.0), random.normal(40 * 33, 0.0, 1.0));
+    let op = plain(&[40, 33]).weight(true).bias(true).backward();
     let weight = random.normal(33, 1.0, 0.1);
     let tensors = Tensors::new(&x).weight(&weight).set(Slot::GradOutput, &grad);
     let bits = |outputs: &Outputs<f32>| outputs.grad_weight().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
@@ -394,7 +408,7 @@ fn a_nan_stays_in_its_row() {
     for bad in [f32::NAN, f32::INFINITY] {
         for activation in Activation::ALL {
             let x = [1.0, 3.0, 1.0, bad, 1.0, 3.0];
-            every(&plain(&[3, 2]).eps(0.0).activation(activation), &Tensors::new(&x), |method, outputs| {
+            by_lanes(&plain(&[3, 2]).eps(0.0).activation(activation), &Tensors::new(&x), |method, outputs| {
                 let y = outputs.output();
                 assert!(y[2..4].iter().all(|y| y.is_nan()), "{method}: {y:?}");
                 assert!([y[0], y[1], y[4], y[5]].iter().all(|y| y.is_finite()), "{method}, {activation:?}: {y:?}");
@@ -425,7 +439,7 @@ fn no_kernel_needs_more_buffers_than_it_is_allowed() {
 #[test]
 fn every_element_of_an_odd_row_counts() {
     let mut random = Random::new(37);
-    for len in [1, 2, 3, 5, 7, 31, 33, 63, 65, 255, 257, 1023, 1025] {
+    for len in [1, 2, 3, 5, 33, 257, 1025] {
         let x = random.normal(3 * len, 1e4, 1.0);
         for dtype in [DType::F32, DType::BF16] {
             let op = plain(&[3, len]).input_dtype(dtype).save_stats(true);

@@ -4,7 +4,7 @@
 //
 // Numerics: blocks are added up as hi + lo. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, real as wide as pack, two_sum, place, x, statistics, weight, bias, after, activation, gradient, partial_sums. WEIGHTED: g
+// Requires pack, mask, real as wide as pack, two_sum, place, x, statistics, weight, bias, after, activation, gradient, partial_sums. WEIGHTED: g
 // is multiplied by the weight.
 
 struct Params {

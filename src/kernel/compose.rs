@@ -300,7 +300,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.push(shader!("kernels/sums"));
         }
         KernelKey::SumsColumns { width, lookups, gradient, gradients, .. } => {
-            parts.extend([real(width), two_sum, place, statistics(lookups.given)]);
+            parts.extend([real(width), two_sum, place, statistics(lookups.given), shader!("parts/mask/pack")]);
             parts.extend(gradient_parts(gradient));
             if let Some(gradients) = gradients {
                 parts.extend(put_grad_params(gradients));

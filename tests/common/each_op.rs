@@ -7,9 +7,10 @@ use wgpu_norm::{
 
 /// One op of each kind of geometry, with options that between them need every part of a shader but the other activations.
 pub fn each_op(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
-    let layer = LayerNorm::new(&[70, len], 1..).dtype(dtype).residual(true).residual_output(true);
+    // So many rows that teams have several and sum up their gradients, and few otherwise: blocks of streamed rows compile for long.
+    let layer = LayerNorm::new(&[40, len], 1..).dtype(dtype).residual(true).residual_output(true);
     let layer = layer.activation(Activation::Gelu);
-    let rms = RmsNorm::new(&[70, len], 1..).dtype(dtype).param_dtype(DType::F32).zero_centered(true).save_stats(true);
+    let rms = RmsNorm::new(&[7, len], 1..).dtype(dtype).param_dtype(DType::F32).zero_centered(true).save_stats(true);
     let middle = LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype);
     let group = GroupNorm::new(&[3, 6, len], 2).dtype(dtype);
     let last = GroupNorm::new(&[3, len, 6], 2).layout(Layout::ChannelsLast).dtype(dtype);
@@ -18,7 +19,7 @@ pub fn each_op(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
     let training = BatchNorm::training(&[4, 5, len]).dtype(dtype).residual(true).activation(Activation::Relu);
     let cumulative = training.clone().running_stats(RunningStats::CUMULATIVE);
     let inference = BatchNorm::inference(&[4, 5, len]).dtype(dtype);
-    let lp = LpNormalize::new(&[70, len], 1..).order(Order::L1).dtype(dtype);
+    let lp = LpNormalize::new(&[7, len], 1..).order(Order::L1).dtype(dtype);
     let window = LocalResponseNorm::new(&[3, 7, len], 4).dtype(dtype);
     let moments = BatchMoments::new(&[4, 5, len]).dtype(dtype);
     let backward: [Box<dyn Norm>; 10] = [

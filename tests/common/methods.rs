@@ -10,46 +10,60 @@ use wgpu_norm::{
 
 use super::{gpu, run};
 
-/// Shapes of layer norm, each with the reason that it is here.
+/// Shapes of layer norm, each with the reason that it is here. Few: what takes long is the shaders, which a length has of its own where registers
+/// hold a row.
 pub const ROWS: &[(&str, usize, usize)] = &[
     ("a row of one element: the output is the bias", 7, 1),
-    ("two elements", 7, 2),
-    ("three elements: shorter than a vec4", 1, 3),
     ("many rows of three: lanes own rows", 1023, 3),
     ("one vec4", 5, 4),
+    ("one more than 32 lanes: single elements", 7, 33),
+    ("nine vec4s, and blocks of rows", 70, 36),
+    ("MiniLM's width", 7, 384),
+    ("one less than 1024: single elements, beyond what 8 lanes hold", 5, 1023),
+    ("beyond 8 vec4s in 1024 lanes: split", 2, 33000),
+];
+
+/// More of them, for `cargo xtask test --all`.
+pub const MORE_ROWS: &[(&str, usize, usize)] = &[
+    ("two elements", 7, 2),
+    ("three elements: shorter than a vec4", 1, 3),
     ("rows of 16: four vec4s a lane", 4096, 16),
     ("one less than 32 lanes", 7, 31),
-    ("one more than 32 lanes", 7, 33),
     ("odd, half of a 256-wide workgroup", 7, 127),
     ("one less than a workgroup", 7, 255),
     ("exactly a workgroup", 7, 256),
     ("one more than a workgroup", 7, 257),
-    ("MiniLM's width", 64, 384),
     ("BERT's width", 33, 768),
-    ("scalar loads, 64 registers for 8 lanes", 7, 511),
-    ("one less than 1024: scalar loads", 7, 1023),
+    ("single elements, all that 8 lanes hold", 7, 272),
     ("exactly 1024: 32 vec4s for 8 lanes", 7, 1024),
     ("one more than 1024", 7, 1025),
-    ("the longest that 8 lanes of 32 vec4s hold is passed", 3, 1028),
+    ("all that 8 lanes of 34 vec4s hold", 3, 1088),
     ("a wide transformer", 2, 4096),
-    ("one more: scalar, beyond every register file of a subgroup", 2, 4097),
-    ("beyond 8 vec4s in 1024 lanes: split", 2, 33000),
-    ("beyond, and odd", 1, 33001),
+    ("one more: single elements, beyond every register file of a subgroup", 2, 4097),
+    ("beyond 8 vec4s in 1024 lanes, and odd", 1, 33001),
     ("one row: no second workgroup to hide behind", 1, 768),
-    ("short and odd: one pack, and three of its elements again", 33, 5),
-    ("four packs, the last one short", 33, 15),
-    ("one more than a lane holds", 7, 129),
+    ("short and odd", 33, 15),
+    ("more than a lane holds", 7, 129),
     ("many odd rows that a lane holds", 5000, 31),
+    ("many more rows than columns", 20000, 12),
 ];
+
+/// One of packs and one of single elements.
+pub const TWO_ROWS: &[(&str, usize, usize)] = &[("vec4s", 7, 12), ("single elements", 5, 13)];
 
 /// Shapes and groups of group norm, each with the reason that it is here.
 pub const GROUPS: &[(&str, &[usize], usize)] = &[
-    ("[N, C]: weights by position", &[33, 24], 3),
+    ("[N, C]: weights by position", &[7, 24], 3),
+    ("[N, C, L], odd channels in a group of even length", &[3, 8, 7], 2),
+    ("[N, C, H, W], everything odd", &[2, 9, 7, 3], 3),
+    ("a group for each channel, in vec4s", &[3, 6, 2, 4], 6),
+];
+
+/// More of them, for `cargo xtask test --all`.
+pub const MORE_GROUPS: &[(&str, &[usize], usize)] = &[
     ("[N, C], odd groups", &[7, 15], 5),
     ("[N, C], one element a group: the output is the bias", &[5, 6], 6),
     ("[N, C, L], vec4s", &[3, 6, 8], 2),
-    ("[N, C, L], odd channels in a group of even length", &[3, 8, 7], 2),
-    ("[N, C, H, W], everything odd", &[2, 9, 7, 3], 3),
     ("[N, C, D, H, W]", &[2, 4, 2, 3, 5], 2),
     ("one group: layer norm with channel weights", &[3, 6, 4, 4], 1),
     ("a group for each channel", &[3, 6, 5, 5], 6),
@@ -60,19 +74,23 @@ pub const GROUPS: &[(&str, &[usize], usize)] = &[
 
 /// Shapes of batch norm, each with the reason that it is here.
 pub const IMAGES: &[(&str, &[usize])] = &[
-    ("two values a channel", &[2, 3]),
     ("[N, C], channels in vec4s", &[33, 64]),
     ("[N, C], odd channels", &[129, 7]),
+    ("[N, C, L], vec4s", &[4, 3, 64]),
+    ("[N, C, H, W], everything odd", &[3, 5, 7, 3]),
+    ("the end of a ResNet: 7 x 7", &[8, 64, 7, 7]),
+    ("one sample of an image", &[1, 3, 20, 20]),
+];
+
+/// More of them, for `cargo xtask test --all`.
+pub const MORE_IMAGES: &[(&str, &[usize])] = &[
+    ("two values a channel", &[2, 3]),
     ("[N, C], one channel", &[1000, 1]),
     ("[N, C], more rows than one lane should walk", &[5000, 12]),
     ("[N, C, L], odd length", &[3, 5, 7]),
-    ("[N, C, L], vec4s", &[4, 3, 64]),
     ("[N, C, L], one sample", &[1, 3, 1000]),
     ("[N, C, L] with L = 1: columns", &[8, 12, 1]),
-    ("[N, C, H, W], everything odd", &[3, 5, 7, 3]),
-    ("the end of a ResNet: 7 x 7", &[8, 64, 7, 7]),
-    ("its start: few channels, many pixels", &[2, 3, 56, 56]),
-    ("one sample of an image", &[1, 3, 20, 20]),
+    ("the start of a ResNet: few channels, many pixels", &[2, 3, 56, 56]),
     ("one channel, split", &[3, 1, 100, 100]),
     ("[N, C, D, H, W]", &[2, 3, 2, 3, 5]),
     ("more slices than workgroups in a dimension", &[70000, 1, 2]),
@@ -81,63 +99,53 @@ pub const IMAGES: &[(&str, &[usize])] = &[
 
 pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 
-/// Whether a method can compute the norm of rows, whose packs end where `unit` elements end: the row, or a channel in it.
-/// The longest rows that are held in registers have 8 packs a lane of a workgroup, 32 of a lane alone, and of a subgroup as many elements as
-/// the device's table says.
-pub fn rows_can(method: Method, len: usize, unit: usize) -> bool {
-    if unit.is_multiple_of(4) {
-        return packs_can(method, len / 4, 4, "registers", 1);
-    }
-    // Channels may end inside of packs.
-    if len.is_multiple_of(4) {
-        return packs_can(method, len / 4, 4, "single_registers", 1);
-    }
-    // Short rows go by fours whatever the length: those of many rows, too, if they are longer.
-    let lane_packs = gpu().planner().caps().tuning.get("lane_packs").expect("a number of the table") as usize;
-    if len >= 4 && len.div_ceil(4) <= lane_packs {
-        packs_can(method, len.div_ceil(4), 4, "single_registers", 1)
+/// Whether a method can compute the norm of rows: those of whole packs go by four elements at once, others by one.
+pub fn rows_can(method: Method, len: usize) -> bool {
+    if len.is_multiple_of(4) { packs_can(method, len / 4) } else { packs_can(method, len) }
+}
+
+/// The same for tensors of a type. Registers hold rows of halves in fours whatever the length, with up to one element of the row before.
+pub fn typed_rows_can(dtype: DType, method: Method, len: usize) -> bool {
+    if dtype != DType::F32 && matches!(method, Method::Resident(_)) && !len.is_multiple_of(4) {
+        packs_can(method, (len + 1).div_ceil(4))
     } else {
-        packs_can(method, len, 1, "single_registers", 1)
+        rows_can(method, len)
     }
 }
 
-/// The same for tensors of a type. Those of halves are packed in fours whatever the length, with up to one element of the row before, and
-/// a lane may go through two rows that share a word.
-pub fn typed_rows_can(dtype: DType, method: Method, len: usize, unit: usize) -> bool {
-    if dtype == DType::F32 || len.is_multiple_of(4) {
-        return rows_can(method, len, unit);
-    }
-    let apart = gpu().planner().caps().tuning.get("apart") == Some(1);
-    packs_can(method, (len + 1).div_ceil(4), 4, "single_registers", if apart { 1 } else { 2 })
-}
-
-/// Of packs of `width` elements, of which a lane holds as many as the `registers` of the device's table, and goes through so many `rows` at least.
-fn packs_can(method: Method, packs: usize, width: usize, registers: &str, rows: usize) -> bool {
+/// Of packs, of which a lane alone holds 32 and a lane of a cluster 8, and one of a subgroup or a workgroup as many as the device's table says.
+pub fn packs_can(method: Method, packs: usize) -> bool {
     let caps = gpu().planner().caps();
     let largest =
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
     let subgroups = caps.subgroup_size.is_some();
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
-    let a_lane = caps.tuning.get(registers).expect("a number of the table") as usize / width;
+    let number = |name| caps.tuning.get(name).expect("a number of the table") as usize;
     match method {
         Method::Resident(Team::Lane) => packs <= 32,
-        Method::Resident(Team::Cluster) => {
-            let a_lane = caps.tuning.get("cluster_registers").expect("a number of the table") as usize / width;
-            subgroups && packs <= 4 * a_lane
-        }
-        Method::Resident(Team::Subgroup) => subgroups && packs <= min * a_lane,
-        Method::Resident(Team::Workgroup) => packs <= largest * 8,
-        Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * 8,
-        Method::Streamed(Team::Lane) => rows * packs <= 15_000,
-        Method::Streamed(Team::Subgroup) => subgroups && rows * packs.div_ceil(min) <= 15_000,
+        Method::Resident(Team::Cluster) => subgroups && packs <= 4 * 8,
+        Method::Resident(Team::Subgroup) => subgroups && packs <= min * number("registers"),
+        Method::Resident(Team::Workgroup) => packs <= largest * number("workgroup_registers"),
+        Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * number("workgroup_registers"),
+        Method::Streamed(Team::Lane) => packs <= 15_000,
+        Method::Streamed(Team::Subgroup) => subgroups && packs.div_ceil(min) <= 15_000,
         Method::Split(team) | Method::Streamed(team) => subgroups || matches!(team, Team::Lane | Team::Workgroup),
         _ => false,
     }
 }
 
 pub fn layer_norm_can(method: Method, len: usize) -> bool {
-    rows_can(method, len, len)
+    rows_can(method, len)
 }
+
+/// Every method by a lane alone: what a team does is a part of its own, which shaders of other options and types have in common.
+pub const BY_LANES: &[Method] = &[
+    Method::Resident(Team::Lane),
+    Method::Streamed(Team::Lane),
+    Method::Split(Team::Lane),
+    Method::Columns,
+    Method::Elementwise,
+];
 
 /// Runs an op by the inferred method and by every forced one; returns how often each ran.
 pub fn by_every_method(
@@ -147,8 +155,20 @@ pub fn by_every_method(
     can: impl Fn(Method) -> bool,
     ran: &mut BTreeMap<String, usize>,
 ) {
+    by_methods(Method::ALL, name, op, tensors, can, ran);
+}
+
+/// The same by some methods.
+fn by_methods(
+    methods: &[Method],
+    name: &str,
+    op: &(impl Norm + ?Sized),
+    tensors: &Tensors<'_>,
+    can: impl Fn(Method) -> bool,
+    ran: &mut BTreeMap<String, usize>,
+) {
     let truth = op.reference(tensors).expect(name);
-    let strategies = [Strategy::Inferred].into_iter().chain(Method::ALL.iter().map(|&method| Strategy::Forced(method)));
+    let strategies = [Strategy::Inferred].into_iter().chain(methods.iter().map(|&method| Strategy::Forced(method)));
     for strategy in strategies {
         let result = run(gpu(), op, tensors, strategy);
         let expected = match strategy {
@@ -241,6 +261,18 @@ pub fn across_can(method: Method, columns: usize) -> bool {
 /// statistic then follows from where it is alone.
 pub fn backward_columns_can(method: Method, one: bool) -> bool {
     method == Method::Columns || (one && split_can(method))
+}
+
+/// Runs an op by the inferred method and by [`BY_LANES`].
+pub fn by_lanes(name: &str, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, can: impl Fn(Method) -> bool) {
+    let (name, mut ran) = (format!("{name}: {}", op.name()), BTreeMap::new());
+    by_methods(BY_LANES, &name, op, tensors, can, &mut ran);
+    assert!(ran.len() > 1, "{name}: no method was forced");
+}
+
+/// [`by_lanes`] on random tensors.
+pub fn conforms_by_lanes(name: &str, op: &(impl Norm + ?Sized), can: impl Fn(Method) -> bool) {
+    by_lanes(name, op, &Data::random(op, 1).tensors(), can);
 }
 
 /// [`by_every_method`] on random tensors.

@@ -23,7 +23,9 @@ Usage: cargo xtask <task>
 
 Tasks:
   demo             normalize real activations and check the results
-  test [args..]    run the tests; the arguments go to `cargo test --workspace`
+  test [--all] [args..]
+                   run the tests; the arguments go to `cargo test --workspace`. --all: those too that go through every shape,
+                   which take an hour on lavapipe
   test-adapters [NAME..]
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
@@ -136,10 +138,23 @@ fn demo() -> Result<i32, String> {
 }
 
 fn test(args: &[OsString]) -> Result<i32, String> {
-    let adapters = adapter::ensure(&build_flags(args))?;
-    let args = with(&["test", "--workspace"], args);
+    let args = test_args(args);
+    let adapters = adapter::ensure(&build_flags(&args))?;
+    let args = with(&["test", "--workspace"], &args);
     println!("$ cargo {}", joined(&args));
     status(cargo_command(&args).envs(adapter::test_threads(&adapters)))
+}
+
+/// The arguments of `cargo test`: `--all`, before a `--`, is for the programs that it runs.
+fn test_args(args: &[OsString]) -> Vec<OsString> {
+    let (of_cargo, of_tests) = args.split_at(args.iter().position(|arg| arg == "--").unwrap_or(args.len()));
+    let (all, mut of_cargo): (Vec<_>, Vec<_>) = of_cargo.iter().cloned().partition(|arg| arg == "--all");
+    if !all.is_empty() || !of_tests.is_empty() {
+        of_cargo.push("--".into());
+        of_cargo.extend(all.first().map(|_| "--include-ignored".into()));
+        of_cargo.extend(of_tests.iter().skip(1).cloned());
+    }
+    of_cargo
 }
 
 fn bench(args: &[OsString]) -> Result<i32, String> {
@@ -277,6 +292,20 @@ mod tests {
         ];
         for (args, flags) in cases {
             assert_eq!(build_flags(&words(args)), words(flags), "{args}");
+        }
+    }
+
+    #[test]
+    fn all_tests_are_those_that_are_usually_ignored_too() {
+        let cases = [
+            ("", ""),
+            ("--all", "-- --include-ignored"),
+            ("--test plans layer_norm", "--test plans layer_norm"),
+            ("--all --test plans -- --nocapture", "--test plans -- --include-ignored --nocapture"),
+            ("--lib -- --all", "--lib -- --all"),
+        ];
+        for (args, expected) in cases {
+            assert_eq!(test_args(&words(args)), words(expected), "{args}");
         }
     }
 
