@@ -6,8 +6,7 @@ use crate::unpacked::{self, Variables};
 use crate::{adapter, cargo_command, joined, status};
 
 /// What every adapter must pass; some take long to compile, so not all there is.
-const TESTS: [&str; 8] =
-    ["--test", "adapters", "--test", "pitfalls", "--test", "harness", "--test", "local_response_norm"];
+const TESTS: [&str; 6] = ["--test", "adapters", "--test", "pitfalls", "--test", "local_response_norm"];
 
 /// Where nothing is named.
 const USUAL: [&str; 2] = ["swiftshader", "gl"];
