@@ -98,21 +98,19 @@ fn rms_norm_and_lp_normalize_of_more_shapes() {
 
 #[test]
 fn a_norm_below_eps_is_a_constant_factor() {
-    for order in [Order::L1, Order::L2] {
-        for len in [12, 13] {
-            // The second row is zero, the third is small: eps is what they are divided by.
-            let mut input = Random::new(2).normal(3 * len, 0.0, 1.0);
-            input[len..2 * len].fill(0.0);
-            input[2 * len..].iter_mut().for_each(|x| *x *= 1e-9);
-            let op = LpNormalize::new(&[3, len], 1..).order(order).eps(0.5).save_stats(true);
-            let can = |method| rows_can(method, len);
-            let mut ran = std::collections::BTreeMap::new();
-            let data = Data::random(&op, 1).with(Slot::Input, input.clone());
-            by_every_method("forward", &op, &data.tensors(), can, &mut ran);
-            let op = op.backward();
-            let data = Data::random(&op, 1).with(Slot::Input, input);
-            by_every_method("backward", &op, &data.tensors(), can, &mut ran);
-        }
+    for (order, len) in [(Order::L1, 12), (Order::L2, 13)] {
+        // The second row is zero, the third is small: eps is what they are divided by.
+        let mut input = Random::new(2).normal(3 * len, 0.0, 1.0);
+        input[len..2 * len].fill(0.0);
+        input[2 * len..].iter_mut().for_each(|x| *x *= 1e-9);
+        let op = LpNormalize::new(&[3, len], 1..).order(order).eps(0.5).save_stats(true);
+        let can = |method| rows_can(method, len);
+        let mut ran = std::collections::BTreeMap::new();
+        let data = Data::random(&op, 1).with(Slot::Input, input.clone());
+        by_every_method("forward", &op, &data.tensors(), can, &mut ran);
+        let op = op.backward();
+        let data = Data::random(&op, 1).with(Slot::Input, input);
+        by_every_method("backward", &op, &data.tensors(), can, &mut ran);
     }
 }
 
@@ -359,10 +357,10 @@ fn what_is_not_asked_for_is_not_bound() {
     let input = op.clone().grad_weight(false).grad_bias(false);
     assert_eq!(slots(&input), "input weight grad_output grad_input");
     let rows = |method| rows_can(method, 12);
-    conforms("weights", &weights, |method| rows(method) && matches!(method, Method::Split(_)));
-    conforms("bias", &bias, |method| rows(method) && matches!(method, Method::Split(_)));
-    conforms("input", &input, rows);
-    conforms("input and bias", &op.clone().grad_weight(false), rows);
+    conforms_by_lanes("weights", &weights, |method| rows(method) && matches!(method, Method::Split(_)));
+    conforms_by_lanes("bias", &bias, |method| rows(method) && matches!(method, Method::Split(_)));
+    conforms_by_lanes("input", &input, rows);
+    conforms_by_lanes("input and bias", &op.clone().grad_weight(false), rows);
 
     let op = BatchNorm::inference(&[3, 4, 5]).backward();
     let input = op.clone().grad_weight(false).grad_bias(false);
@@ -370,15 +368,15 @@ fn what_is_not_asked_for_is_not_bound() {
     let bias = op.clone().grad_input(false).grad_weight(false);
     assert_eq!(slots(&bias), "grad_output grad_bias");
     for op in [op.clone(), input, bias, op.grad_input(false)] {
-        conforms("inference", &op, |method| method == Method::Elementwise);
+        conforms_by_lanes("inference", &op, |method| method == Method::Elementwise);
     }
     let op = BatchNorm::training(&[3, 4, 5]).backward();
     for op in [op.clone().grad_input(false), op.clone().grad_weight(false), op.grad_weight(false).grad_bias(false)] {
-        conforms("training", &op, split_can);
+        conforms_by_lanes("training", &op, split_can);
     }
     let op = GroupNorm::new(&[3, 4, 5], 2).backward();
-    conforms("group norm", &op.clone().grad_input(false), split_can);
-    conforms("group norm", &op.grad_weight(false).grad_bias(false), |method| rows_can(method, 10));
+    conforms_by_lanes("group norm", &op.clone().grad_input(false), split_can);
+    conforms_by_lanes("group norm", &op.grad_weight(false).grad_bias(false), |method| rows_can(method, 10));
 }
 
 /// As an optimizer keeps them that updates all parameters in one dispatch.
@@ -428,7 +426,7 @@ fn gradients_of_weight_and_bias_may_lie_in_one_buffer() {
 #[test]
 fn gradients_of_weight_and_bias_are_added_where_that_is_asked_for() {
     let op = LayerNorm::new(&[50, 13], 1..).backward().accumulate(true);
-    conforms("layer norm", &op, |method| rows_can(method, 13));
+    conforms_by_lanes("layer norm", &op, |method| rows_can(method, 13));
     let op = BatchNorm::training(&[5, 3, 7]).backward().accumulate(true);
     conforms("batch norm", &op, split_can);
 }

@@ -217,10 +217,9 @@ fn prelude(key: &KernelKey) -> Vec<String> {
                 flag("SHARED", shared),
                 flag("HALVES", key.normalizes_halves()),
             ];
-            lines.push(match hold {
-                Hold::Registers { full, .. } => format!("const FULL: u32 = {full}u;"),
-                Hold::Rows { whole, .. } => flag("WHOLE", whole),
-            });
+            if let Hold::Registers { full, .. } = hold {
+                lines.push(format!("const FULL: u32 = {full}u;"));
+            }
             lines
         }
         KernelKey::Apply { lookups: l, .. } | KernelKey::ApplyBackward { lookups: l, .. } => lookups(l),
