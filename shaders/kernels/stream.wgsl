@@ -7,7 +7,7 @@
 // row's, so that its sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
 //
 // Requires rows, at, pack, direction, real of its sums, two_sum, team, x, scale, measure, affine, row, saved,
-// partial_sums. SHARED: all rows have the same weight and bias.
+// partial_sums. SHARED: all rows have the same weight and bias. WHOLE: no block lacks a row.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 
 const CHUNK: u32 = 64u;
@@ -31,7 +31,8 @@ fn run(team: Team) {
     for (var round = 0u; round < params.rounds; round += 1u) {
         // unroll K < BLOCK
         let index_K = (round * BLOCK + K) * params.teams + team.index;
-        let has_row_K = index_K < params.rows;
+        // Known to be so, a branch less around the loads and stores of a row.
+        let has_row_K = select(index_K < params.rows, true, WHOLE);
         let row_K = min(index_K, params.rows - 1u);
         let first_K = first_of(row_K, params.stride);
         let first_input_K = first_of(row_K, params.input_stride);

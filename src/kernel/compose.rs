@@ -217,9 +217,10 @@ fn prelude(key: &KernelKey) -> Vec<String> {
                 flag("SHARED", shared),
                 flag("HALVES", key.normalizes_halves()),
             ];
-            if let Hold::Registers { full, .. } = hold {
-                lines.push(format!("const FULL: u32 = {full}u;"));
-            }
+            lines.push(match hold {
+                Hold::Registers { full, .. } => format!("const FULL: u32 = {full}u;"),
+                Hold::Rows { whole, .. } => flag("WHOLE", whole),
+            });
             lines
         }
         KernelKey::Apply { lookups: l, .. } | KernelKey::ApplyBackward { lookups: l, .. } => lookups(l),

@@ -300,8 +300,8 @@ pub(crate) enum MergedSums {
 pub(crate) enum Hold {
     /// One after the other, each in so many packs of each lane's registers, of which the first `full` are in the row for every lane.
     Registers { packs: u32, full: u32 },
-    /// So many at once, which are read again for each sum.
-    Rows { at_once: u32 },
+    /// So many at once, which are read again for each sum. `whole`: no team lacks a row.
+    Rows { at_once: u32, whole: bool },
 }
 
 /// What the backward pass of rows leaves for the gradients of weight and bias.

@@ -227,6 +227,7 @@ impl Pass<'_> {
             (false, true) => (ForParams::Statistics, problem.rounds(team, &rows, hold)),
             (false, false) => (ForParams::None, problem.rounds(team, &rows, hold)),
         };
+        let hold = problem.whole(&rows, hold, rounds);
         let key = KernelKey::RowBackward {
             team,
             workgroup_size,

@@ -195,11 +195,22 @@ impl Problem<'_> {
         (params, teams.div_ceil(a_workgroup).into())
     }
 
+    /// How a team goes through rows `rounds` times, where it is known whether all blocks are whole.
+    pub(super) fn whole(&self, rows: &Rows, hold: Hold, rounds: u32) -> Hold {
+        let Hold::Rows { at_once, .. } = hold else { return hold };
+        let is_whole = |&slab: &Slab| {
+            let teams = rows.teams(slab.len, hold, rounds);
+            u64::from(rows.count(slab.len)) == u64::from(teams) * u64::from(at_once * rounds)
+        };
+        Hold::Rows { at_once, whole: self.slabs.iter().all(is_whole) }
+    }
+
     /// Rows that belong to a team each.
     fn rows(&self, team: Team, streamed: bool) -> Result<Vec<KernelCall>> {
         let (rows, hold) = self.hold(team, streamed)?;
         let workgroup_size = rows.workgroup_size(team, self.caps);
         let rounds = self.rounds(team, &rows, hold);
+        let hold = self.whole(&rows, hold, rounds);
         let key = KernelKey::Row {
             team,
             workgroup_size,
@@ -243,7 +254,7 @@ impl Problem<'_> {
         if streamed {
             let workgroup_size = rows.workgroup_size(team, self.caps);
             let at_once = at_once(rows.count(self.stats.len()), team, workgroup_size, self.caps);
-            return Ok((rows, Hold::Rows { at_once }));
+            return Ok((rows, Hold::Rows { at_once, whole: false }));
         }
         let rows = rows.in_pairs(team, self);
         let packs = registers(&rows, team, self.caps)?;

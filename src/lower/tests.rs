@@ -198,7 +198,7 @@ fn a_workgroup_of_a_cpu_is_small() {
     }
     // Lanes that are teams: as many of them share a device as subgroups of eight do.
     let KernelCall { key, workgroups, .. } = call(1024, 768, &LLVMPIPE);
-    assert!(matches!(key, KernelKey::Row { hold: Hold::Rows { at_once: 4 }, .. }), "{key:?}");
+    assert!(matches!(key, KernelKey::Row { hold: Hold::Rows { at_once: 4, .. }, .. }), "{key:?}");
     assert_eq!((key.workgroup_size(), workgroups), (16, [16, 1, 1]));
     // A size that is not known can't be relied on.
     let unknown = Caps { subgroup_size: Some((4, 128)), ..LAVAPIPE };
@@ -298,6 +298,27 @@ fn many_sums_are_merged_together() {
     // A device without room for that: a lane for each column, and of what a pass before left.
     let small = Caps { max_workgroup_size: 128, ..SUBGROUPS };
     assert_eq!(merges(32_768, 1024, &small), [32 * 1024 / 64, 16]);
+}
+
+#[test]
+fn blocks_of_rows_are_known_to_be_whole_only_where_no_slab_lacks_a_row() {
+    let small = Caps { max_storage_buffer_binding_size: 8 << 20, ..LAVAPIPE };
+    let cases = [
+        (256, &LAVAPIPE, Hold::Rows { at_once: 8, whole: true }),
+        (127, &LAVAPIPE, Hold::Rows { at_once: 4, whole: false }),
+        (124, &LAVAPIPE, Hold::Rows { at_once: 4, whole: true }),
+        // In slabs of 256 rows: none but the last one, of 24, then of 25.
+        (280, &small, Hold::Rows { at_once: 8, whole: true }),
+        (281, &small, Hold::Rows { at_once: 8, whole: false }),
+    ];
+    let has = |op: LayerNorm, caps, expected| {
+        for call in lower(&op, caps).calls {
+            assert!(matches!(call.key, KernelKey::Row { hold, .. } if hold == expected), "{:?}", call.key);
+        }
+    };
+    for (rows, caps, expected) in cases {
+        has(LayerNorm::new(&[rows, 8192], 1..), caps, expected);
+    }
 }
 
 #[test]
