@@ -247,48 +247,24 @@ fn windows(len: usize, dtype: DType) -> impl Iterator<Item = Box<dyn Norm>> {
     ops.into_iter().flat_map(|op| [Box::new(op.backward()) as Box<dyn Norm>, Box::new(op)])
 }
 
-/// Ops with each of their options.
-fn options(len: usize) -> Vec<Box<dyn Norm>> {
+/// Both directions of ops.
+macro_rules! both {
+    ($ops:ident: $($op:expr),* $(,)?) => { $(
+        $ops.push(Box::new($op.backward()));
+        $ops.push(Box::new($op));
+    )* };
+}
+
+/// Ops with each tensor in each storage type.
+fn storage_types(len: usize) -> Vec<Box<dyn Norm>> {
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
-    macro_rules! both {
-        ($($op:expr),* $(,)?) => { $(
-            ops.push(Box::new($op.backward()));
-            ops.push(Box::new($op));
-        )* };
-    }
-    // And all that can be asked for.
-    macro_rules! each {
-        ($($op:expr),* $(,)?) => { $(
-            ops.push(Box::new($op.in_place(true)));
-            ops.push(Box::new($op.backward().accumulate(true)));
-            ops.push(Box::new($op.backward().grad_weight(false)));
-            ops.push(Box::new($op.backward().grad_bias(false)));
-            ops.push(Box::new($op.backward().grad_weight(false).grad_bias(false)));
-            ops.push(Box::new($op.backward().grad_input(false)));
-            ops.push(Box::new($op.backward().grad_input(false).grad_weight(false)));
-            both!($op);
-        )* };
-    }
     let rows = &[7, len][..];
     // Channels end in packs or inside of them, in samples that are whole packs, and in some that are not.
     let (image, odd) = (&[3, 8, len][..], &[3, 6, 13][..]);
-    each!(
-        LayerNorm::new(rows, 1..),
-        LayerNorm::new(rows, 1..).activation(Activation::Gelu),
-        LayerNorm::new(image, 1..2),
-        GroupNorm::new(image, 2),
-        GroupNorm::new(image, 2).layout(Layout::ChannelsLast),
-        BatchNorm::training(image),
-        BatchNorm::training(rows),
-        BatchNorm::training(rows).keep_statistics(true),
-        BatchNorm::training(image).residual(true).activation(Activation::Relu),
-        BatchNorm::inference(image),
-        BatchNorm::inference(rows),
-    );
     for dtype in DType::FLOATS {
         let layer = LayerNorm::new(rows, 1..).dtype(dtype);
         let wide = LayerNorm::new(rows, 1..).residual(true);
-        both!(
+        both!(ops:
             layer.clone(),
             layer.clone().param_dtype(DType::F32),
             layer.clone().output_dtype(DType::F32),
@@ -314,15 +290,50 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
         ops.push(Box::new(BatchMoments::new(image).dtype(dtype)));
         ops.push(Box::new(BatchMoments::new(rows).dtype(dtype)));
     }
+    ops
+}
+
+/// Ops with each of their options.
+fn options(len: usize) -> Vec<Box<dyn Norm>> {
+    let mut ops: Vec<Box<dyn Norm>> = Vec::new();
+    // Both directions of ops, and all that can be asked for.
+    macro_rules! each {
+        ($($op:expr),* $(,)?) => { $(
+            ops.push(Box::new($op.in_place(true)));
+            ops.push(Box::new($op.backward().accumulate(true)));
+            ops.push(Box::new($op.backward().grad_weight(false)));
+            ops.push(Box::new($op.backward().grad_bias(false)));
+            ops.push(Box::new($op.backward().grad_weight(false).grad_bias(false)));
+            ops.push(Box::new($op.backward().grad_input(false)));
+            ops.push(Box::new($op.backward().grad_input(false).grad_weight(false)));
+            both!(ops: $op);
+        )* };
+    }
+    let rows = &[7, len][..];
+    let image = &[3, 8, len][..];
+    each!(
+        LayerNorm::new(rows, 1..),
+        LayerNorm::new(rows, 1..).activation(Activation::Gelu),
+        LayerNorm::new(image, 1..2),
+        GroupNorm::new(image, 2),
+        GroupNorm::new(image, 2).layout(Layout::ChannelsLast),
+        BatchNorm::training(image),
+        BatchNorm::training(rows),
+        BatchNorm::training(rows).keep_statistics(true),
+        BatchNorm::training(image).residual(true).activation(Activation::Relu),
+        BatchNorm::inference(image),
+        BatchNorm::inference(rows),
+    );
+    ops.extend(storage_types(len));
     for activation in Activation::ALL {
-        both!(
+        both!(ops:
             LayerNorm::new(rows, 1..).activation(activation),
             BatchNorm::training(image).activation(activation),
             BatchNorm::inference(rows).residual(true).activation(activation),
         );
     }
     for (weight, bias, stats) in [(true, true, true), (false, true, true), (true, false, false), (false, false, true)] {
-        both!(
+        both!(ops:
             LayerNorm::new(rows, 1..).weight(weight).bias(bias).save_stats(stats),
             RmsNorm::new(rows, 1..).weight(weight).save_stats(stats),
             RmsNorm::new(image, 1..2).weight(weight).save_stats(stats),
@@ -333,7 +344,7 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
         );
     }
     for order in [Order::L1, Order::L2] {
-        both!(LpNormalize::new(rows, 1..).order(order).save_stats(true), LpNormalize::new(image, 1..2).order(order));
+        both!(ops: LpNormalize::new(rows, 1..).order(order).save_stats(true), LpNormalize::new(image, 1..2).order(order));
     }
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
         for convention in [RunningStats::PYTORCH, RunningStats::CUMULATIVE] {
@@ -342,12 +353,12 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
             ops.push(Box::new(batch));
             ops.push(Box::new(InstanceNorm::new(image).layout(layout).running_stats(convention)));
         }
-        both!(
+        both!(ops:
             GroupNorm::new(image, 2).layout(layout).per_sample(true),
             InstanceNorm::new(image).layout(layout).weight(true).bias(true),
         );
     }
-    both!(
+    both!(ops:
         LayerNorm::new(image, 2..).per_sample(true),
         LayerNorm::new(image, 1..2).per_sample(true),
         LayerNorm::new(rows, 1..).input_row_stride(len + 4),
