@@ -24,8 +24,7 @@ Usage: cargo xtask <task>
 Tasks:
   demo             normalize real activations and check the results
   test [--all] [args..]
-                   run the tests; the arguments go to `cargo test --workspace`. --all: those too that go through every shape,
-                   which take an hour on lavapipe
+                   run the tests; the arguments go to `cargo test --workspace`. --all: those too that go through every shape
   test-adapters [NAME..]
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
