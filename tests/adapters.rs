@@ -23,8 +23,8 @@ fn guaranteed() -> Gpu {
     Gpu::from_parts(queue, Planner::new(&device))
 }
 
-fn conforms(gpu: &Gpu, len: usize, dtype: DType) {
-    for op in each_op(len, dtype) {
+fn conforms(gpu: &Gpu, len: usize, dtype: DType, backward: bool) {
+    for op in each_op(len, dtype).into_iter().filter(|op| op.name().ends_with("_backward") == backward) {
         let data = Data::random(&*op, 6);
         let truth = op.reference(&data.tensors()).expect("reference");
         every_method(gpu, &*op, &data.tensors(), |method, outputs| {
@@ -34,25 +34,47 @@ fn conforms(gpu: &Gpu, len: usize, dtype: DType) {
     }
 }
 
+// A test a direction, so that two threads have as much to compile.
+
 #[test]
 fn every_op_by_every_method() {
     println!("{:?}", gpu().device().adapter_info());
-    conforms(gpu(), 20, DType::F32);
+    conforms(gpu(), 12, DType::F32, false);
+}
+
+#[test]
+fn every_backward_pass_by_every_method() {
+    conforms(gpu(), 12, DType::F32, true);
 }
 
 #[test]
 fn every_op_of_odd_rows() {
-    conforms(gpu(), 13, DType::F16);
+    conforms(gpu(), 9, DType::F16, false);
+}
+
+#[test]
+fn every_backward_pass_of_odd_rows() {
+    conforms(gpu(), 9, DType::F16, true);
 }
 
 #[test]
 fn every_op_with_the_guaranteed_limits() {
     let small = guaranteed();
-    assert!(
-        small
-            .planner()
-            .plan_with(&LayerNorm::new(&[7, 36], 1..), Strategy::Forced(Method::Resident(Team::Subgroup)))
-            .is_err()
-    );
-    conforms(&small, 12, DType::BF16);
+    let by_subgroups = Strategy::Forced(Method::Resident(Team::Subgroup));
+    assert!(small.planner().plan_with(&LayerNorm::new(&[7, 36], 1..), by_subgroups).is_err());
+    conforms(&small, 8, DType::BF16, false);
+}
+
+#[test]
+fn every_backward_pass_with_the_guaranteed_limits() {
+    conforms(&guaranteed(), 8, DType::BF16, true);
+}
+
+#[test]
+#[ignore = "more shapes: cargo xtask test --all"]
+fn every_op_of_longer_rows() {
+    for (len, dtype) in [(36, DType::F32), (257, DType::F16)] {
+        conforms(gpu(), len, dtype, false);
+        conforms(gpu(), len, dtype, true);
+    }
 }

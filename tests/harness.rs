@@ -72,13 +72,7 @@ fn the_comparator_allows_half_an_ulp_of_a_half_precision_output_and_no_more() {
 }
 
 /// Whether an op conforms with a planner whose shaders have `from` replaced by `to`.
-fn conforms(
-    op: &(impl Norm + ?Sized),
-    tensors: &Tensors<'_>,
-    strategy: Strategy,
-    from: &'static str,
-    to: &'static str,
-) -> bool {
+fn conforms(op: &dyn Norm, tensors: &Tensors<'_>, strategy: Strategy, from: &'static str, to: &'static str) -> bool {
     let planner = Planner::with_source_edit(gpu().device(), move |source| source.replace(from, to));
     let edited = Gpu::from_parts(gpu().queue().clone(), planner.tuning(table(&[])));
     let outputs = run(&edited, op, tensors, strategy).expect("the broken shader runs");

@@ -48,8 +48,8 @@ fn of_every_shape() {
         for window in [Window::PyTorch, Window::Onnx] {
             for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
                 let op = op(shape, size).window(window).layout(layout);
-                conforms(why, &op, only);
-                conforms(why, &op.backward(), only);
+                conforms(why, &op, &only);
+                conforms(why, &op.backward(), &only);
             }
         }
     }
@@ -61,8 +61,8 @@ fn more_workgroups_than_a_dimension_has() {
     // 64 lanes each, an element a lane: more than 65535 of them.
     for (shape, size) in [([21, 1, 200_001], 3), ([1, 21, 200_001], 13)] {
         let op = op(&shape, size);
-        conforms("folded", &op, only);
-        conforms("folded", &op.backward(), only);
+        conforms("folded", &op, &only);
+        conforms("folded", &op.backward(), &only);
     }
 }
 
@@ -83,8 +83,8 @@ fn of_every_number() {
     ];
     for (alpha, beta, k) in numbers {
         let op = LocalResponseNorm::new(&shape, 5).alpha(alpha).beta(beta).k(k);
-        conforms(&format!("{op:?}"), &op, only);
-        conforms(&format!("{op:?}"), &op.backward(), only);
+        conforms(&format!("{op:?}"), &op, &only);
+        conforms(&format!("{op:?}"), &op.backward(), &only);
     }
 }
 
@@ -98,7 +98,7 @@ fn of_small_and_large_data() {
             for op in [&op as &dyn Norm, &op.backward()] {
                 let tensors = Data::random(op, 1).with(Slot::Input, data.clone());
                 let name = format!("{scale:e}");
-                by_every_method(&name, op, &tensors.tensors(), only, &mut std::collections::BTreeMap::new());
+                by_every_method(&name, op, &tensors.tensors(), &only);
             }
         }
     }
@@ -113,8 +113,8 @@ fn in_every_storage_type() {
                 for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
                     let op = op(&[3, 5, spatial], 3).layout(layout).input_dtype(input).output_dtype(output);
                     let name = format!("{input} to {output}, {spatial}, {layout:?}");
-                    conforms(&name, &op, only);
-                    conforms(&name, &op.backward(), only);
+                    conforms(&name, &op, &only);
+                    conforms(&name, &op.backward(), &only);
                 }
             }
         }
@@ -228,7 +228,7 @@ fn the_window_of_an_even_size_is_where_each_framework_has_it() {
         let expected: Vec<f64> = x.iter().zip(divisors).map(|(&x, d)| f64::from(x) / d).collect();
         let truth = op.reference(&Tensors::new(&x)).expect("reference");
         assert_eq!(truth.output(), expected, "{size}, {window:?}");
-        conforms("by hand", &op, only);
+        conforms("by hand", &op, &only);
     }
 }
 

@@ -5,13 +5,13 @@ mod common;
 
 use common::{
     gpu,
-    methods::{BY_LANES, every_method},
+    methods::{BY_LANES, conforms_by, every_method},
     run,
 };
 use wgpu_norm::{
     Activation, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize,
     Method, Norm, Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors, Window, shaders,
-    testing::{self, Data, Random},
+    testing::{self, Random},
 };
 
 fn every(op: &dyn Norm, tensors: &Tensors<'_>, check: impl Fn(Method, &Outputs<f32>)) {
@@ -184,6 +184,23 @@ fn an_empty_batch_changes_nothing() {
 // 11, 12. E[x^2] - E[x]^2 is negative for constant rows, and nothing for small deviations from a large mean: NaN in ONNX Runtime
 // (microsoft/onnxruntime#21935, #28463) and on MLX's GPU (ml-explore/mlx#2238), 4.8e4 in PyTorch (pytorch/pytorch#51102, #40308), 990
 // times too small on MPS (pytorch/pytorch#190491).
+#[test]
+#[ignore = "longer rows: cargo xtask test --all"]
+fn a_large_mean_leaves_the_deviations_of_longer_rows() {
+    for (value, len) in [(40000.0, 4096), (1e7, 33000)] {
+        gives(&plain(&[2, len]), &Tensors::new(&vec![value; 2 * len]), &vec![0.0; 2 * len]);
+    }
+    let mut random = Random::new(12);
+    for (mean, spread) in [(1449.0, 0.5), (2000.0, 1e-3), (100.0, 0.01), (1e6, 1.0)] {
+        for len in [4096, 33000] {
+            let x = random.normal(2 * len, mean, spread);
+            conforms(&plain(&[2, len]), &Tensors::new(&x));
+            let rows = random.normal(2 * len, 0.0, 1.0);
+            conforms(&plain(&[2, len]).backward(), &Tensors::new(&x).set(Slot::GradOutput, &rows));
+        }
+    }
+}
+
 #[test]
 fn a_large_mean_leaves_the_deviations() {
     for (value, len) in [(1234.0, 384), (40000.0, 384), (1e7, 33)] {
@@ -395,10 +412,7 @@ fn there_are_more_rows_than_workgroups_in_a_dimension() {
     let cases: [(&dyn Norm, Strategy); 2] =
         [(&groups, Strategy::Forced(Method::Resident(Team::Workgroup))), (&plain(&[1 << 20, 5]), Strategy::Inferred)];
     for (op, strategy) in cases {
-        let data = Data::random(op, 33);
-        let outputs = run(gpu(), op, &data.tensors(), strategy).expect("runs");
-        let truth = op.reference(&data.tensors()).expect("reference");
-        testing::compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{:?}: {e}", op.shape()));
+        conforms_by("many rows", gpu(), op, strategy);
     }
 }
 
@@ -438,8 +452,18 @@ fn no_kernel_needs_more_buffers_than_it_is_allowed() {
 // one thread, or counted as zeros, which the mean makes visible (Quack's `rmsnorm.py`).
 #[test]
 fn every_element_of_an_odd_row_counts() {
+    odd_rows(&[1, 2, 3, 5, 33, 257]);
+}
+
+#[test]
+#[ignore = "more lengths: cargo xtask test --all"]
+fn every_element_of_more_odd_rows_counts() {
+    odd_rows(&[7, 31, 63, 65, 255, 1023, 1025]);
+}
+
+fn odd_rows(lengths: &[usize]) {
     let mut random = Random::new(37);
-    for len in [1, 2, 3, 5, 33, 257, 1025] {
+    for &len in lengths {
         let x = random.normal(3 * len, 1e4, 1.0);
         for dtype in [DType::F32, DType::BF16] {
             let op = plain(&[3, len]).input_dtype(dtype).save_stats(true);

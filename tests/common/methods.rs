@@ -14,7 +14,7 @@ use super::{gpu, run};
 /// hold a row.
 pub const ROWS: &[(&str, usize, usize)] = &[
     ("a row of one element: the output is the bias", 7, 1),
-    ("many rows of three: lanes own rows", 1023, 3),
+    ("rows of three: lanes own rows, and two are streamed at once", 60, 3),
     ("one vec4", 5, 4),
     ("one more than 32 lanes: single elements", 7, 33),
     ("nine vec4s, and blocks of rows", 70, 36),
@@ -27,6 +27,7 @@ pub const ROWS: &[(&str, usize, usize)] = &[
 pub const MORE_ROWS: &[(&str, usize, usize)] = &[
     ("two elements", 7, 2),
     ("three elements: shorter than a vec4", 1, 3),
+    ("many rows of three: eight are streamed at once", 1023, 3),
     ("rows of 16: four vec4s a lane", 4096, 16),
     ("one less than 32 lanes", 7, 31),
     ("odd, half of a 256-wide workgroup", 7, 127),
@@ -49,7 +50,7 @@ pub const MORE_ROWS: &[(&str, usize, usize)] = &[
 ];
 
 /// One of packs and one of single elements.
-pub const TWO_ROWS: &[(&str, usize, usize)] = &[("vec4s", 7, 12), ("single elements", 5, 13)];
+pub const TWO_ROWS: &[(&str, usize, usize)] = &[("vec4s", 7, 8), ("single elements", 5, 9)];
 
 /// Shapes and groups of group norm, each with the reason that it is here.
 pub const GROUPS: &[(&str, &[usize], usize)] = &[
@@ -147,12 +148,20 @@ pub const BY_LANES: &[Method] = &[
     Method::Elementwise,
 ];
 
-/// Runs an op by the inferred method and by every forced one; returns how often each ran.
-pub fn by_every_method(
+/// [`by_every_method`] or [`by_lanes`]. They run an op by the inferred method and by others, and expect [`Error::Unsupported`] of those that can't.
+pub type By = fn(&str, &dyn Norm, &Tensors<'_>, &dyn Fn(Method) -> bool);
+
+/// Runs an op by the inferred method and by every forced one.
+pub fn by_every_method(name: &str, op: &dyn Norm, tensors: &Tensors<'_>, can: &dyn Fn(Method) -> bool) {
+    by_methods(Method::ALL, name, op, tensors, can, &mut BTreeMap::new());
+}
+
+/// The same, and counts how often each method ran.
+pub fn by_every_method_counted(
     name: &str,
-    op: &(impl Norm + ?Sized),
+    op: &dyn Norm,
     tensors: &Tensors<'_>,
-    can: impl Fn(Method) -> bool,
+    can: &dyn Fn(Method) -> bool,
     ran: &mut BTreeMap<String, usize>,
 ) {
     by_methods(Method::ALL, name, op, tensors, can, ran);
@@ -162,12 +171,14 @@ pub fn by_every_method(
 fn by_methods(
     methods: &[Method],
     name: &str,
-    op: &(impl Norm + ?Sized),
+    op: &dyn Norm,
     tensors: &Tensors<'_>,
-    can: impl Fn(Method) -> bool,
+    can: &dyn Fn(Method) -> bool,
     ran: &mut BTreeMap<String, usize>,
 ) {
+    let name = &format!("{name}: {}", op.name());
     let truth = op.reference(tensors).expect(name);
+    let mut forced = 0;
     let strategies = [Strategy::Inferred].into_iter().chain(methods.iter().map(|&method| Strategy::Forced(method)));
     for strategy in strategies {
         let result = run(gpu(), op, tensors, strategy);
@@ -182,16 +193,13 @@ fn by_methods(
         let outputs = result.unwrap_or_else(|e| panic!("{name}, {strategy:?}: {e}"));
         compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}, {:?}, {strategy:?}: {e}", op.shape()));
         *ran.entry(format!("{strategy:?}")).or_default() += 1;
+        forced += usize::from(strategy != Strategy::Inferred);
     }
+    assert!(forced > 0, "{name}: no method was forced");
 }
 
 /// Checks what an op gives by the inferred method and by every other one that can compute it.
-pub fn every_method(
-    gpu: &Gpu,
-    op: &(impl Norm + ?Sized),
-    tensors: &Tensors<'_>,
-    check: impl Fn(Method, &Outputs<f32>),
-) {
+pub fn every_method(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>, check: impl Fn(Method, &Outputs<f32>)) {
     let inferred = gpu.planner().plan(op).expect("a plan").method().expect("something to do");
     check(inferred, &run(gpu, op, tensors, Strategy::Inferred).expect("runs"));
     for &method in Method::ALL {
@@ -264,20 +272,33 @@ pub fn backward_columns_can(method: Method, one: bool) -> bool {
 }
 
 /// Runs an op by the inferred method and by [`BY_LANES`].
-pub fn by_lanes(name: &str, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, can: impl Fn(Method) -> bool) {
-    let (name, mut ran) = (format!("{name}: {}", op.name()), BTreeMap::new());
-    by_methods(BY_LANES, &name, op, tensors, can, &mut ran);
-    assert!(ran.len() > 1, "{name}: no method was forced");
+pub fn by_lanes(name: &str, op: &dyn Norm, tensors: &Tensors<'_>, can: &dyn Fn(Method) -> bool) {
+    by_methods(BY_LANES, name, op, tensors, can, &mut BTreeMap::new());
 }
 
+/// [`conforms`] or [`conforms_by_lanes`].
+pub type Conforms = fn(&str, &dyn Norm, &dyn Fn(Method) -> bool);
+
 /// [`by_lanes`] on random tensors.
-pub fn conforms_by_lanes(name: &str, op: &(impl Norm + ?Sized), can: impl Fn(Method) -> bool) {
+pub fn conforms_by_lanes(name: &str, op: &dyn Norm, can: &dyn Fn(Method) -> bool) {
     by_lanes(name, op, &Data::random(op, 1).tensors(), can);
 }
 
 /// [`by_every_method`] on random tensors.
-pub fn conforms(name: &str, op: &(impl Norm + ?Sized), can: impl Fn(Method) -> bool) {
-    let mut ran = BTreeMap::new();
-    by_every_method(&format!("{name}: {}", op.name()), op, &Data::random(op, 1).tensors(), can, &mut ran);
-    assert!(ran.len() > 1, "{name}: no method was forced");
+pub fn conforms(name: &str, op: &dyn Norm, can: &dyn Fn(Method) -> bool) {
+    by_every_method(name, op, &Data::random(op, 1).tensors(), can);
+}
+
+/// Runs an op on random tensors by the inferred method.
+pub fn conforms_as_inferred(name: &str, op: &dyn Norm) {
+    conforms_by(name, gpu(), op, Strategy::Inferred);
+}
+
+/// Runs an op on random tensors by one method of a device.
+pub fn conforms_by(name: &str, gpu: &Gpu, op: &dyn Norm, strategy: Strategy) {
+    let data = Data::random(op, 1);
+    let truth = op.reference(&data.tensors()).expect(name);
+    let outputs = run(gpu, op, &data.tensors(), strategy).unwrap_or_else(|e| panic!("{name}: {}: {e}", op.name()));
+    compare_outputs(op, &outputs, &truth)
+        .unwrap_or_else(|e| panic!("{name}: {} of {:?}, {strategy:?}: {e}", op.name(), op.shape()));
 }

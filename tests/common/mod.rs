@@ -76,7 +76,7 @@ pub fn subgroup_lanes(gpu: &Gpu) -> Option<usize> {
 
 /// Runs an op through the public API with every tensor inside a larger buffer, outputs and scratch filled with NaN, and
 /// panics if a byte outside of a tensor, or of a tensor that is only read, has changed.
-pub fn run(gpu: &Gpu, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, strategy: Strategy) -> Result<Outputs<f32>> {
+pub fn run(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>, strategy: Strategy) -> Result<Outputs<f32>> {
     let plan = gpu.planner().plan_with(op, strategy)?;
     let specs = plan.tensors();
     let buffers: Vec<wgpu::Buffer> =
