@@ -487,7 +487,11 @@ fn merged(shape: &[usize], parts: &[usize], layout: Layout, offset: f64) {
     for &samples in parts {
         let part = &input[first * of_sample..][..samples * of_sample];
         let op = BatchMoments::new(&with_shape(samples)).layout(layout);
-        moments.extend_from_slice(gpu().run(&op, &Tensors::new(part)).expect("moments").moments());
+        match samples {
+            // What is not there has no moments: four zeros.
+            0 => moments.extend(vec![0.0; 4 * channels]),
+            _ => moments.extend_from_slice(gpu().run(&op, &Tensors::new(part)).expect("moments").moments()),
+        }
         first += samples;
     }
     assert_eq!(first, shape[0], "the parts are the batch");
@@ -497,6 +501,9 @@ fn merged(shape: &[usize], parts: &[usize], layout: Layout, offset: f64) {
     first = 0;
     for &samples in parts {
         let part = &input[first * of_sample..][..samples * of_sample];
+        if samples == 0 {
+            continue;
+        }
         let op = norm(samples).merge(parts.len());
         let tensors = common(part).moments(&moments);
         last = gpu().run(&op, &tensors).expect("a part");
@@ -526,6 +533,64 @@ fn the_parts_of_a_batch_give_the_statistics_of_the_whole() {
         merged(&[132, 35, 8], &[1, 31, 100], Layout::ChannelsLast, offset);
         merged(&[9, 4, 8], &[9], Layout::ChannelsFirst, offset);
         merged(&[9, 4, 1], &[1; 9], Layout::ChannelsFirst, offset);
+    }
+    // Parts without samples change nothing, wherever they are.
+    for parts in [[0, 0, 4, 5], [4, 0, 0, 5], [4, 5, 0, 0]] {
+        merged(&[9, 4, 8], &parts, Layout::ChannelsFirst, 1e6);
+    }
+}
+
+#[test]
+fn too_few_values_leave_the_running_statistics_that_they_do_not_have() {
+    let op = BatchNorm::training(&[1, 2]).running_stats(RunningStats::PYTORCH).merge(2);
+    let tensors = Tensors::new(&[5.0, -3.0]).weight(&[1.0; 2]).bias(&[0.0; 2]).running(&[0.5, 1.5], &[2.0, 3.0]);
+    // One value of each channel has a mean, and no unbiased variance.
+    let one = [[0.0; 8], [5.0, 0.0, 0.0, 1.0, -3.0, 0.0, 0.0, 1.0]].concat();
+    let outputs = gpu().run(&op, &tensors.clone().moments(&one)).expect("run");
+    compare_outputs(&op, &outputs, &op.reference(&tensors.clone().moments(&one)).expect("reference")).expect("one");
+    assert!((outputs.running_mean()[0] - 0.95).abs() < 1e-6, "{:?}", outputs.running_mean());
+    assert_eq!(outputs.running_var(), [2.0, 3.0]);
+    let outputs = gpu().run(&op, &tensors.moments(&[0.0; 16])).expect("run");
+    assert_eq!((outputs.running_mean(), outputs.running_var()), (&[0.5, 1.5][..], &[2.0, 3.0][..]));
+}
+
+#[test]
+fn a_thousand_steps_of_a_small_momentum_do_not_drift() {
+    const CHANNELS: usize = 256;
+    let input = Random::new(7).normal(8 * CHANNELS, 0.45, 0.22);
+    for convention in [RunningStats::PyTorch { momentum: Some(1e-3) }, RunningStats::Keras { momentum: 0.999 }] {
+        let op = BatchNorm::training(&[8, CHANNELS]).weight(false).bias(false).running_stats(convention);
+        let (mut mean, mut var) = (vec![0.0; CHANNELS], vec![1.0; CHANNELS]);
+        // What a step of weight 1 leaves is the batch's own.
+        let replaced = op.clone().running_stats(replacing(convention));
+        let batch = replaced.reference(&Tensors::new(&input).running(&mean, &var)).expect("reference");
+        let new = match convention {
+            RunningStats::PyTorch { momentum: Some(momentum) } => f64::from(momentum),
+            RunningStats::Keras { momentum } => 1.0 - f64::from(momentum),
+            _ => unreachable!("two conventions"),
+        };
+        for _ in 0..1000 {
+            let outputs = gpu().run(&op, &Tensors::new(&input).running(&mean, &var)).expect("run");
+            (mean, var) = (outputs.running_mean().to_vec(), outputs.running_var().to_vec());
+        }
+        let left = (1.0 - new).powi(1000);
+        for (actual, first, batch) in [(&mean, 0.0, batch.running_mean()), (&var, 1.0, batch.running_var())] {
+            let truths = batch.iter().map(|batch| batch + left * (first - batch));
+            let errors: Vec<f64> = actual.iter().zip(truths).map(|(&a, truth)| f64::from(a) / truth - 1.0).collect();
+            // Each step rounds the state to f32, which no form of the sum avoids: see docs/numerics.md for both numbers.
+            let rms = (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt();
+            let largest = errors.iter().fold(0.0_f64, |max, e| max.max(e.abs()));
+            assert!(rms < 7.7e-7 && largest < 4.0 * 7.7e-7, "{convention:?}: {rms:e}, {largest:e}");
+        }
+    }
+}
+
+/// The same convention, by which a batch replaces what was there.
+fn replacing(convention: RunningStats) -> RunningStats {
+    match convention {
+        RunningStats::PyTorch { .. } => RunningStats::PyTorch { momentum: Some(1.0) },
+        RunningStats::Onnx { .. } => RunningStats::Onnx { momentum: 0.0 },
+        _ => RunningStats::Keras { momentum: 0.0 },
     }
 }
 

@@ -27,7 +27,9 @@ fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let share = b.w / max(count, 1.0);
     let delta = opaque(b.x - a.x) + (b.y - a.y);
     let mean = two_sum(a.x, a.y + delta * share);
-    return vec4<f32>(mean.hi, mean.lo, a.z + (b.z + delta * (delta * (a.w * share))), count);
+    let both = vec4<f32>(mean.hi, mean.lo, a.z + (b.z + delta * (delta * (a.w * share))), count);
+    // What is empty has no mean: the other one's stays, with all its digits.
+    return select(select(both, a, b.w == 0.0), b, a.w == 0.0);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -46,6 +48,7 @@ fn main(
     let blocks = (of_group + LANES * BLOCK - 1u) / (LANES * BLOCK);
     var mean_sum = 0.0;
     var variance_sum = 0.0;
+    var count = 0.0;
     var so_far = vec4<f32>();
     // One loop: those of an invocation together have an end on some drivers.
     for (var turn = 0u; turn < params.outer * blocks; turn += 1u) {
@@ -61,7 +64,7 @@ fn main(
         let partial_K = partial_at(select(group * params.members, i_K, is_there_K));
         // end
         if block == 0u {
-            so_far = vec4<f32>(partial_0.xy, 0.0, 0.0);
+            so_far = vec4<f32>();
         }
         // unroll K < BLOCK
         if is_there_K {
@@ -77,9 +80,11 @@ fn main(
             }
             mean_sum += all.x + all.y;
             variance_sum += m2 / (all.w - params.correction);
+            count = all.w;
         }
     }
     if has_group && lane == 0u {
-        track(index, mean_sum / f32(params.outer), variance_sum / f32(params.outer));
+        // The groups of a channel have one count.
+        track(index, mean_sum / f32(params.outer), variance_sum / f32(params.outer), count);
     }
 }

@@ -286,7 +286,8 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
                 Merged::Moments => parts.push(shader!("parts/merged/moments")),
                 Merged::Partials => parts.push(shader!("parts/merged/partials")),
             }
-            parts.extend([running(tracking), shader!("kernels/finalize")]);
+            parts.extend(running(tracking));
+            parts.push(shader!("kernels/finalize"));
         }
         KernelKey::Count => parts.push(shader!("kernels/count")),
         KernelKey::Apply { width, lookups, forward } => {
@@ -447,11 +448,11 @@ fn weight(on: bool) -> Part {
     if on { shader!("parts/weight/table") } else { shader!("parts/weight/none") }
 }
 
-fn running(tracking: Tracking) -> Part {
+fn running(tracking: Tracking) -> Vec<Part> {
     match tracking {
-        Tracking::None => shader!("parts/running/none"),
-        Tracking::Fixed => shader!("parts/running/fixed"),
-        Tracking::Cumulative => shader!("parts/running/cumulative"),
+        Tracking::None => vec![shader!("parts/running/none")],
+        Tracking::Fixed => vec![shader!("parts/running/fixed"), shader!("parts/running/tracked")],
+        Tracking::Cumulative => vec![shader!("parts/running/cumulative"), shader!("parts/running/tracked")],
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 /// | `moments` | `[C, 4]`, f32 | written: the mean, what an f32 can't hold of it, the sum of squared deviations, and the number of values |
 ///
 /// Parts lie one after the other where they are merged: `[parts, C, 4]`. A part may have one value per channel. An empty one (N = 0)
-/// is a no-op: nothing is written, so it is not a part.
+/// writes nothing; among the parts it is left out, or stands as zeros, which change nothing.
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): a rank other than 2 to 5; an empty axis after N.
@@ -38,7 +38,7 @@ use crate::{
 ///
 /// # Source
 /// Chan, Golub, Le Veque, Algorithms for Computing the Sample Variance, 1983. PyTorch: `torch.batch_norm_stats`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct BatchMoments {
     /// The part's shape.

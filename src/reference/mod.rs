@@ -60,10 +60,10 @@ impl<'a> Elements<'a> {
             })
             .collect();
         let read = |slot, dtype| values(tensors, slot, dtype);
-        let before = if definition.residual_after { None } else { read(Slot::Residual, types.residual) };
-        let input = read(Slot::Input, types.input);
+        let before = if definition.residual_after { None } else { read(Slot::Residual, types.residual()) };
+        let input = read(Slot::Input, types.input());
         // In a backward pass, the sum that the forward pass wrote.
-        let sum = read(Slot::ResidualOutput, types.residual_output);
+        let sum = read(Slot::ResidualOutput, types.residual_output());
         let x = (0..places.len()).map(|i| match (&sum, &input) {
             (Some(sum), _) => sum[i],
             (None, Some(input)) => {
@@ -82,9 +82,9 @@ impl<'a> Elements<'a> {
             tensors,
             x: x.collect(),
             places,
-            gain: read(Slot::Weight, types.params).map(|weight| weight.iter().map(|w| w + offset).collect()),
-            bias: read(Slot::Bias, types.params),
-            residual: if definition.residual_after { read(Slot::Residual, types.residual) } else { None },
+            gain: read(Slot::Weight, types.params()).map(|weight| weight.iter().map(|w| w + offset).collect()),
+            bias: read(Slot::Bias, types.params()),
+            residual: if definition.residual_after { read(Slot::Residual, types.residual()) } else { None },
         }
     }
 
@@ -211,20 +211,24 @@ fn track(definition: &Definition, tensors: &Tensors<'_>, statistics: &Statistics
     let batches = tensors.batches().map(|n| if empty { n } else { n.wrapping_add(1) });
     let average = 1.0 / f64::from(batches.unwrap_or(1));
     let (old, new) = convention.weights().unwrap_or((1.0 - average, average));
-    let correction = |count: f64| count / (count - f64::from(RunningStats::correction(convention)));
-    let update = |slot, value: &dyn Fn(usize) -> f64| {
+    let correction = f64::from(RunningStats::correction(convention));
+    // Of more elements than `least` in each sample's channel; what was there stays otherwise.
+    let update = |slot, least: f64, value: &dyn Fn(usize) -> f64| {
         let running = values(tensors, slot, DType::F32).unwrap_or_default();
         let channels = running.len();
         let samples = statistics.mean.len() / channels.max(1);
-        let channel = |(channel, running): (usize, &f64)| {
-            let sum: f64 = (0..samples).map(|sample| value(sample * channels + channel)).sum();
-            if empty { *running } else { old * running + new * sum / samples as f64 }
+        let channel = |(channel, &running): (usize, &f64)| {
+            let of_samples = || (0..samples).map(|sample| sample * channels + channel);
+            if empty || of_samples().any(|i| statistics.count[i] <= least) {
+                return running;
+            }
+            old * running + new * of_samples().map(value).sum::<f64>() / samples as f64
         };
         running.iter().enumerate().map(channel).collect()
     };
-    outputs.set(Slot::RunningMean, update(Slot::RunningMean, &|i| statistics.mean[i]));
-    let var = update(Slot::RunningVar, &|i| statistics.var[i] * correction(statistics.count[i]));
-    outputs.set(Slot::RunningVar, var);
+    outputs.set(Slot::RunningMean, update(Slot::RunningMean, 0.0, &|i| statistics.mean[i]));
+    let unbiased = |i: usize| statistics.var[i] * statistics.count[i] / (statistics.count[i] - correction);
+    outputs.set(Slot::RunningVar, update(Slot::RunningVar, correction, &unbiased));
     if let Some(batches) = batches {
         outputs.set_num_batches_tracked(batches);
     }
@@ -240,7 +244,7 @@ pub(crate) fn backward(
     let options = op.options();
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
-    let grad_output = values(tensors, Slot::GradOutput, options.types.output).unwrap_or_default();
+    let grad_output = values(tensors, Slot::GradOutput, options.types.output()).unwrap_or_default();
     // The gradient of what the activation is applied to.
     let before = elements.before_activation(&normalized);
     let f = options.activation;
@@ -287,7 +291,7 @@ pub(crate) fn backward(
         product[group] += g[i] * normalized[i];
     }
     let eps = f64::from(options.eps);
-    let grad_sum = values(tensors, Slot::GradResidualOutput, options.types.residual_output);
+    let grad_sum = values(tensors, Slot::GradResidualOutput, options.types.residual_output());
     let grad_input = places.iter().enumerate().map(|(i, &(group, _))| {
         let (count, var) = (statistics.count[group], statistics.var[group]);
         let through_statistics = match (definition.source, definition.scale) {
@@ -334,7 +338,7 @@ fn merge(moments: &[f64], channels: usize) -> Vec<Part> {
 pub(crate) fn moments(op: &BatchNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
     let mut outputs = Outputs::default();
     let shape = &op.shape;
-    let values = values(tensors, Slot::Input, op.options.types.input).unwrap_or_default();
+    let values = values(tensors, Slot::Input, op.options.types.input()).unwrap_or_default();
     let channels = if op.layout == crate::Layout::ChannelsFirst { shape[1] } else { shape[shape.len() - 1] };
     let spatial = shape[1..].iter().product::<usize>() / channels;
     let channel = |i: usize| match op.layout {

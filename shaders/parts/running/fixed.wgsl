@@ -1,7 +1,6 @@
-// Running statistics as an exponential moving average with fixed weights.
-// Provides track. Requires params.old_weight, params.new_weight.
+// The old and the new value of a running statistic have fixed weights: an exponential moving average.
+// Provides weights. Requires params.old_weight, params.new_weight.
 
-fn track(channel: u32, batch_mean: f32, batch_var: f32) {
-    store_running_mean(channel, params.old_weight * load_running_mean(channel) + params.new_weight * batch_mean);
-    store_running_var(channel, params.old_weight * load_running_var(channel) + params.new_weight * batch_var);
+fn weights() -> vec2<f32> {
+    return vec2<f32>(params.old_weight, params.new_weight);
 }

@@ -1,5 +1,5 @@
 // Running statistics are not tracked.
 // Provides track.
 
-fn track(channel: u32, batch_mean: f32, batch_var: f32) {
+fn track(channel: u32, batch_mean: f32, batch_var: f32, count: f32) {
 }
