@@ -20,10 +20,10 @@ use pollster::block_on;
 use crate::{
     device::recommended,
     error::{Error, Result},
-    lower::{Method, Strategy},
+    lower::{Lowered, Method, Strategy},
     ops::Norm,
     plan::Bindings,
-    planner::{Planner, caught},
+    planner::{Planner, aside, caught},
     tensor::{Access, Outputs, TensorSpec, Tensors},
 };
 
@@ -72,8 +72,8 @@ pub async fn adapter_async(name: Option<&str>) -> Result<wgpu::Adapter> {
         .ok_or_else(|| Error::NoAdapter(format!("no name contains {name:?}, there are {names:?}")))
 }
 
-/// A device of its own with a planner.
-#[derive(Debug)]
+/// A device of its own with a planner. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -178,23 +178,50 @@ impl Gpu {
     /// As [`run`](Self::run), and [`Error::Unsupported`] for a forced method that can't compute the op.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_with(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, strategy: Strategy) -> Result<Run> {
-        block_on(self.run_async(op, tensors, strategy))
+        let specs = checked(op, tensors)?;
+        let contents = specs.iter().map(|spec| tensors.bytes(spec));
+        block_on(self.complete(op.name(), &specs, op.lower(self.planner.caps(), strategy)?, contents))
     }
 
-    /// [`run_with`](Self::run_with) without blocking where the platform can: in a browser. Elsewhere it blocks while the GPU computes.
+    /// [`run`](Self::run) without blocking: a thread of its own compiles, copies and waits, or the browser does.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_async(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>) -> Result<Outputs<f32>> {
+        self.run_with_async(op, tensors, Strategy::Inferred).await.map(|run| run.outputs)
+    }
+
+    /// [`run_with`](Self::run_with) without blocking, as [`run_async`](Self::run_async).
     ///
     /// # Errors
     /// As [`run_with`](Self::run_with).
-    pub async fn run_async(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, strategy: Strategy) -> Result<Run> {
-        let specs = op.tensors()?;
-        tensors.check(&specs)?;
-        let plan = self.planner.plan_async(op, strategy).await?;
+    pub async fn run_with_async(
+        &self,
+        op: &(impl Norm + ?Sized),
+        tensors: &Tensors<'_>,
+        strategy: Strategy,
+    ) -> Result<Run> {
+        let specs = checked(op, tensors)?;
+        let contents: Vec<_> = specs.iter().map(|spec| tensors.bytes(spec)).collect();
+        let (gpu, name, lowered) = (self.clone(), op.name(), op.lower(self.planner.caps(), strategy)?);
+        aside(async move { gpu.complete(name, &specs, lowered, contents.into_iter()).await }).await
+    }
+
+    /// Runs a lowered op. `contents`: the bytes of each of its tensors that is read.
+    async fn complete(
+        &self,
+        name: &str,
+        specs: &[TensorSpec],
+        lowered: Lowered,
+        contents: impl Iterator<Item = Option<Vec<u8>>>,
+    ) -> Result<Run> {
+        let plan = self.planner.plan_of(lowered).await?;
         let method = plan.method();
         if method.is_none() {
-            return Ok(Run { outputs: Self::untouched(&specs, tensors), method, gpu_time: None });
+            return Ok(Run { outputs: untouched(specs, contents), method, gpu_time: None });
         }
 
-        let buffers = caught(&self.device, || self.upload(&specs, tensors)).await?;
+        let buffers = caught(&self.device, || self.upload(specs, contents)).await?;
         let full = specs.iter().zip(&buffers).filter(|(spec, _)| !spec.is_empty());
         let bindings = full.fold(Bindings::new(), |b, (spec, buffer)| b.set(spec.slot, buffer));
         let bound = plan.bind_async(&bindings).await?;
@@ -202,7 +229,7 @@ impl Gpu {
             let timer = self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Timer::new(self));
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                label: Some(op.name()),
+                label: Some(name),
                 timestamp_writes: timer.as_ref().map(Timer::writes),
             }));
             if let Some(timer) = &timer {
@@ -215,7 +242,7 @@ impl Gpu {
 
         let mut outputs = Outputs::default();
         for (spec, buffer) in specs.iter().zip(&buffers).filter(|(spec, _)| spec.access != Access::Read) {
-            outputs.set_bytes(spec, &self.download_async(buffer, spec.bytes()).await?);
+            outputs.set_bytes(spec, &self.copy_out(buffer, spec.bytes()).await?);
         }
         let gpu_time = match timer {
             Some(timer) => Some(timer.read(self).await?),
@@ -225,35 +252,23 @@ impl Gpu {
     }
 
     /// A buffer for each tensor, with the caller's values in those that are read.
-    fn upload(&self, specs: &[TensorSpec], tensors: &Tensors<'_>) -> Vec<wgpu::Buffer> {
+    fn upload(&self, specs: &[TensorSpec], contents: impl Iterator<Item = Option<Vec<u8>>>) -> Vec<wgpu::Buffer> {
         specs
             .iter()
-            .map(|spec| {
+            .zip(contents)
+            .map(|(spec, content)| {
                 let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some(spec.slot.name()),
                     size: spec.bytes(),
                     usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
                     mapped_at_creation: false,
                 });
-                if let Some(bytes) = tensors.bytes(spec) {
+                if let Some(bytes) = content {
                     self.queue.write_buffer(&buffer, 0, &bytes);
                 }
                 buffer
             })
             .collect()
-    }
-
-    /// The outputs of an empty batch: what is updated stays, and what is written is empty or not there.
-    fn untouched(specs: &[TensorSpec], tensors: &Tensors<'_>) -> Outputs<f32> {
-        let mut outputs = Outputs::default();
-        for spec in specs.iter().filter(|spec| spec.access != Access::Read) {
-            match tensors.bytes(spec) {
-                Some(bytes) => outputs.set_bytes(spec, &bytes),
-                None if spec.is_empty() => outputs.set_bytes(spec, &[]),
-                None => {}
-            }
-        }
-        outputs
     }
 
     /// Copies the start of a buffer to the host. The buffer needs `COPY_SRC`.
@@ -262,14 +277,19 @@ impl Gpu {
     /// [`Error::Device`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn download(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
-        block_on(self.download_async(buffer, bytes))
+        block_on(self.copy_out(buffer, bytes))
     }
 
-    /// [`download`](Self::download) without blocking where the platform can: in a browser. Elsewhere it blocks while the GPU computes.
+    /// [`download`](Self::download) without blocking, as [`run_async`](Self::run_async).
     ///
     /// # Errors
     /// As [`download`](Self::download).
     pub async fn download_async(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
+        let (gpu, buffer) = (self.clone(), buffer.clone());
+        aside(async move { gpu.copy_out(&buffer, bytes).await }).await
+    }
+
+    async fn copy_out(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
         let (sender, receiver) = oneshot::channel();
         let staging = caught(&self.device, || {
             let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -296,6 +316,26 @@ impl Gpu {
         let view = staging.get_mapped_range(..).map_err(|e| device_error(&e))?;
         Ok(view.to_vec())
     }
+}
+
+/// The tensors of an op, against which the slices were checked.
+fn checked(op: &(impl Norm + ?Sized), tensors: &Tensors<'_>) -> Result<Vec<TensorSpec>> {
+    let specs = op.tensors()?;
+    tensors.check(&specs)?;
+    Ok(specs)
+}
+
+/// The outputs of an empty batch: what is updated stays, and what is written is empty or not there.
+fn untouched(specs: &[TensorSpec], contents: impl Iterator<Item = Option<Vec<u8>>>) -> Outputs<f32> {
+    let mut outputs = Outputs::default();
+    for (spec, content) in specs.iter().zip(contents).filter(|(spec, _)| spec.access != Access::Read) {
+        match content {
+            Some(bytes) => outputs.set_bytes(spec, &bytes),
+            None if spec.is_empty() => outputs.set_bytes(spec, &[]),
+            None => {}
+        }
+    }
+    outputs
 }
 
 /// Two timestamps around a pass.
@@ -335,7 +375,7 @@ impl Timer {
     }
 
     async fn read(&self, gpu: &Gpu) -> Result<Duration> {
-        let bytes = gpu.download_async(&self.resolved, Self::BYTES).await?;
+        let bytes = gpu.copy_out(&self.resolved, Self::BYTES).await?;
         let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&bytes);
         let nanoseconds = ticks[1].saturating_sub(ticks[0]) as f64 * f64::from(gpu.queue.get_timestamp_period());
         Ok(Duration::from_secs_f64(nanoseconds * 1e-9))

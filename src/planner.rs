@@ -8,8 +8,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    kernel::key::KernelKey,
-    lower::{Caps, KernelCall, Strategy, Tuning},
+    lower::{Caps, KernelCall, Lowered, Strategy, Tuning},
     ops::Norm,
     plan::Plan,
     shaders::Shader,
@@ -22,9 +21,12 @@ pub(crate) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
+/// By all that they depend on: planners that share them may differ in their tables, and in `checked`.
+type Pipelines = HashMap<(Shader, bool), Arc<Pipeline>>;
+
 /// Makes plans for one device and keeps the pipelines they share.
 ///
-/// Cheap to share: all methods take `&self`, and it is `Send + Sync`. Plans outlive it.
+/// Cheap to clone, `Send + Sync`; clones share what they compile. Plans outlive it.
 ///
 /// ```
 /// use wgpu_norm::{LayerNorm, Planner};
@@ -35,17 +37,18 @@ pub(crate) struct Pipeline {
 /// assert_eq!(plan.tensors().len(), 4); // input, weight, bias, output
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Planner {
     device: wgpu::Device,
     caps: Caps,
-    pipelines: Mutex<HashMap<KernelKey, Arc<Pipeline>>>,
+    pipelines: Arc<Mutex<Pipelines>>,
     checked: bool,
     cache: Option<wgpu::PipelineCache>,
     edit: Option<SourceEdit>,
 }
 
 /// Changes a shader's source before it is compiled: how tests prove that a broken shader is seen.
-pub(crate) type SourceEdit = Box<dyn Fn(String) -> String + Send + Sync>;
+pub(crate) type SourceEdit = Arc<dyn Fn(String) -> String + Send + Sync>;
 
 impl Planner {
     /// A planner for this device. Reads its features, limits and subgroup sizes; compiles nothing yet.
@@ -53,14 +56,12 @@ impl Planner {
     /// What a device can do depends on what was requested for it: see [`recommended`](crate::recommended).
     #[must_use]
     pub fn new(device: &wgpu::Device) -> Self {
-        Self {
-            device: device.clone(),
-            caps: Caps::of(device),
-            pipelines: Mutex::default(),
-            checked: false,
-            cache: None,
-            edit: None,
+        let caps = Caps::of(device);
+        if caps.subgroup_size.is_none() && cfg!(not(target_arch = "wasm32")) {
+            let adapter = device.adapter_info().name;
+            log::info!("{adapter}: a device without SUBGROUP, which `recommended` asks for where an adapter has it");
         }
+        Self { device: device.clone(), caps, pipelines: Arc::default(), checked: false, cache: None, edit: None }
     }
 
     /// Whether shaders are compiled with all of wgpu's runtime checks; `false` by default.
@@ -91,7 +92,7 @@ impl Planner {
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_source_edit(device: &wgpu::Device, edit: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
-        Self { edit: Some(Box::new(edit)), ..Self::new(device) }
+        Self { edit: Some(Arc::new(edit)), ..Self::new(device) }
     }
 
     /// The device that plans are made for.
@@ -114,7 +115,7 @@ impl Planner {
     /// driver refuses the shader.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan(&self, op: &(impl Norm + ?Sized)) -> Result<Plan> {
-        pollster::block_on(self.plan_async(op, Strategy::Inferred))
+        self.plan_with(op, Strategy::Inferred)
     }
 
     /// [`plan`](Self::plan) with a strategy: forces a method, for tests and measurements.
@@ -123,15 +124,28 @@ impl Planner {
     /// As [`plan`](Self::plan), and [`Error::Unsupported`] for a method that can't compute the op here.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan_with(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
-        pollster::block_on(self.plan_async(op, strategy))
+        pollster::block_on(self.plan_of(op.lower(&self.caps, strategy)?))
     }
 
-    /// [`plan_with`](Self::plan_with) without blocking.
+    /// [`plan`](Self::plan) without blocking: kernels are compiled on a thread of their own, or by the browser.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub async fn plan_async(&self, op: &(impl Norm + ?Sized)) -> Result<Plan> {
+        self.plan_with_async(op, Strategy::Inferred).await
+    }
+
+    /// [`plan_with`](Self::plan_with) without blocking, as [`plan_async`](Self::plan_async).
     ///
     /// # Errors
     /// As [`plan_with`](Self::plan_with).
-    pub async fn plan_async(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
-        let lowered = op.lower(&self.caps, strategy)?;
+    pub async fn plan_with_async(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
+        let (planner, lowered) = (self.clone(), op.lower(&self.caps, strategy)?);
+        aside(async move { planner.plan_of(lowered).await }).await
+    }
+
+    /// Compiles what the calls of an op need.
+    pub(crate) async fn plan_of(&self, lowered: Lowered) -> Result<Plan> {
         let mut pipelines = Vec::with_capacity(lowered.calls.len());
         for call in &lowered.calls {
             pipelines.push(self.pipeline(call).await?);
@@ -148,31 +162,44 @@ impl Planner {
     /// As [`plan`](Self::plan).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn warm_up(&self, ops: &[&dyn Norm]) -> Result<()> {
-        pollster::block_on(self.warm_up_async(ops))
+        pollster::block_on(self.compile_all(self.calls(ops)?))
     }
 
-    /// [`warm_up`](Self::warm_up) without blocking.
+    /// [`warm_up`](Self::warm_up) without blocking, as [`plan_async`](Self::plan_async).
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
     pub async fn warm_up_async(&self, ops: &[&dyn Norm]) -> Result<()> {
+        let (planner, calls) = (self.clone(), self.calls(ops)?);
+        aside(async move { planner.compile_all(calls).await }).await
+    }
+
+    fn calls(&self, ops: &[&dyn Norm]) -> Result<Vec<KernelCall>> {
+        let mut calls = Vec::new();
         for op in ops {
-            for call in &op.lower(&self.caps, Strategy::Inferred)?.calls {
-                self.pipeline(call).await?;
-            }
+            calls.extend(op.lower(&self.caps, Strategy::Inferred)?.calls);
+        }
+        Ok(calls)
+    }
+
+    async fn compile_all(&self, calls: Vec<KernelCall>) -> Result<()> {
+        for call in &calls {
+            self.pipeline(call).await?;
         }
         Ok(())
     }
 
     async fn pipeline(&self, call: &KernelCall) -> Result<Arc<Pipeline>> {
+        let shader = Shader::new(call.key, &self.caps);
+        let key = (shader, self.checked);
         // A thread that panicked here left the map as it was: entries are only ever added.
         let known = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = known().get(&call.key) {
+        if let Some(pipeline) = known().get(&key) {
             return Ok(pipeline.clone());
         }
         // Not under the lock: compilation takes long. Two threads may compile the same kernel; the first one is kept.
-        let pipeline = Arc::new(self.compile(call.key).await?);
-        Ok(known().entry(call.key).or_insert(pipeline).clone())
+        let pipeline = Arc::new(self.compile(shader).await?);
+        Ok(known().entry(key).or_insert(pipeline).clone())
     }
 
     fn runtime_checks(&self) -> wgpu::ShaderRuntimeChecks {
@@ -185,8 +212,7 @@ impl Planner {
         }
     }
 
-    async fn compile(&self, key: KernelKey) -> Result<Pipeline> {
-        let shader = Shader::new(key, &self.caps);
+    async fn compile(&self, shader: Shader) -> Result<Pipeline> {
         let label = shader.to_string();
         let mut source = shader.wgsl();
         if let Some(edit) = &self.edit {
@@ -245,4 +271,22 @@ pub(crate) async fn caught<T>(device: &wgpu::Device, calls: impl FnOnce() -> T) 
     };
     let error = errors.0.await.or(errors.1.await).or(errors.2.await);
     error.map_or(Ok(value), |error| Err(Error::Device(error.to_string())))
+}
+
+/// Completes work that blocks without holding the executor that waits for it: on a thread of its own.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) async fn aside<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let (sender, receiver) = futures_channel::oneshot::channel();
+    let thread = std::thread::Builder::new().name("wgpu-norm".into()).spawn(move || {
+        // If the receiver is gone, nobody waits for the answer.
+        let _ = sender.send(pollster::block_on(work));
+    });
+    thread.map_err(|e| Error::Device(format!("no thread to work on: {e}")))?;
+    receiver.await.unwrap_or_else(|_| Err(Error::Device("the thread that worked panicked".into())))
+}
+
+/// In a browser nothing blocks.
+#[cfg(target_arch = "wasm32")]
+pub(crate) async fn aside<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    work.await
 }

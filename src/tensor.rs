@@ -216,6 +216,7 @@ impl fmt::Display for Slot {
 
 /// What an op does with a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Access {
     /// Reads it.
     Read,
@@ -444,10 +445,11 @@ macro_rules! outputs {
         impl<T> Outputs<T> {
             $($(#[$doc])*
             ///
-            /// Empty if the op does not write it.
+            /// # Panics
+            /// If the op does not write it: see [`get`](Self::get).
             #[must_use]
             pub fn $method(&self) -> &[T] {
-                self.get(Slot::$slot).unwrap_or_default()
+                self.get(Slot::$slot).expect(concat!("the op does not write `", stringify!($method), "`"))
             })*
         }
     };
@@ -481,7 +483,7 @@ outputs! {
 }
 
 impl<T> Outputs<T> {
-    /// The elements of a slot's tensor, if it is there and of floats.
+    /// The elements of a slot's tensor, if the op writes it and it is of floats.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<&[T]> {
         self.tensors[slot as usize].as_deref()

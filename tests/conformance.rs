@@ -577,3 +577,31 @@ fn pipelines_are_compiled_through_the_cache_of_the_caller() {
     let refused = Planner::new(&other).pipeline_cache(cache).plan(&op).unwrap_err();
     assert!(matches!(refused, Error::Device(_)), "{refused}");
 }
+
+/// What compiles, copies and waits does so elsewhere: each poll returns at once.
+#[test]
+fn asynchronous_functions_do_not_hold_their_executor() {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+        time::{Duration, Instant},
+    };
+    let input = Random::new(1).normal(70_000, 3.0, 2.0);
+    let op = BatchNorm::training(&[7, 100, 100]).weight(false).bias(false).eps(0.25);
+    let tensors = Tensors::new(&input);
+    let mut running = pin!(gpu().run_async(&op, &tensors));
+    let (mut longest, mut polls) = (Duration::ZERO, 0);
+    let outputs = loop {
+        let start = Instant::now();
+        let polled = running.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        longest = longest.max(start.elapsed());
+        polls += 1;
+        match polled {
+            std::task::Poll::Ready(outputs) => break outputs.expect("run"),
+            std::task::Poll::Pending => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    compare_outputs(&op, &outputs, &op.reference(&tensors).expect("reference")).expect("conforms");
+    assert!(polls > 1, "all was done in one poll");
+    assert!(longest < Duration::from_millis(50), "a poll took {longest:?}");
+}

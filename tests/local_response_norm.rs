@@ -283,12 +283,10 @@ fn the_gradient_is_the_slope_of_the_forward_pass() {
 fn a_nan_touches_the_windows_that_it_is_in() {
     let (c, s) = (7, 4);
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
-        let shape = if layout == Layout::ChannelsFirst { [2, c, s] } else { [2, s, c] };
+        let first = layout == Layout::ChannelsFirst;
+        let shape = if first { [2, c, s] } else { [2, s, c] };
         // The channel of an element, and its place in the image and in the batch.
-        let index = |i: usize| match layout {
-            Layout::ChannelsFirst => (i / s % c, i % s + i / (c * s) * s),
-            Layout::ChannelsLast => (i % c, i / c),
-        };
+        let index = |i: usize| if first { (i / s % c, i % s + i / (c * s) * s) } else { (i % c, i / c) };
         let op = op(&shape, 3).layout(layout);
         let clean = Random::new(3).normal(2 * c * s, 1.0, 1.0);
         let g = Random::new(4).normal(2 * c * s, 0.0, 1.0);

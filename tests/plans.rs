@@ -1,9 +1,14 @@
 //! What descriptors, plans and bindings refuse, on a device without hardware. No adapter.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, InstanceNorm, LayerNorm,
     LocalResponseNorm, LpNormalize, Method, Norm, Options, Plan, Planner, RmsNorm, RunningStats, Slot, Strategy, Team,
-    View, wgpu,
+    Tensors, View, wgpu,
 };
 
 /// A device that computes nothing, with these limits and no features. It calls itself a CPU.
@@ -465,10 +470,9 @@ fn an_empty_batch_binds_nothing_and_records_nothing() {
 #[test]
 fn plans_are_shared_between_threads_and_outlive_their_planner() {
     fn shared<T: Send + Sync + Clone + 'static>() {}
-    fn sync<T: Send + Sync>() {}
     shared::<Plan>();
     shared::<wgpu_norm::Bound>();
-    sync::<Planner>();
+    shared::<Planner>();
     let f = Fixture::new();
     // The planner of the fixture is gone.
     std::thread::scope(|scope| {
@@ -478,26 +482,90 @@ fn plans_are_shared_between_threads_and_outlive_their_planner() {
     });
 }
 
-#[test]
-fn what_was_warmed_up_is_not_compiled_again() {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
-    let compiled = Arc::new(AtomicUsize::new(0));
-    let count = compiled.clone();
+/// A planner, and the sources of what it compiles.
+fn recording() -> (Planner, Arc<Mutex<Vec<String>>>) {
+    let sources = Arc::<Mutex<Vec<String>>>::default();
+    let compiled = sources.clone();
     let planner = Planner::with_source_edit(&default_device(), move |source| {
-        count.fetch_add(1, Ordering::Relaxed);
+        compiled.lock().expect("no panic").push(source.clone());
         source
     });
+    (planner, sources)
+}
+
+#[test]
+fn what_was_warmed_up_is_not_compiled_again() {
+    let (planner, sources) = recording();
+    let compiled = || sources.lock().expect("no panic").len();
     let (rows, channels) = (LayerNorm::new(&[64, 384], 1..), BatchNorm::training(&[4, 3, 8, 8]).backward());
     planner.warm_up(&[&rows, &channels]).expect("warm up");
-    let before = compiled.load(Ordering::Relaxed);
+    let before = compiled();
     assert!(before > 2, "{before}");
     planner.plan(&rows.eps(0.5)).expect("plan");
-    planner.plan(&channels).expect("plan");
-    assert_eq!(compiled.load(Ordering::Relaxed), before);
+    planner.clone().plan(&channels).expect("plan");
+    assert_eq!(compiled(), before);
     assert!(planner.warm_up(&[&LayerNorm::new(&[4, 0], 1..)]).is_err());
+}
+
+#[test]
+fn a_table_and_checks_take_effect_after_a_first_plan() {
+    let (planner, sources) = recording();
+    let compiled = || sources.lock().expect("no panic").len();
+    let op = LayerNorm::new(&[7, 12], 1..).dtype(DType::F16);
+    planner.plan(&op).expect("plan");
+    let once = compiled();
+    let mut tuning = planner.caps().tuning.clone();
+    tuning.set("native_halves", 1).expect("in range");
+    let native = planner.clone().tuning(tuning);
+    native.plan(&op).expect("plan");
+    assert!(sources.lock().expect("no panic").last().is_some_and(|source| source.contains("unpack2x16float")));
+    let both = compiled();
+    assert!(both > once);
+    planner.plan(&op).expect("plan");
+    assert_eq!(compiled(), both, "the first planner has its own kernel still");
+    planner.checked(true).plan(&op).expect("plan");
+    assert!(compiled() > both);
+}
+
+#[test]
+fn what_was_said_of_a_type_holds_in_any_order() {
+    let op = LayerNorm::new(&[7, 12], 1..).residual(true);
+    let said = op.clone().param_dtype(DType::F32).input_dtype(DType::F16).dtype(DType::BF16);
+    assert_eq!(said, op.dtype(DType::BF16).input_dtype(DType::F16).param_dtype(DType::F32));
+    let types: Vec<_> = said.tensors().expect("valid").iter().map(|spec| (spec.slot, spec.dtype)).collect();
+    let expected = [
+        (Slot::Input, DType::F16),
+        (Slot::Weight, DType::F32),
+        (Slot::Bias, DType::F32),
+        (Slot::Residual, DType::BF16),
+        (Slot::Output, DType::BF16),
+    ];
+    assert_eq!(types, expected);
+}
+
+#[test]
+fn plans_can_be_kept_by_their_descriptors() {
+    let mut plans = HashMap::new();
+    let op = |eps| LayerNorm::new(&[7, 12], 1..).eps(eps).backward();
+    plans.insert(op(1e-5), 1);
+    plans.insert(op(1e-6), 2);
+    assert_eq!((plans.get(&op(1e-5)), plans.get(&op(1e-6)), plans.get(&op(0.0))), (Some(&1), Some(&2), None));
+    // To the bit: what is no number is a key as well.
+    let mut channels = HashMap::new();
+    let op = |momentum| BatchNorm::training(&[7, 12]).running_stats(RunningStats::PyTorch { momentum });
+    channels.insert(op(Some(0.1)), 1);
+    channels.insert(op(Some(f32::NAN)), 2);
+    channels.insert(op(None), 3);
+    assert_eq!(channels.get(&op(Some(f32::NAN))), Some(&2));
+    assert_eq!(channels.len(), 3);
+    assert_ne!(op(Some(0.9)), BatchNorm::training(&[7, 12]).running_stats(RunningStats::Onnx { momentum: 0.9 }));
+}
+
+#[test]
+#[should_panic(expected = "the op does not write `mean`")]
+fn what_an_op_does_not_write_is_no_empty_slice() {
+    let op = LayerNorm::new(&[1, 2], 1..).weight(false).bias(false);
+    let _ = op.reference(&Tensors::new(&[1.0, 2.0])).expect("reference").mean();
 }
 
 #[test]

@@ -333,7 +333,8 @@ impl Common {
     /// Sets what the command line and the file say of every op.
     pub fn set(&self, options: &mut Options, inputs: &Inputs) {
         options.activation = self.activation.unwrap_or_default();
-        (options.types.input, options.types.output) = self.types(inputs);
+        let (input, output) = self.types(inputs);
+        (options.types.input, options.types.output) = (Some(input), Some(output));
     }
 }
 
@@ -360,8 +361,8 @@ impl Affine {
         options.bias = inputs.has(Slot::Bias);
         options.zero_centered = self.zero_centered;
         options.residual = self.residual;
-        options.types.params = inputs.dtype(&[Slot::Weight, Slot::Bias]);
-        options.types.residual = inputs.dtype(&[Slot::Residual]);
+        options.types.params = Some(inputs.dtype(&[Slot::Weight, Slot::Bias]));
+        options.types.residual = Some(inputs.dtype(&[Slot::Residual]));
         // The sum is the next layer's residual.
         options.types.residual_output = options.types.residual;
     }

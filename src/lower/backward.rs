@@ -165,7 +165,7 @@ impl Pass<'_> {
     fn x(&self) -> X {
         let options = self.problem.options;
         match self.problem.x() {
-            X::Residual(..) if options.residual_output => X::Sum(options.types.residual_output),
+            X::Residual(..) if options.residual_output => X::Sum(options.types.residual_output()),
             x => x,
         }
     }
@@ -173,7 +173,7 @@ impl Pass<'_> {
     /// What is normalized, and the gradient that reaches it.
     fn gradient(&self, needs_x: bool, affine: Affine) -> Gradient {
         let x = if needs_x { self.x() } else { X::None };
-        Gradient { x, affine, grad_output: self.problem.options.types.output }
+        Gradient { x, affine, grad_output: self.problem.options.types.output() }
     }
 
     /// The tables that this pass reads: all of them for an activation, the weight alone to multiply by it.
@@ -190,8 +190,8 @@ impl Pass<'_> {
 
     fn grad_input(&self) -> GradInput {
         let options = self.problem.options;
-        let grad_sum = options.residual_output.then_some(options.types.residual_output);
-        GradInput { dtype: options.types.input, grad_sum }
+        let grad_sum = options.residual_output.then_some(options.types.residual_output());
+        GradInput { dtype: options.types.input(), grad_sum }
     }
 
     /// The gradient of the input by rows that belong to a team each. Says whether it had the gradients of weight and bias as well:
@@ -413,7 +413,7 @@ impl Pass<'_> {
                 gradient: self.gradient(needs_x, self.affine(input)),
                 through: (input && through).then(|| problem.scale()),
                 grad_input: input.then(|| self.grad_input()),
-                grad_residual: residual.then_some(problem.options.types.residual),
+                grad_residual: residual.then_some(problem.options.types.residual()),
             };
             let both = key(gradients.input, gradients.residual);
             let two = gradients.input && gradients.residual;

@@ -111,8 +111,8 @@ impl Problem<'_> {
         Forward {
             x: self.x(),
             affine: self.affine(),
-            sum: options.residual_output.then_some(options.types.residual_output),
-            output: (!options.in_place).then_some(options.types.output),
+            sum: options.residual_output.then_some(options.types.residual_output()),
+            output: (!options.in_place).then_some(options.types.output()),
         }
     }
 

@@ -190,6 +190,7 @@ impl fmt::Display for Method {
 
 /// Who chooses the method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Strategy {
     /// This crate, from the device and the shape.
     #[default]
@@ -372,9 +373,9 @@ impl<'a> Problem<'a> {
     fn x(&self) -> X {
         let types = self.options.types;
         if self.options.residual && !self.definition.residual_after {
-            X::Residual(types.input, types.residual)
+            X::Residual(types.input(), types.residual())
         } else {
-            X::Input(types.input)
+            X::Input(types.input())
         }
     }
 
@@ -382,9 +383,9 @@ impl<'a> Problem<'a> {
         let options = self.options;
         let after = options.residual && self.definition.residual_after;
         Affine {
-            weight: options.weight.then_some(options.types.params),
-            bias: options.bias.then_some(options.types.params),
-            after: after.then_some(options.types.residual),
+            weight: options.weight.then_some(options.types.params()),
+            bias: options.bias.then_some(options.types.params()),
+            after: after.then_some(options.types.residual()),
             activation: options.activation,
         }
     }

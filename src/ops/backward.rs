@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Which gradients a backward pass computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Gradients {
     /// Whether `grad_input` is written.
@@ -104,7 +104,7 @@ impl Gradients {
 /// assert!(truth.grad_input().iter().all(|x| x.abs() < 1e-12));
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Backward<N> {
     /// The op whose backward pass it is.
@@ -210,7 +210,7 @@ impl<T: sealed::Geometric> sealed::Differentiable for T {
             weight: options.weight,
             bias: options.bias,
             accumulate: false,
-            param_dtype: options.types.params,
+            param_dtype: options.types.params(),
         }
     }
 

@@ -1,3 +1,8 @@
+use std::{
+    hash::{Hash, Hasher},
+    mem,
+};
+
 use super::{
     ChannelShape, Layout, Options,
     definition::{Definition, Source},
@@ -76,7 +81,7 @@ use crate::{
 /// # Source
 /// Ioffe, Szegedy, Batch Normalization, 2015 (arXiv 1502.03167). PyTorch: `torch.nn.BatchNorm1d`, `2d`, `3d`,
 /// `native_batch_norm`, `batch_norm_gather_stats_with_counts`. ONNX: `BatchNormalization` (15).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct BatchNorm {
     /// The input's shape.
@@ -101,7 +106,7 @@ pub struct BatchNorm {
 /// | PyTorch | `(1 - momentum) * running + momentum * batch` | 0.1 | the unbiased variance |
 /// | ONNX | `momentum * running + (1 - momentum) * batch` | 0.9 | the population variance |
 /// | Keras | `momentum * running + (1 - momentum) * batch` | 0.99 | the population variance |
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RunningStats {
     /// As PyTorch does.
@@ -120,6 +125,21 @@ pub enum RunningStats {
         /// The weight of the old value, any finite number.
         momentum: f32,
     },
+}
+
+// By the bits of the momentum, as all descriptors.
+impl PartialEq for RunningStats {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits() == other.bits()
+    }
+}
+
+impl Eq for RunningStats {}
+
+impl Hash for RunningStats {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bits().hash(state);
+    }
 }
 
 impl RunningStats {
@@ -160,6 +180,10 @@ impl RunningStats {
             }),
             _ => Ok(()),
         }
+    }
+
+    fn bits(self) -> impl Eq + Hash {
+        (mem::discriminant(&self), self.momentum().map(f32::to_bits))
     }
 
     fn momentum(self) -> Option<f32> {

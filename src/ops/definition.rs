@@ -70,7 +70,7 @@ impl Definition {
     }
 
     fn input(&self, options: &Options, access: Access) -> TensorSpec {
-        let spec = TensorSpec::new(Slot::Input, &self.shape, options.types.input, access);
+        let spec = TensorSpec::new(Slot::Input, &self.shape, options.types.input(), access);
         match self.row_stride {
             Some((len, stride)) => spec.row_stride(len, stride),
             None => spec,
@@ -98,12 +98,12 @@ impl Definition {
         let types = options.types;
         let mut tensors = vec![self.input(options, if options.in_place { Access::ReadWrite } else { Access::Read })];
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
-        add(options.weight, self.params(Slot::Weight, types.params, Access::Read));
-        add(options.bias, self.params(Slot::Bias, types.params, Access::Read));
-        add(options.residual, TensorSpec::new(Slot::Residual, &self.shape, types.residual, Access::Read));
-        let sum = TensorSpec::new(Slot::ResidualOutput, &self.shape, types.residual_output, Access::Write);
+        add(options.weight, self.params(Slot::Weight, types.params(), Access::Read));
+        add(options.bias, self.params(Slot::Bias, types.params(), Access::Read));
+        add(options.residual, TensorSpec::new(Slot::Residual, &self.shape, types.residual(), Access::Read));
+        let sum = TensorSpec::new(Slot::ResidualOutput, &self.shape, types.residual_output(), Access::Write);
         add(options.residual_output, sum);
-        add(!options.in_place, TensorSpec::new(Slot::Output, &self.shape, types.output, Access::Write));
+        add(!options.in_place, TensorSpec::new(Slot::Output, &self.shape, types.output(), Access::Write));
         for &slot in self.saved() {
             add(options.save_stats, TensorSpec::new(slot, &self.stats_shape, DType::F32, Access::Write));
         }
@@ -146,24 +146,24 @@ impl Definition {
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
         let tensor = |slot, dtype, access| TensorSpec::new(slot, &self.shape, dtype, access);
         add(needs_input && !summed, self.input(options, Access::Read));
-        add(needs_input && summed, tensor(Slot::ResidualOutput, types.residual_output, Access::Read));
+        add(needs_input && summed, tensor(Slot::ResidualOutput, types.residual_output(), Access::Read));
         add(
             (needs_input && before && !summed) || (after && activation),
-            tensor(Slot::Residual, types.residual, Access::Read),
+            tensor(Slot::Residual, types.residual(), Access::Read),
         );
         let weighted = options.weight && (gradients.input || activation);
-        add(weighted, self.params(Slot::Weight, types.params, Access::Read));
-        add(options.bias && activation, self.params(Slot::Bias, types.params, Access::Read));
-        add(true, tensor(Slot::GradOutput, types.output, Access::Read));
-        let sum = tensor(Slot::GradResidualOutput, types.residual_output, Access::Read);
+        add(weighted, self.params(Slot::Weight, types.params(), Access::Read));
+        add(options.bias && activation, self.params(Slot::Bias, types.params(), Access::Read));
+        add(true, tensor(Slot::GradOutput, types.output(), Access::Read));
+        let sum = tensor(Slot::GradResidualOutput, types.residual_output(), Access::Read);
         add(summed && gradients.input, sum);
         if self.source == Source::Running && (gradients.input || needs_input) {
             tensors.extend(self.running(Access::Read));
         }
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
         add(options.keep_statistics && needs_input, self.kept(Access::Read));
-        add(gradients.input, tensor(Slot::GradInput, types.input, Access::Write));
-        add(gradients.residual, tensor(Slot::GradResidual, types.residual, Access::Write));
+        add(gradients.input, tensor(Slot::GradInput, types.input(), Access::Write));
+        add(gradients.residual, tensor(Slot::GradResidual, types.residual(), Access::Write));
         let access = if gradients.accumulate { Access::ReadWrite } else { Access::Write };
         add(gradients.weight, self.params(Slot::GradWeight, gradients.param_dtype, access));
         add(gradients.bias, self.params(Slot::GradBias, gradients.param_dtype, access));

@@ -64,7 +64,7 @@ use crate::{
 /// # Source
 /// Wu, He, Group Normalization, 2018 (arXiv 1803.08494). PyTorch: `torch.nn.GroupNorm`, `native_group_norm`.
 /// ONNX: `GroupNormalization` (21).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct GroupNorm {
     /// The input's shape.

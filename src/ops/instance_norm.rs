@@ -65,7 +65,7 @@ use crate::{
 /// # Source
 /// Ulyanov, Vedaldi, Lempitsky, Instance Normalization, 2016 (arXiv 1607.08022). PyTorch: `torch.nn.InstanceNorm1d`, `2d`, `3d`.
 /// ONNX: `InstanceNormalization` (22).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct InstanceNorm {
     /// The input's shape.

@@ -60,7 +60,7 @@ use crate::{error::Result, kernel::key::Scale};
 /// # Source
 /// Ba, Kiros, Hinton, Layer Normalization, 2016 (arXiv 1607.06450). PyTorch: `torch.nn.LayerNorm`, `native_layer_norm`.
 /// ONNX: `LayerNormalization` (17). Per sample: Peebles, Xie, Scalable Diffusion Models with Transformers, 2022 (arXiv 2212.09748).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LayerNorm {
     /// The input's shape.

@@ -57,7 +57,7 @@ use crate::{
 /// # Source
 /// PyTorch: `torch.nn.functional.normalize` with p = 2 and p = 1. ONNX: `LpNormalization` (22), where the factor has no eps: 0 here,
 /// but for a row of zeros.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LpNormalize {
     /// The input's shape.
@@ -138,6 +138,7 @@ impl Geometric for LpNormalize {
 
 /// The order of a norm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Order {
     /// The root of the sum of squares.
     #[default]

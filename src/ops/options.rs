@@ -1,12 +1,14 @@
 //! What normalizations have in common: one definition of each option.
 
+use std::hash::{Hash, Hasher};
+
 use crate::{
     error::{Error, Result},
     tensor::DType,
 };
 
-/// The options of a normalization. Each op has setters for those that it takes.
-#[derive(Clone, Debug, PartialEq)]
+/// The options of a normalization. Each op has setters for those that it takes. Equal if they are to the bit, so that plans can be kept in a map.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// Added inside the root; see the op. Any finite value that is not negative.
@@ -49,8 +51,30 @@ impl Options {
             residual_output: false,
             activation: Activation::None,
             in_place: false,
-            types: Types::all(DType::F32),
+            types: Types {
+                all: DType::F32,
+                input: None,
+                output: None,
+                residual: None,
+                residual_output: None,
+                params: None,
+            },
         }
+    }
+
+    /// All of them, with numbers by their bits.
+    fn bits(&self) -> impl Eq + Hash + use<> {
+        let Self { eps, weight, zero_centered, bias, per_sample, save_stats, keep_statistics, .. } = *self;
+        let Self { residual, residual_output, activation, in_place, types, .. } = *self;
+        let kept = [save_stats, keep_statistics];
+        (
+            eps.to_bits(),
+            [weight, zero_centered, bias, per_sample],
+            kept,
+            [residual, residual_output, in_place],
+            activation,
+            types,
+        )
     }
 
     /// What is added to the weight.
@@ -82,45 +106,85 @@ impl Options {
         if self.residual_output && !self.residual {
             return refuse("residual_output", "true".into(), "false where there is no residual");
         }
-        let Types { input, output, residual, residual_output, params } = self.types;
         let types = [
-            ("input_dtype", input),
-            ("output_dtype", output),
-            ("residual_dtype", residual),
-            ("residual_output_dtype", residual_output),
-            ("param_dtype", params),
+            ("input_dtype", self.types.input()),
+            ("output_dtype", self.types.output()),
+            ("residual_dtype", self.types.residual()),
+            ("residual_output_dtype", self.types.residual_output()),
+            ("param_dtype", self.types.params()),
         ];
         if let Some((argument, dtype)) = types.into_iter().find(|(_, dtype)| !DType::FLOATS.contains(dtype)) {
             return refuse(argument, dtype.to_string(), "f32, f16 or bf16");
         }
-        if self.in_place && input != output {
+        if self.in_place && self.types.input() != self.types.output() {
             return refuse("in_place", "true".into(), "false where input and output are of different types");
         }
         Ok(())
     }
 }
 
-/// How the tensors of an op are stored. A gradient is stored as what it is the gradient of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+impl PartialEq for Options {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits() == other.bits()
+    }
+}
+
+impl Eq for Options {}
+
+impl Hash for Options {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bits().hash(state);
+    }
+}
+
+/// How the tensors of an op are stored: all alike, but those of which something else was said. A gradient is stored as what it is the
+/// gradient of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Types {
-    /// Of the input.
-    pub input: DType,
-    /// Of the output.
-    pub output: DType,
-    /// Of the residual.
-    pub residual: DType,
-    /// Of the sum of input and residual.
-    pub residual_output: DType,
-    /// Of weight and bias.
-    pub params: DType,
+    /// Of all tensors.
+    pub all: DType,
+    /// Of the input, if another.
+    pub input: Option<DType>,
+    /// Of the output, if another.
+    pub output: Option<DType>,
+    /// Of the residual, if another.
+    pub residual: Option<DType>,
+    /// Of the sum of input and residual, if another.
+    pub residual_output: Option<DType>,
+    /// Of weight and bias, if another.
+    pub params: Option<DType>,
 }
 
 impl Types {
-    /// One type for all.
+    /// That of the input.
     #[must_use]
-    pub const fn all(dtype: DType) -> Self {
-        Self { input: dtype, output: dtype, residual: dtype, residual_output: dtype, params: dtype }
+    pub fn input(self) -> DType {
+        self.input.unwrap_or(self.all)
+    }
+
+    /// That of the output.
+    #[must_use]
+    pub fn output(self) -> DType {
+        self.output.unwrap_or(self.all)
+    }
+
+    /// That of the residual.
+    #[must_use]
+    pub fn residual(self) -> DType {
+        self.residual.unwrap_or(self.all)
+    }
+
+    /// That of the sum of input and residual.
+    #[must_use]
+    pub fn residual_output(self) -> DType {
+        self.residual_output.unwrap_or(self.all)
+    }
+
+    /// That of weight and bias.
+    #[must_use]
+    pub fn params(self) -> DType {
+        self.params.unwrap_or(self.all)
     }
 }
 
@@ -167,6 +231,7 @@ impl Activation {
 
 /// Where the channels of a tensor are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Layout {
     /// `[N, C, ..]`: NCHW.
     #[default]
@@ -257,7 +322,7 @@ macro_rules! setters {
         /// Sets the storage type of the residual.
         #[must_use]
         pub fn residual_dtype(mut self, dtype: $crate::DType) -> Self {
-            self.options.types.residual = dtype;
+            self.options.types.residual = Some(dtype);
             self
         }
 
@@ -271,7 +336,7 @@ macro_rules! setters {
         /// Sets the storage type of the sum.
         #[must_use]
         pub fn residual_output_dtype(mut self, dtype: $crate::DType) -> Self {
-            self.options.types.residual_output = dtype;
+            self.options.types.residual_output = Some(dtype);
             self
         }
     };
@@ -286,7 +351,7 @@ macro_rules! setters {
         /// Sets the storage type of the residual.
         #[must_use]
         pub fn residual_dtype(mut self, dtype: $crate::DType) -> Self {
-            self.options.types.residual = dtype;
+            self.options.types.residual = Some(dtype);
             self
         }
     };
@@ -307,24 +372,25 @@ macro_rules! setters {
         }
     };
     (@ dtype) => {
-        /// Sets the storage type of all tensors but the statistics, which are f32; f32 by default.
+        /// Sets the storage type of all tensors but the statistics, which are f32, and those of which another was or will be said; f32 by
+        /// default.
         #[must_use]
         pub fn dtype(mut self, dtype: $crate::DType) -> Self {
-            self.options.types = $crate::Types::all(dtype);
+            self.options.types.all = dtype;
             self
         }
 
         /// Sets the storage type of the input.
         #[must_use]
         pub fn input_dtype(mut self, dtype: $crate::DType) -> Self {
-            self.options.types.input = dtype;
+            self.options.types.input = Some(dtype);
             self
         }
 
         /// Sets the storage type of the output.
         #[must_use]
         pub fn output_dtype(mut self, dtype: $crate::DType) -> Self {
-            self.options.types.output = dtype;
+            self.options.types.output = Some(dtype);
             self
         }
     };
@@ -332,7 +398,7 @@ macro_rules! setters {
         /// Sets the storage type of weight and bias.
         #[must_use]
         pub fn param_dtype(mut self, dtype: $crate::DType) -> Self {
-            self.options.types.params = dtype;
+            self.options.types.params = Some(dtype);
             self
         }
     };

@@ -58,7 +58,7 @@ use crate::{error::Result, kernel::key::Scale};
 /// # Source
 /// Zhang, Sennrich, Root Mean Square Layer Normalization, 2019 (arXiv 1910.07467). PyTorch: `torch.nn.RMSNorm`.
 /// ONNX: `RMSNormalization` (23).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RmsNorm {
     /// The input's shape.

@@ -57,7 +57,7 @@ impl Descriptor {
                 (o.weight, o.bias, o.save_stats, o.zero_centered) = (weight, bias, save, zero_centered && weight);
                 (o.per_sample, o.residual, o.residual_output) = (per_sample, residual, residual && sum);
                 (o.activation, o.in_place) = (activation, in_place);
-                let [input, output, of_residual, of_sum, params] = dtypes;
+                let [input, output, of_residual, of_sum, params] = dtypes.map(Some);
                 (o.types.input, o.types.output, o.types.params) = (input, output, params);
                 (o.types.residual, o.types.residual_output) = (of_residual, of_sum);
                 op

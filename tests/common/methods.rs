@@ -182,10 +182,7 @@ fn by_methods(
     let strategies = [Strategy::Inferred].into_iter().chain(methods.iter().map(|&method| Strategy::Forced(method)));
     for strategy in strategies {
         let result = run(gpu(), op, tensors, strategy);
-        let expected = match strategy {
-            Strategy::Inferred => true,
-            Strategy::Forced(method) => can(method),
-        };
+        let expected = if let Strategy::Forced(method) = strategy { can(method) } else { true };
         if !expected {
             assert!(matches!(result, Err(Error::Unsupported { .. })), "{name}, {strategy:?}: {result:?}");
             continue;

@@ -58,7 +58,7 @@ pub async fn run(gpu: &Gpu, request: &Request, file: Option<&[u8]>) -> Result<An
     let input = tensors.get(Slot::Input).ok_or("the file has no tensor `input`")?;
 
     let told = |e: wgpu_norm::Error| e.to_string();
-    let plan = gpu.planner().plan_async(&*op, Strategy::Inferred).await.map_err(told)?;
+    let plan = gpu.planner().plan_async(&*op).await.map_err(told)?;
     let buffers: Vec<_> = specs.iter().map(|spec| buffer(gpu, spec.bytes(), tensors.bytes(spec))).collect();
     let bindings = specs.iter().zip(&buffers).fold(Bindings::new(), |b, (spec, buffer)| b.set(spec.slot, buffer));
     let bound = plan.bind_async(&bindings).await.map_err(told)?;
