@@ -103,8 +103,14 @@ pub enum BindingProblem {
         /// What it must be a multiple of.
         alignment: u64,
     },
+    /// The output is to be written over the input.
+    #[error("the same buffer as input, which takes an op with `in_place(true)`")]
+    OverInput,
     /// The buffer is written through one slot and used by another. wgpu tracks whole buffers, so it can't be both; parts that are only
     /// written may lie side by side where [`Plan::bind`](crate::Plan::bind) says so.
-    #[error("the same buffer as {0}, and one of them is written")]
+    #[error("the same buffer as {0}, and one of them is written, which takes `Planner::shared_buffers(true)`")]
     Aliases(Slot),
+    /// Two tensors share bytes of a buffer, and one of them is written.
+    #[error("overlaps {0}, and one of them is written")]
+    Overlaps(Slot),
 }

@@ -135,6 +135,7 @@ pub struct Plan(Arc<Inner>);
 struct Inner {
     device: wgpu::Device,
     alignment: u64,
+    shared_buffers: bool,
     lowered: Lowered,
     pipelines: Vec<Arc<Pipeline>>,
     /// The uniforms of all calls, one after the other; `None` without calls.
@@ -164,10 +165,17 @@ impl Plan {
             scratch_offsets.push(scratch_size);
             scratch_size += region.bytes;
         }
-        let device = device.clone();
-        let inner =
-            Inner { device, alignment, lowered, pipelines, params, params_stride, scratch_offsets, scratch_size };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(Inner {
+            device: device.clone(),
+            alignment,
+            shared_buffers: caps.shared_buffers,
+            lowered,
+            pipelines,
+            params,
+            params_stride,
+            scratch_offsets,
+            scratch_size,
+        })))
     }
 
     /// The tensors that [`bind`](Self::bind) expects.
@@ -195,7 +203,8 @@ impl Plan {
     /// # Errors
     /// [`Error::Binding`] for a tensor that is missing or not asked for, too small, in a buffer without STORAGE usage, at an
     /// offset that the device can't bind, or in a buffer that is written through one slot and used through another, unless both are
-    /// separate parts of it and of `mean`, `rstd`, `running_mean`, `running_var`, `grad_weight`, `grad_bias`;
+    /// separate parts of it and of `mean`, `rstd`, `running_mean`, `running_var`, `grad_weight`, `grad_bias`, or of any tensors with
+    /// [`Planner::shared_buffers`](crate::Planner::shared_buffers);
     /// [`Error::Device`] for what wgpu refuses, such as a buffer of another device or a destroyed one.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn bind(&self, bindings: &Bindings<'_>) -> Result<Bound> {
@@ -237,26 +246,31 @@ impl Plan {
         };
         let tensors = &inner.lowered.tensors;
         let spec = |slot| tensors.iter().find(|tensor| tensor.slot == slot);
-        // wgpu tracks whole buffers: what a dispatch writes through one slot, it can't read through another.
         let written = |slot| slot == Slot::Scratch || spec(slot).is_some_and(|tensor| tensor.access != Access::Read);
-        // Where a tensor lies that every dispatch only writes, or updates.
-        let range = |slot: Slot, view: &View<'_>| {
-            let tensor = spec(slot).filter(|_| slot.is_never_read_back() && written(slot))?;
-            Some(view.offset..view.offset.saturating_add(tensor.bytes()))
+        let range = |slot, view: &View<'_>| {
+            let bytes = spec(slot).map_or(inner.scratch_size, TensorSpec::bytes);
+            view.offset..view.offset.saturating_add(bytes)
         };
+        // wgpu tracks whole buffers: what a dispatch writes through one slot, it can't read through another, unless all are bound alike.
+        let has_part = |slot: Slot| inner.shared_buffers || (slot.is_never_read_back() && written(slot));
         for (slot, view) in bindings.bound() {
             if slot != Slot::Scratch && spec(slot).is_none() {
                 return fail(slot, BindingProblem::Unexpected);
             }
             let aliases = |(other, v): &(Slot, View<'_>)| {
-                let side_by_side = match (range(slot, &view), range(*other, v)) {
-                    (Some(a), Some(b)) => a.end <= b.start || b.end <= a.start,
-                    _ => false,
-                };
-                *other < slot && v.buffer == view.buffer && (written(*other) || written(slot)) && !side_by_side
+                let (a, b) = (range(slot, &view), range(*other, v));
+                let side_by_side = a.end.min(b.end) <= a.start.max(b.start);
+                let may_share = has_part(slot) && has_part(*other) && side_by_side;
+                *other < slot && v.buffer == view.buffer && (written(*other) || written(slot)) && !may_share
             };
-            if let Some((other, _)) = bindings.bound().find(aliases) {
-                return fail(slot, BindingProblem::Aliases(other));
+            if let Some((other, v)) = bindings.bound().find(aliases) {
+                let over_input = (slot, other) == (Slot::Output, Slot::Input) && v.offset == view.offset;
+                let problem = match (over_input, inner.shared_buffers) {
+                    (true, _) => BindingProblem::OverInput,
+                    (_, true) => BindingProblem::Overlaps(other),
+                    _ => BindingProblem::Aliases(other),
+                };
+                return fail(slot, problem);
             }
         }
         if inner.lowered.calls.is_empty() {

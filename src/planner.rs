@@ -81,6 +81,16 @@ impl Planner {
         self
     }
 
+    /// Whether the tensors of an op, and its scratch, may be parts of one buffer that do not overlap; `false` by default.
+    ///
+    /// wgpu lets a dispatch use a buffer in one way alone, so all bindings are `read_write` then, in the shaders and their
+    /// layouts. After each such dispatch a barrier follows: what comes next waits for all of it.
+    #[must_use]
+    pub fn shared_buffers(mut self, on: bool) -> Self {
+        self.caps.shared_buffers = on;
+        self
+    }
+
     /// A cache of the caller's that pipelines are compiled through, made with the feature
     /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE): its data can be kept on disk for the next start.
     #[must_use]

@@ -36,7 +36,8 @@ impl Shader {
         compose(&self.key, self.facts)
     }
 
-    /// The storage buffers, in the order of their binding numbers ([`Slot::binding`]). All are arrays that fill the binding.
+    /// The storage buffers, in the order of their binding numbers ([`Slot::binding`]), and what the shader does with them. All are arrays that
+    /// fill the binding.
     #[must_use]
     pub fn storage(&self) -> Vec<(Slot, Access)> {
         self.key.storage().into_iter().map(|storage| (storage.slot, storage.access)).collect()
@@ -78,7 +79,7 @@ impl Shader {
         let uniform =
             (!self.params().is_empty()).then(|| entry(Slot::Params.binding(), wgpu::BufferBindingType::Uniform));
         let storage = self.storage().into_iter().map(|(slot, access)| {
-            let read_only = access == Access::Read;
+            let read_only = access == Access::Read && !self.facts.shared_buffers;
             entry(slot.binding(), wgpu::BufferBindingType::Storage { read_only })
         });
         uniform.into_iter().chain(storage).collect()
@@ -209,6 +210,12 @@ pub fn all() -> Vec<Shader> {
         for method in [Method::Resident(Team::Subgroup), Method::Split(Team::Workgroup)] {
             add(op, &native, Strategy::Forced(method));
         }
+    }
+    // Tensors that are parts of one buffer, which differ in nothing but how all of them are bound.
+    let shared = Caps { shared_buffers: true, ..devices[2].clone() };
+    let (layer, batch) = (LayerNorm::new(&[7, 33], 1..).dtype(DType::F16), BatchNorm::training(&[3, 8, 12]));
+    for op in [&layer as &dyn Norm, &layer.backward(), &batch, &batch.backward()] {
+        add(op, &shared, Strategy::Inferred);
     }
     // Every option, by one team of every method: options and teams are parts of their own.
     let methods = [

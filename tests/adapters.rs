@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{each_op::each_op, gpu, methods::every_method};
+use common::{arena::run_in_one_buffer, each_op::each_op, gpu, methods::every_method};
 use wgpu_norm::{
     DType, LayerNorm, Method, Planner, Strategy, Team,
     host::{self, Gpu},
@@ -68,6 +68,16 @@ fn every_op_with_the_guaranteed_limits() {
 #[test]
 fn every_backward_pass_with_the_guaranteed_limits() {
     conforms(&guaranteed(), 8, DType::BF16, true);
+}
+
+#[test]
+fn every_op_in_one_buffer() {
+    for op in each_op(12, DType::F32) {
+        let data = Data::random(&*op, 6);
+        let outputs = pollster::block_on(run_in_one_buffer(gpu(), &*op, &data.tensors())).expect("runs");
+        let truth = op.reference(&data.tensors()).expect("reference");
+        testing::compare_outputs(&*op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+    }
 }
 
 #[test]

@@ -399,7 +399,7 @@ fn a_buffer_that_is_written_is_not_read() {
     let arena = buffer(&f.device, 256);
     let alias = |bindings: &Bindings<'_>| f.problem(bindings);
     let in_place = f.bindings().input(&arena).output(&arena);
-    assert_eq!(alias(&in_place), (Slot::Output, BindingProblem::Aliases(Slot::Input)));
+    assert_eq!(alias(&in_place), (Slot::Output, BindingProblem::OverInput));
     let apart = f.bindings().input(arena.slice(..128)).output(arena.slice(512..));
     assert_eq!(alias(&apart), (Slot::Output, BindingProblem::Aliases(Slot::Input)));
     let overlapping = f.bindings().mean(&arena).rstd(&arena);
@@ -411,7 +411,33 @@ fn a_buffer_that_is_written_is_not_read() {
     let read = f.bindings().weight(arena.slice(..32)).bias(arena.slice(256..)).input(&arena);
     f.plan.bind(&read).expect("what is only read may share a buffer");
     let error = Error::Binding { slot: Slot::Output, problem: BindingProblem::Aliases(Slot::Input) };
-    assert_eq!(error.to_string(), "output: the same buffer as input, and one of them is written");
+    let expected =
+        "output: the same buffer as input, and one of them is written, which takes `Planner::shared_buffers(true)`";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn tensors_may_be_parts_of_one_buffer_where_the_planner_says_so() {
+    let f = Fixture::new();
+    let planner = Planner::new(&f.device).shared_buffers(true);
+    let f = Fixture { plan: planner.plan(&LayerNorm::new(&[4, 8], 1..).save_stats(true)).expect("a plan"), ..f };
+    let arena = buffer(&f.device, 384);
+    let part = |i: u64| arena.slice(256 * i..);
+    let bindings = Bindings::new().input(part(0)).weight(part(1)).bias(part(2));
+    f.plan.bind(&bindings.clone().output(part(3)).mean(part(4)).rstd(part(5))).expect("parts of one buffer");
+    // Views go to the end of the buffer: what counts is the tensors.
+    let over = f.problem(&bindings.clone().output(part(0)).mean(part(4)).rstd(part(5)));
+    assert_eq!(over, (Slot::Output, BindingProblem::OverInput));
+    let overlapping = f.problem(&bindings.output(part(2)).mean(part(4)).rstd(part(5)));
+    assert_eq!(overlapping, (Slot::Output, BindingProblem::Overlaps(Slot::Bias)));
+    // What is only read may lie anywhere.
+    let read = f.bindings().weight(part(0)).bias(part(0)).input(part(0));
+    f.plan.bind(&read).expect("what is only read may overlap");
+    let scratch = planner.plan(&BatchNorm::training(&[4, 3, 5]).weight(false).bias(false)).expect("a plan");
+    let bindings = Bindings::new().input(part(0)).output(part(1));
+    scratch.bind(&bindings.clone().scratch(part(2))).expect("scratch as well");
+    let over = scratch.bind(&bindings.scratch(part(1))).expect_err("scratch over the output");
+    assert!(matches!(over, Error::Binding { slot: Slot::Scratch, problem: BindingProblem::Overlaps(Slot::Output) }));
 }
 
 #[test]

@@ -85,13 +85,16 @@ fn bindings(shader: &Shader, module: &naga::Module) -> Result<(), String> {
         };
         declared.insert(binding.binding, (global.name.clone().unwrap_or_default(), access));
     }
+    let names: BTreeMap<_, _> = shader.storage().into_iter().map(|(slot, _)| (slot.binding(), slot.name())).collect();
     let mut expected = BTreeMap::new();
-    if !shader.params().is_empty() {
-        expected.insert(0, ("params".to_owned(), "uniform"));
-    }
-    for (slot, access) in shader.storage() {
-        let access = if access == Access::Read { "read" } else { "read_write" };
-        expected.insert(slot.binding(), (slot.name().to_owned(), access));
+    for entry in shader.bind_group_layout() {
+        let access = match entry.ty {
+            wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Uniform, .. } => "uniform",
+            wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Storage { read_only: true }, .. } => "read",
+            _ => "read_write",
+        };
+        let name = if access == "uniform" { "params" } else { names[&entry.binding] };
+        expected.insert(entry.binding, (name.to_owned(), access));
     }
     if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host binds {expected:?}")) }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     native_halves: bool,
     /// Lanes of each subgroup; 0 where they may differ.
     subgroup_size: u32,
+    /// All storage buffers are `read_write`, as parts of one buffer must be bound alike.
+    pub shared_buffers: bool,
 }
 
 impl Facts {
@@ -37,6 +39,7 @@ impl Facts {
         Self {
             native_halves: caps.tuning.native_halves == 1 && key.storage().iter().any(has_f16),
             subgroup_size: known.map_or(0, |(size, _)| size),
+            shared_buffers: caps.shared_buffers,
         }
     }
 }
@@ -53,7 +56,7 @@ pub(crate) fn compose(key: &KernelKey, facts: Facts) -> String {
         source.push('\n');
     }
     for storage in key.storage() {
-        source.push_str(&declare(&storage));
+        source.push_str(&declare(&storage, facts.shared_buffers));
     }
     for (name, text) in parts(key, facts.native_halves) {
         let _ = write!(source, "\n// ==== {name}.wgsl\n{}", unroll(text, key.unroll()));
@@ -62,12 +65,12 @@ pub(crate) fn compose(key: &KernelKey, facts: Facts) -> String {
 }
 
 /// A storage buffer, and for floats the functions that load and store them, whatever their type.
-fn declare(storage: &Storage) -> String {
+fn declare(storage: &Storage, shared: bool) -> String {
     let Storage { slot, access, element } = *storage;
     let (name, binding) = (slot.name(), slot.binding());
     let reads = access != Access::Write;
     let writes = access != Access::Read;
-    let mode = if writes { "read_write" } else { "read" };
+    let mode = if writes || shared { "read_write" } else { "read" };
     let (dtype, width) = match element {
         Element::Raw(ty) => {
             return format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{ty}>;\n");
@@ -593,7 +596,7 @@ mod tests {
     #[test]
     fn halves_in_pairs_are_16_bytes_and_the_first_waits_for_the_second() {
         let declared = |dtype, access| {
-            declare(&Storage { slot: Slot::Output, access, element: Element::Floats(dtype, Width::Pairs) })
+            declare(&Storage { slot: Slot::Output, access, element: Element::Floats(dtype, Width::Pairs) }, false)
         };
         let half = declared(DType::BF16, Access::ReadWrite);
         for part in ["array<vec4<u32>>", "var<private> first_of_output", "fn load_output(at: At)", "output[at.pair]"] {
@@ -608,8 +611,8 @@ mod tests {
     fn a_tensor_of_halves_that_is_written_one_by_one_is_atomic() {
         let output =
             |width| Storage { slot: Slot::Output, access: Access::Write, element: Element::Floats(DType::F16, width) };
-        assert!(declare(&output(Width::X1)).contains("array<atomic<u32>>"));
-        assert!(declare(&output(Width::X4)).contains("array<vec2<u32>>"));
-        assert!(!declare(&output(Width::X4)).contains("load_output"));
+        assert!(declare(&output(Width::X1), false).contains("array<atomic<u32>>"));
+        assert!(declare(&output(Width::X4), false).contains("array<vec2<u32>>"));
+        assert!(!declare(&output(Width::X4), false).contains("load_output"));
     }
 }

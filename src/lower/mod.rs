@@ -60,6 +60,9 @@ pub struct Caps {
     pub max_storage_buffers: u32,
     /// What the offset of a storage-buffer binding must be a multiple of.
     pub storage_offset_alignment: u32,
+    /// Whether tensors may be parts of one buffer: shaders bind all storage buffers `read_write` then. Not the device's, but the
+    /// caller's choice.
+    pub shared_buffers: bool,
     /// What is fast.
     pub tuning: Tuning,
 }
@@ -85,6 +88,7 @@ impl Caps {
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+            shared_buffers: false,
             tuning: Tuning::of(info),
         }
     }
@@ -103,6 +107,7 @@ impl Default for Caps {
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+            shared_buffers: false,
             tuning: Tuning::GPU,
         }
     }

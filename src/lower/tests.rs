@@ -20,6 +20,7 @@ const SUBGROUPS: Caps = Caps {
     max_storage_buffer_binding_size: 1 << 34,
     max_storage_buffers: 8,
     storage_offset_alignment: 32,
+    shared_buffers: false,
     tuning: Tuning::GPU,
 };
 const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };

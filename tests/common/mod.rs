@@ -1,6 +1,7 @@
 //! What the tests share: the adapter, data, and a run that watches every byte around the tensors.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod arena;
 pub mod descriptors;
 pub mod each_op;
 pub mod golden;

@@ -8,6 +8,8 @@ use wgpu_norm::{
     testing::{Data, compare_outputs},
 };
 
+#[path = "../../tests/common/arena.rs"]
+mod arena;
 #[path = "../../tests/common/each_op.rs"]
 mod each_op;
 
@@ -21,7 +23,7 @@ async fn conforms(len: usize, dtype: DType) {
         let truth = op.reference(&data.tensors()).expect("reference");
         let forced = Method::ALL.iter().map(|&method| Strategy::Forced(method));
         for strategy in [Strategy::Inferred].into_iter().chain(forced) {
-            let run = match gpu.run_async(&*op, &data.tensors(), strategy).await {
+            let run = match gpu.run_with_async(&*op, &data.tensors(), strategy).await {
                 Err(Error::Unsupported { .. } | Error::Limit { .. }) if strategy != Strategy::Inferred => continue,
                 run => run.unwrap_or_else(|e| panic!("{}, {strategy:?}: {e}", op.name())),
             };
@@ -43,4 +45,15 @@ async fn every_op_by_every_method() {
 #[wasm_bindgen_test]
 async fn every_op_of_odd_rows_of_halves() {
     conforms(13, DType::F16).await;
+}
+
+#[wasm_bindgen_test]
+async fn every_op_in_one_buffer() {
+    let gpu = Gpu::new_async().await.expect("an adapter");
+    for op in each_op::each_op(12, DType::F32) {
+        let data = Data::random(&*op, 6);
+        let outputs = arena::run_in_one_buffer(&gpu, &*op, &data.tensors()).await.expect("runs");
+        let truth = op.reference(&data.tensors()).expect("reference");
+        compare_outputs(&*op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+    }
 }
