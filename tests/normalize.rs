@@ -569,7 +569,7 @@ fn a_wrong_command_line_is_refused_in_one_line() {
     folder.fails(2, "layer-norm --input x.safetensors --output out.bin", &["--output", "out.bin", ".npy"]);
     for (options, words) in [
         ("--eps -1", &["--eps", "-1", "not negative"][..]),
-        ("--eps nan", &["--eps", "NaN", "finite"]),
+        ("--eps nan", &["--eps: nan", "finite"]),
         ("--eps inf", &["--eps", "inf", "finite"]),
         ("--eps -inf", &["--eps", "-inf", "finite"]),
         ("--eps small", &["--eps", "small"]),
@@ -622,6 +622,63 @@ fn a_wrong_command_line_is_refused_in_one_line() {
     folder.fails(2, "layer-norm --input x.npy --output out.npy --weight x.safetensors", &["--weight", "x.safetensors"]);
     folder.fails(2, "layer-norm --input x.npy --output out.npy --bias none.npy", &["none.npy"]);
     folder.fails(2, "layer-norm --input none.safetensors --output out.npy", &["none.safetensors"]);
+}
+
+#[test]
+fn a_number_that_f32_does_not_hold_is_refused_as_it_was_typed() {
+    let folder = Folder::new();
+    folder.save("x.safetensors", &[("input", f32s(&[4, 6, 2], &some(48)))]);
+    let refused = |arguments: &str, option: &str, number: &str, expected: &str| {
+        let arguments = format!("{arguments} --input x.safetensors --output out.safetensors {option}={number}");
+        folder.fails(2, &arguments, &[&format!("{option}: {number}, expected {expected}")]);
+    };
+    let held = "0 or a number that f32 holds";
+    for (op, option) in [
+        ("layer-norm", "--eps"),
+        ("l2-norm", "--eps"),
+        ("batch-norm --training", "--momentum"),
+        ("local-response-norm --size 3", "--alpha"),
+        ("local-response-norm --size 3", "--beta"),
+        ("local-response-norm --size 3", "--k"),
+    ] {
+        for number in ["1e-60", "1E-60", "0.00001e-40", "-1e-60", "1e-400", "1e-40", "1e40", "-1e39", "1e400"] {
+            refused(op, option, number, held);
+        }
+        for word in ["nan", "-inf", "infinity", "1,5", "1e", "e0", "0x10"] {
+            refused(op, option, word, "a finite number");
+        }
+    }
+    refused("batch-norm --training", "--momentum", "nan", "a finite number; or none");
+    for negative in ["-1e-3", "-1e30", "-2.50"] {
+        refused("layer-norm", "--eps", negative, "a finite number that is not negative");
+    }
+    for number in ["0", "-0.0", "0e9", ".0", "1.2e-38", "3.4e38", "+1e-5"] {
+        folder.run(&format!("layer-norm --input x.safetensors --output out.safetensors --eps={number}")).ok();
+    }
+}
+
+#[test]
+fn what_is_not_given_is_as_the_library_has_it() {
+    let folder = Folder::new();
+    let scaled = |by: f32| some(120).into_iter().map(|x| x * by).collect::<Vec<_>>();
+    let save = |values: &[f32]| folder.save("in.safetensors", &[("input", f32s(&[2, 3, 4, 5], values))]);
+    // So small that eps decides, and for the window so large that the sum of squares does.
+    let (shape, small, tiny, large) = ([2, 3, 4, 5], scaled(1e-3), scaled(1e-13), scaled(100.0));
+    save(&small);
+    let tensors = Tensors::new(&small);
+    let op = LayerNorm::new(&shape, 3..).weight(false).bias(false).save_stats(true);
+    agrees(&folder, "layer-norm", &op, &tensors);
+    let op = RmsNorm::new(&shape, 3..).weight(false).save_stats(true);
+    agrees(&folder, "rms-norm", &op, &tensors);
+    let op = GroupNorm::new(&shape, 3).weight(false).bias(false).save_stats(true);
+    agrees(&folder, "group-norm --groups 3", &op, &tensors);
+    agrees(&folder, "instance-norm", &InstanceNorm::new(&shape).save_stats(true), &tensors);
+    let op = BatchNorm::training(&shape).weight(false).bias(false).save_stats(true);
+    agrees(&folder, "batch-norm --training", &op, &tensors);
+    save(&tiny);
+    agrees(&folder, "l2-norm", &LpNormalize::new(&shape, 3..).save_stats(true), &Tensors::new(&tiny));
+    save(&large);
+    agrees(&folder, "local-response-norm --size 2", &LocalResponseNorm::new(&shape, 2), &Tensors::new(&large));
 }
 
 #[test]
@@ -695,7 +752,7 @@ fn the_axes_may_be_any_that_are_next_to_each_other() {
     for axis in ["1,2", "-3,-2", "2,1", "1,-2"] {
         let op = LayerNorm::new(&shape, 1..3).save_stats(true);
         agrees(&folder, &format!("layer-norm --axis {axis}"), &op, &tensors.clone().bias(&bias));
-        let op = RmsNorm::new(&shape, 1..3).eps(1e-5).save_stats(true);
+        let op = RmsNorm::new(&shape, 1..3).save_stats(true);
         agrees(&folder, &format!("rms-norm --axis {axis}"), &op, &tensors);
     }
     let l2 = |axes| LpNormalize::new(&shape, axes).save_stats(true);
@@ -745,7 +802,7 @@ fn local_response_norm_divides_by_what_its_window_says() {
     agrees(&folder, "local-response-norm --size 3 --alpha 0.5 --layout nhwc --backward", &last.backward(), &tensors);
     for (options, problem) in [
         ("--size 0", "--size: 0"),
-        ("--size 3 --alpha nan", "--alpha: NaN"),
+        ("--size 3 --alpha nan", "--alpha: nan"),
         ("--size 3 --activation relu", "--activation: local response norm has none"),
         ("", "--size"),
     ] {
@@ -893,7 +950,7 @@ fn a_residual_is_added() {
     let sum: Vec<f64> = input.iter().zip(&residual).map(|(x, r)| f64::from(*x) + f64::from(*r)).collect();
     outputs["residual_output"].is("the sum", DType::F32, &sum);
     agrees(&folder, "layer-norm", &op, &Tensors::new(&input));
-    let op = RmsNorm::new(&shape, 3..).eps(1e-5).weight(false).save_stats(true);
+    let op = RmsNorm::new(&shape, 3..).weight(false).save_stats(true);
     agrees(&folder, "rms-norm --residual", &op.residual(true).residual_output(true), &tensors);
     let op = GroupNorm::new(&shape, 2).weight(false).bias(false).save_stats(true);
     agrees(&folder, "group-norm --groups 2 --residual", &op.residual(true).residual_output(true), &tensors);
@@ -987,7 +1044,7 @@ fn gradients_are_those_of_the_reference() {
         let op = op.residual(true).activation(Activation::Gelu);
         let arguments = "layer-norm --backward --residual --activation gelu";
         agrees(&folder, arguments, &op.backward(), &tensors.clone().residual(&residual).bias(&five.1));
-        let op = RmsNorm::new(&shape, 3..).eps(1e-5).dtype(stored_as);
+        let op = RmsNorm::new(&shape, 3..).dtype(stored_as);
         agrees(&folder, "rms-norm --backward", &op.backward(), &tensors);
         let op = LpNormalize::new(&shape, 1..2).order(Order::L1).dtype(stored_as);
         agrees(&folder, "l2-norm --axis 1 --order l1 --backward", &op.backward(), &with_input);

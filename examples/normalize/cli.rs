@@ -1,11 +1,12 @@
 //! The command line.
 
-use std::{ops::Range, path::PathBuf};
+use std::{error::Error, ops::Range, path::PathBuf};
 
 use clap::{
-    Args, Parser, Subcommand, ValueEnum,
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
-    error::ErrorKind,
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
 };
 use wgpu_norm::{Activation, DType, Layout, Options, Order, RunningStats, Slot, Window};
 
@@ -29,6 +30,9 @@ pub struct Cli {
     pub adapter: Option<String>,
     #[command(subcommand)]
     pub op: Option<Op>,
+    /// The op's options as they were typed.
+    #[arg(skip)]
+    typed: ArgMatches,
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,9 +133,9 @@ pub struct L2Args {
     /// The norm: the root of the sum of squares, or the sum of magnitudes.
     #[arg(long, default_value = "l2")]
     pub order: NormOrder,
-    /// What a smaller norm is replaced by.
-    #[arg(long, value_name = "F", default_value = "1e-12", allow_hyphen_values = true)]
-    pub eps: f32,
+    /// What a smaller norm is replaced by [default: 1e-12]
+    #[arg(long, value_name = "F", value_parser = finite, allow_hyphen_values = true)]
+    pub eps: Option<f32>,
 }
 
 #[derive(Debug, Args)]
@@ -146,15 +150,15 @@ pub struct WindowArgs {
     /// Where the window of an even size has one channel more: before the element, or after it.
     #[arg(long, default_value = "pytorch")]
     pub window: WindowSide,
-    /// What the mean square of the window is multiplied by.
-    #[arg(long, value_name = "F", default_value = "1e-4", allow_hyphen_values = true)]
-    pub alpha: f32,
-    /// The exponent of the divisor.
-    #[arg(long, value_name = "F", default_value = "0.75", allow_hyphen_values = true)]
-    pub beta: f32,
-    /// What is added to the mean square.
-    #[arg(long, value_name = "F", default_value = "1", allow_hyphen_values = true)]
-    pub k: f32,
+    /// What the mean square of the window is multiplied by [default: 1e-4]
+    #[arg(long, value_name = "F", value_parser = finite, allow_hyphen_values = true)]
+    pub alpha: Option<f32>,
+    /// The exponent of the divisor [default: 0.75]
+    #[arg(long, value_name = "F", value_parser = finite, allow_hyphen_values = true)]
+    pub beta: Option<f32>,
+    /// What is added to the mean square [default: 1]
+    #[arg(long, value_name = "F", value_parser = finite, allow_hyphen_values = true)]
+    pub k: Option<f32>,
 }
 
 #[derive(Debug, Args)]
@@ -195,9 +199,9 @@ pub struct Affine {
     /// Add `residual`: to the input, and write the sum as `residual_output` too; in batch norm, to what was normalized.
     #[arg(long)]
     pub residual: bool,
-    /// Added to the variance, inside the root.
-    #[arg(long, value_name = "F", default_value = "1e-5", allow_hyphen_values = true)]
-    pub eps: f32,
+    /// Added to the variance, inside the root [default: 1e-5, in RMS norm 2^-23]
+    #[arg(long, value_name = "F", value_parser = finite, allow_hyphen_values = true)]
+    pub eps: Option<f32>,
 }
 
 #[derive(Debug, Args)]
@@ -278,24 +282,54 @@ enum Momentum {
     None,
 }
 
-fn momentum(text: &str) -> Result<Momentum, &'static str> {
-    match text.parse() {
+fn momentum(text: &str) -> Result<Momentum, String> {
+    match finite(text) {
         _ if text == "none" => Ok(Momentum::None),
-        Ok(momentum) if f32::is_finite(momentum) => Ok(Momentum::Fixed(momentum)),
-        _ => Err("expected a finite number or none"),
+        Ok(momentum) => Ok(Momentum::Fixed(momentum)),
+        Err(expected) => Err(format!("{expected}; or none")),
     }
+}
+
+/// A number that reaches the shaders as it was typed: devices may take the subnormal ones for 0.
+fn finite(text: &str) -> Result<f32, &'static str> {
+    let mut digits = text.bytes().take_while(|byte| !b"eE".contains(byte)).filter(u8::is_ascii_digit).peekable();
+    match text.parse::<f32>() {
+        Ok(number) if number.is_normal() => Ok(number),
+        Ok(number) if digits.peek().is_some() && digits.all(|digit| digit == b'0') => Ok(number),
+        Ok(_) if text.contains(|c: char| c.is_ascii_digit()) => {
+            Err("expected 0 or a number that f32 holds, of a magnitude from 1.2e-38 to 3.4e38")
+        }
+        _ => Err("expected a finite number"),
+    }
+}
+
+/// What clap refused, in a line.
+fn refusal(e: &clap::Error) -> Failure {
+    let word = |kind| match e.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    // One of the parsers above refused it.
+    if let (Some(option), Some(value), Some(expected)) =
+        (word(ContextKind::InvalidArg), word(ContextKind::InvalidValue), e.source())
+    {
+        return Failure::usage(format!("{}: {value}, {expected}", option.split(' ').next().unwrap_or_default()));
+    }
+    let text = e.to_string();
+    let problem = text.split("\n\n").next().unwrap_or_default();
+    Failure::usage(format!("{} (see --help)", problem.trim_start_matches("error: ")))
 }
 
 impl Cli {
     /// Reads the command line; prints help and version itself.
     pub fn read() -> Result<Self, Failure> {
-        let cli = Self::try_parse().map_err(|e| match e.kind() {
+        let parsed = Self::command().try_get_matches().and_then(|matches| {
+            let typed = matches.subcommand().map(|(_, options)| options.clone()).unwrap_or_default();
+            Ok(Self { typed, ..Self::from_arg_matches(&matches)? })
+        });
+        let cli = parsed.map_err(|e| match e.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => e.exit(),
-            _ => {
-                let text = e.to_string();
-                let problem = text.split("\n\n").next().unwrap_or_default();
-                Failure::usage(format!("{} (see --help)", problem.trim_start_matches("error: ")))
-            }
+            _ => refusal(&e),
         })?;
         match &cli.op {
             Some(op) => {
@@ -317,6 +351,13 @@ impl Cli {
             None => return Err(Failure::usage("expected an op, such as layer-norm (see --help)")),
         }
         Ok(cli)
+    }
+
+    /// What was typed for an option of the op, by its name in the library.
+    pub fn typed(&self, argument: &str) -> Option<String> {
+        let mut values = self.typed.try_get_raw(argument).ok()??;
+        let given = self.typed.value_source(argument) == Some(ValueSource::CommandLine);
+        values.next().filter(|_| given).map(|value| value.to_string_lossy().into_owned())
     }
 }
 
@@ -356,7 +397,7 @@ impl Affine {
     /// Sets what the command line and the file say of an op with a weight.
     pub fn set(&self, options: &mut Options, inputs: &Inputs) {
         self.common.set(options, inputs);
-        options.eps = self.eps;
+        options.eps = self.eps.unwrap_or(options.eps);
         options.weight = inputs.has(Slot::Weight);
         options.bias = inputs.has(Slot::Bias);
         options.zero_centered = self.zero_centered;

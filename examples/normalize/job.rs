@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressFinish};
 use wgpu_norm::{Access, DType, Error, Norm, Outputs, Slot, Strategy, TensorSpec, testing};
 
 use crate::{
-    cli::{Common, Device},
+    cli::{Cli, Common, Device},
     failure::Failure,
     files::{self, Count, Format, Inputs, Named, Values},
 };
@@ -18,16 +18,16 @@ use crate::{
 /// What every op is asked for in the same way.
 pub struct Job<'a> {
     common: &'a Common,
-    adapter: Option<&'a str>,
+    cli: &'a Cli,
     progress: ProgressBar,
 }
 
 impl<'a> Job<'a> {
-    pub fn new(common: &'a Common, adapter: Option<&'a str>) -> Result<Self, Failure> {
+    pub fn new(common: &'a Common, cli: &'a Cli) -> Result<Self, Failure> {
         files::check_folder(&common.output)?;
         let progress = ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear);
         progress.enable_steady_tick(Duration::from_millis(100));
-        Ok(Self { common, adapter, progress })
+        Ok(Self { common, cli, progress })
     }
 
     /// Whether there is a place for more than one tensor.
@@ -59,7 +59,7 @@ impl<'a> Job<'a> {
         inputs: &Inputs,
         count: Option<&Count>,
     ) -> Result<(), Failure> {
-        let tensors = |op: &dyn Norm| op.tensors().map_err(|e| explain(e, inputs));
+        let tensors = |op: &dyn Norm| op.tensors().map_err(|e| self.explain(e, inputs));
         let mut specs = tensors(forward)?;
         inputs.check(&specs)?;
         let mut op = forward;
@@ -116,8 +116,8 @@ impl<'a> Job<'a> {
         let tensors = inputs.tensors(specs);
         let (outputs, device, timing) = match self.common.device {
             Device::Gpu => {
-                let gpu = crate::open(self.adapter)?;
-                let run = || gpu.run_with(op, &tensors, Strategy::Inferred).map_err(|e| explain(e, inputs));
+                let gpu = crate::open(self.cli.adapter.as_deref())?;
+                let run = || gpu.run_with(op, &tensors, Strategy::Inferred).map_err(|e| self.explain(e, inputs));
                 // The first run pays for compilation, in this crate and in the driver; the second one is timed.
                 run()?;
                 let start = Instant::now();
@@ -134,7 +134,7 @@ impl<'a> Job<'a> {
             }
             Device::Reference => {
                 let start = Instant::now();
-                let truth = op.reference(&tensors).map_err(|e| explain(e, inputs))?;
+                let truth = op.reference(&tensors).map_err(|e| self.explain(e, inputs))?;
                 let timing = Timing::new(specs, start.elapsed(), "wall").to_string();
                 (rounded(&truth, specs), "the CPU reference".to_owned(), timing)
             }
@@ -151,7 +151,7 @@ impl<'a> Job<'a> {
     ) -> Result<Check, Failure> {
         self.progress.set_message("checking");
         let tensors = inputs.tensors(specs);
-        let truth = op.reference(&tensors).map_err(|e| explain(e, inputs))?;
+        let truth = op.reference(&tensors).map_err(|e| self.explain(e, inputs))?;
         Ok(Check::new(specs, outputs, &truth))
     }
 
@@ -170,6 +170,30 @@ impl<'a> Job<'a> {
         }
         files::write(&self.common.output, &tensors)
     }
+
+    /// A library error in the words of the command line.
+    fn explain(&self, error: Error, inputs: &Inputs) -> Failure {
+        match error {
+            Error::InvalidArgument { argument: "per_sample", value, expected } => {
+                Failure::usage(format!("--per-sample: {value}, expected {expected}"))
+            }
+            Error::InvalidArgument { argument: "zero_centered", .. } => {
+                Failure::usage(format!("--zero-centered: {}: no weight", inputs.path().display()))
+            }
+            Error::InvalidArgument { argument: "axes", .. } => inputs
+                .wrong(Slot::Input, format!("shape {:?}, expected normalized axes that are not empty", inputs.shape())),
+            Error::InvalidArgument { argument: "shape", value, expected } => {
+                inputs.wrong(Slot::Input, format!("shape {value}, expected {expected}"))
+            }
+            Error::InvalidArgument { argument, ref expected, .. } => match self.cli.typed(argument) {
+                Some(value) => Failure::usage(format!("--{argument}: {value}, expected {expected}")),
+                None => inputs.wrong(Slot::Input, error),
+            },
+            Error::Binding { slot, problem } => inputs.wrong(slot, problem),
+            Error::Unsupported { .. } | Error::Limit { .. } => inputs.wrong(Slot::Input, error),
+            _ => Failure::failed(error),
+        }
+    }
 }
 
 /// Whether it is what the op is for, and all that goes into a .npy file.
@@ -186,33 +210,6 @@ fn rounded(truth: &Outputs<f64>, specs: &[TensorSpec]) -> Outputs<f32> {
         }
     }
     rounded.to_f32()
-}
-
-/// A library error in the words of the command line.
-fn explain(error: Error, inputs: &Inputs) -> Failure {
-    match error {
-        Error::InvalidArgument {
-            argument: argument @ ("eps" | "momentum" | "groups" | "size" | "alpha" | "beta" | "k"),
-            value,
-            expected,
-        } => Failure::usage(format!("--{argument}: {value}, expected {expected}")),
-        Error::InvalidArgument { argument: "per_sample", value, expected } => {
-            Failure::usage(format!("--per-sample: {value}, expected {expected}"))
-        }
-        Error::InvalidArgument { argument: "zero_centered", .. } => {
-            Failure::usage(format!("--zero-centered: {}: no weight", inputs.path().display()))
-        }
-        Error::InvalidArgument { argument: "axes", .. } => inputs
-            .wrong(Slot::Input, format!("shape {:?}, expected normalized axes that are not empty", inputs.shape())),
-        Error::InvalidArgument { argument: "shape", value, expected } => {
-            inputs.wrong(Slot::Input, format!("shape {value}, expected {expected}"))
-        }
-        Error::Binding { slot, problem } => inputs.wrong(slot, problem),
-        Error::InvalidArgument { .. } | Error::Unsupported { .. } | Error::Limit { .. } => {
-            inputs.wrong(Slot::Input, error)
-        }
-        _ => Failure::failed(error),
-    }
 }
 
 /// A time, the bytes of reading and writing each tensor once, and the bandwidth of that in the time.

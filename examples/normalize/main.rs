@@ -64,17 +64,16 @@ fn quiet_mesa() {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let adapter = cli.adapter.as_deref();
     match &cli.op {
-        Some(Op::LayerNorm(args)) => layer_norm(args, adapter),
-        Some(Op::RmsNorm(args)) => rms_norm(args, adapter),
-        Some(Op::GroupNorm(args)) => group_norm(args, adapter),
-        Some(Op::InstanceNorm(args)) => instance_norm(args, adapter),
-        Some(Op::BatchNorm(args)) => batch_norm(args, adapter),
-        Some(Op::L2Norm(args)) => l2_norm(args, adapter),
-        Some(Op::LocalResponseNorm(args)) => local_response_norm(args, adapter),
+        Some(Op::LayerNorm(args)) => layer_norm(args, cli),
+        Some(Op::RmsNorm(args)) => rms_norm(args, cli),
+        Some(Op::GroupNorm(args)) => group_norm(args, cli),
+        Some(Op::InstanceNorm(args)) => instance_norm(args, cli),
+        Some(Op::BatchNorm(args)) => batch_norm(args, cli),
+        Some(Op::L2Norm(args)) => l2_norm(args, cli),
+        Some(Op::LocalResponseNorm(args)) => local_response_norm(args, cli),
         None if cli.list_adapters => list_adapters(),
-        None => say(DeviceReport::new(open(adapter)?.device()).to_string().trim_end()),
+        None => say(DeviceReport::new(open(cli.adapter.as_deref())?.device()).to_string().trim_end()),
     }
 }
 
@@ -106,8 +105,8 @@ fn open(adapter: Option<&str>) -> Result<Gpu, Failure> {
 }
 
 /// A job for an op with a weight, and its tensors.
-fn start<'a>(args: &'a Affine, adapter: Option<&'a str>, more: &[Slot]) -> Result<(Job<'a>, Inputs), Failure> {
-    let job = Job::new(&args.common, adapter)?;
+fn start<'a>(args: &'a Affine, cli: &'a Cli, more: &[Slot]) -> Result<(Job<'a>, Inputs), Failure> {
+    let job = Job::new(&args.common, cli)?;
     let beside = [(Slot::Weight, &args.weight), (Slot::Bias, &args.bias)];
     let beside: Vec<_> = beside.into_iter().filter_map(|(slot, path)| Some((slot, path.as_deref()?))).collect();
     let mut wanted = [&[Slot::Input, Slot::Weight], more].concat();
@@ -125,30 +124,30 @@ fn set(options: &mut Options, args: &Affine, job: &Job<'_>, inputs: &Inputs) {
     options.residual_output = args.residual && job.writes_all() && !args.common.backward;
 }
 
-fn layer_norm(args: &RowArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let (job, inputs) = start(&args.affine, adapter, &[Slot::Bias])?;
+fn layer_norm(args: &RowArgs, cli: &Cli) -> Result<(), Failure> {
+    let (job, inputs) = start(&args.affine, cli, &[Slot::Bias])?;
     let mut op = LayerNorm::new(inputs.shape(), args.range(&inputs)?).per_sample(args.samples.per_sample);
     set(&mut op.options, &args.affine, &job, &inputs);
     job.run(&op, &op.backward(), &inputs, None)
 }
 
-fn rms_norm(args: &RowArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let (job, inputs) = start(&args.affine, adapter, &[])?;
+fn rms_norm(args: &RowArgs, cli: &Cli) -> Result<(), Failure> {
+    let (job, inputs) = start(&args.affine, cli, &[])?;
     let mut op = RmsNorm::new(inputs.shape(), args.range(&inputs)?).per_sample(args.samples.per_sample);
     set(&mut op.options, &args.affine, &job, &inputs);
     job.run(&op, &op.backward(), &inputs, None)
 }
 
-fn group_norm(args: &GroupArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let (job, inputs) = start(&args.affine, adapter, &[Slot::Bias])?;
+fn group_norm(args: &GroupArgs, cli: &Cli) -> Result<(), Failure> {
+    let (job, inputs) = start(&args.affine, cli, &[Slot::Bias])?;
     let op = GroupNorm::new(inputs.shape(), args.groups).layout(args.channels.layout.into());
     let mut op = op.per_sample(args.samples.per_sample);
     set(&mut op.options, &args.affine, &job, &inputs);
     job.run(&op, &op.backward(), &inputs, None)
 }
 
-fn instance_norm(args: &InstanceArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let (job, inputs) = start(&args.affine, adapter, &[Slot::Bias])?;
+fn instance_norm(args: &InstanceArgs, cli: &Cli) -> Result<(), Failure> {
+    let (job, inputs) = start(&args.affine, cli, &[Slot::Bias])?;
     let op = InstanceNorm::new(inputs.shape()).layout(args.channels.layout.into());
     let mut op = op.per_sample(args.samples.per_sample);
     set(&mut op.options, &args.affine, &job, &inputs);
@@ -156,31 +155,36 @@ fn instance_norm(args: &InstanceArgs, adapter: Option<&str>) -> Result<(), Failu
 }
 
 /// A job for an op without a weight, and its tensors.
-fn start_plain<'a>(args: &'a Common, adapter: Option<&'a str>) -> Result<(Job<'a>, Inputs), Failure> {
-    let job = Job::new(args, adapter)?;
+fn start_plain<'a>(args: &'a Common, cli: &'a Cli) -> Result<(Job<'a>, Inputs), Failure> {
+    let job = Job::new(args, cli)?;
     let mut wanted = vec![Slot::Input];
     wanted.extend(args.backward.then_some(Slot::GradOutput));
     let inputs = job.read(&[], &wanted)?;
     Ok((job, inputs))
 }
 
-fn local_response_norm(args: &WindowArgs, adapter: Option<&str>) -> Result<(), Failure> {
-    let (job, inputs) = start_plain(&args.common, adapter)?;
-    let op = LocalResponseNorm::new(inputs.shape(), args.size).alpha(args.alpha).beta(args.beta).k(args.k);
+fn local_response_norm(args: &WindowArgs, cli: &Cli) -> Result<(), Failure> {
+    let (job, inputs) = start_plain(&args.common, cli)?;
+    let op = LocalResponseNorm::new(inputs.shape(), args.size);
     let (input, output) = args.common.types(&inputs);
-    let op = op.window(args.window.into()).layout(args.channels.layout.into()).input_dtype(input).output_dtype(output);
+    let op = op.window(args.window.into()).layout(args.channels.layout.into());
+    let mut op = op.input_dtype(input).output_dtype(output);
+    op.alpha = args.alpha.unwrap_or(op.alpha);
+    op.beta = args.beta.unwrap_or(op.beta);
+    op.k = args.k.unwrap_or(op.k);
     job.run(&op, &op.backward(), &inputs, None)
 }
 
-fn l2_norm(args: &L2Args, adapter: Option<&str>) -> Result<(), Failure> {
-    let (job, inputs) = start_plain(&args.common, adapter)?;
+fn l2_norm(args: &L2Args, cli: &Cli) -> Result<(), Failure> {
+    let (job, inputs) = start_plain(&args.common, cli)?;
     let op = LpNormalize::new(inputs.shape(), args.axes.range(&inputs)?).order(args.order.into());
-    let mut op = op.eps(args.eps).save_stats(job.writes_all());
+    let mut op = op.save_stats(job.writes_all());
     args.common.set(&mut op.options, &inputs);
+    op.options.eps = args.eps.unwrap_or(op.options.eps);
     job.run(&op, &op.backward(), &inputs, None)
 }
 
-fn batch_norm(args: &BatchNormArgs, adapter: Option<&str>) -> Result<(), Failure> {
+fn batch_norm(args: &BatchNormArgs, cli: &Cli) -> Result<(), Failure> {
     let convention = args.convention()?;
     let running = [Slot::RunningMean, Slot::RunningVar];
     // Gradients leave running statistics as they are, and read them in inference only.
@@ -192,7 +196,7 @@ fn batch_norm(args: &BatchNormArgs, adapter: Option<&str>) -> Result<(), Failure
     if updates && matches!(convention, RunningStats::PyTorch { .. }) {
         more.push(Slot::NumBatchesTracked);
     }
-    let (job, mut inputs) = start(&args.affine, adapter, &more)?;
+    let (job, mut inputs) = start(&args.affine, cli, &more)?;
     let tracked = updates && running.into_iter().any(|slot| inputs.has(slot));
     if tracked || !args.training {
         if let Some(slot) = running.into_iter().find(|&slot| !inputs.has(slot)) {
