@@ -580,7 +580,9 @@ fn a_wrong_command_line_is_refused_in_one_line() {
         ("--normalized-shape 5", &["--normalized-shape", "[5]", "[4, 6]"]),
         ("--normalized-shape 6,4", &["--normalized-shape", "[6, 4]", "[4, 6]"]),
         ("--normalized-shape 1,4,6", &["--normalized-shape", "[1, 4, 6]", "[4, 6]"]),
-        ("--normalized-shape six", &["--normalized-shape", "six"]),
+        ("--normalized-shape six", &["--normalized-shape: [six], expected the trailing axes of [4, 6]"]),
+        ("--normalized-shape -1", &["--normalized-shape: [-1], expected the trailing axes of [4, 6]"]),
+        ("--normalized-shape -4,6", &["--normalized-shape: [-4, 6], expected the trailing axes of [4, 6]"]),
         ("--normalized-shape=", &["--normalized-shape"]),
         ("--weight x.npy", &["--weight", ".npy"]),
         ("--device tpu", &["--device", "gpu, reference"]),
@@ -608,8 +610,10 @@ fn a_wrong_command_line_is_refused_in_one_line() {
     );
     let groups = "group-norm --input x.safetensors --output out.safetensors";
     folder.fails(2, groups, &["--groups"]);
-    for wrong in ["0", "4", "-1", "two"] {
-        folder.fails(2, &format!("{groups} --groups={wrong}"), &["--groups", wrong]);
+    for wrong in ["0", "4", "-1", "-1e3", "two", "1.5", "99999999999999999999"] {
+        let message = format!("--groups: {wrong}, expected a divisor of the 6 channels");
+        folder.fails(2, &format!("{groups} --groups {wrong}"), &[&message]);
+        folder.fails(2, &format!("{groups} --groups={wrong}"), &[&message]);
     }
     folder.fails(
         2,
@@ -801,7 +805,9 @@ fn local_response_norm_divides_by_what_its_window_says() {
     let tensors = Tensors::new(&input).grad_output(&input);
     agrees(&folder, "local-response-norm --size 3 --alpha 0.5 --layout nhwc --backward", &last.backward(), &tensors);
     for (options, problem) in [
-        ("--size 0", "--size: 0"),
+        ("--size 0", "--size: 0, expected one channel or more"),
+        ("--size -1", "--size: -1, expected one channel or more"),
+        ("--size three", "--size: three, expected one channel or more"),
         ("--size 3 --alpha nan", "--alpha: nan"),
         ("--size 3 --activation relu", "--activation: local response norm has none"),
         ("", "--size"),

@@ -77,8 +77,8 @@ pub struct RowArgs {
     #[command(flatten)]
     pub axes: AxisArgs,
     /// The sizes of the last axes, instead of --axis.
-    #[arg(long, value_name = "A,B,..", value_delimiter = ',', conflicts_with = "axis")]
-    pub normalized_shape: Option<Vec<usize>>,
+    #[arg(long, value_name = "A,B,..", value_delimiter = ',', allow_hyphen_values = true, conflicts_with = "axis")]
+    pub normalized_shape: Option<Vec<String>>,
     #[command(flatten)]
     pub samples: SampleArgs,
 }
@@ -92,8 +92,8 @@ pub struct GroupArgs {
     #[command(flatten)]
     pub samples: SampleArgs,
     /// Into how many groups the channels are divided.
-    #[arg(long, value_name = "G")]
-    pub groups: usize,
+    #[arg(long, value_name = "G", allow_negative_numbers = true)]
+    groups: String,
 }
 
 #[derive(Debug, Args)]
@@ -145,8 +145,8 @@ pub struct WindowArgs {
     #[command(flatten)]
     pub channels: ChannelArgs,
     /// Channels of the window.
-    #[arg(long, value_name = "N")]
-    pub size: usize,
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    size: String,
     /// Where the window of an even size has one channel more: before the element, or after it.
     #[arg(long, default_value = "pytorch")]
     pub window: WindowSide,
@@ -165,7 +165,7 @@ pub struct WindowArgs {
 pub struct AxisArgs {
     /// The axes that are normalized over, next to each other; negative ones count from the end [default: -1, the last one]
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', allow_hyphen_values = true)]
-    pub axis: Option<Vec<isize>>,
+    pub axis: Option<Vec<String>>,
 }
 
 #[derive(Debug, Args)]
@@ -418,8 +418,9 @@ impl AxisArgs {
             return Err(inputs.wrong(Slot::Input, "shape [], expected one axis or more"));
         }
         let Some(given) = &self.axis else { return Ok(rank - 1..rank) };
-        let refuse = |expected: &str| Failure::usage(format!("--axis: {given:?}, expected {expected}"));
-        let from_start = |&axis: &isize| {
+        let refuse = |expected: &str| Failure::usage(format!("--axis: [{}], expected {expected}", given.join(", ")));
+        let from_start = |axis: &String| {
+            let axis: isize = axis.parse().ok()?;
             let distance = axis.unsigned_abs();
             let axis = if axis < 0 { rank.checked_sub(distance) } else { Some(distance) };
             axis.filter(|&axis| axis < rank)
@@ -442,11 +443,32 @@ impl RowArgs {
         let (shape, Some(normalized)) = (inputs.shape(), &self.normalized_shape) else {
             return self.axes.range(inputs);
         };
-        if !shape.ends_with(normalized) {
-            let expected = format!("expected the trailing axes of {shape:?}");
-            return Err(Failure::usage(format!("--normalized-shape: {normalized:?}, {expected}")));
+        let axes = shape.len().saturating_sub(normalized.len())..shape.len();
+        let sizes = normalized.iter().map(|n| n.parse::<usize>().ok());
+        if !sizes.eq(shape[axes.clone()].iter().copied().map(Some)) {
+            let given = normalized.join(", ");
+            return Err(Failure::usage(format!(
+                "--normalized-shape: [{given}], expected the trailing axes of {shape:?}"
+            )));
         }
-        Ok(shape.len() - normalized.len()..shape.len())
+        Ok(axes)
+    }
+}
+
+/// What is no count is 0, which the library refuses with what it may be.
+fn count(text: &str) -> usize {
+    text.parse().unwrap_or(0)
+}
+
+impl GroupArgs {
+    pub fn groups(&self) -> usize {
+        count(&self.groups)
+    }
+}
+
+impl WindowArgs {
+    pub fn size(&self) -> usize {
+        count(&self.size)
     }
 }
 

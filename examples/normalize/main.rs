@@ -140,7 +140,7 @@ fn rms_norm(args: &RowArgs, cli: &Cli) -> Result<(), Failure> {
 
 fn group_norm(args: &GroupArgs, cli: &Cli) -> Result<(), Failure> {
     let (job, inputs) = start(&args.affine, cli, &[Slot::Bias])?;
-    let op = GroupNorm::new(inputs.shape(), args.groups).layout(args.channels.layout.into());
+    let op = GroupNorm::new(inputs.shape(), args.groups()).layout(args.channels.layout.into());
     let mut op = op.per_sample(args.samples.per_sample);
     set(&mut op.options, &args.affine, &job, &inputs);
     job.run(&op, &op.backward(), &inputs, None)
@@ -165,7 +165,7 @@ fn start_plain<'a>(args: &'a Common, cli: &'a Cli) -> Result<(Job<'a>, Inputs), 
 
 fn local_response_norm(args: &WindowArgs, cli: &Cli) -> Result<(), Failure> {
     let (job, inputs) = start_plain(&args.common, cli)?;
-    let op = LocalResponseNorm::new(inputs.shape(), args.size);
+    let op = LocalResponseNorm::new(inputs.shape(), args.size());
     let (input, output) = args.common.types(&inputs);
     let op = op.window(args.window.into()).layout(args.channels.layout.into());
     let mut op = op.input_dtype(input).output_dtype(output);
