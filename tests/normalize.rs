@@ -686,6 +686,47 @@ fn what_is_not_given_is_as_the_library_has_it() {
 }
 
 #[test]
+fn words_are_taken_in_any_case_of_letters() {
+    let folder = Folder::new();
+    let [mean, var] = ["running_mean", "running_var"].map(|name| (name, f32s(&[6], &[0.5; 6])));
+    folder.save("X.SAFETENSORS", &[("input", f32s(&[4, 6], &some(24))), mean, var]);
+    write_npy(folder.path("X.NPY"), &ArrayD::<f32>::ones(vec![4, 6])).expect("X.NPY");
+    for (arguments, as_usual) in [
+        ("Layer-Norm --activation GELU --dtype BF16", "layer-norm --activation gelu --dtype bf16"),
+        ("L2-NORM --order L1 --device Reference", "l2-norm --order l1 --device reference"),
+        ("batch-norm --training --momentum None", "batch-norm --training --momentum none"),
+        ("batch-norm --training --running-stats ONNX", "batch-norm --training --running-stats onnx"),
+        ("group-norm --groups 2 --layout NHWC", "group-norm --groups 2 --layout nhwc"),
+        ("local-response-norm --size 2 --window Onnx", "local-response-norm --size 2 --window onnx"),
+    ] {
+        folder.run(&format!("{arguments} --input X.SAFETENSORS --output any.SafeTensors")).ok();
+        folder.run(&format!("{as_usual} --input X.SAFETENSORS --output usual.safetensors")).ok();
+        assert_eq!(folder.load("any.SafeTensors"), folder.load("usual.safetensors"), "{arguments}");
+    }
+    folder.run("layer-norm --input X.NPY --weight X.NPY --normalized-shape 4,6 --output Y.NPY").ok();
+    assert_eq!(read_npy::<_, ArrayD<f32>>(folder.path("Y.NPY")).expect("Y.NPY").shape(), [4, 6]);
+}
+
+#[test]
+fn a_word_that_is_nearly_right_is_hinted_at() {
+    let folder = Folder::new();
+    folder.save("x.safetensors", &[("input", f32s(&[4, 6], &some(24)))]);
+    for (arguments, meant) in [
+        ("layernorm", "layer-norm"),
+        ("LayerNorm", "layer-norm"),
+        ("layer_norm", "layer-norm"),
+        ("rmsnorm", "rms-norm"),
+        ("batch-norms", "batch-norm"),
+        ("l2-norm --activations relu", "--activation"),
+        ("l2-norm --activation gelu-tanh", "gelu_tanh"),
+        ("batch-norm --training --running-stats torch", "pytorch"),
+    ] {
+        let arguments = format!("{arguments} --input x.safetensors --output out.safetensors");
+        folder.fails(2, &arguments, &[&format!("did you mean {meant}?")]);
+    }
+}
+
+#[test]
 fn a_wrong_tensor_is_refused_with_its_file_and_name() {
     let folder = Folder::new();
     let input = || ("input", f32s(&[4, 6], &some(24)));

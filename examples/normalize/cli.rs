@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::{error::Error, ops::Range, path::PathBuf};
+use std::{env, error::Error, ffi::OsString, ops::Range, path::PathBuf};
 
 use clap::{
-    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
@@ -260,7 +260,7 @@ pub enum Float {
 fn activation_parser() -> impl TypedValueParser<Value = Activation> {
     let all = || Activation::ALL.into_iter().filter(|&activation| activation != Activation::None);
     PossibleValuesParser::new(all().map(Activation::name))
-        .map(move |name| all().find(|activation| activation.name() == name).unwrap_or_default())
+        .map(move |name| all().find(|activation| name.eq_ignore_ascii_case(activation.name())).unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -284,7 +284,7 @@ enum Momentum {
 
 fn momentum(text: &str) -> Result<Momentum, String> {
     match finite(text) {
-        _ if text == "none" => Ok(Momentum::None),
+        _ if text.eq_ignore_ascii_case("none") => Ok(Momentum::None),
         Ok(momentum) => Ok(Momentum::Fixed(momentum)),
         Err(expected) => Err(format!("{expected}; or none")),
     }
@@ -307,6 +307,8 @@ fn finite(text: &str) -> Result<f32, &'static str> {
 fn refusal(e: &clap::Error) -> Failure {
     let word = |kind| match e.get(kind) {
         Some(ContextValue::String(word)) => Some(word.as_str()),
+        // The most similar one is the last.
+        Some(ContextValue::Strings(words)) => words.last().map(String::as_str),
         _ => None,
     };
     // One of the parsers above refused it.
@@ -315,15 +317,34 @@ fn refusal(e: &clap::Error) -> Failure {
     {
         return Failure::usage(format!("{}: {value}, {expected}", option.split(' ').next().unwrap_or_default()));
     }
+    let similar = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    let hint = similar.into_iter().find_map(word).map_or(String::new(), |word| format!(", did you mean {word}?"));
     let text = e.to_string();
     let problem = text.split("\n\n").next().unwrap_or_default();
-    Failure::usage(format!("{} (see --help)", problem.trim_start_matches("error: ")))
+    Failure::usage(format!("{}{hint} (see --help)", problem.trim_start_matches("error: ")))
+}
+
+/// The arguments and what they may be: words in any case of letters, and so is the first argument, an op.
+fn command_line() -> (Command, Vec<OsString>) {
+    let any_case = |arg: Arg| {
+        let takes_value = arg.get_action().takes_values();
+        arg.ignore_case(takes_value)
+    };
+    let command = Cli::command().mut_subcommands(|op| op.mut_args(any_case));
+    let mut arguments: Vec<_> = env::args_os().collect();
+    if let Some(first) = arguments.get_mut(1) {
+        if let Some(op) = command.get_subcommands().find(|op| first.eq_ignore_ascii_case(op.get_name())) {
+            *first = op.get_name().into();
+        }
+    }
+    (command, arguments)
 }
 
 impl Cli {
     /// Reads the command line; prints help and version itself.
     pub fn read() -> Result<Self, Failure> {
-        let parsed = Self::command().try_get_matches().and_then(|matches| {
+        let (command, arguments) = command_line();
+        let parsed = command.try_get_matches_from(arguments).and_then(|matches| {
             let typed = matches.subcommand().map(|(_, options)| options.clone()).unwrap_or_default();
             Ok(Self { typed, ..Self::from_arg_matches(&matches)? })
         });

@@ -28,10 +28,13 @@ pub enum Format {
 impl Format {
     /// The format that the extension of an option's path names.
     pub fn of(option: &str, path: &Path) -> Result<Self, Failure> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("safetensors") => Ok(Self::Safetensors),
-            Some("npy") => Ok(Self::Npy),
-            _ => Err(Failure::usage(format!("{option}: {}, expected a .safetensors or .npy file", path.display()))),
+        let is = |name: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(name));
+        if is("safetensors") {
+            Ok(Self::Safetensors)
+        } else if is("npy") {
+            Ok(Self::Npy)
+        } else {
+            Err(Failure::usage(format!("{option}: {}, expected a .safetensors or .npy file", path.display())))
         }
     }
 }
