@@ -735,14 +735,14 @@ fn a_wrong_tensor_is_refused_with_its_file_and_name() {
     let running = || [("running_mean", vector(6)), ("running_var", vector(6))];
     let with_running = |tensor| running().into_iter().chain([input(), tensor]).collect::<Vec<_>>();
     for (arguments, tensors, words) in [
-        ("layer-norm", vec![("weight", vector(6))], &["input", "missing"][..]),
+        ("layer-norm", vec![("weight", vector(6))], &["input: missing; the file has weight"][..]),
         ("layer-norm", vec![("input", of(Dtype::F64, 8))], &["input", "F64", "F32 or F16 or BF16"]),
         ("layer-norm", vec![input(), ("weight", vector(5))], &["weight", "[5]", "[6]"]),
         ("layer-norm", vec![input(), ("bias", f32s(&[6, 1], &[0.0; 6]))], &["bias", "[6, 1]", "[6]"]),
         ("layer-norm", vec![input(), ("bias", of(Dtype::I32, 4))], &["bias", "I32", "F32"]),
         ("layer-norm", vec![("input", f32s(&[4, 0], &[]))], &["input", "[4, 0]", "empty"]),
         ("layer-norm", vec![("input", f32s(&[], &[1.0]))], &["input", "[]"]),
-        ("batch-norm", vec![input()], &["running_mean", "missing"]),
+        ("batch-norm", vec![input()], &["running_mean: missing, inference reads it; the file has input"]),
         ("batch-norm", vec![input(), ("running_mean", vector(6))], &["running_var", "missing"]),
         ("batch-norm --training", vec![input(), ("running_var", vector(6))], &["running_mean", "missing"]),
         (
@@ -784,6 +784,24 @@ fn a_wrong_tensor_is_refused_with_its_file_and_name() {
     folder.fails(2, &format!("{arguments} in.npy --bias f64.npy"), &["f64.npy", "bias", "f8", "f4"]);
     folder.fails(2, &format!("{arguments} in.npy --weight five.npy"), &["five.npy", "weight", "[5]", "[6]"]);
     folder.fails(2, "batch-norm --input in.npy --output out.npy", &["in.npy", "running_mean", "missing"]);
+}
+
+#[test]
+fn where_a_tensor_is_missing_those_of_the_file_are_named() {
+    let folder = Folder::new();
+    let from = |op: &str, file: &str| format!("{op} --input {file} --output out.safetensors");
+    let vector = || f32s(&[6], &some(6));
+    folder.save("model.safetensors", &[("model.norm.weight", vector()), ("Input", f32s(&[4, 6], &some(24)))]);
+    let names = ["input: missing; the file has Input, model.norm.weight"];
+    folder.fails(2, &from("layer-norm", "model.safetensors"), &names);
+    folder.save("none.safetensors", &[]);
+    folder.fails(2, &from("batch-norm", "none.safetensors"), &["input: missing; the file has no tensor"]);
+    folder.save("odd.safetensors", &[("a\n\u{1b}[31m", vector())]);
+    folder.fails(2, &from("l2-norm", "odd.safetensors"), &[r"the file has a\n\u{1b}[31m"]);
+    let many: Vec<_> = (100..400).map(|layer| format!("layers.{layer}")).collect();
+    folder.save("many.safetensors", &many.iter().map(|name| (name.as_str(), vector())).collect::<Vec<_>>());
+    let words = ["the file has layers.100, layers.101, ", ", layers.111 and 288 more"];
+    folder.fails(2, &from("rms-norm", "many.safetensors"), &words);
 }
 
 #[test]

@@ -43,6 +43,10 @@ impl Format {
 #[derive(Debug)]
 pub struct Inputs {
     path: PathBuf,
+    /// The names of all that the input's file has.
+    names: Vec<String>,
+    /// What the op can use.
+    wanted: Vec<Slot>,
     tensors: BTreeMap<Slot, Tensor>,
     count: Option<Count>,
 }
@@ -77,20 +81,29 @@ impl Inputs {
 
     /// The same from what is in the input's file; messages name its path.
     pub fn parse(format: Format, path: &Path, bytes: &[u8], wanted: &[Slot]) -> Result<Self, Failure> {
-        let mut inputs = Self { path: path.to_owned(), tensors: BTreeMap::new(), count: None };
+        let mut inputs = Self {
+            path: path.to_owned(),
+            names: vec![],
+            wanted: wanted.to_vec(),
+            tensors: BTreeMap::new(),
+            count: None,
+        };
         match format {
-            Format::Safetensors => inputs.parse_safetensors(bytes, wanted)?,
+            Format::Safetensors => inputs.parse_safetensors(bytes)?,
             Format::Npy => {
+                inputs.names.push(Slot::Input.name().to_owned());
                 inputs.tensors.insert(Slot::Input, parse_npy(path, bytes, Slot::Input)?);
             }
         }
         Ok(inputs)
     }
 
-    fn parse_safetensors(&mut self, bytes: &[u8], wanted: &[Slot]) -> Result<(), Failure> {
+    fn parse_safetensors(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let file = SafeTensors::deserialize(bytes)
             .map_err(|e| Failure::usage(format!("{}: not a complete .safetensors file: {e}", self.path.display())))?;
-        for &slot in wanted {
+        self.names = file.names().into_iter().map(str::to_owned).collect();
+        self.names.sort_unstable();
+        for slot in self.wanted.clone() {
             let Ok(tensor) = file.tensor(slot.name()) else { continue };
             let expected: &[Dtype] = match slot {
                 Slot::NumBatchesTracked => &[Dtype::I64],
@@ -137,6 +150,12 @@ impl Inputs {
         types.next().filter(|&dtype| types.all(|other| other == dtype)).unwrap_or_default()
     }
 
+    /// Refuses to go on without a tensor.
+    pub fn missing(&self, slot: Slot, why: &str) -> Failure {
+        let names: Vec<_> = self.names.iter().collect();
+        self.wrong(slot, format!("missing{why}; the file has {}", list(&names)))
+    }
+
     pub fn count(&self) -> Option<&Count> {
         self.count.as_ref()
     }
@@ -175,6 +194,17 @@ impl Inputs {
         let path = self.tensors.get(&slot).map_or(&self.path, |tensor| &tensor.path);
         wrong(path, slot, problem)
     }
+}
+
+/// Names in a line, if they are not too many for it.
+fn list(names: &[&String]) -> String {
+    const MOST: usize = 12;
+    if names.is_empty() {
+        return "no tensor".to_owned();
+    }
+    let shown: Vec<_> = names.iter().take(MOST).map(|name| name.escape_debug().to_string()).collect();
+    let more = if names.len() > MOST { format!(" and {} more", names.len() - MOST) } else { String::new() };
+    shown.join(", ") + &more
 }
 
 fn wrong(path: &Path, slot: Slot, problem: impl fmt::Display) -> Failure {

@@ -39,13 +39,11 @@ impl<'a> Job<'a> {
     pub fn read(&self, beside: &[(Slot, &Path)], wanted: &[Slot]) -> Result<Inputs, Failure> {
         self.progress.set_message(format!("reading {}", self.common.input.display()));
         let inputs = Inputs::read(&self.common.input, beside, wanted)?;
-        for (slot, problem) in [
-            (Slot::Input, "missing"),
-            (Slot::Residual, "missing, --residual adds it"),
-            (Slot::GradOutput, "missing, --backward reads it"),
-        ] {
+        for (slot, why) in
+            [(Slot::Input, ""), (Slot::Residual, ", --residual adds it"), (Slot::GradOutput, ", --backward reads it")]
+        {
             if wanted.contains(&slot) && !inputs.has(slot) {
-                return Err(inputs.wrong(slot, problem));
+                return Err(inputs.missing(slot, why));
             }
         }
         Ok(inputs)

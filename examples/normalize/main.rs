@@ -200,8 +200,8 @@ fn batch_norm(args: &BatchNormArgs, cli: &Cli) -> Result<(), Failure> {
     let tracked = updates && running.into_iter().any(|slot| inputs.has(slot));
     if tracked || !args.training {
         if let Some(slot) = running.into_iter().find(|&slot| !inputs.has(slot)) {
-            let why = if tracked { "running_mean and running_var go together" } else { "inference reads it" };
-            return Err(inputs.wrong(slot, format!("missing, {why}")));
+            let why = if tracked { ", running_mean and running_var go together" } else { ", inference reads it" };
+            return Err(inputs.missing(slot, why));
         }
     }
     if tracked && convention == RunningStats::CUMULATIVE {
