@@ -244,7 +244,8 @@ fn real_activations_stay_within_the_bound_for_real_data() {
         let run = folder.run_all(&arguments).ok();
         assert!(run.checked() <= REAL_DATA, "{run:?}");
         assert!(run.line("layer_norm [64, 384] on ").contains("GB/s"), "{run:?}");
-        assert_eq!(run.stdout.lines().count(), 2, "{run:?}");
+        assert_eq!(run.line("not used: "), "not used: expected_output");
+        assert_eq!(run.stdout.lines().count(), 3, "{run:?}");
 
         let outputs = folder.load("out.safetensors");
         assert_eq!(names(&outputs), ["mean", "output", "rstd"]);
@@ -432,7 +433,7 @@ fn an_empty_batch_gives_an_empty_output() {
     let folder = Folder::new();
     folder.save("in.safetensors", &[("input", f32s(&[0, 4], &[])), ("weight", f32s(&[4], &[2.0; 4]))]);
     let run = folder.run("layer-norm --input in.safetensors --output out.safetensors --check").ok();
-    assert!(run.line("layer_norm [0, 4] on ").ends_with("nothing to do"), "{run:?}");
+    assert!(run.line("layer_norm [0, 4] without bias on ").ends_with("nothing to do"), "{run:?}");
     let outputs = folder.load("out.safetensors");
     assert_eq!((&outputs["output"].shape[..], &outputs["mean"].shape[..]), (&[0, 4][..], &[0][..]));
 
@@ -498,6 +499,66 @@ fn weight_and_bias_are_used_when_they_are_there() {
 }
 
 #[test]
+fn what_is_not_used_is_told() {
+    let folder = Folder::new();
+    let count = "num_batches_tracked";
+    for (arguments, shape, names, without, unused) in [
+        ("layer-norm", &[3, 4][..], "gamma beta", " without weight, bias", "beta, gamma"),
+        ("layer-norm", &[3, 4], "bias weight", "", ""),
+        ("layer-norm --backward", &[3, 4], "weight grad_output residual", " without bias", "residual"),
+        ("rms-norm", &[3, 4], "weight bias", "", "bias"),
+        ("l2-norm", &[3, 4], "weight bias", "", "bias, weight"),
+        ("local-response-norm --size 2", &[3, 4], "weight", "", "weight"),
+        ("group-norm --groups 2", &[3, 4], "weight bias grad_output", "", "grad_output"),
+        ("instance-norm", &[2, 4, 3], "running_mean running_var", " without weight, bias", "running_mean, running_var"),
+        ("batch-norm", &[3, 4], "weight bias running_mean running_var num_batches_tracked", "", count),
+        ("batch-norm --training", &[3, 4], "weight bias running_mean running_var num_batches_tracked", "", ""),
+        ("batch-norm --training", &[3, 4], "weight bias running_mean running_var", " without num_batches_tracked", ""),
+        (
+            "batch-norm --training --momentum none",
+            &[3, 4],
+            "running_mean running_var",
+            " without weight, bias, num_batches_tracked",
+            "",
+        ),
+        (
+            "batch-norm --training --running-stats keras",
+            &[3, 4],
+            "weight bias running_mean running_var num_batches_tracked",
+            "",
+            count,
+        ),
+        (
+            "batch-norm --training",
+            &[3, 4],
+            "weight bias num_batches_tracked",
+            " without running_mean, running_var",
+            count,
+        ),
+        ("batch-norm --training --backward", &[3, 4], "weight bias grad_output num_batches_tracked", "", count),
+    ] {
+        let tensor = |name| match name {
+            "num_batches_tracked" => i64s(&[], 3),
+            "running_var" => f32s(&[4], &[0.5; 4]),
+            "input" | "grad_output" | "residual" => f32s(shape, &some(shape.iter().product())),
+            _ => f32s(&[4], &some(4)),
+        };
+        let tensors: Vec<_> = names.split(' ').chain(["input"]).map(|name| (name, tensor(name))).collect();
+        folder.save("in.safetensors", &tensors);
+        let run = folder.run(&format!("{arguments} --input in.safetensors --output out.safetensors")).ok();
+        assert!(run.stdout.contains(&format!(" {shape:?}{without} on ")), "{arguments} {names}: {run:?}");
+        let expected = (!unused.is_empty()).then(|| format!("not used: {unused}"));
+        assert_eq!(run.stdout.lines().nth(1), expected.as_deref(), "{arguments} {names}");
+    }
+
+    write_npy(folder.path("in.npy"), &ArrayD::<f32>::ones(vec![3, 4])).expect("in.npy");
+    write_npy(folder.path("weight.npy"), &ArrayD::<f32>::ones(vec![4])).expect("weight.npy");
+    let run = folder.run("layer-norm --input in.npy --weight weight.npy --output out.npy").ok();
+    assert!(run.stdout.starts_with("layer_norm [3, 4] without bias on "), "{run:?}");
+    assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
+}
+
+#[test]
 fn the_reference_device_gives_the_rounded_reference() {
     let folder = Folder::new();
     let input = some(24);
@@ -505,7 +566,7 @@ fn the_reference_device_gives_the_rounded_reference() {
     let run = folder
         .run("layer-norm --input in.safetensors --output out.safetensors --device reference --eps 0.5 --check")
         .ok();
-    assert!(run.line("layer_norm [4, 6] on the CPU reference: ").contains(" ms wall"), "{run:?}");
+    assert!(run.line("layer_norm [4, 6] without weight, bias on the CPU reference: ").contains(" ms wall"), "{run:?}");
     assert!(run.checked() <= bound(&[]), "{run:?}");
     let op = LayerNorm::new(&[4, 6], 1..).weight(false).bias(false).eps(0.5);
     let truth = op.reference(&Tensors::new(&input)).expect("reference").output().to_vec();

@@ -150,6 +150,19 @@ impl Inputs {
         types.next().filter(|&dtype| types.all(|other| other == dtype)).unwrap_or_default()
     }
 
+    /// What the op could have used, and has no tensor for.
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let lacks = |slot: &Slot| !self.has(*slot) && !self.names.iter().any(|name| name == slot.name());
+        self.wanted.iter().copied().filter(lacks).map(Slot::name).collect()
+    }
+
+    /// What the file has, and the op does not use, as a list.
+    pub fn unused(&self) -> Option<String> {
+        let unused = |name: &&String| !self.wanted.iter().any(|slot| slot.name() == *name);
+        let unused: Vec<_> = self.names.iter().filter(unused).collect();
+        (!unused.is_empty()).then(|| list(&unused))
+    }
+
     /// Refuses to go on without a tensor.
     pub fn missing(&self, slot: Slot, why: &str) -> Failure {
         let names: Vec<_> = self.names.iter().collect();
@@ -158,6 +171,12 @@ impl Inputs {
 
     pub fn count(&self) -> Option<&Count> {
         self.count.as_ref()
+    }
+
+    /// Leaves the file's count alone, where there is nothing to count for.
+    pub fn ignore_count(&mut self) {
+        self.wanted.retain(|&slot| slot != Slot::NumBatchesTracked);
+        self.count = None;
     }
 
     /// Counts from zero where the file has no count.

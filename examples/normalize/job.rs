@@ -75,6 +75,9 @@ impl<'a> Job<'a> {
         }
         self.progress.finish_and_clear();
         crate::say(how)?;
+        if let Some(unused) = inputs.unused() {
+            crate::say(format!("not used: {unused}"))?;
+        }
         if let Some(check) = &check {
             crate::say(check)?;
         }
@@ -137,7 +140,9 @@ impl<'a> Job<'a> {
                 (rounded(&truth, specs), "the CPU reference".to_owned(), timing)
             }
         };
-        Ok((outputs, format!("{} {:?} on {device}: {timing}", op.name(), op.shape())))
+        let lacks = inputs.lacks().join(", ");
+        let without = if lacks.is_empty() { lacks } else { format!(" without {lacks}") };
+        Ok((outputs, format!("{} {:?}{without} on {device}: {timing}", op.name(), op.shape())))
     }
 
     fn check(

@@ -204,7 +204,9 @@ fn batch_norm(args: &BatchNormArgs, cli: &Cli) -> Result<(), Failure> {
             return Err(inputs.missing(slot, why));
         }
     }
-    if tracked && convention == RunningStats::CUMULATIVE {
+    if !tracked {
+        inputs.ignore_count();
+    } else if convention == RunningStats::CUMULATIVE {
         inputs.count_from_zero();
     }
     let shape = inputs.shape();
@@ -214,7 +216,6 @@ fn batch_norm(args: &BatchNormArgs, cli: &Cli) -> Result<(), Failure> {
     op.running_stats = tracked.then_some(convention);
     // PyTorch counts every batch, also where a fixed momentum makes the op independent of the count.
     let batches = u32::from(!shape.starts_with(&[0]));
-    let count = inputs.count().filter(|_| tracked).cloned();
-    let count = count.map(|count| Count { value: count.value + batches, ..count });
+    let count = inputs.count().cloned().map(|count| Count { value: count.value + batches, ..count });
     job.run(&op, &op.backward(), &inputs, count.as_ref())
 }
