@@ -1294,8 +1294,19 @@ fn what_an_option_can_not_mean_is_refused() {
         folder.fails(2, &format!("l2-norm {to} {option}"), &[option.split(' ').next().expect("an option")]);
     }
     folder.fails(2, &format!("batch-norm {to} --per-sample"), &["--per-sample"]);
-    folder.fails(2, "layer-norm --per-sample --input in.npy --output out.npy", &["--per-sample"]);
-    folder.fails(2, &format!("layer-norm {to} --per-sample --axis 0"), &["--per-sample", "first axis"]);
+    folder.save("biased.safetensors", &[input(), ("bias", f32s(&[2], &some(2)))]);
+    for (op, file, problem) in [
+        ("layer-norm", "in.npy", "in.npy has neither weight nor bias"),
+        ("instance-norm", "half.safetensors", "half.safetensors has neither weight nor bias"),
+        ("rms-norm", "biased.safetensors", "biased.safetensors has no weight"),
+        ("layer-norm --axis 0", "biased.safetensors", "not where the first axis is normalized over"),
+        ("layer-norm --axis 0", "in.safetensors", "not where the first axis is normalized over"),
+    ] {
+        let arguments = format!("{op} --per-sample --input {file} --output out.safetensors");
+        folder.fails(2, &arguments, &[&format!("--per-sample: {problem}")]);
+    }
+    let problem = "--zero-centered: biased.safetensors has no weight";
+    folder.fails(2, "rms-norm --zero-centered --input biased.safetensors --output out.safetensors", &[problem]);
 
     folder.fails(2, &format!("layer-norm {to} --dtype f64"), &["--dtype", "f64", "f32, f16, bf16"]);
     for dtype in ["f16", "bf16"] {

@@ -177,11 +177,18 @@ impl<'a> Job<'a> {
     /// A library error in the words of the command line.
     fn explain(&self, error: Error, inputs: &Inputs) -> Failure {
         match error {
-            Error::InvalidArgument { argument: "per_sample", value, expected } => {
-                Failure::usage(format!("--per-sample: {value}, expected {expected}"))
+            Error::InvalidArgument { argument: "per_sample", expected, .. } => {
+                let problem = if inputs.has(Slot::Weight) || inputs.has(Slot::Bias) {
+                    expected.replace("false where", "not where")
+                } else if inputs.lacks().contains(&Slot::Bias.name()) {
+                    format!("{} has neither weight nor bias", inputs.path().display())
+                } else {
+                    format!("{} has no weight", inputs.path().display())
+                };
+                Failure::usage(format!("--per-sample: {problem}"))
             }
             Error::InvalidArgument { argument: "zero_centered", .. } => {
-                Failure::usage(format!("--zero-centered: {}: no weight", inputs.path().display()))
+                Failure::usage(format!("--zero-centered: {} has no weight", inputs.path().display()))
             }
             Error::InvalidArgument { argument: "axes", .. } => inputs
                 .wrong(Slot::Input, format!("shape {:?}, expected normalized axes that are not empty", inputs.shape())),
