@@ -1436,6 +1436,35 @@ fn a_failed_check_writes_nothing() {
 }
 
 #[test]
+fn a_check_tells_what_it_could_not_compare() {
+    let folder = Folder::new();
+    let check = |arguments: &str, shape: &[usize], values: &[f32]| {
+        let weight = ("weight", f32s(&shape[1..], &[1e6, 1.0, 0.5, -1.0]));
+        folder.save("in.safetensors", &[("input", f32s(shape, values)), weight]);
+        let run = folder.run(&format!("{arguments} --input in.safetensors --output out.safetensors --check")).ok();
+        run.line("check: ").to_owned()
+    };
+    let [nan, number] = [f32::NAN, 1.0];
+    let row = [1.0, 3.0, -2.0, 0.5];
+    for device in ["gpu", "reference"] {
+        let layer_norm = format!("layer-norm --device {device}");
+        let line = check(&layer_norm, &[2, 4], &[nan; 8]);
+        assert!(line.starts_with("check: output 8 of 8 NaN, as in the reference; mean 2 of 2 NaN, as"), "{line}");
+        assert!(!line.contains("off by") && line.ends_with(": ok"), "{line}");
+        // One of a row is enough.
+        let line = check(&layer_norm, &[2, 4], &[&row[..], &[number, nan, number, number]].concat());
+        assert!(line.starts_with("check: output off by "), "{line}");
+        assert!(line.contains(", 4 of 8 NaN, as in the reference; mean off by "), "{line}");
+        let line = check(&format!("{layer_norm} --dtype f16"), &[1, 4], &row);
+        assert!(line.contains(", 1 of 4 infinite, as in the reference; mean off by "), "{line}");
+        let line = check(&layer_norm, &[1, 4], &row);
+        assert!(!line.contains("NaN") && !line.contains("infinite"), "{line}");
+        let line = check(&layer_norm, &[0, 4], &[]);
+        assert!(line.starts_with("check: output is empty; mean is empty; rstd is empty: ok"), "{line}");
+    }
+}
+
+#[test]
 fn an_output_that_can_not_be_a_file_is_refused() {
     let folder = Folder::new();
     folder.save("in.safetensors", &[("input", f32s(&[4, 6], &some(24)))]);

@@ -222,6 +222,16 @@ fn rounded(truth: &Outputs<f64>, specs: &[TensorSpec]) -> Outputs<f32> {
     rounded.to_f32()
 }
 
+/// What a result has in place of numbers, where that is right.
+fn not_finite(actual: &[f32]) -> impl Iterator<Item = String> {
+    let count = |is: fn(f32) -> bool| actual.iter().filter(|&&x| is(x)).count();
+    let counts = [(count(f32::is_nan), "NaN"), (count(f32::is_infinite), "infinite")];
+    counts
+        .into_iter()
+        .filter(|&(n, _)| n > 0)
+        .map(|(n, name)| format!("{n} of {} {name}, as in the reference", actual.len()))
+}
+
 /// A time, the bytes of reading and writing each tensor once, and the bandwidth of that in the time.
 struct Timing {
     time: Duration,
@@ -267,7 +277,11 @@ impl Check {
                     let relative = error / testing::largest(expected).max(f64::MIN_POSITIVE);
                     let relative =
                         if is_main(slot) { format!(", {relative:.2e} of the largest") } else { String::new() };
-                    format!("{slot} off by {error:.2e}{relative}, bound {bound:.2e}")
+                    let told = format!("off by {error:.2e}{relative}, bound {bound:.2e}");
+                    // The error is that of the finite numbers.
+                    let finite = actual.iter().any(|x| x.is_finite()).then_some(told);
+                    let told: Vec<_> = finite.into_iter().chain(not_finite(actual)).collect();
+                    format!("{slot} {}", if told.is_empty() { "is empty".into() } else { told.join(", ") })
                 }
                 Err(problem) => {
                     passed = false;
