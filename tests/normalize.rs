@@ -1472,8 +1472,38 @@ fn an_output_that_can_not_be_a_file_is_refused() {
     folder.fails(2, "layer-norm --input in.safetensors --output none/out.safetensors", &missing);
     fs::create_dir(folder.path("out.npy")).expect("a folder in the way");
     folder.fails(2, "layer-norm --input in.safetensors --output out.npy", &["--output", "out.npy", "folder"]);
+    // Before the work: there is no input to work on.
+    let long = format!("{}.npy", "x".repeat(300));
+    for output in [&long, "none/out.npy", "in.safetensors/out.npy"] {
+        folder.fails(2, &format!("layer-norm --input none.safetensors --output {output}"), &["--output: ", output]);
+    }
     folder.fails(2, "--list-adapters --report", &["--list-adapters", "--report"]);
     folder.fails(2, "--list-adapters --adapter x", &["--list-adapters", "--adapter"]);
+}
+
+/// A folder that is read-only for root too, once it has no capabilities.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_without_permission_is_refused_before_the_work() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let folder = Folder::new();
+    let closed = folder.path("closed");
+    fs::create_dir(&closed).expect("a folder");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).expect("permissions");
+    let root = fs::metadata(&closed).expect("a folder").uid() == 0;
+    let run = |output: &str| {
+        let mut command = Command::new(if root { "setpriv".into() } else { program() });
+        if root {
+            command.args(["--bounding-set=-all", "--inh-caps=-all"]).arg(program());
+        }
+        // There is no input to work on.
+        folder.finish(command.args(["layer-norm", "--input", "none.safetensors", "--output", output]))
+    };
+    run("closed/out.safetensors").failed(2, &["--output: no permission to write in closed"]);
+    run("out.safetensors").failed(2, &["none.safetensors"]);
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).expect("permissions");
+    run("closed/out.safetensors").failed(2, &["none.safetensors"]);
+    assert!(fs::read_dir(&closed).expect("the folder").next().is_none(), "files are left");
 }
 
 /// The file size limit stands for a full disk: the write itself fails.
@@ -1487,7 +1517,7 @@ fn a_failed_write_leaves_the_old_file() {
     for output in ["old.npy", "new.npy", "new.safetensors"] {
         let limited = "trap '' XFSZ; ulimit -f 8; exec \"$0\" layer-norm --device reference --input in.safetensors --output \"$1\"";
         let run = folder.finish(Command::new("sh").arg("-c").arg(limited).arg(program()).arg(output));
-        run.failed(1, &[output]);
+        run.failed(1, &[&format!("{output}: File too large (os error 27)\n")]);
         assert!(folder.files() == before, "{output}");
     }
 }

@@ -382,15 +382,25 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Fails before the work where the output could not be written after it.
-pub fn check_folder(path: &Path) -> Result<(), Failure> {
+pub fn check_output(path: &Path) -> Result<(), Failure> {
     let folder = folder(path);
-    if !folder.is_dir() {
-        return Err(Failure::usage(format!("--output: {}: there is no folder {}", path.display(), folder.display())));
+    let refuse = |problem: String| Failure::usage(format!("--output: {problem}"));
+    let there = path.display();
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(refuse(format!("{there}: is a folder, expected a file"))),
+        Ok(found) if !found.is_file() => return Err(refuse(format!("{there}: is no regular file"))),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(refuse(format!("{there}: {e}"))),
+        _ => {}
     }
-    if path.is_dir() {
-        return Err(Failure::usage(format!("--output: {}: is a folder, expected a file", path.display())));
-    }
-    Ok(())
+    // Permissions do not tell whether it works: root passes by them, and nobody writes to a read-only disk.
+    let made = tempfile::tempfile_in(folder).map(drop);
+    made.map_err(|e| match (e.kind(), folder.display()) {
+        (io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem, name) => {
+            refuse(format!("no permission to write in {name}"))
+        }
+        (_, name) if !folder.is_dir() => refuse(format!("{there}: there is no folder {name}")),
+        (problem, name) => refuse(format!("no file can be made in {name}: {problem}")),
+    })
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -402,8 +412,9 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         // As any new file; the process's umask takes its part away.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(folder(path))?;
-    file.write_all(bytes)?;
+    // Not with its own messages, which name the temporary file.
+    let mut file = builder.tempfile_in(folder(path)).map_err(|e| io::Error::from(e.kind()))?;
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())

@@ -24,7 +24,7 @@ pub struct Job<'a> {
 
 impl<'a> Job<'a> {
     pub fn new(common: &'a Common, cli: &'a Cli) -> Result<Self, Failure> {
-        files::check_folder(&common.output)?;
+        files::check_output(&common.output)?;
         let progress = ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear);
         progress.enable_steady_tick(Duration::from_millis(100));
         Ok(Self { common, cli, progress })
