@@ -595,6 +595,63 @@ fn the_output_may_replace_the_input() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn the_output_keeps_links_owner_and_permissions() {
+    use std::os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown, symlink},
+        net::UnixListener,
+    };
+    let folder = Folder::new();
+    folder.save("in.safetensors", &[("input", f32s(&[4, 6], &some(24)))]);
+    let run = |output: &str| folder.run(&format!("layer-norm --input in.safetensors --output {output}"));
+    run("new.safetensors").ok();
+    let result = folder.files()["new.safetensors"].clone();
+    fs::create_dir(folder.path("far")).expect("a folder");
+    // One link to another to a file in another folder, and one to where there is no file yet.
+    symlink("far/middle.safetensors", folder.path("first.safetensors")).expect("a link");
+    symlink("../far/old.safetensors", folder.path("far/middle.safetensors")).expect("a link");
+    symlink(folder.path("far/made.safetensors"), folder.path("dangling.safetensors")).expect("a link");
+    for (link, file, mode) in [
+        ("first.safetensors", "far/old.safetensors", 0o600),
+        ("first.safetensors", "far/old.safetensors", 0o664),
+        ("dangling.safetensors", "far/made.safetensors", 0o640),
+    ] {
+        if link == "first.safetensors" {
+            fs::write(folder.path(file), "old").expect("a file");
+        } else {
+            run(link).ok();
+        }
+        fs::set_permissions(folder.path(file), fs::Permissions::from_mode(mode)).expect("permissions");
+        // For root the file is another's.
+        let own = fs::metadata(folder.path(file)).expect("a file").uid();
+        let owner = if own == 0 { 12345 } else { own };
+        chown(folder.path(file), Some(owner), None).expect("an owner");
+        run(link).ok();
+        assert!(fs::symlink_metadata(folder.path(link)).expect("a link").is_symlink(), "{link}");
+        assert!(fs::read(folder.path(file)).expect("a file") == result, "{link}");
+        let found = fs::metadata(folder.path(file)).expect("a file");
+        assert_eq!((found.permissions().mode() & 0o7777, found.uid()), (mode, owner), "{file}");
+    }
+    let names = fs::read_dir(folder.path("far")).expect("the folder").count();
+    assert_eq!(names, 3, "a temporary file is left");
+
+    symlink("circle.npy", folder.path("circle.npy")).expect("a link");
+    // In the test's own folder, where a program that replaces it does no harm.
+    let _socket = UnixListener::bind(folder.path("socket")).expect("a socket");
+    symlink("socket", folder.path("special.npy")).expect("a link");
+    symlink("none/out.npy", folder.path("nowhere.npy")).expect("a link");
+    symlink("far", folder.path("folder.npy")).expect("a link");
+    for (output, problem) in [
+        ("circle.npy", "circle.npy: "),
+        ("special.npy", "socket: is no regular file"),
+        ("nowhere.npy", "none/out.npy: there is no folder none"),
+        ("folder.npy", "far: is a folder"),
+    ] {
+        folder.fails(2, &format!("layer-norm --input in.safetensors --output {output}"), &["--output: ", problem]);
+    }
+}
+
 #[test]
 fn help_version_and_adapters_are_printed() {
     let folder = Folder::new();

@@ -381,8 +381,20 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Where links lead: to a file, or to where one is made.
+fn follow(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // Links in a circle are left as what can't be opened.
+    for _ in 0..40 {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
+}
+
 /// Fails before the work where the output could not be written after it.
 pub fn check_output(path: &Path) -> Result<(), Failure> {
+    let path = &follow(path);
     let folder = folder(path);
     let refuse = |problem: String| Failure::usage(format!("--output: {problem}"));
     let there = path.display();
@@ -403,17 +415,29 @@ pub fn check_output(path: &Path) -> Result<(), Failure> {
     })
 }
 
+/// Puts a file in the place of another, with its owner and permissions.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &follow(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".normalize-");
     #[cfg(unix)]
+    let old = fs::metadata(path).ok();
+    #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As any new file; the process's umask takes its part away.
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        // A new file as any; the process's umask takes its part away.
+        let new = fs::Permissions::from_mode(0o666);
+        builder.permissions(old.as_ref().map_or(new, fs::Metadata::permissions));
     }
     // Not with its own messages, which name the temporary file.
     let mut file = builder.tempfile_in(folder(path)).map_err(|e| io::Error::from(e.kind()))?;
+    #[cfg(unix)]
+    if let Some(old) = old {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        // Only root may give a file away.
+        let _ = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+        file.as_file().set_permissions(old.permissions())?;
+    }
     file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
