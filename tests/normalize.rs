@@ -1479,6 +1479,43 @@ fn damaged_npy_files_are_refused() {
 }
 
 #[test]
+fn a_file_of_another_kind_is_refused_by_what_it_begins_with() {
+    let folder = Folder::new();
+    write_npy(folder.path("whole.npy"), &ArrayD::<f32>::zeros(vec![4, 6])).expect("whole.npy");
+    folder.save("whole.safetensors", &[("input", f32s(&[4, 6], &some(24)))]);
+    let [npy, tensors] = ["whole.npy", "whole.safetensors"].map(|name| folder.files()[name].clone());
+    let html = b"<!DOCTYPE html>\n<html><body>404</body></html>\n".to_vec();
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n".to_vec();
+    let version = |major: u8, minor: u8| [b"\x93NUMPY", &[major, minor, 3, 0][..], b"{}\n"].concat();
+    let versions = "expected 1.0, 2.0 or 3.0";
+    let cases = [
+        ("x.npy", html.clone(), r#"begins with "<!DOCTYPE": no .npy file"#),
+        ("x.npy", pointer.clone(), r#"begins with "version": no .npy file but a git-lfs pointer to one"#),
+        ("x.npy", b"hello, world".to_vec(), r#"begins with "hello,": no .npy file"#),
+        ("x.npy", b"1".to_vec(), r#"begins with "1": no .npy file"#),
+        ("x.npy", [b"X", &tensors[1..]].concat(), r#"begins with "X": no .npy file"#),
+        ("x.npy", vec![0; 20], r#"begins with "\x00\x00"#),
+        ("x.npy", version(9, 0), &format!("version 9.0, {versions}")),
+        ("x.npy", version(1, 1), &format!("version 1.1, {versions}")),
+        ("x.npy", version(9, 0)[..8].to_vec(), &format!("version 9.0, {versions}")),
+        ("x.npy", vec![], "0 bytes, shorter than its header"),
+        ("x.npy", npy[..5].to_vec(), "5 bytes, shorter than its header"),
+        ("x.npy", npy[..9].to_vec(), "9 bytes, shorter than its header"),
+        ("x.npy", npy[..60].to_vec(), "60 bytes, shorter than its header"),
+        ("x.safetensors", html, r#"begins with "<!DOCTYPE": no .safetensors file"#),
+        ("x.safetensors", pointer, r#"begins with "version": no .safetensors file but a git-lfs pointer to one"#),
+        ("x.safetensors", npy, r#"begins with "\x93NUMPY": no .safetensors file"#),
+        ("x.safetensors", b"{\"a\": 1, {".to_vec(), r#"begins with "{\"a\":": no .safetensors file"#),
+        ("x.safetensors", vec![], "0 bytes, shorter than its header"),
+        ("x.safetensors", tensors[..30].to_vec(), "30 bytes, shorter than its header"),
+    ];
+    for (name, bytes, problem) in cases {
+        fs::write(folder.path(name), &bytes).expect("written");
+        folder.fails(2, &format!("layer-norm --input {name} --output out.npy"), &[&format!("{name}: {problem}")]);
+    }
+}
+
+#[test]
 fn a_failed_check_writes_nothing() {
     let folder = Folder::new();
     // The square of 1e30 is beyond f32, so f32 arithmetic can't tell the variance of this row.

@@ -99,8 +99,10 @@ impl Inputs {
     }
 
     fn parse_safetensors(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|e| Failure::usage(format!("{}: not a complete .safetensors file: {e}", self.path.display())))?;
+        let refuse = |problem: String| Failure::usage(format!("{}: {problem}", self.path.display()));
+        safetensors_header(bytes).map_err(refuse)?;
+        let file =
+            SafeTensors::deserialize(bytes).map_err(|e| refuse(format!("not a complete .safetensors file: {e}")))?;
         self.names = file.names().into_iter().map(str::to_owned).collect();
         self.names.sort_unstable();
         for slot in self.wanted.clone() {
@@ -278,8 +280,7 @@ fn read_count(shape: &[usize], bytes: &[u8]) -> Result<u32, String> {
 }
 
 fn parse_npy(path: &Path, bytes: &[u8], slot: Slot) -> Result<Tensor, Failure> {
-    let (header, data) =
-        npy_header(bytes).map_err(|e| Failure::usage(format!("{}: not a .npy file: {e}", path.display())))?;
+    let (header, data) = npy_header(bytes).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?;
     let wrong = |problem: String| wrong(path, slot, problem);
     if header.type_descriptor.as_string().is_none_or(|dtype| dtype != "<f4") {
         return Err(wrong(format!("dtype {}, expected '<f4'", header.type_descriptor)));
@@ -297,16 +298,44 @@ fn parse_npy(path: &Path, bytes: &[u8], slot: Slot) -> Result<Tensor, Failure> {
     Ok(Tensor { path: path.to_owned(), dtype: DType::F32, shape, values })
 }
 
+/// What a file of another kind begins with: its first word, or bytes if there is none.
+fn foreign(bytes: &[u8], format: &str) -> String {
+    let word = bytes.split(|byte| *byte <= b' ').next().unwrap_or_default();
+    let start = if word.is_empty() { bytes } else { word };
+    let pointer = if bytes.starts_with(b"version https://git-lfs") { " but a git-lfs pointer to one" } else { "" };
+    format!("begins with \"{}\": no {format} file{pointer}", start[..start.len().min(16)].escape_ascii())
+}
+
+fn short(bytes: &[u8]) -> String {
+    format!("{} bytes, shorter than its header", bytes.len())
+}
+
+fn safetensors_header(bytes: &[u8]) -> Result<&[u8], String> {
+    let (length, rest) = bytes.split_first_chunk().ok_or_else(|| short(bytes))?;
+    let length = u64::from_le_bytes(*length);
+    match rest.first() {
+        // The format has no longer one.
+        Some(b'{') if length <= 100_000_000 => {
+            usize::try_from(length).ok().and_then(|length| rest.get(..length)).ok_or_else(|| short(bytes))
+        }
+        Some(_) => Err(foreign(bytes, ".safetensors")),
+        None => Err(short(bytes)),
+    }
+}
+
 /// The header and what follows it.
 fn npy_header(bytes: &[u8]) -> Result<(Header, &[u8]), String> {
-    let length = match *bytes {
-        [_, _, _, _, _, _, 1, _, a, b, ..] => 10 + usize::from(u16::from_le_bytes([a, b])),
-        [_, _, _, _, _, _, _, _, a, b, c, d, ..] => 12_usize.saturating_add(u32::from_le_bytes([a, b, c, d]) as usize),
-        _ => bytes.len(),
+    const MAGIC: &[u8] = b"\x93NUMPY";
+    if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
+        return Err(foreign(bytes, ".npy"));
+    }
+    let length = match *bytes.get(MAGIC.len()..).unwrap_or_default() {
+        [1, 0, a, b, ..] => 10 + usize::from(u16::from_le_bytes([a, b])),
+        [2 | 3, 0, a, b, c, d, ..] => 12_usize.saturating_add(u32::from_le_bytes([a, b, c, d]) as usize),
+        [] | [_] | [1..=3, 0, ..] => return Err(short(bytes)),
+        [major, minor, ..] => return Err(format!("version {major}.{minor}, expected 1.0, 2.0 or 3.0")),
     };
-    let Some((mut header, data)) = bytes.split_at_checked(length) else {
-        return Err(format!("{} bytes, shorter than its header", bytes.len()));
-    };
+    let (mut header, data) = bytes.split_at_checked(length).ok_or_else(|| short(bytes))?;
     // The time and the stack that its parser takes grow with the nesting. A plain array has a tuple in a dictionary.
     if header.iter().skip(10).filter(|byte| b"([{".contains(byte)).count() > 8 {
         return Err("a header with more than an array's type and shape".into());
