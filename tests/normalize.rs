@@ -1438,6 +1438,38 @@ fn damaged_safetensors_files_are_refused() {
 }
 
 #[test]
+fn a_name_twice_in_a_header_is_refused() {
+    let folder = Folder::new();
+    let save = |entries: &[String]| {
+        let header = format!("{{{}}}", entries.join(", "));
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &1.5_f32.to_le_bytes().repeat(2)];
+        fs::write(folder.path("in.safetensors"), bytes.concat()).expect("written");
+    };
+    let entry = |name: &str, shape: &str, end: usize| {
+        format!(r#""{name}" : {{"dtype": "F32", "shape": {shape}, "data_offsets": [0, {end}]}}"#)
+    };
+    let metadata = r#""__metadata__": {"a:{[": "\"}:\\", "b": "input"}"#.to_owned();
+    let input = || entry("input", "[1, 2]", 8);
+    let run = "l2-norm --input in.safetensors --output out.safetensors";
+    for (names, entries) in [
+        ("input", vec![input(), input()]),
+        ("input", vec![entry("input", "[2]", 8), metadata.clone(), input()]),
+        ("weight", vec![entry("weight", "[0]", 0), input(), entry("weight", "[0, 1]", 0)]),
+        ("a name", vec![input(), entry(r"\u0069nput", "[2]", 8)]),
+    ] {
+        save(&entries);
+        folder.fails(2, run, &[&format!("in.safetensors: its header has {names} twice")]);
+    }
+    for entries in [
+        vec![input()],
+        vec![metadata, input(), entry(r#"in\"put\\"#, "[0]", 0), entry("dtype", "[0]", 0), entry("Input", "[0]", 0)],
+    ] {
+        save(&entries);
+        folder.run(run).ok();
+    }
+}
+
+#[test]
 fn damaged_npy_files_are_refused() {
     let folder = Folder::new();
     write_npy(folder.path("whole.npy"), &ArrayD::<f32>::zeros(vec![4, 6])).expect("whole.npy");

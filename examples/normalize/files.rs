@@ -100,9 +100,12 @@ impl Inputs {
 
     fn parse_safetensors(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let refuse = |problem: String| Failure::usage(format!("{}: {problem}", self.path.display()));
-        safetensors_header(bytes).map_err(refuse)?;
+        let header = safetensors_header(bytes).map_err(refuse)?;
         let file =
             SafeTensors::deserialize(bytes).map_err(|e| refuse(format!("not a complete .safetensors file: {e}")))?;
+        if let Some(name) = twice(header, file.len()) {
+            return Err(refuse(format!("its header has {name} twice")));
+        }
         self.names = file.names().into_iter().map(str::to_owned).collect();
         self.names.sort_unstable();
         for slot in self.wanted.clone() {
@@ -321,6 +324,31 @@ fn safetensors_header(bytes: &[u8]) -> Result<&[u8], String> {
         Some(_) => Err(foreign(bytes, ".safetensors")),
         None => Err(short(bytes)),
     }
+}
+
+/// What a header of so many tensors names more than once. JSON may write one name in several ways, so that only the number
+/// of names tells.
+fn twice(header: &[u8], tensors: usize) -> Option<String> {
+    let (mut names, mut name, mut depth) = (Vec::new(), 0..0, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for (i, byte) in header.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' if quoted => (quoted, name.end) = (false, i),
+            b'"' => (quoted, name.start) = (true, i + 1),
+            _ if quoted => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b':' if depth == 1 => names.push(&header[name.clone()]),
+            _ => {}
+        }
+    }
+    names.retain(|name| name != b"__metadata__");
+    names.sort_unstable();
+    let twin = names.windows(2).find(|pair| pair[0] == pair[1]);
+    let shown = twin.map_or("a name".into(), |pair| String::from_utf8_lossy(pair[0]));
+    (names.len() != tensors).then(|| shown.into_owned())
 }
 
 /// The header and what follows it.
