@@ -1,6 +1,6 @@
 //! What can go wrong, as values: every error names the argument, what it was and what it may be.
 
-use crate::tensor::Slot;
+use crate::tensor::{ELEMENTS, Slot};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,14 +27,14 @@ pub enum Error {
         /// Why it can't be done.
         why: String,
     },
-    /// A limit of the device is too small.
-    #[error("{what}: {needed} needed, the device allows {allowed}")]
+    /// A limit of the device is too small, or that of this crate to `elements of input`.
+    #[error("{what}: {needed} needed, {} allows {allowed}", whose(.what))]
     Limit {
         /// The limit, by wgpu's name where it has one.
         what: &'static str,
         /// What the op needs.
         needed: u64,
-        /// What the device allows.
+        /// What is allowed.
         allowed: u64,
     },
     /// A tensor does not fit the plan's slot.
@@ -54,6 +54,11 @@ pub enum Error {
     /// No adapter answers what was asked for.
     #[error("no adapter: {0}")]
     NoAdapter(String),
+}
+
+/// Whose limit it is: wgpu's are the device's.
+fn whose(limit: &str) -> &'static str {
+    if limit == ELEMENTS { "this crate" } else { "the device" }
 }
 
 /// What is wrong with a binding.

@@ -298,6 +298,9 @@ impl TensorSpec {
 /// The most elements a tensor may have: indices, and the few that run past the end, are u32.
 pub(crate) const MAX_ELEMENTS: u64 = 1 << 31;
 
+/// The limit of that, in errors.
+pub(crate) const ELEMENTS: &str = "elements of input";
+
 /// The number of elements, if it is one that a kernel can index.
 pub(crate) fn element_count(shape: &[usize]) -> Result<u32> {
     // The other axes of an empty tensor count too, so that no product of some of them overflows.
@@ -305,7 +308,7 @@ pub(crate) fn element_count(shape: &[usize]) -> Result<u32> {
     let count = axes.fold(1u64, |product, &n| product.saturating_mul(n as u64));
     match u32::try_from(count) {
         Ok(n) if count <= MAX_ELEMENTS => Ok(if shape.contains(&0) { 0 } else { n }),
-        _ => Err(Error::Limit { what: "elements of input", needed: count, allowed: MAX_ELEMENTS }),
+        _ => Err(Error::Limit { what: ELEMENTS, needed: count, allowed: MAX_ELEMENTS }),
     }
 }
 

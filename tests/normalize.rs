@@ -923,6 +923,20 @@ fn where_a_tensor_is_missing_those_of_the_file_are_named() {
 }
 
 #[test]
+fn more_elements_than_there_may_be_are_refused_as_the_limit_of_the_crate() {
+    let folder = Folder::new();
+    let shape = [0, 1 << 40, 1 << 20];
+    folder.save("in.safetensors", &[("input", f32s(&shape, &[]))]);
+    write_npy(folder.path("in.npy"), &ArrayD::<f32>::zeros(shape.to_vec())).expect("in.npy");
+    for input in ["in.safetensors", "in.npy"] {
+        let message = "input: elements of input: 1152921504606846976 needed, this crate allows 2147483648";
+        for op in ["layer-norm", "batch-norm --training", "local-response-norm --size 3"] {
+            folder.fails(2, &format!("{op} --input {input} --output out.npy"), &[&format!("{input}: {message}")]);
+        }
+    }
+}
+
+#[test]
 fn the_axes_may_be_any_that_are_next_to_each_other() {
     let folder = Folder::new();
     let shape = [2, 3, 4, 5];

@@ -72,7 +72,9 @@ fn layer_norm_refuses_what_is_wrong_on_every_device() {
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).in_place(true).output_dtype(DType::F16)).0, "in_place");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).param_dtype(DType::U32)).0, "param_dtype");
     let op = LayerNorm::new(&[1 << 16, 1 << 16], 1..);
-    assert_eq!(op.tensors(), Err(Error::Limit { what: "elements of input", needed: 1 << 32, allowed: 1 << 31 }));
+    let limit = Error::Limit { what: "elements of input", needed: 1 << 32, allowed: 1 << 31 };
+    assert_eq!(limit.to_string(), "elements of input: 4294967296 needed, this crate allows 2147483648");
+    assert_eq!(op.tensors(), Err(limit));
 }
 
 #[test]
