@@ -67,7 +67,10 @@ fn layer_norm_refuses_what_is_wrong_on_every_device() {
     assert!(matches!(op.tensors(), Err(Error::Unsupported { .. })), "weights far from the axes");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], ..).per_sample(true)).0, "per_sample");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).input_row_stride(2)).0, "input_row_stride");
-    assert_eq!(refused(&LayerNorm::new(&[2, 3, 4], 1..2).input_row_stride(9)).0, "input_row_stride");
+    let message = refused(&LayerNorm::new(&[2, 3, 4], 1..2).input_row_stride(9)).1;
+    assert_eq!(message, "input_row_stride is 9, expected none where the normalized axes are not the last");
+    let message = refused(&LayerNorm::new(&[2, 3], 1..).input_row_stride(4).in_place(true)).1;
+    assert_eq!(message, "input_row_stride is 4, expected none where the output is written over the input");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).residual_output(true)).0, "residual_output");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).in_place(true).output_dtype(DType::F16)).0, "in_place");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).param_dtype(DType::U32)).0, "param_dtype");
@@ -104,7 +107,14 @@ fn batch_norm_refuses_what_is_wrong_on_every_device() {
         op.tensors().expect("momentum is plain arithmetic");
     }
     let inference = BatchNorm::inference(&[4, 3]);
-    assert_eq!(refused(&inference.clone().running_stats(RunningStats::PYTORCH)).0, "running_stats");
+    for (convention, shown) in [
+        (RunningStats::PYTORCH, "PyTorch with momentum 0.1"),
+        (RunningStats::CUMULATIVE, "PyTorch with momentum none"),
+        (RunningStats::KERAS, "Keras with momentum 0.99"),
+    ] {
+        let message = refused(&inference.clone().running_stats(convention)).1;
+        assert_eq!(message, format!("running_stats is {shown}, expected none: inference updates nothing"));
+    }
     assert_eq!(refused(&inference.clone().save_stats(true)).0, "save_stats");
     assert_eq!(refused(&inference.clone().keep_statistics(true)).0, "keep_statistics");
     assert_eq!(refused(&inference.merge(2)).0, "merge");

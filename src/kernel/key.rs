@@ -744,7 +744,8 @@ impl KernelKey {
 /// The key as a label: what a profiler or an error message shows.
 impl fmt::Display for KernelKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "wgpu-norm {self:?}")
+        // Whether it is there, and not how Rust writes that.
+        write!(f, "wgpu-norm {}", format!("{self:?}").replace("Some(", "("))
     }
 }
 

@@ -497,3 +497,12 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&given, &PLAIN), "ApplyBackward Sums MergeSums");
     assert_eq!(kernels(&given.grad_weight(false).grad_bias(false), &PLAIN), "ApplyBackward");
 }
+
+#[test]
+fn labels_do_not_show_how_rust_writes_what_is_there() {
+    let calls = lower(&LayerNorm::new(&[64, 768], 1..).residual(true).backward(), &SUBGROUPS).calls;
+    assert!(format!("{calls:?}").contains("Some("), "{calls:?}");
+    for call in calls {
+        assert!(!call.key.to_string().contains("Some("), "{}", call.key);
+    }
+}

@@ -186,6 +186,17 @@ impl RunningStats {
         (mem::discriminant(&self), self.momentum().map(f32::to_bits))
     }
 
+    /// As a message shows it.
+    fn show(self) -> String {
+        let name = match self {
+            Self::PyTorch { .. } => "PyTorch",
+            Self::Onnx { .. } => "ONNX",
+            Self::Keras { .. } => "Keras",
+        };
+        let momentum = self.momentum().map_or("none".to_owned(), |momentum| momentum.to_string());
+        format!("{name} with momentum {momentum}")
+    }
+
     fn momentum(self) -> Option<f32> {
         match self {
             Self::PyTorch { momentum } => momentum,
@@ -266,7 +277,7 @@ impl Geometric for BatchNorm {
         };
         if !self.training {
             if let Some(convention) = self.running_stats {
-                return refuse("running_stats", format!("{convention:?}"), "None: inference updates nothing");
+                return refuse("running_stats", convention.show(), "none: inference updates nothing");
             }
             if self.options.save_stats {
                 return refuse("save_stats", "true".into(), "false: inference has no batch statistics");

@@ -149,16 +149,16 @@ impl OverAxes<'_> {
             });
         }
         let row_stride = match input_row_stride {
-            Some(_) if axes.end < rank => {
+            Some(stride) if axes.end < rank => {
                 let expected = "none where the normalized axes are not the last".into();
-                return refuse("input_row_stride", format!("{input_row_stride:?}"), expected);
+                return refuse("input_row_stride", stride.to_string(), expected);
             }
             Some(stride) if stride < len => {
                 return refuse("input_row_stride", stride.to_string(), format!("at least the row's {len} elements"));
             }
-            Some(_) if options.in_place => {
+            Some(stride) if options.in_place => {
                 let expected = "none where the output is written over the input".into();
-                return refuse("input_row_stride", format!("{input_row_stride:?}"), expected);
+                return refuse("input_row_stride", stride.to_string(), expected);
             }
             Some(stride) => {
                 element_count(&[outer, stride])?;

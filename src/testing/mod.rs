@@ -117,7 +117,12 @@ pub fn compare_outputs(
         return Err(format!("{slot}: only the reference has it"));
     }
     let (actual, expected) = (actual.num_batches_tracked(), expected.num_batches_tracked());
-    if actual == expected { Ok(()) } else { Err(format!("num_batches_tracked: {actual:?}, expected {expected:?}")) }
+    let show = |count: Option<u32>| count.map_or("none".to_owned(), |count| count.to_string());
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(format!("num_batches_tracked: {}, expected {}", show(actual), show(expected)))
+    }
 }
 
 /// The largest error of any tensor, in parts of its [`slot_bound`].
