@@ -210,7 +210,7 @@ pub struct Common {
     /// `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone.
     #[arg(long, value_name = "IN")]
     pub input: PathBuf,
-    /// Where `output` goes, and with .safetensors all else that was computed. May be IN.
+    /// Where `output` goes, and with .safetensors all else that was computed. May be IN, and a link.
     #[arg(long, value_name = "OUT")]
     pub output: PathBuf,
     /// What is applied to each element at the end [default: nothing]
