@@ -1000,6 +1000,7 @@ fn local_response_norm_divides_by_what_its_window_says() {
         ("--size -1", "--size: -1, expected one channel or more"),
         ("--size three", "--size: three, expected one channel or more"),
         ("--size 3 --alpha nan", "--alpha: nan"),
+        ("--size 3 --beta -0.75", "--beta: -0.75, expected a finite number above zero"),
         ("--size 3 --activation relu", "--activation: local response norm has none"),
         ("", "--size"),
     ] {

@@ -206,8 +206,16 @@ fn local_response_norm_refuses_what_is_wrong_on_every_device() {
         assert_eq!(refused(&op.clone().k(value)).0, "k");
     }
     for value in [-3.0, -0.0, 0.0, f32::MAX] {
-        op.clone().alpha(value).beta(value).k(value).tensors().expect("any finite number");
+        op.clone().alpha(value).k(value).tensors().expect("any finite number");
     }
+    for value in [-1.0, -0.75, -0.0, 0.0] {
+        let op = op.clone().beta(value);
+        let expected = format!("beta is {value}, expected a finite number above zero");
+        assert_eq!(refused(&op), ("beta", expected.clone()));
+        assert_eq!(refused(&op.backward()), ("beta", expected));
+        assert!(op.reference(&Tensors::new(&[0.0; 60])).is_err() && op.backward().tensors().is_err());
+    }
+    op.clone().beta(f32::MIN_POSITIVE).tensors().expect("above zero");
     assert_eq!(refused(&op.clone().input_dtype(DType::U32)).0, "input_dtype");
     assert_eq!(refused(&op.clone().output_dtype(DType::U32)).0, "output_dtype");
     assert!(matches!(LocalResponseNorm::new(&[1 << 16, 1 << 16], 5).tensors(), Err(Error::Limit { .. })));

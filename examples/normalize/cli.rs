@@ -153,7 +153,7 @@ pub struct WindowArgs {
     /// What the mean square of the window is multiplied by [default: 1e-4]
     #[arg(long, value_name = "F", value_parser = finite, allow_hyphen_values = true)]
     pub alpha: Option<f32>,
-    /// The exponent of the divisor [default: 0.75]
+    /// The exponent of the divisor, above zero [default: 0.75]
     #[arg(long, value_name = "F", value_parser = finite, allow_hyphen_values = true)]
     pub beta: Option<f32>,
     /// What is added to the mean square [default: 1]

@@ -26,7 +26,8 @@ use crate::{
 /// | `input` | `shape` | read |
 /// | `output` | `shape` | written |
 ///
-/// `alpha` is 1e-4, `beta` 0.75 and `k` 1 by default. `k` alone is no `eps`: where it is 0, a window of zeros is 0 / 0, a NaN.
+/// `alpha` is 1e-4, `beta` 0.75 and `k` 1 by default. `beta` must be above zero: 0 would leave the input as it is, and
+/// less would multiply by the squares. `k` alone is no `eps`: where it is 0, a window of zeros is 0 / 0, a NaN.
 ///
 /// # Types
 /// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); all arithmetic is f32, see `docs/numerics.md`. What is raised
@@ -45,7 +46,8 @@ use crate::{
 /// there slide over registers, so that an element is loaded once; wider ones take `size` loads for each element, and `size^2` in the backward pass.
 ///
 /// # Errors
-/// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `size` is zero; `alpha`, `beta` or `k` is not finite.
+/// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `size` is zero; `alpha`, `beta` or `k` is
+///   not finite; `beta` is not above zero.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -72,7 +74,7 @@ pub struct LocalResponseNorm {
     pub size: usize,
     /// What the mean square of a window is multiplied by.
     pub alpha: f32,
-    /// The exponent.
+    /// The exponent, above zero.
     pub beta: f32,
     /// What is added to it.
     pub k: f32,
@@ -120,7 +122,7 @@ impl LocalResponseNorm {
         self
     }
 
-    /// Sets the exponent; 0.75 by default.
+    /// Sets the exponent, which is above zero; 0.75 by default.
     #[must_use]
     pub fn beta(mut self, beta: f32) -> Self {
         self.beta = beta;
@@ -187,10 +189,13 @@ impl LocalResponseNorm {
         if self.size == 0 {
             return refuse("size", "0".into(), "one channel or more");
         }
-        for (argument, value) in [("alpha", self.alpha), ("beta", self.beta), ("k", self.k)] {
+        for (argument, value) in [("alpha", self.alpha), ("k", self.k)] {
             if !value.is_finite() {
                 return refuse(argument, value.to_string(), "a finite number");
             }
+        }
+        if !self.beta.is_finite() || self.beta <= 0.0 {
+            return refuse("beta", self.beta.to_string(), "a finite number above zero");
         }
         for (argument, dtype) in [("input_dtype", self.input_dtype), ("output_dtype", self.output_dtype)] {
             if !DType::FLOATS.contains(&dtype) {
