@@ -334,6 +334,53 @@ fn what_has_no_real_power_is_not_a_number() {
 }
 
 #[test]
+fn divisors_of_zero_and_infinity_are_as_the_formula_has_them() {
+    // Windows of zeros, some with an infinity, and one whose squares f32 does not hold; by each of the kernels.
+    for (size, channels) in [(3, 16), (13, 56)] {
+        for stride in [1, 4] {
+            let mut x = Random::new(6).normal(channels * stride, 2.0, 1.0);
+            let reach = size / 2;
+            x[..(reach + 3) * stride].fill(0.0);
+            x[(2 * reach + 3) * stride] = f32::INFINITY;
+            x[(channels - 1 - 2 * reach) * stride] = f32::NEG_INFINITY;
+            x[(channels - 1) * stride] = 1e25;
+            let mut g = Random::new(7).normal(channels * stride, 1.0, 1.0);
+            g[(reach + 3) * stride..(reach + 4) * stride].fill(0.0);
+            // The last is zero where subnormals are, and zero times infinity is not a number.
+            for beta in [0.75, 1.0, 2.0, 0.5, 1e-40] {
+                // f64 holds the divisor of 1e25. Only a larger beta makes next to nothing of it, as of an infinity.
+                if beta <= 0.5 {
+                    x[(channels - 1) * stride] = 1.0;
+                }
+                let op = LocalResponseNorm::new(&[1, channels, stride], size).alpha(1.0).beta(beta).k(0.0);
+                let name = format!("{size} of {channels}, {stride}, {beta}");
+                by_every_method(&name, &op, &Tensors::new(&x), &only);
+                by_every_method(&name, &op.backward(), &Tensors::new(&x).grad_output(&g), &only);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_divisor_of_zero_or_infinity_by_hand() {
+    // 0 / 0 is not a number; a number / infinity is 0; infinity / infinity is not a number; 2 / 4^0.5 is 1.
+    let x = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0, f32::INFINITY, -3.0, 0.0, 2.0];
+    let expected = [&[f32::NAN; 7][..], &[0.0, 0.0, f32::NAN, 0.0, 0.0, 1.0]].concat();
+    let gives = |alpha: f32, x: &[f32], expected: &[f32]| {
+        let op = LocalResponseNorm::new(&[1, x.len()], 3).alpha(alpha).beta(0.5).k(0.0);
+        let outputs = run(gpu(), &op, &Tensors::new(x), Strategy::Inferred).expect("run");
+        for (i, (&y, &expected)) in outputs.output().iter().zip(expected).enumerate() {
+            let same =
+                if expected.is_finite() { (y - expected).abs() < 1e-6 } else { y.to_bits() == expected.to_bits() };
+            assert!(same || (y.is_nan() && expected.is_nan()), "[{i}]: {y}, expected {expected}");
+        }
+    };
+    gives(3.0, &x, &expected);
+    // x / 0
+    gives(0.0, &[2.0, -3.0, 0.0], &[f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+}
+
+#[test]
 fn an_empty_batch_is_a_no_op() {
     let op = LocalResponseNorm::new(&[0, 4, 3], 5);
     assert!(gpu().run(&op, &Tensors::new(&[])).expect("forward").output().is_empty());

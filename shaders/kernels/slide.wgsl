@@ -6,7 +6,8 @@
 //
 // Numerics: squares are added up anew for each window. A running sum would keep what a large neighbour left in its last bits.
 //
-// Requires pack, power, slide, load_input. BEFORE, AFTER: channels of a window before its own and after it. BACKWARD.
+// Requires pack, finite, power, slide, load_input. BEFORE, AFTER: channels of a window before its own and after it.
+// BACKWARD.
 
 struct Params {
     lanes: u32,

@@ -1,6 +1,6 @@
 // Ops over a window of more channels than registers hold: the tensor is [outer, channels, stride] in packs, and a lane owns a pack.
 //
-// Requires pack, power, window, load_input.
+// Requires pack, finite, power, window, load_input.
 
 struct Params {
     packs: u32, // in the tensor

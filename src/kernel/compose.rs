@@ -340,8 +340,12 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             });
             parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
         }
-        KernelKey::Window { backward, .. } => parts.extend([power, window(backward), shader!("kernels/window")]),
-        KernelKey::Slide { backward, .. } => parts.extend([power, slide(backward), shader!("kernels/slide")]),
+        KernelKey::Window { width, backward, .. } => {
+            parts.extend([finite(width), power, window(backward), shader!("kernels/window")]);
+        }
+        KernelKey::Slide { width, backward, .. } => {
+            parts.extend([finite(width), power, slide(backward), shader!("kernels/slide")]);
+        }
     }
     parts
 }
@@ -366,6 +370,10 @@ fn real(width: Width) -> Part {
             shader!("parts/real/x4")
         }
     }
+}
+
+fn finite(width: Width) -> Part {
+    if width == Width::X1 { shader!("parts/finite/x1") } else { shader!("parts/finite/x4") }
 }
 
 /// The kernel of rows, and what it needs in any direction.

@@ -27,11 +27,13 @@ use crate::{
 /// | `output` | `shape` | written |
 ///
 /// `alpha` is 1e-4, `beta` 0.75 and `k` 1 by default. `beta` must be above zero: 0 would leave the input as it is, and
-/// less would multiply by the squares. `k` alone is no `eps`: where it is 0, a window of zeros is 0 / 0, a NaN.
+/// less would multiply by the squares. `k` alone is no `eps`: where it is 0, a window of zeros is 0 / 0, a NaN. An
+/// infinite element becomes a NaN, and those that have it in their window become 0.
 ///
 /// # Types
 /// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); all arithmetic is f32, see `docs/numerics.md`. What is raised
-/// to `beta` must be a positive f32: of a negative number the power is NaN, whatever `beta`, and squares leave f32 above about 1.8e19.
+/// to `beta` must be a positive f32: of a negative number the power is NaN, whatever `beta`. The squares of a window
+/// are infinite in f32 above about 1.8e19, and 0 below about 1e-19.
 ///
 /// # In place
 /// No: a neighbour's window needs the input. Input and output are different buffers.
