@@ -361,15 +361,18 @@ fn a_broken_window_does_not_conform() {
 
     let wide = LocalResponseNorm::new(&[3, 16, 5], 12).alpha(0.5);
     let breaks = [
-        ("squares += x * x;", "squares += x;"),
+        ("x_0 * x_0", "x_0"),
+        ("i_1 <= reach.y", "true"),
+        ("min(i_2, reach.y)", "i"),
         ("channel - min(channel, before)", "channel"),
         ("min(channel + after, params.channels - 1u)", "channel + after"),
         ("params.before, params.after", "params.after, params.before"),
-        ("i * params.stride", "i"),
+        ("reach.y) * params.stride", "reach.y)"),
     ];
     let only_backward = [
         ("params.after, params.before", "params.before, params.after"),
         ("if i == channel", "if i == reach.x"),
+        ("i * params.stride", "i"),
         (" / power.base", ""),
         ("2.0 * params.alpha", "params.alpha"),
     ];
@@ -379,6 +382,17 @@ fn a_broken_window_does_not_conform() {
     let tensors = Tensors::new(&zeros);
     assert!(conforms(&op, &tensors, Strategy::Inferred, "no such text", ""), "unbroken");
     assert!(!conforms(&op, &tensors, Strategy::Inferred, "inverseSqrt(base)", "Pack(0.5)"), "a NaN is a number");
+    // What is rounded off a sum of thousands, and an infinity, of which there is no rest.
+    let size = 7999;
+    let op = LocalResponseNorm::new(&[1, 4000], size).alpha(size as f32 / 4000.0).beta(4.0).k(0.0);
+    let (mut x, rest) = ([1.000_055; 4000], "sum.lo + added.lo");
+    assert!(conforms(&op, &Tensors::new(&x), Strategy::Inferred, "no such text", ""), "unbroken");
+    assert!(!conforms(&op, &Tensors::new(&x), Strategy::Inferred, rest, "Pack(0.0)"), "conforms without {rest:?}");
+    x[0] = f32::INFINITY;
+    let finite = "select(sum.hi, sum.hi + sum.lo, is_finite(sum.hi))";
+    assert!(conforms(&op, &Tensors::new(&x), Strategy::Inferred, "no such text", ""), "unbroken");
+    let lost = conforms(&op, &Tensors::new(&x), Strategy::Inferred, finite, "sum.hi + sum.lo");
+    assert!(!lost, "conforms without {finite:?}");
 }
 
 /// On a device whose dimensions end after a few workgroups, each kernel has more, and does not conform if it knows of one dimension.

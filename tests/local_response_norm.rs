@@ -103,6 +103,47 @@ fn of_small_and_large_data() {
     }
 }
 
+/// Numbers of one sign or about a mean, for each of four places of `[1, C, 4]`. Squares of those at the first place end
+/// just below half an ulp of the sum of so many, so that a plain sum in f32 loses as much again and again.
+fn hard_to_add_up(channels: usize) -> Vec<f32> {
+    let ulps = if channels > 1000 { 0.9 / 8192.0 } else { 0.9 / 131_072.0 };
+    let mut random = Random::new(5);
+    let near = random.normal(channels, 1.0, 0.1);
+    let spread = random.normal(channels, 0.5, 1.0);
+    let constant = (1.0_f64 + ulps).sqrt() as f32;
+    (0..channels).flat_map(|c| [constant, near[c], -near[c].abs(), spread[c].abs()]).collect()
+}
+
+/// Windows of every channel, whose mean square is all that an element is divided by.
+fn of_all(shape: &[usize], beta: f32) -> LocalResponseNorm {
+    let size = 2 * shape[1] - 1;
+    LocalResponseNorm::new(shape, size).alpha(size as f32 / shape[1] as f32).beta(beta).k(0.0)
+}
+
+#[test]
+fn what_thousands_of_channels_add_up_to_is_within_the_bound() {
+    let x = hard_to_add_up(4000);
+    let first: Vec<f32> = x.iter().copied().step_by(4).collect();
+    // Errors of the sum are beta times as large in the result.
+    for beta in [0.75, 4.0] {
+        by_every_method("vec4s", &of_all(&[1, 4000, 4], beta), &Tensors::new(&x), &only);
+        by_every_method("single elements", &of_all(&[1, 4000, 1], beta), &Tensors::new(&first), &only);
+    }
+}
+
+#[test]
+fn the_widest_window_of_a_gradient_is_within_the_bound() {
+    let x = hard_to_add_up(244);
+    let g: Vec<f32> = (0..244).flat_map(|c| [1.0, 1.0, x[4 * c + 1], -2.0]).collect();
+    for beta in [0.75, 6.0] {
+        let op = of_all(&[1, 244, 4], beta).backward();
+        by_every_method("vec4s", &op, &Tensors::new(&x).grad_output(&g), &only);
+    }
+    let first: Vec<f32> = x.iter().copied().step_by(4).collect();
+    let op = of_all(&[1, 244, 1], 6.0).backward();
+    by_every_method("single elements", &op, &Tensors::new(&first).grad_output(&[1.0; 244]), &only);
+}
+
 #[test]
 fn in_every_storage_type() {
     for input in DType::FLOATS {

@@ -1,6 +1,8 @@
 // Ops over a window of more channels than registers hold: the tensor is [outer, channels, stride] in packs, and a lane owns a pack.
 //
-// Requires pack, finite, power, window, load_input.
+// Numerics: blocks are added up as hi + lo, since there may be thousands.
+//
+// Requires pack, real as wide as pack, two_sum, finite, power, window, load_input.
 
 struct Params {
     packs: u32, // in the tensor
@@ -11,6 +13,7 @@ struct Params {
     alpha: f32, // divided by the size of the window
     beta: f32,
     k: f32,
+    zero: u32, // always 0
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,15 +23,30 @@ fn window(channel: u32, before: u32, after: u32) -> vec2<u32> {
     return vec2<u32>(channel - min(channel, before), min(channel + after, params.channels - 1u));
 }
 
+// hi is the plain sum, which may be an infinity or a NaN. Beside these lo is a NaN, so it is not added before `total`.
+fn add(sum: Pair, v: Pack) -> Pair {
+    let added = two_sum(sum.hi, v);
+    return Pair(added.hi, sum.lo + added.lo);
+}
+
+fn total(sum: Pair) -> Pack {
+    return select(sum.hi, sum.hi + sum.lo, is_finite(sum.hi));
+}
+
 // Of the channel whose place has its first channel at `first`.
 fn power_of(first: u32, channel: u32) -> Power {
     let reach = window(channel, params.before, params.after);
-    var squares = Pack(0.0);
-    for (var i = reach.x; i <= reach.y; i += 1u) {
-        let x = load_input(first + i * params.stride);
-        squares += x * x;
+    var squares = Pair();
+    for (var i = reach.x; i <= reach.y; i += BLOCK) {
+        var block = Pack(0.0);
+        // unroll K < BLOCK
+        let i_K = i + K;
+        let x_K = load_input(first + min(i_K, reach.y) * params.stride);
+        block += select(Pack(0.0), x_K * x_K, i_K <= reach.y);
+        // end
+        squares = add(squares, block);
     }
-    return power_of_squares(squares);
+    return power_of_squares(total(squares));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

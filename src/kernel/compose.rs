@@ -232,14 +232,17 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             lines.push(flag("WEIGHTED", weighted));
             lines
         }
-        KernelKey::Moments { .. } | KernelKey::MomentsColumns { .. } | KernelKey::Finalize { .. } => Vec::new(),
+        KernelKey::Moments { .. }
+        | KernelKey::MomentsColumns { .. }
+        | KernelKey::Finalize { .. }
+        | KernelKey::Window { .. } => Vec::new(),
         KernelKey::Slide { reach: [before, after], backward, .. } => vec![
             format!("const BEFORE: u32 = {before}u;"),
             format!("const AFTER: u32 = {after}u;"),
             flag("BACKWARD", backward),
         ],
         KernelKey::MergeSums { .. } => vec![ty("Param", By::Row), "alias ParamAt = u32;".into()],
-        KernelKey::Count | KernelKey::Window { .. } => return Vec::new(),
+        KernelKey::Count => return Vec::new(),
     };
     lines.push(block);
     lines
@@ -341,7 +344,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.extend([shader!("parts/element/backward"), shader!("kernels/apply")]);
         }
         KernelKey::Window { width, backward, .. } => {
-            parts.extend([finite(width), power, window(backward), shader!("kernels/window")]);
+            parts.extend([real(width), two_sum, finite(width), power, window(backward), shader!("kernels/window")]);
         }
         KernelKey::Slide { width, backward, .. } => {
             parts.extend([finite(width), power, slide(backward), shader!("kernels/slide")]);

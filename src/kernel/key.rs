@@ -446,6 +446,8 @@ pub(crate) const LANE_REGISTERS: u32 = 32;
 
 /// Channels of a window that registers hold, at most.
 pub(crate) const SLIDE_WINDOW: u32 = 11;
+/// Channels of a wider window that are loaded at a time.
+pub(crate) const WINDOW_BLOCK: u32 = 4;
 
 /// The smallest count of registers that is compiled and holds `packs`, at most `max`: any up to 8, then the even ones, so that there are
 /// few kernels, and a lane loads a tenth too much at most.
@@ -576,7 +578,8 @@ impl KernelKey {
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
             Self::Slide { reach: [before, after], .. } => before + 1 + after,
             Self::Finalize { .. } | Self::MergeSums { .. } => MERGE_BLOCK,
-            Self::Count | Self::Window { .. } => 1,
+            Self::Window { .. } => WINDOW_BLOCK,
+            Self::Count => 1,
         }
     }
 

@@ -165,7 +165,17 @@ params! {
 }
 params! {
     /// `kernels/window.wgsl`
-    Window { packs: u32, channels: u32, stride: u32, before: u32, after: u32, alpha: f32, beta: f32, k: f32, }
+    Window {
+        packs: u32,
+        channels: u32,
+        stride: u32,
+        before: u32,
+        after: u32,
+        alpha: f32,
+        beta: f32,
+        k: f32,
+        zero: u32,
+    }
 }
 params! {
     /// `kernels/slide.wgsl`

@@ -61,7 +61,8 @@ pub(crate) fn window(
             });
         }
         let key = KernelKey::Window { width, input, output, backward };
-        let params = params::Window { packs, channels, stride, before, after, alpha, beta: op.beta, k: op.k };
+        let (beta, k) = (op.beta, op.k);
+        let params = params::Window { packs, channels, stride, before, after, alpha, beta, k, zero: 0 };
         KernelCall::new(key, &params, u64::from(packs).div_ceil(SMALL_WORKGROUP.into()), caps)?
     };
     Lowered::new(Method::Elementwise, tensors, vec![call], Vec::new(), caps)
