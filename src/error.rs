@@ -28,7 +28,7 @@ pub enum Error {
         why: String,
     },
     /// A limit of the device is too small, or that of this crate to `elements of input`.
-    #[error("{what}: {needed} needed, {} allows {allowed}", whose(.what))]
+    #[error("{what}: {needed} needed, {} allows {allowed}{}", whose(.what), remedy(.what))]
     Limit {
         /// The limit, by wgpu's name where it has one.
         what: &'static str,
@@ -58,7 +58,12 @@ pub enum Error {
 
 /// Whose limit it is: wgpu's are the device's.
 fn whose(limit: &str) -> &'static str {
-    if limit == ELEMENTS { "this crate" } else { "the device" }
+    if limit.starts_with(ELEMENTS) { "this crate" } else { "the device" }
+}
+
+/// What may help: an adapter may have more than was requested of it.
+fn remedy(limit: &str) -> &'static str {
+    if limit.starts_with("max_") { "; `recommended(&adapter)` requests all that there is" } else { "" }
 }
 
 /// What is wrong with a binding.

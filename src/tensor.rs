@@ -300,6 +300,8 @@ pub(crate) const MAX_ELEMENTS: u64 = 1 << 31;
 
 /// The limit of that, in errors.
 pub(crate) const ELEMENTS: &str = "elements of input";
+/// The same where rows are apart.
+pub(crate) const STRIDED_ELEMENTS: &str = "elements of input, with what its input_row_stride leaves between rows";
 
 /// The number of elements, if it is one that a kernel can index.
 pub(crate) fn element_count(shape: &[usize]) -> Result<u32> {

@@ -284,7 +284,10 @@ fn a_plan_names_the_limit_that_is_too_small() {
     let error = planner.plan(&LayerNorm::new(&[2, 70_000_000], 1..)).unwrap_err();
     let expected = Error::Limit { what: "max_storage_buffer_binding_size", needed: 280_000_000, allowed: 128 << 20 };
     assert_eq!(error, expected);
-    assert_eq!(error.to_string(), "max_storage_buffer_binding_size: 280000000 needed, the device allows 134217728");
+    assert_eq!(
+        error.to_string(),
+        "max_storage_buffer_binding_size: 280000000 needed, the device allows 134217728; `recommended(&adapter)` requests all that there is"
+    );
 
     let workgroups = Strategy::Forced(Method::Resident(Team::Workgroup));
     let small = wgpu::Limits {

@@ -292,8 +292,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
                 Merged::Moments => parts.push(shader!("parts/merged/moments")),
                 Merged::Partials => parts.push(shader!("parts/merged/partials")),
             }
-            parts.extend(running(tracking));
-            parts.push(shader!("kernels/finalize"));
+            parts.extend(running(tracking).into_iter().chain([shader!("kernels/finalize")]));
         }
         KernelKey::Count => parts.push(shader!("kernels/count")),
         KernelKey::Apply { width, lookups, forward } => {

@@ -30,7 +30,7 @@ use std::ops::{Bound, Range, RangeBounds};
 
 use crate::{
     error::{Error, Result},
-    tensor::{Outputs, TensorSpec, Tensors, element_count, show},
+    tensor::{Outputs, STRIDED_ELEMENTS, TensorSpec, Tensors, element_count, show},
 };
 
 /// A normalization, forward or backward: what the descriptors have in common. Implemented by this crate's ops only.
@@ -161,7 +161,11 @@ impl OverAxes<'_> {
                 return refuse("input_row_stride", stride.to_string(), expected);
             }
             Some(stride) => {
-                element_count(&[outer, stride])?;
+                let named = |e| match e {
+                    Error::Limit { needed, allowed, .. } => Error::Limit { what: STRIDED_ELEMENTS, needed, allowed },
+                    e => e,
+                };
+                element_count(&[outer, stride]).map_err(named)?;
                 Some((len, stride))
             }
             None => None,
