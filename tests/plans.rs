@@ -607,6 +607,10 @@ fn plans_can_be_kept_by_their_descriptors() {
     channels.insert(op(None), 3);
     assert_eq!(channels.get(&op(Some(f32::NAN))), Some(&2));
     assert_eq!(channels.len(), 3);
+    let window = |beta| LocalResponseNorm::new(&[2, 5, 3], 3).beta(beta).output_dtype(DType::F16).dtype(DType::BF16);
+    assert_eq!(HashMap::from([(window(0.75), 1), (window(0.5), 2)]).get(&window(0.5)), Some(&2));
+    let types = window(0.5).tensors().expect("valid");
+    assert_eq!(types.iter().map(|spec| spec.dtype).collect::<Vec<_>>(), [DType::BF16, DType::F16]);
     assert_ne!(op(Some(0.9)), BatchNorm::training(&[7, 12]).running_stats(RunningStats::Onnx { momentum: 0.9 }));
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn window(
     let alpha = (f64::from(op.alpha) / op.size as f64) as f32;
     let (channels, stride) = (channels as u32, stride as u32 / width.elements());
     let packs = elements as u32 / width.elements();
-    let (input, output) = (op.input_dtype, op.output_dtype);
+    let (input, output) = (op.types.input(), op.types.output());
     let call = if held <= SLIDE_WINDOW {
         // What a lane loads beside its own channels is a quarter of them at most.
         let beside = if backward { 2 * (held - 1) } else { held - 1 };

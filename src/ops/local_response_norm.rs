@@ -1,4 +1,6 @@
-use super::{ChannelShape, Gradients, Layout, Norm, options::setters, sealed};
+use std::hash::{Hash, Hasher};
+
+use super::{ChannelShape, Gradients, Layout, Norm, Types, options::setters, sealed};
 use crate::{
     error::{Error, Result},
     lower::{self, Caps, Lowered, Strategy},
@@ -67,7 +69,7 @@ use crate::{
 /// # Source
 /// Krizhevsky, Sutskever, Hinton, `ImageNet` Classification with Deep Convolutional Neural Networks, 2012, section 3.3, where alpha is not
 /// divided by the size. PyTorch: `torch.nn.LocalResponseNorm`, of three axes or more. ONNX: `LRN` (13), see [`Window::Onnx`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LocalResponseNorm {
     /// The input's shape.
@@ -84,14 +86,13 @@ pub struct LocalResponseNorm {
     pub window: Window,
     /// Where the channels are.
     pub layout: Layout,
-    /// How the input is stored.
-    pub input_dtype: DType,
-    /// How the output is stored.
-    pub output_dtype: DType,
+    /// How input and output are stored.
+    pub types: Types,
 }
 
 /// Where the window of a channel is, if its size is even. In one of an odd size the channel is in the middle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Window {
     /// One more before the channel than after it: `size / 2` and `(size - 1) / 2`.
     #[default]
@@ -100,7 +101,27 @@ pub enum Window {
     Onnx,
 }
 
+// By the bits of its numbers, as all descriptors.
+impl PartialEq for LocalResponseNorm {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits() == other.bits()
+    }
+}
+
+impl Eq for LocalResponseNorm {}
+
+impl Hash for LocalResponseNorm {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bits().hash(state);
+    }
+}
+
 impl LocalResponseNorm {
+    fn bits(&self) -> impl Eq + Hash + '_ {
+        let Self { shape, size, alpha, beta, k, window, layout, types } = self;
+        (shape, size, [alpha, beta, k].map(|number| number.to_bits()), window, layout, types)
+    }
+
     /// Local response norm of a tensor of this shape with a window of this size.
     #[must_use]
     pub fn new(shape: &[usize], size: usize) -> Self {
@@ -112,8 +133,7 @@ impl LocalResponseNorm {
             k: 1.0,
             window: Window::PyTorch,
             layout: Layout::ChannelsFirst,
-            input_dtype: DType::F32,
-            output_dtype: DType::F32,
+            types: Types::all(DType::F32),
         }
     }
 
@@ -147,21 +167,22 @@ impl LocalResponseNorm {
 
     /// Sets the storage type of input and output; f32 by default.
     #[must_use]
-    pub fn dtype(self, dtype: DType) -> Self {
-        self.input_dtype(dtype).output_dtype(dtype)
+    pub fn dtype(mut self, dtype: DType) -> Self {
+        self.types.all = dtype;
+        self
     }
 
     /// Sets the storage type of the input.
     #[must_use]
     pub fn input_dtype(mut self, dtype: DType) -> Self {
-        self.input_dtype = dtype;
+        self.types.input = Some(dtype);
         self
     }
 
     /// Sets the storage type of the output.
     #[must_use]
     pub fn output_dtype(mut self, dtype: DType) -> Self {
-        self.output_dtype = dtype;
+        self.types.output = Some(dtype);
         self
     }
 
@@ -199,7 +220,7 @@ impl LocalResponseNorm {
         if !self.beta.is_finite() || self.beta <= 0.0 {
             return refuse("beta", self.beta.to_string(), "a finite number above zero");
         }
-        for (argument, dtype) in [("input_dtype", self.input_dtype), ("output_dtype", self.output_dtype)] {
+        for (argument, dtype) in [("input_dtype", self.types.input()), ("output_dtype", self.types.output())] {
             if !DType::FLOATS.contains(&dtype) {
                 return refuse(argument, dtype.to_string(), "f32, f16 or bf16");
             }
@@ -222,8 +243,8 @@ impl Norm for LocalResponseNorm {
     fn tensors(&self) -> Result<Vec<TensorSpec>> {
         self.validate()?;
         Ok(vec![
-            TensorSpec::new(Slot::Input, &self.shape, self.input_dtype, Access::Read),
-            TensorSpec::new(Slot::Output, &self.shape, self.output_dtype, Access::Write),
+            TensorSpec::new(Slot::Input, &self.shape, self.types.input(), Access::Read),
+            TensorSpec::new(Slot::Output, &self.shape, self.types.output(), Access::Write),
         ])
     }
 
@@ -259,9 +280,9 @@ impl sealed::Differentiable for LocalResponseNorm {
         self.validate()?;
         gradients.validate(false, false, false)?;
         Ok(vec![
-            TensorSpec::new(Slot::Input, &self.shape, self.input_dtype, Access::Read),
-            TensorSpec::new(Slot::GradOutput, &self.shape, self.output_dtype, Access::Read),
-            TensorSpec::new(Slot::GradInput, &self.shape, self.input_dtype, Access::Write),
+            TensorSpec::new(Slot::Input, &self.shape, self.types.input(), Access::Read),
+            TensorSpec::new(Slot::GradOutput, &self.shape, self.types.output(), Access::Read),
+            TensorSpec::new(Slot::GradInput, &self.shape, self.types.input(), Access::Write),
         ])
     }
 

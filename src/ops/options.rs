@@ -51,14 +51,7 @@ impl Options {
             residual_output: false,
             activation: Activation::None,
             in_place: false,
-            types: Types {
-                all: DType::F32,
-                input: None,
-                output: None,
-                residual: None,
-                residual_output: None,
-                params: None,
-            },
+            types: Types::all(DType::F32),
         }
     }
 
@@ -157,6 +150,12 @@ pub struct Types {
 }
 
 impl Types {
+    /// One type for all.
+    #[must_use]
+    pub const fn all(dtype: DType) -> Self {
+        Self { all: dtype, input: None, output: None, residual: None, residual_output: None, params: None }
+    }
+
     /// That of the input.
     #[must_use]
     pub fn input(self) -> DType {

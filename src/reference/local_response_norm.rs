@@ -27,7 +27,7 @@ fn power(divisor: f64, exponent: f64) -> f64 {
 }
 
 pub(crate) fn forward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
-    let x = values(tensors, Slot::Input, op.input_dtype).unwrap_or_default();
+    let x = values(tensors, Slot::Input, op.types.input()).unwrap_or_default();
     let beta = f64::from(op.beta);
     let output = x.iter().zip(divisors(op, &x)).map(|(x, d)| x / power(d, beta)).collect();
     let mut outputs = Outputs::default();
@@ -36,8 +36,8 @@ pub(crate) fn forward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs<
 }
 
 pub(crate) fn backward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
-    let x = values(tensors, Slot::Input, op.input_dtype).unwrap_or_default();
-    let g = values(tensors, Slot::GradOutput, op.output_dtype).unwrap_or_default();
+    let x = values(tensors, Slot::Input, op.types.input()).unwrap_or_default();
+    let g = values(tensors, Slot::GradOutput, op.types.output()).unwrap_or_default();
     let (alpha, beta) = (f64::from(op.alpha) / op.size as f64, f64::from(op.beta));
     let d = divisors(op, &x);
     // Who has this element in their window: the window, mirrored.
