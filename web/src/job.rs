@@ -4,8 +4,8 @@ use std::path::Path;
 
 use futures_channel::oneshot;
 use wgpu_norm::{
-    Access, BatchNorm, Bindings, DType, GroupNorm, InstanceNorm, LayerNorm, Norm, Outputs, RmsNorm, Slot, Strategy,
-    TensorSpec, Tensors,
+    Access, BatchNorm, Bindings, DType, GroupNorm, InstanceNorm, LayerNorm, Norm, Outputs, RmsNorm, Slot, TensorSpec,
+    Tensors,
     host::Gpu,
     testing::{Random, compare_outputs, worst_error},
     wgpu,

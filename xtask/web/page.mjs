@@ -109,8 +109,8 @@ assert.equal((await rows(page)).shape, '2 × 4');
 // Bad files.
 const bad = fs.mkdtempSync(path.join(os.tmpdir(), 'page-'));
 for (const [name, content, problem] of [
-  ['bad.npy', 'not numbers', /bad.npy: not a .npy file/],
-  ['bad.safetensors', 'neither', /bad.safetensors: not a complete .safetensors file/],
+  ['bad.npy', 'not numbers', /bad.npy: begins with "not": no .npy file/],
+  ['bad.safetensors', 'neither', /bad.safetensors: 7 bytes, shorter than its header/],
   ['bad.txt', 'at all', /bad.txt, expected a .safetensors or .npy file/],
 ]) {
   fs.writeFileSync(path.join(bad, name), content);
