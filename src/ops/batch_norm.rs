@@ -1,7 +1,4 @@
-use std::{
-    hash::{Hash, Hasher},
-    mem,
-};
+use std::{hash::Hash, mem};
 
 use super::{
     ChannelShape, Layout, Options,
@@ -127,21 +124,6 @@ pub enum RunningStats {
     },
 }
 
-// By the bits of the momentum, as all descriptors.
-impl PartialEq for RunningStats {
-    fn eq(&self, other: &Self) -> bool {
-        self.bits() == other.bits()
-    }
-}
-
-impl Eq for RunningStats {}
-
-impl Hash for RunningStats {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bits().hash(state);
-    }
-}
-
 impl RunningStats {
     /// PyTorch's convention with its default momentum.
     pub const PYTORCH: Self = Self::PyTorch { momentum: Some(0.1) };
@@ -182,7 +164,7 @@ impl RunningStats {
         }
     }
 
-    fn bits(self) -> impl Eq + Hash {
+    pub(super) fn bits(self) -> impl Eq + Hash {
         (mem::discriminant(&self), self.momentum().map(f32::to_bits))
     }
 

@@ -1,4 +1,4 @@
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 
 use super::{ChannelShape, Gradients, Layout, Norm, Types, options::setters, sealed};
 use crate::{
@@ -101,23 +101,8 @@ pub enum Window {
     Onnx,
 }
 
-// By the bits of its numbers, as all descriptors.
-impl PartialEq for LocalResponseNorm {
-    fn eq(&self, other: &Self) -> bool {
-        self.bits() == other.bits()
-    }
-}
-
-impl Eq for LocalResponseNorm {}
-
-impl Hash for LocalResponseNorm {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bits().hash(state);
-    }
-}
-
 impl LocalResponseNorm {
-    fn bits(&self) -> impl Eq + Hash + '_ {
+    pub(super) fn bits(&self) -> impl Eq + Hash + '_ {
         let Self { shape, size, alpha, beta, k, window, layout, types } = self;
         (shape, size, [alpha, beta, k].map(|number| number.to_bits()), window, layout, types)
     }

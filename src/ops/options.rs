@@ -1,6 +1,6 @@
 //! What normalizations have in common: one definition of each option.
 
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 
 use crate::{
     error::{Error, Result},
@@ -116,19 +116,26 @@ impl Options {
     }
 }
 
-impl PartialEq for Options {
-    fn eq(&self, other: &Self) -> bool {
-        self.bits() == other.bits()
-    }
+/// Makes what has a method `bits` equal, and a key, by what that gives: f32 itself is neither.
+macro_rules! equal_by_bits {
+    ($($ty:ty),*) => { $(
+        impl PartialEq for $ty {
+            fn eq(&self, other: &Self) -> bool {
+                self.bits() == other.bits()
+            }
+        }
+
+        impl Eq for $ty {}
+
+        impl std::hash::Hash for $ty {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.bits().hash(state);
+            }
+        }
+    )* };
 }
 
-impl Eq for Options {}
-
-impl Hash for Options {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bits().hash(state);
-    }
-}
+equal_by_bits!(Options, super::RunningStats, super::LocalResponseNorm);
 
 /// How the tensors of an op are stored: all alike, but those of which something else was said. A gradient is stored as what it is the
 /// gradient of.
