@@ -722,3 +722,76 @@ fn the_same_gradients_have_the_same_bits() {
         }
     }
 }
+
+/// Values and gradients of which rounding errors are alike: they repeat, have a mean, or change slowly from one part to the next.
+fn drifting(op: &dyn Norm, seed: u64) -> Vec<(String, Data)> {
+    let mut random = Random::new(seed);
+    let data = Data::random(op, seed);
+    let count = data.tensors().get(Slot::Input).map_or(0, <[f32]>::len);
+    let uniform: Vec<f32> = (0..count).map(|_| random.uniform() as f32).collect();
+    let normal = random.normal(count, 0.0, 1.0);
+    let inputs = [
+        ("from 0 to 10", uniform.iter().map(|u| 10.0 * u).collect::<Vec<_>>()),
+        ("half of them zero", normal.iter().map(|x| x.max(0.0)).collect()),
+        ("bytes", uniform.iter().map(|u| (u * 255.0).round() / 255.0).collect()),
+        ("1e6 and more", normal.iter().map(|x| 1e6 + x).collect()),
+        ("a ramp", (0..count).map(|i| i as f32 / count as f32).collect()),
+        ("few and small", uniform.iter().map(|&u| if u < 0.01 { 0.9 } else { 1.234e-4 }).collect()),
+    ];
+    let gradients = [
+        ("ones", vec![1.0; count]),
+        ("0.3", vec![0.3; count]),
+        ("N(1, 1)", random.normal(count, 1.0, 1.0)),
+        ("one sign", random.normal(count, 0.0, 1.0).iter().map(|g| g.abs()).collect()),
+    ];
+    let pair = |(name, x): &(&str, Vec<f32>), (of, g): &(&str, Vec<f32>)| {
+        (format!("{name}, {of}"), data.clone().with(Slot::Input, x.clone()).with(Slot::GradOutput, g.clone()))
+    };
+    inputs.iter().flat_map(|input| gradients.iter().map(move |gradient| pair(input, gradient))).collect()
+}
+
+/// Holds the sums over the elements of a weight to the bound that one of them has, by the inferred method, and by others where gradients are ones.
+fn sums_do_not_drift(op: &dyn Norm, by: By, can: &dyn Fn(Method) -> bool) {
+    for (name, data) in drifting(op, 7) {
+        if name.ends_with("ones") {
+            by(&name, op, &data.tensors(), can);
+        } else {
+            let truth = op.reference(&data.tensors()).expect("reference");
+            let outputs = run(gpu(), op, &data.tensors(), Strategy::Inferred).expect("runs");
+            let name = format!("{name}: {}, {:?}", op.name(), op.shape());
+            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+    }
+}
+
+#[test]
+fn gradients_of_batch_norm_do_not_drift() {
+    let last = |op: BatchNorm| op.layout(Layout::ChannelsLast).backward();
+    sums_do_not_drift(&BatchNorm::training(&[8, 2, 64, 64]).backward(), by_every_method, &split_can);
+    sums_do_not_drift(&last(BatchNorm::training(&[8, 64, 64, 2])), by_lanes, &columns_can);
+    let one_sample = BatchNorm::training(&[1, 2, 64, 512]).backward();
+    sums_do_not_drift(&one_sample, by_lanes, &|method| rows_can(method, 64 * 512));
+    let given = |method| method == Method::Elementwise;
+    sums_do_not_drift(&BatchNorm::inference(&[8, 2, 64, 64]).backward(), by_lanes, &given);
+    sums_do_not_drift(&last(BatchNorm::inference(&[8, 64, 64, 2])), by_lanes, &given);
+}
+
+#[test]
+fn gradients_of_instance_and_group_norm_do_not_drift() {
+    // A few long samples, and many short ones.
+    for shape in [&[2, 2, 128, 128][..], &[512, 2, 8, 8], &[1000, 2, 5, 5]] {
+        let op = InstanceNorm::new(shape).backward();
+        sums_do_not_drift(&op, by_lanes, &|method| rows_can(method, shape[2] * shape[3]));
+        let last = InstanceNorm::new(&channels_last(shape)).layout(Layout::ChannelsLast).backward();
+        sums_do_not_drift(&last, by_lanes, &|method| backward_columns_can(method, false));
+    }
+    let groups = GroupNorm::new(&[8, 4, 64, 64], 2).backward();
+    sums_do_not_drift(&groups, by_lanes, &|method| rows_can(method, 2 * 64 * 64));
+}
+
+#[test]
+fn gradients_of_rows_do_not_drift() {
+    for op in [&LayerNorm::new(&[4096, 8], 1..).backward() as &dyn Norm, &RmsNorm::new(&[4096, 8], 1..).backward()] {
+        sums_do_not_drift(op, by_lanes, &|method| rows_can(method, 8));
+    }
+}

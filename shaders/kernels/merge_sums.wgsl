@@ -2,7 +2,8 @@
 // the coefficients that the gradient of the input needs, or both in batch norm, whose groups share a weight. Where there are many,
 // a pass before makes few of them. put_merged_sums gets sums to which each member's weight came; the gradients have no weight.
 //
-// Requires pack/x1, real/x1, two_sum, merging, weight, scale, merged_sums, grad_weight, grad_bias.
+// Requires pack/x1, real/x2, two_sum, pairs, group_sums, merged_from, merging, weight, scale, merged_sums, grad_weight, grad_bias. WEIGHTED: some
+// are multiplied by their member's weight.
 
 struct Params {
     groups: u32,
@@ -14,6 +15,7 @@ struct Params {
     count: f32, // elements of a group
     eps: f32,
     weight_offset: f32, // added to the weight
+    whole: u32, // 1 where nothing of a group is left to merge
     zero: u32, // always 0
 }
 
@@ -21,8 +23,22 @@ struct Params {
 
 const GROUPS: u32 = WORKGROUP_SIZE / LANES; // of a workgroup
 
+// Sums of g and g * y: hi of both, lo of both.
 fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-    return a + b;
+    let sum = add(Pair(a.xy, a.zw), Pair(b.xy, b.zw));
+    return vec4<f32>(sum.hi, sum.lo);
+}
+
+// What a group's lanes have together.
+fn of_all(own: Pair, index: u32) -> Pair {
+    let sum = merged(vec4<f32>(own.hi, own.lo), index);
+    return Pair(sum.xy, sum.zw);
+}
+
+fn group_sums(sums: Pair, y: Pair) -> GroupSums {
+    let g = vec2<f32>(sums.hi.x, sums.lo.x);
+    let gy = vec2<f32>(sums.hi.y, sums.lo.y);
+    return whole_or_part(GroupSums(g, gy, vec2<f32>(y.hi.x, y.lo.x)));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -35,10 +51,9 @@ fn main(
     let group = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * GROUPS + local_index % GROUPS;
     let lane = local_index / GROUPS;
     let has_group = group < params.groups;
-    var g = Pair();
-    var gy = Pair();
-    var weighted_g = Pair();
-    var weighted_gy = Pair();
+    var own = Pair();
+    var weighted = Pair();
+    var y = Pair();
     let stride = params.groups * params.members;
     let splits = (params.partials + stride - 1u) / stride;
     // One loop: those of an invocation together have an end on some drivers. Its end depends on the invocation: lavapipe compiles a kernel anew for
@@ -53,23 +68,35 @@ fn main(
         let is_there_K = turn_K < turns && i_K < params.partials;
         // Its own first one, as others may be overwritten by whoever merges them.
         let safe_K = select(group * params.members, i_K, is_there_K);
-        let partial_K = partial_sums[safe_K];
+        let partial_K = partial_at(safe_K);
         let weight_K = weight_at(safe_K % stride % params.weights);
         // end
         // unroll K < BLOCK
         if is_there_K {
-            g = two_sum(g.hi, g.lo + partial_K.x);
-            gy = two_sum(gy.hi, gy.lo + partial_K.y);
-            weighted_g = two_sum(weighted_g.hi, weighted_g.lo + apply_weight(partial_K.x, weight_K));
-            weighted_gy = two_sum(weighted_gy.hi, weighted_gy.lo + apply_weight(partial_K.y, weight_K));
+            let sums = Pair(vec2<f32>(partial_K.g.x, partial_K.gy.x), vec2<f32>(partial_K.g.y, partial_K.gy.y));
+            own = add(own, sums);
+            if WEIGHTED {
+                weighted = add(weighted, times(sums, vec2<f32>(weight_K)));
+            }
+            if MEAN_OF_Y {
+                y = add(y, Pair(vec2<f32>(partial_K.y.x, 0.0), vec2<f32>(partial_K.y.y, 0.0)));
+            }
         }
         // end
     }
-    let sums = vec4<f32>(g.hi + g.lo, gy.hi + gy.lo, weighted_g.hi + weighted_g.lo, weighted_gy.hi + weighted_gy.lo);
-    let of_all = merged(sums, local_index);
+    own = of_all(own, local_index);
+    if WEIGHTED {
+        weighted = of_all(weighted, local_index);
+    } else {
+        weighted = own;
+    }
+    if MEAN_OF_Y {
+        y = of_all(y, local_index);
+    }
     if has_group && lane == 0u {
-        put_grad_bias(group, of_all.x);
-        put_grad_weight(group, of_all.y);
-        put_merged_sums(group, of_all.z, of_all.w);
+        let sums = group_sums(own, y);
+        put_grad_bias(group, sums.g.x + sums.g.y);
+        put_grad_weight(group, sums.gy.x + sums.gy.y);
+        put_merged_sums(group, group_sums(weighted, y));
     }
 }

@@ -2,10 +2,10 @@
 // the normalized y: what the gradient of weight and bias is, and what the gradient of the input loses through the
 // statistics. `splits` teams share a group; each writes one partial.
 //
-// Numerics: blocks are added up as hi + lo, lanes by a tree. Deterministic: fixed splits, no atomics.
+// Numerics: as parts/exact_sums and parts/team_sums say. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, real as wide as pack, place, x, statistics, affine, weight, bias, after, activation, gradient, team. WEIGHTED:
-// g is multiplied by the weight. STATS_FIXED, PARAMS_FIXED: the elements of a group share statistics, weight and bias.
+// Requires pack, real as wide as pack, place, x, statistics, affine, weight, bias, after, activation, gradient, team, exact_sums, team_sums,
+// group_sums. WEIGHTED: g is multiplied by the weight. STATS_FIXED, PARAMS_FIXED: the elements of a group share statistics, weight and bias.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
@@ -29,6 +29,8 @@ struct Params {
     param_quotient: u32,
     param_remainder: u32,
     param_run: u32, // packs that share a weight
+    whole: u32, // 1 where one sum is that of a whole group
+    mean_share: f32, // 1 / elements of a group
     zero: u32, // always 0
 }
 
@@ -60,12 +62,9 @@ fn run(team: Team) {
     let statistics = statistics_at(stat_index(stat_place, pack));
     let affine = affine_at(param_index(param_place, pack));
 
-    var g_sum = Pair();
-    var gy_sum = Pair();
+    var sums = Sums();
     let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
     for (var block = 0u; block < blocks; block += 1u) {
-        var g_block = Pack(0.0);
-        var gy_block = Pack(0.0);
         // No branch around the loads of a pack, so that those of all packs are on their way at once.
         // unroll K < BLOCK
         let live_K = at < end;
@@ -80,11 +79,9 @@ fn run(team: Team) {
             statistics_K = statistics_at(select(StatAt(0u), stat_index(stat_place, pack), live_K));
         }
         let x_K = load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K);
-        let y_K = normalize(x_K, statistics_K);
-        let grad_K = gradient(y_K, affine_K, run_K * params.packs + pack_K);
+        let grad_K = gradient(normalize(x_K, statistics_K), affine_K, run_K * params.packs + pack_K);
         let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
-        g_block += select(Pack(0.0), g_K, live_K);
-        gy_block += select(Pack(0.0), g_K * y_K, live_K);
+        sums = with_element(sums, g_K, x_K, statistics_K, live_K);
         at += stride;
         run += step_run;
         pack += step_pack;
@@ -97,12 +94,14 @@ fn run(team: Team) {
             param_place = advance(param_place, param_run, params.param_rows);
         }
         // end
-        g_sum = two_sum(g_sum.hi, g_sum.lo + g_block);
-        gy_sum = two_sum(gy_sum.hi, gy_sum.lo + gy_block);
     }
-    let sums = team_sum2(vec2<f32>(pack_sum(g_sum.hi + g_sum.lo), pack_sum(gy_sum.hi + gy_sum.lo)), team);
+    // Packs of the lane.
+    let own = split * team.lanes + team.lane;
+    let count = select(0u, (total - own + stride - 1u) / stride, own < total);
+    let of_team = team_sums(scaled(sums, statistics, count), team);
     if has_group && team.lane == 0u {
         // [splits, all groups]
-        partial_sums[params.first_partial + split * params.partial_stride + group] = sums;
+        let to = params.first_partial + split * params.partial_stride + group;
+        partial_sums[to] = whole_or_part(of_team);
     }
 }

@@ -2,10 +2,10 @@
 // channels-last tensors. A lane walks down a pack of neighbouring columns; `splits` lanes share a column, and no lane
 // waits for another.
 //
-// Numerics: blocks are added up as hi + lo. Deterministic: fixed splits, no atomics.
+// Numerics: as parts/exact_sums says. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, mask, real as wide as pack, two_sum, place, x, statistics, weight, bias, after, activation, gradient, partial_sums. WEIGHTED: g
-// is multiplied by the weight.
+// Requires pack, real as wide as pack, place, x, statistics, weight, bias, after, activation, gradient, exact_sums, column_sums. WEIGHTED: g is
+// multiplied by the weight.
 
 struct Params {
     outer: u32,
@@ -28,6 +28,8 @@ struct Params {
     param_quotient: u32,
     param_remainder: u32,
     param_run: u32, // packs that share a weight
+    whole: u32, // 1 where one sum is that of a whole group
+    mean_share: f32, // 1 / elements of a group
     zero: u32, // always 0
 }
 
@@ -60,11 +62,8 @@ fn main(
     let statistics = statistics_at(stat_index(stat_place, column));
     let affine = affine_at(param_index(param_place, column));
 
-    var g_sum = Pair();
-    var gy_sum = Pair();
+    var sums = Sums();
     while row < end {
-        var g_block = Pack(0.0);
-        var gy_block = Pack(0.0);
         // No branch around the loads of a row, so that those of all rows are on their way at once.
         // unroll K < BLOCK
         let live_K = row < end;
@@ -79,19 +78,16 @@ fn main(
             statistics_K = statistics_at(select(StatAt(0u), stat_index(stat_place, column), live_K));
         }
         let x_K = load_x(row_K * params.input_packs + column, at_K);
-        let y_K = normalize(x_K, statistics_K);
-        let grad_K = gradient(y_K, affine_K, at_K);
+        let grad_K = gradient(normalize(x_K, statistics_K), affine_K, at_K);
         let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
-        g_block += select(Pack(0.0), g_K, live_K);
-        gy_block += select(Pack(0.0), g_K * y_K, live_K);
+        sums = with_element(sums, g_K, x_K, statistics_K, live_K);
         row += params.splits;
         stat_place = advance(stat_place, stat_step, params.stat_rows);
         param_place = advance(param_place, param_step, params.param_rows);
         // end
-        g_sum = two_sum(g_sum.hi, g_sum.lo + g_block);
-        gy_sum = two_sum(gy_sum.hi, gy_sum.lo + gy_block);
     }
     // [splits, all outer, kept]
     let to = params.first_partial + split * params.partial_stride + outer * params.kept;
-    put_partial_sums(to, column, g_sum.hi + g_sum.lo, gy_sum.hi + gy_sum.lo);
+    let count = select(0u, (end - first_row + params.splits - 1u) / params.splits, first_row < end);
+    put_column_sums(to, column, scaled(sums, statistics, count));
 }

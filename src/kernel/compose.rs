@@ -227,9 +227,10 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             lines
         }
         KernelKey::Apply { lookups: l, .. } | KernelKey::ApplyBackward { lookups: l, .. } => lookups(l),
-        KernelKey::Sums { lookups: l, weighted, .. } | KernelKey::SumsColumns { lookups: l, weighted, .. } => {
+        KernelKey::Sums { lookups: l, weighted, zero_mean, .. }
+        | KernelKey::SumsColumns { lookups: l, weighted, zero_mean, .. } => {
             let mut lines = lookups(l);
-            lines.push(flag("WEIGHTED", weighted));
+            lines.extend([flag("WEIGHTED", weighted), flag("ZERO_MEAN", zero_mean)]);
             lines
         }
         KernelKey::Moments { .. }
@@ -241,7 +242,10 @@ fn prelude(key: &KernelKey) -> Vec<String> {
             format!("const AFTER: u32 = {after}u;"),
             flag("BACKWARD", backward),
         ],
-        KernelKey::MergeSums { .. } => vec![ty("Param", By::Row), "alias ParamAt = u32;".into()],
+        KernelKey::MergeSums { merged, .. } => {
+            let weighted = flag("WEIGHTED", merged.is_weighted());
+            vec![ty("Param", By::Row), "alias ParamAt = u32;".into(), weighted]
+        }
         KernelKey::Count => return Vec::new(),
     };
     lines.push(block);
@@ -255,6 +259,8 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
         parts.extend(pack(key.width()));
     }
     let two_sum = shader!("parts/real/two_sum");
+    let (pairs, exact_sums, group_sums) =
+        (shader!("parts/real/pairs"), shader!("parts/exact_sums"), shader!("parts/group_sums"));
     let (place, power) = (shader!("parts/place"), shader!("parts/window/power"));
     match *key {
         KernelKey::Row { team: t, hold, width, scale: s, forward, saved: save, .. } => {
@@ -303,20 +309,25 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
         KernelKey::Sums { team: t, width, lookups, gradient, .. } => {
             parts.extend([real(width), two_sum, place, team(t), statistics(lookups.given)]);
             parts.extend(gradient_parts(gradient));
-            parts.push(shader!("kernels/sums"));
+            parts.extend([pairs, exact_sums, group_sums, shader!("parts/team_sums"), shader!("kernels/sums")]);
         }
         KernelKey::SumsColumns { width, lookups, gradient, gradients, .. } => {
-            parts.extend([real(width), two_sum, place, statistics(lookups.given), shader!("parts/mask/pack")]);
+            parts.extend([real(width), two_sum, place, statistics(lookups.given)]);
             parts.extend(gradient_parts(gradient));
-            if let Some(gradients) = gradients {
-                parts.extend(put_grad_params(gradients));
+            parts.extend([pairs, exact_sums]);
+            match gradients {
+                Some(gradients) => {
+                    parts.extend(put_grad_params(gradients));
+                    parts.push(shader!("parts/column_sums/gradients"));
+                }
+                None => parts.extend([group_sums, shader!("parts/column_sums/write")]),
             }
-            parts.push(gradients.map_or(partial_sums(true), |_| shader!("parts/partial_sums/gradients")));
             parts.push(shader!("kernels/sums_columns"));
         }
-        KernelKey::MergeSums { together, merged, gradients } => {
-            let weighted = matches!(merged, MergedSums::Coefficients(c) if c.weight.is_some());
-            parts.extend([real(Width::X1), two_sum, merging(together), weight(weighted)]);
+        KernelKey::MergeSums { together, numbers, merged, gradients } => {
+            parts.extend([shader!("parts/real/x2"), two_sum, pairs, group_sums]);
+            parts.push(if numbers { shader!("parts/merged_from/numbers") } else { shader!("parts/merged_from/pairs") });
+            parts.extend([merging(together), weight(merged.is_weighted())]);
             match merged {
                 MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
                 MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),

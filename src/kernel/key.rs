@@ -295,6 +295,13 @@ pub(crate) enum MergedSums {
     Coefficients(Coefficients),
 }
 
+impl MergedSums {
+    /// Whether sums are multiplied by weights as they are merged.
+    pub fn is_weighted(self) -> bool {
+        matches!(self, Self::Coefficients(Coefficients { weight: Some(_), .. }))
+    }
+}
+
 /// How a team goes through rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Hold {
@@ -375,6 +382,8 @@ pub(crate) enum KernelKey {
         gradient: Gradient,
         /// Whether the gradient is multiplied by the weight.
         weighted: bool,
+        /// Whether groups are what the statistics were taken of, so that what is normalized has a mean of zero.
+        zero_mean: bool,
     },
     SumsColumns {
         /// Rows that a lane adds up before it adds them to its sum.
@@ -383,12 +392,15 @@ pub(crate) enum KernelKey {
         lookups: Lookups,
         gradient: Gradient,
         weighted: bool,
+        zero_mean: bool,
         /// What the sums are, where a lane has all of a column.
         gradients: Option<ParamGradients>,
     },
     MergeSums {
         /// Whether lanes of a workgroup share a group.
         together: bool,
+        /// Whether partial sums are f32, not hi and lo.
+        numbers: bool,
         merged: MergedSums,
         gradients: ParamGradients,
     },
@@ -694,10 +706,10 @@ impl KernelKey {
             Self::Sums { lookups, gradient, .. } | Self::SumsColumns { lookups, gradient, .. } => {
                 buffers.gradient(gradient, lookups.params);
                 buffers.given(lookups, ReadWrite);
-                buffers.raw(Slot::PartialSums, Write, "vec2<f32>");
+                buffers.raw(Slot::PartialSums, Write, "GroupSums");
             }
-            Self::MergeSums { merged, gradients, .. } => {
-                buffers.raw(Slot::PartialSums, ReadWrite, "vec2<f32>");
+            Self::MergeSums { numbers, merged, gradients, .. } => {
+                buffers.raw(Slot::PartialSums, ReadWrite, if numbers { "vec2<f32>" } else { "GroupSums" });
                 buffers.gradients(gradients);
                 if let MergedSums::Coefficients(Coefficients { weight, kept, .. }) = merged {
                     buffers.table(Slot::Weight, Read, weight, By::Row);

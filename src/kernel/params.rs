@@ -145,6 +145,8 @@ params! {
         param_quotient: u32,
         param_remainder: u32,
         param_run: u32,
+        whole: u32,
+        mean_share: f32,
         zero: u32,
     }
 }
@@ -160,6 +162,7 @@ params! {
         count: f32,
         eps: f32,
         weight_offset: f32,
+        whole: u32,
         zero: u32,
     }
 }

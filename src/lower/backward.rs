@@ -15,7 +15,7 @@ use crate::{
     kernel::{
         key::{
             Affine, Coefficients, ForParams, Given, GradInput, Gradient, Hold, KernelKey, MergedSums, ParamGradients,
-            REDUCE_BLOCK, SMALL_WORKGROUP, Saved, X,
+            REDUCE_BLOCK, SMALL_WORKGROUP, Saved, Scale, X,
         },
         params,
     },
@@ -54,7 +54,7 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
     if gradients.accumulate || groups == 0 || !(params.weight || params.bias) {
         return Ok(Lowered::nothing(tensors));
     }
-    let key = KernelKey::MergeSums { together: false, merged: MergedSums::Nothing, gradients: params };
+    let key = KernelKey::MergeSums { together: false, numbers: true, merged: MergedSums::Nothing, gradients: params };
     let uniform = params::MergeSums {
         groups,
         members: 1,
@@ -65,6 +65,7 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
         count: 0.0,
         eps: 0.0,
         weight_offset: 0.0,
+        whole: 1,
         zero: 0,
     };
     let call = KernelCall::new(key, &uniform, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?;
@@ -99,6 +100,9 @@ enum Target {
     /// Both, where what shares a statistic is made of parts that share a weight: of sums over those.
     Parts,
 }
+
+/// Bytes of the partial sums that are hi and lo, as `parts/group_sums` has them.
+const SUMS_BYTES: u64 = 24;
 
 /// Packs that a lane holds of a row and sums up, of which a multiprocessor has 512 lanes.
 const SUM_REGISTERS: u32 = 4;
@@ -155,7 +159,8 @@ impl Pass<'_> {
         }
         if wants_params && !both {
             let given = if params_need { given } else { Given::None };
-            let fold = problem.params;
+            let (fold, team) =
+                if self.sums_by_runs() { (problem.stats, self.team_of_runs(team)) } else { (problem.params, team) };
             self.sums(&fold, fold.inner == 1, team, given, stats, Target::Params)?;
         }
         Ok(())
@@ -246,7 +251,7 @@ impl Pass<'_> {
             ForParams::Statistics => self.scratch.extend(problem.statistics_scratch(problem.stats)),
             ForParams::Sums => {
                 self.need(Slot::PartialSums, partial_bytes(rounds));
-                self.merge(&problem.params, 1, partials(rounds), problem.stats, Target::Params)?;
+                self.merge(&problem.params, 1, partials(rounds), true, problem.stats, Target::Params)?;
             }
         }
         Ok(sums)
@@ -285,7 +290,15 @@ impl Pass<'_> {
             stats_stride,
         } = view.place(stats.kept_len());
         let block = whole.reduced.min(REDUCE_BLOCK).next_power_of_two();
-        let by_columns = |gradients| KernelKey::SumsColumns { block, width, lookups, gradient, weighted, gradients };
+        // A mean that is not zero by rounding alone matters to sums that may cancel, those of a weight.
+        let is_weights = match target {
+            Target::Both | Target::Params => true,
+            Target::Parts => whole.kept_len() == problem.stats.kept_len(),
+            Target::Coefficients => false,
+        };
+        let zero_mean = is_weights && lookups.stats_fixed && self.have_zero_mean(fold, given);
+        let by_columns =
+            |gradients| KernelKey::SumsColumns { block, width, lookups, gradient, weighted, zero_mean, gradients };
         // What has one partial result is the result, on a device that can bind both gradients there. They may be in a buffer with running
         // statistics, which are read then.
         let at_once = by_columns(Some(self.gradients.params()));
@@ -297,7 +310,7 @@ impl Pass<'_> {
         let key = if columns {
             by_columns(at_once.then(|| self.gradients.params()))
         } else {
-            KernelKey::Sums { team, workgroup_size, width, lookups, gradient, weighted }
+            KernelKey::Sums { team, workgroup_size, width, lookups, gradient, weighted, zero_mean }
         };
         for (at, (slab, part)) in problem.parts(whole).enumerate() {
             let Fold { outer, reduced, kept, inner } = part.fold;
@@ -322,6 +335,8 @@ impl Pass<'_> {
                 param_quotient,
                 param_remainder,
                 param_run,
+                whole: u32::from(shared.partials == 1),
+                mean_share: 1.0 / fold.shared() as f32,
                 zero: 0,
             };
             self.calls.push(problem.call(slab, key, &params, shared.workgroups(&part))?);
@@ -329,17 +344,48 @@ impl Pass<'_> {
         if at_once {
             return Ok(());
         }
-        self.need(Slot::PartialSums, u64::from(partial_stride) * u64::from(shared.partials) * 8);
+        self.need(Slot::PartialSums, u64::from(partial_stride) * u64::from(shared.partials) * SUMS_BYTES);
+        let (groups, weights) = (problem.stats, problem.params);
+        // The mean of what is normalized comes out of the sums of a whole group, before those are added to another's.
+        let several_groups = zero_mean && *fold != weights && target != Target::Both;
+        let mut left = shared.partials;
+        if several_groups && left > 1 {
+            self.merge_groups(partial_stride, left)?;
+            left = 1;
+        }
         if target == Target::Parts {
-            let (groups, weights) = (problem.stats, problem.params);
             let members = partial_stride / groups.kept_len();
-            let left = self.merge(&groups, members, shared.partials, stats, target)?;
-            self.merge(&weights, 1, left * (partial_stride / weights.kept_len()), stats, Target::Params)?;
+            left = self.merge(&groups, members, left, false, stats, target)?;
+        }
+        if target == Target::Parts || several_groups {
+            self.merge(&weights, 1, left * (partial_stride / weights.kept_len()), false, stats, Target::Params)?;
         } else {
             let members = if columns { fold.inner } else { 1 };
-            self.merge(fold, members, shared.partials, stats, target)?;
+            self.merge(fold, members, left, false, stats, target)?;
         }
         Ok(())
+    }
+
+    /// Whether the groups of a fold are what the statistics were taken of, so that what is normalized has a mean of zero over each.
+    fn have_zero_mean(&self, fold: &Fold, given: Given) -> bool {
+        let problem = self.problem;
+        let runs = |fold: &Fold| (fold.reduced == 1).then_some(fold.inner);
+        let same = *fold == problem.stats || (runs(fold).is_some() && runs(fold) == runs(&problem.stats));
+        let taken = matches!(given, Given::Batch | Given::Kept) && !problem.given();
+        same && taken && problem.scale() == Scale::Variance
+    }
+
+    /// Whether gradients of weights are summed up over what shares a statistic first: instance norm, of which a weight has many samples.
+    fn sums_by_runs(&self) -> bool {
+        let Fold { reduced, kept, inner, .. } = self.problem.stats;
+        let weights = &self.problem.params;
+        inner > 1 && reduced == 1 && inner == weights.inner && kept.is_multiple_of(weights.kept_len())
+    }
+
+    /// A smaller team where runs are so short that most lanes of a workgroup would have nothing to do.
+    fn team_of_runs(&self, team: Team) -> Team {
+        let is_short = self.problem.stats.inner <= SMALL_WORKGROUP * REDUCE_BLOCK;
+        if is_short && team == Team::WorkgroupSubgroups { Team::Subgroup } else { team }
     }
 
     /// A scratch slot that passes may share, one after the other.
@@ -350,8 +396,17 @@ impl Pass<'_> {
         }
     }
 
-    /// Merges the `splits` partial sums of each of `members` of a group. Says how many of each are left.
-    fn merge(&mut self, fold: &Fold, members: u32, splits: u32, stats: Fold, target: Target) -> Result<u32> {
+    /// Merges the `splits` partial sums of each of `members` of a group, which are hi and lo unless they are `numbers`. Says how many of each are
+    /// left.
+    fn merge(
+        &mut self,
+        fold: &Fold,
+        members: u32,
+        splits: u32,
+        numbers: bool,
+        stats: Fold,
+        target: Target,
+    ) -> Result<u32> {
         let (problem, caps) = (self.problem, self.problem.caps);
         // Sums that are multiplied by the weight already need it no more.
         let weight = if target == Target::Coefficients { None } else { problem.affine().weight };
@@ -380,25 +435,52 @@ impl Pass<'_> {
             count: fold.shared() as f32,
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),
+            whole: 1,
             zero: 0,
         };
-        let mut call = |merged, gradients, params: params::MergeSums| -> Result<()> {
-            let together = together(params.partials / params.groups, caps);
-            let key = KernelKey::MergeSums { together, merged, gradients };
-            let workgroups = merging_workgroups(&key, params.groups, together);
-            self.calls.push(KernelCall::new(key, &params, workgroups, caps)?);
-            Ok(())
-        };
         if left < splits {
-            let params =
-                params::MergeSums { groups: left * apart, members: 1, copies: 1, partials: splits * apart, ..params };
-            call(MergedSums::Partials, ParamGradients::NONE, params)?;
+            let (groups, partials) = (left * apart, splits * apart);
+            let params = params::MergeSums { groups, members: 1, copies: 1, partials, whole: 0, ..params };
+            self.merge_call(numbers, MergedSums::Partials, ParamGradients::NONE, &params)?;
         }
-        call(merged, gradients, params)?;
+        self.merge_call(numbers, merged, gradients, &params)?;
         if target != Target::Params {
             self.need(Slot::Coefficients, u64::from(stats.kept_len()) * 2 * 4);
         }
         Ok(left)
+    }
+
+    /// Merges the `splits` partial sums of each of `groups` to one.
+    fn merge_groups(&mut self, groups: u32, splits: u32) -> Result<()> {
+        let params = params::MergeSums {
+            groups,
+            members: 1,
+            copies: 1,
+            partials: splits * groups,
+            weights: 1,
+            stats_stride: 0,
+            count: 0.0,
+            eps: 0.0,
+            weight_offset: 0.0,
+            whole: 1,
+            zero: 0,
+        };
+        self.merge_call(false, MergedSums::Partials, ParamGradients::NONE, &params)
+    }
+
+    fn merge_call(
+        &mut self,
+        numbers: bool,
+        merged: MergedSums,
+        gradients: ParamGradients,
+        params: &params::MergeSums,
+    ) -> Result<()> {
+        let caps = self.problem.caps;
+        let together = together(params.partials / params.groups, caps);
+        let key = KernelKey::MergeSums { together, numbers, merged, gradients };
+        let workgroups = merging_workgroups(&key, params.groups, together);
+        self.calls.push(KernelCall::new(key, params, workgroups, caps)?);
+        Ok(())
     }
 
     /// The gradients of input and residual, element by element.

@@ -333,9 +333,9 @@ impl Problem<'_> {
             let splits = splits.div_ceil(slabs);
             Shared { workgroup_size, splits, partials: splits * slabs, teams, width }
         };
-        // No more than a binding holds partial results of, which have 16 bytes at most.
+        // No more than a binding holds partial results of, which have 24 bytes at most.
         let fits =
-            |kept: u32| (caps.max_storage_buffer_binding_size / 16 / u64::from(kept) / u64::from(slabs)) as u32 * slabs;
+            |kept: u32| (caps.max_storage_buffer_binding_size / 24 / u64::from(kept) / u64::from(slabs)) as u32 * slabs;
         if columns {
             let columns = fold.columns();
             let fill = fill_columns(columns.kept_len() / width.elements(), caps).min(fits(columns.kept_len()));

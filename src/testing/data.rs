@@ -61,6 +61,7 @@ impl Data {
             let (offset, spread) = match spec.slot {
                 Slot::Input | Slot::ResidualOutput => (3.0, 2.0),
                 Slot::Weight => (1.0, 0.5),
+                Slot::GradOutput => (0.5, 1.0),
                 Slot::RunningVar => (2.0, 0.1),
                 _ => (0.0, 1.0),
             };

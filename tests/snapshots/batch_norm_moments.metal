@@ -13,6 +13,7 @@ typedef metal::float4 type_3[1];
 typedef metal::float4 Pack;
 typedef uint At;
 typedef float Real;
+typedef uint Bits;
 struct Params {
     uint groups;
     uint reduced;
@@ -153,12 +154,26 @@ At column_of_lane(
     return _e9;
 }
 
+Bits bits_of(
+    Real v_5
+) {
+    return as_type<uint>(v_5);
+}
+
+Real real_of(
+    Bits bits
+) {
+    return as_type<float>(bits);
+}
+
 Real opaque(
-    Real v_5,
+    Real v_6,
     constant Params& params
 ) {
+    Bits _e1 = bits_of(v_6);
     uint _e4 = params.zero;
-    return as_type<float>(as_type<uint>(v_5) ^ _e4);
+    Real _e7 = real_of(_e1 ^ static_cast<uint>(_e4));
+    return _e7;
 }
 
 Pair two_sum(
@@ -173,7 +188,7 @@ Pair two_sum(
 }
 
 metal::float2 team_sum2_(
-    metal::float2 v_6,
+    metal::float2 v_7,
     Team team,
     threadgroup type_7& leaves,
     threadgroup type_8& branches
@@ -182,7 +197,7 @@ metal::float2 team_sum2_(
     uint i_3 = 1u;
     metal::float2 total = {};
     uint i_4 = 1u;
-    leaves.inner[team.lane] = v_6;
+    leaves.inner[team.lane] = v_7;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (team.lane < 16u) {
         metal::float2 _e11 = leaves.inner[team.lane];
@@ -242,23 +257,23 @@ metal::float2 team_sum2_(
 }
 
 float team_sum(
-    float v_7,
+    float v_8,
     Team team_1,
     threadgroup type_7& leaves,
     threadgroup type_8& branches
 ) {
-    metal::float2 _e4 = team_sum2_(metal::float2(v_7, 0.0), team_1, leaves, branches);
+    metal::float2 _e4 = team_sum2_(metal::float2(v_8, 0.0), team_1, leaves, branches);
     return _e4.x;
 }
 
 metal::float4 team_sum4_(
-    metal::float4 v_8,
+    metal::float4 v_9,
     Team team_2,
     threadgroup type_7& leaves,
     threadgroup type_8& branches
 ) {
-    metal::float2 _e3 = team_sum2_(v_8.xy, team_2, leaves, branches);
-    metal::float2 _e5 = team_sum2_(v_8.zw, team_2, leaves, branches);
+    metal::float2 _e3 = team_sum2_(v_9.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_9.zw, team_2, leaves, branches);
     return metal::float4(_e3, _e5);
 }
 

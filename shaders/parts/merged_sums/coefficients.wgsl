@@ -1,10 +1,10 @@
 // What the gradient of the input loses through the statistics of a group: the mean of g, and its share along y. Two regions.
 // Provides put_merged_sums. Requires scale, params.copies, params.stats_stride, params.count.
 
-fn put_merged_sums(group: u32, g_sum: f32, gy_sum: f32) {
+fn put_merged_sums(group: u32, sums: GroupSums) {
     let rstd = load_statistics(2u * params.stats_stride + group * params.copies);
-    let g_mean = select(0.0, g_sum / params.count, CENTERED);
-    let gy = gy_sum * pull(params.count, rstd);
+    let g_mean = select(0.0, (sums.g.x + sums.g.y) / params.count, CENTERED);
+    let gy = (sums.gy.x + sums.gy.y) * pull(params.count, rstd);
     // Its end depends on the invocation, as that of the loop in the kernel does.
     let first = group * params.copies;
     for (var i = first; i < first + params.copies; i += 1u) {

@@ -1,9 +1,18 @@
 // What two_sum and opaque work on: four numbers, each on its own.
-// Provides Real, opaque. Requires params.zero.
+// Provides Real, Bits, bits_of, real_of, opaque. Requires params.zero.
 
 alias Real = vec4<f32>;
+alias Bits = vec4<u32>;
+
+fn bits_of(v: Real) -> Bits {
+    return bitcast<vec4<u32>>(v);
+}
+
+fn real_of(bits: Bits) -> Real {
+    return bitcast<vec4<f32>>(bits);
+}
 
 // Returns v. The compiler does not know that params.zero is 0, so it can't merge the arithmetic before with that after.
 fn opaque(v: Real) -> Real {
-    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(v) ^ vec4<u32>(params.zero));
+    return real_of(bits_of(v) ^ Bits(params.zero));
 }

@@ -1,5 +1,5 @@
 // Statistics that an earlier pass took: three regions, the mean as hi and lo, and rstd.
-// Provides Statistics, statistics_at, normalize. Requires Stat, StatAt, opaque, params.stats_stride (from one region to the next, in what
+// Provides Statistics, statistics_at, mean_hi, mean_lo, normalize. Requires Stat, StatAt, opaque, params.stats_stride (from one region to the next, in what
 // load_statistics gives).
 
 struct Statistics {
@@ -11,6 +11,15 @@ struct Statistics {
 fn statistics_at(i: StatAt) -> Statistics {
     let lo = load_statistics(params.stats_stride + i);
     return Statistics(load_statistics(i), lo, load_statistics(2u * params.stats_stride + i));
+}
+
+fn mean_hi(statistics: Statistics) -> Stat {
+    return statistics.hi;
+}
+
+// What f32 has no room for beside mean_hi.
+fn mean_lo(statistics: Statistics) -> Stat {
+    return statistics.lo;
 }
 
 // x - hi comes first and stays on its own: f32 can't hold hi + lo for data with a large offset.

@@ -1,5 +1,5 @@
 // Nothing that is computed depends on the statistics.
-// Provides Statistics, statistics_at, normalize. Requires Stat, StatAt.
+// Provides Statistics, statistics_at, mean_hi, mean_lo, normalize. Requires Stat, StatAt.
 
 struct Statistics {
     rstd: Stat,
@@ -7,6 +7,14 @@ struct Statistics {
 
 fn statistics_at(i: StatAt) -> Statistics {
     return Statistics(Stat(0.0));
+}
+
+fn mean_hi(statistics: Statistics) -> Stat {
+    return Stat(0.0);
+}
+
+fn mean_lo(statistics: Statistics) -> Stat {
+    return Stat(0.0);
 }
 
 fn normalize(x: Pack, statistics: Statistics) -> Pack {
