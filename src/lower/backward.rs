@@ -299,13 +299,14 @@ impl Pass<'_> {
         let zero_mean = is_weights && lookups.stats_fixed && self.have_zero_mean(fold, given);
         let by_columns =
             |gradients| KernelKey::SumsColumns { block, width, lookups, gradient, weighted, zero_mean, gradients };
-        // What has one partial result is the result, on a device that can bind both gradients there. They may be in a buffer with running
-        // statistics, which are read then.
+        // What has one partial result is the result, on a device that can bind both gradients there, where no mean comes out of it. They may be in
+        // a buffer with running statistics, which are read then.
         let at_once = by_columns(Some(self.gradients.params()));
         let at_once = columns
             && target == Target::Params
             && shared.partials == 1
             && given != Given::Running
+            && !zero_mean
             && at_once.storage().len() <= problem.caps.max_storage_buffers as usize;
         let key = if columns {
             by_columns(at_once.then(|| self.gradients.params()))
