@@ -781,9 +781,10 @@ fn gradients_of_batch_norm_do_not_drift() {
 fn gradients_of_instance_and_group_norm_do_not_drift() {
     // A few long samples, and many short ones.
     for shape in [&[2, 2, 256, 256][..], &[512, 2, 8, 8], &[1000, 2, 5, 5]] {
-        let op = InstanceNorm::new(shape).backward();
+        let op = InstanceNorm::new(shape).weight(true).bias(true).backward();
         sums_do_not_drift(&op, by_lanes, &|method| rows_can(method, shape[2] * shape[3]));
-        let last = InstanceNorm::new(&channels_last(shape)).layout(Layout::ChannelsLast).backward();
+        let last = InstanceNorm::new(&channels_last(shape)).weight(true).bias(true).layout(Layout::ChannelsLast);
+        let last = last.backward();
         sums_do_not_drift(&last, by_lanes, &|method| backward_columns_can(method, false));
     }
     let groups = GroupNorm::new(&[8, 4, 64, 64], 2).backward();

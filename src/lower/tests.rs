@@ -493,6 +493,11 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&groups.backward().grad_weight(false).grad_bias(false), &LAVAPIPE), "RowBackward");
     let last = GroupNorm::new(&[8, 56, 56, 64], 8).layout(Layout::ChannelsLast).backward();
     assert_eq!(kernels(&last, &LAVAPIPE), "MomentsColumns Finalize SumsColumns MergeSums MergeSums ApplyBackward");
+    // The mean of what is normalized comes out of the sums of a sample, before they are those of a weight.
+    let samples = |shape: &[usize]| InstanceNorm::new(shape).weight(true).bias(true).backward();
+    let few = samples(&[2, 2, 256, 256]);
+    assert_eq!(kernels(&few, &PLAIN), "Moments Finalize Sums MergeSums MergeSums MergeSums ApplyBackward");
+    assert_eq!(kernels(&samples(&[64, 64, 7, 7]), &PLAIN), "RowBackward Sums MergeSums");
     let given = BatchNorm::inference(&[8, 64, 56, 56]).backward();
     assert_eq!(kernels(&given, &PLAIN), "ApplyBackward Sums MergeSums");
     assert_eq!(kernels(&given.grad_weight(false).grad_bias(false), &PLAIN), "ApplyBackward");
