@@ -10,7 +10,7 @@ use common::{
 };
 use wgpu_norm::{
     Activation, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize,
-    Method, Norm, Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors, Window, shaders,
+    Method, Norm, Order, Outputs, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors, Window, shaders,
     testing::{self, Random},
 };
 
@@ -274,6 +274,32 @@ fn the_range_of_f32_ends_as_documented() {
         assert_eq!((outputs.output(), outputs.rstd()), (&[0.0; 4][..], &[0.0][..]), "{method}");
     });
     conforms(&op, &Tensors::new(&[1e-25, -1e-25, 2e-25, -2e-25]));
+}
+
+// 45. f32 has no room for the squares of its larger and smaller numbers, nor for the norm of the largest (microsoft/onnxruntime#32574).
+#[test]
+fn norms_have_the_whole_range_of_f32() {
+    let rows: [[f32; 4]; 7] = [
+        [3e38, -3e38, 1.5e38, 1e30],
+        [1e30, -1e30, 2e29, 1.0],
+        [1e15, -2e15, 1e-15, 0.0],
+        [1e-20, -1e-20, 2e-20, 1e-22],
+        [1e-30, -1e-30, 3e-31, 0.0],
+        [2e-37, -4e-37, 2e-37, 1e-37],
+        [1e38, 1e-38, 1e-38, 1e-38],
+    ];
+    for (row, order) in rows.iter().flat_map(|row| [(row, Order::L1), (row, Order::L2)]) {
+        // Rows and columns of one kind: what is small beside others is not seen to be wrong.
+        let opposite = row.map(|x| -x);
+        let along = [*row, opposite, opposite, opposite].concat();
+        let across: Vec<f32> = along[..8].iter().flat_map(|&x| [x, -x, -x, x]).collect();
+        for (shape, axes, input) in [(&[2, 8][..], 1..2, &along), (&[1, 8, 4], 1..2, &across)] {
+            let op = LpNormalize::new(shape, axes).order(order).eps(2e-38);
+            conforms(&op, &Tensors::new(input));
+            let gradient = Random::new(8).normal(input.len(), 0.5, 1.0);
+            conforms(&op.backward(), &Tensors::new(input).grad_output(&gradient));
+        }
+    }
 }
 
 // 17. The sum with the residual was rounded to f16 before its statistics were taken (ONNX Runtime's `skip_layer_norm.cc`, ORT#26732).

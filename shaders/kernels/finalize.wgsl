@@ -2,7 +2,7 @@
 // average over `outer` groups of a channel, which they then do one after the other. Where there are many partials, a pass before makes few of
 // them.
 //
-// Requires real/x1, two_sum, merging, partials, scale, saved, merged, running.
+// Requires real/x1, two_sum, merge, merging, partials, scale, saved, merged, running.
 
 struct Params {
     outer: u32,
@@ -20,17 +20,6 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 
 const GROUPS: u32 = WORKGROUP_SIZE / LANES; // of a workgroup
-
-// Partial statistics, or what they merge to: the mean's hi and lo, the sum of squared deviations from it, and the count.
-fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-    let count = a.w + b.w;
-    let share = b.w / max(count, 1.0);
-    let delta = opaque(b.x - a.x) + (b.y - a.y);
-    let mean = two_sum(a.x, a.y + delta * share);
-    let both = vec4<f32>(mean.hi, mean.lo, a.z + (b.z + delta * (delta * (a.w * share))), count);
-    // What is empty has no mean: the other one's stays, with all its digits.
-    return select(select(both, a, b.w == 0.0), b, a.w == 0.0);
-}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(

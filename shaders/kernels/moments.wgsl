@@ -4,7 +4,7 @@
 // Numerics: a block of BLOCK packs a lane is held in registers and reduced by corrected two-pass, its first mean taken of
 // x - x[0]; blocks, then lanes, are merged by Chan's formula in a fixed order, the mean as hi + lo. One read of the input.
 //
-// Requires pack, real/x1, two_sum, x, measure, team.
+// Requires pack, real/x1, two_sum, x, team.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
@@ -28,7 +28,7 @@ fn run(team: Team) {
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
     let first = group / params.kept * params.reduced * params.kept + group % params.kept;
-    let shift = pack_first(measured(load_x(first * params.input_packs, first * params.packs)));
+    let shift = pack_first(load_x(first * params.input_packs, first * params.packs));
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
     let stride = params.splits * team.lanes;
@@ -49,7 +49,7 @@ fn run(team: Team) {
         let live_K = at < end;
         let run_K = select(first, first + slice * params.kept, live_K);
         let pack_K = select(0u, pack, live_K);
-        let x_K = measured(load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K));
+        let x_K = load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K);
         shifted_sum += select(Pack(0.0), x_K - shift, live_K);
         block_packs += select(0.0, 1.0, live_K);
         at += stride;

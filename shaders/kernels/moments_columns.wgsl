@@ -4,7 +4,7 @@
 //
 // Numerics: as in moments.wgsl, for each column on its own.
 //
-// Requires pack, real as wide as pack, two_sum, x, measure.
+// Requires pack, real as wide as pack, two_sum, x.
 
 struct Params {
     outer: u32,
@@ -34,7 +34,7 @@ fn main(
     let outer = index / column_packs % params.outer;
     let split = index / column_packs / params.outer;
     let first = outer * params.rows * column_packs + column;
-    let shift = measured(load_x(first, first));
+    let shift = load_x(first, first);
 
     var count = 0.0;
     var mean = Pair();
@@ -46,7 +46,7 @@ fn main(
         let row_K = row + K * params.splits;
         let live_K = row_K < params.rows;
         let at_K = first + select(0u, row_K, live_K) * column_packs;
-        let x_K = measured(load_x(at_K, at_K));
+        let x_K = load_x(at_K, at_K);
         shifted_sum += select(Pack(0.0), x_K - shift, live_K);
         block_count += select(0.0, 1.0, live_K);
         // end

@@ -9,12 +9,14 @@
 // A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
-// Requires rows, at, mask, pack, team, x, scale, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
+// Requires rows, at, mask, pack, team, x, scale, scales, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
 // of each are in it. HALVES: x has at most 11 digits. SHARED: weights are loaded once for all rows of a team; otherwise they come late, when
 // fewer registers are taken. What is held for all rows of a team lies in arrays: registers, as their indices are constants.
 // Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
 
-const EARLY: bool = BACKWARD && !BACKWARD_NEEDS_Y;
+// Products with numbers near the ends of f32 wait for their scale too.
+const LATE: bool = BACKWARD && (BACKWARD_NEEDS_Y || SCALED);
+const EARLY: bool = BACKWARD && !LATE;
 // Whether sums grow under a branch, which takes fewer instructions. Lanes of the largest workgroups have too few registers for it: on an H100 it
 // made rows of 16384 halves take seven times as long.
 const SUMS_BRANCH: bool = WORKGROUP_SIZE <= 256u;
@@ -87,12 +89,18 @@ fn run(team: Team) {
 
         var d_sum = Pack(0.0);
         var measure_sum = Pack(0.0);
+        var down_sum = Pack(0.0);
+        var up_sum = Pack(0.0);
         var g_sum = Pack(0.0);
         var gd_sum = Pack(0.0);
         // unroll K < BLOCK
         let d_K = masked(x_K - mean, mask_K);
         d_sum += d_K;
         measure_sum += measure(d_K);
+        if SCALED {
+            down_sum += measure(d_K * DOWN);
+            up_sum += measure(d_K * UP);
+        }
         if EARLY {
             if !SHARED {
                 affine[K] = affine_at(param_index(params.first + row, column_K));
@@ -103,25 +111,31 @@ fn run(team: Team) {
         }
         // end
         var sums = vec4<f32>(pack_sum(d_sum), pack_sum(measure_sum), pack_sum(g_sum), pack_sum(gd_sum));
-        if EARLY {
-            sums = team_sum4(sums, team);
+        var measured = vec3<f32>();
+        if SCALED {
+            measured = team_sum4(vec4<f32>(pack_sum(down_sum), sums.y, pack_sum(up_sum), 0.0), team).xyz;
         } else {
-            sums = vec4<f32>(team_sum2(sums.xy, team), 0.0, 0.0);
+            if EARLY {
+                sums = team_sum4(sums, team);
+            } else {
+                sums = vec4<f32>(team_sum2(sums.xy, team), 0.0, 0.0);
+            }
+            measured.y = sums.y;
         }
-        let moments = sums.xy / len;
-        let correction = select(0.0, moments.x, CENTERED);
-        let rstd = rstd_of(moments.y - correction * correction, len);
+        let correction = select(0.0, sums.x / len, CENTERED);
+        let scale = scale_of(measured);
+        let rstd = rstd_of(at_scale(measured, scale) / len - correction * correction, len, scale);
 
         // unroll K < BLOCK
-        let y_K = (d_K - correction) * rstd;
+        let y_K = (d_K - correction) * scale * rstd;
         if !SHARED && !EARLY {
             affine[K] = affine_at(param_index(params.first + row, column_K));
         }
-        if BACKWARD_NEEDS_Y {
+        if LATE {
             grad_K = masked(row_gradient(y_K, affine[K], at_of(first, column_K)), mask_K);
             let g = apply_weight(grad_K, affine[K].weight);
             g_sum += g;
-            gd_sum += g * d_K;
+            gd_sum += g * (d_K * scale);
         }
         if SUMS && !SUMS_BRANCH {
             grad_sum[K] += select(Pack(0.0), grad_K, has_row);
@@ -131,11 +145,11 @@ fn run(team: Team) {
         // What the gradient loses through the statistics: its mean, and its share along y.
         var lost = vec2<f32>();
         if BACKWARD {
-            if BACKWARD_NEEDS_Y {
+            if LATE {
                 sums = vec4<f32>(sums.xy, team_sum2(vec2<f32>(pack_sum(g_sum), pack_sum(gd_sum)), team));
             }
             let gy_sum = (sums.w - correction * sums.z) * rstd;
-            lost = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * pull(len, rstd));
+            lost = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * pull(len, rstd, scale));
         }
 
         if has_row {
@@ -147,11 +161,11 @@ fn run(team: Team) {
                     grad_y_sum[K] += grad_K * y_K;
                 }
                 let g = apply_weight(grad_K, affine[K].weight);
-                finish(at_of(first, column_K), affine[K], x_K, y_K, (g - lost.x - slope(y_K) * lost.y) * rstd);
+                finish(at_of(first, column_K), affine[K], x_K, y_K, (g - lost.x - slope(y_K) * lost.y) * rstd * scale);
             }
             // end
             if team.lane == 0u {
-                save(params.first + row, mean, correction, rstd);
+                save(params.first + row, mean, correction, rstd * scale);
             }
         }
     }

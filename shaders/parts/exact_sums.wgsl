@@ -15,7 +15,7 @@ fn with_element(sums: Sums, g: Pack, x: Pack, statistics: Statistics, counts: bo
     var to = sums;
     let own = select(Pack(0.0), g, counts);
     to.g = add(sums.g, Pair(own, Pack(0.0)));
-    let d = two_sum(x, Pack(-mean_hi(statistics)));
+    let d = two_sum(scaled_input(x, statistics), Pack(-mean_hi(statistics)));
     if STATS_FIXED {
         let term = product(own, d.hi);
         to.gy = add(sums.gy, Pair(term.hi, term.lo + own * d.lo));

@@ -235,6 +235,8 @@ fn prelude(key: &KernelKey) -> Vec<String> {
         }
         KernelKey::Moments { .. }
         | KernelKey::MomentsColumns { .. }
+        | KernelKey::Norms { .. }
+        | KernelKey::NormsColumns { .. }
         | KernelKey::Finalize { .. }
         | KernelKey::Window { .. } => Vec::new(),
         KernelKey::Slide { reach: [before, after], backward, .. } => vec![
@@ -261,37 +263,51 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
     let two_sum = shader!("parts/real/two_sum");
     let (pairs, exact_sums, group_sums) =
         (shader!("parts/real/pairs"), shader!("parts/exact_sums"), shader!("parts/group_sums"));
+    let (scales, total) = (shader!("parts/scales"), shader!("parts/real/total"));
     let (place, power) = (shader!("parts/place"), shader!("parts/window/power"));
     match *key {
         KernelKey::Row { team: t, hold, width, scale: s, forward, saved: save, .. } => {
-            parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
+            parts.extend([team(t), scale(s), scales, measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/row/forward"), saved(save)]);
             parts.extend(row_parts(hold, width, false));
         }
         KernelKey::RowBackward { team: t, hold, width, scale: s, gradient, grad_input, for_params, .. } => {
-            parts.extend([team(t), scale(s), measure(s == Scale::L1)]);
+            parts.extend([team(t), scale(s), scales, measure(s == Scale::L1)]);
             parts.extend(gradient_parts(gradient));
             parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
             let keep = for_params == ForParams::Statistics;
             parts.push(if keep { shader!("parts/saved/statistics") } else { saved(Saved::None) });
             parts.extend(row_parts(hold, width, for_params == ForParams::Sums));
         }
-        KernelKey::Moments { team: t, x: from, magnitudes, .. } => {
-            parts.extend([real(Width::X1), two_sum, team(t), x(from), measure(magnitudes)]);
-            parts.push(shader!("kernels/moments"));
+        KernelKey::Moments { team: t, x: from, .. } => {
+            parts.extend([real(Width::X1), two_sum, team(t), x(from), shader!("kernels/moments")]);
         }
-        KernelKey::MomentsColumns { width, x: from, magnitudes } => {
-            parts.extend([real(width), two_sum, x(from), measure(magnitudes)]);
-            parts.push(shader!("kernels/moments_columns"));
+        KernelKey::MomentsColumns { width, x: from } => {
+            parts.extend([real(width), two_sum, x(from), shader!("kernels/moments_columns")]);
+        }
+        KernelKey::Norms { team: t, width, x: from, magnitudes, .. } => {
+            parts.extend([real(width), two_sum, total, scales, team(t), x(from), measure(magnitudes)]);
+            parts.push(shader!("kernels/norms"));
+        }
+        KernelKey::NormsColumns { width, x: from, magnitudes } => {
+            parts.extend([real(width), two_sum, total, scales, x(from), measure(magnitudes)]);
+            parts.push(shader!("kernels/norms_columns"));
         }
         KernelKey::Finalize { together, partials, merged, tracking } => {
             parts.extend([real(Width::X1), two_sum, merging(together)]);
             parts.push(match partials {
-                Partials::Scratch => shader!("parts/partials/scratch"),
+                Partials::Norms => shader!("parts/merge/norms"),
+                Partials::Scratch | Partials::Moments => shader!("parts/merge/moments"),
+            });
+            parts.push(match partials {
+                Partials::Scratch | Partials::Norms => shader!("parts/partials/scratch"),
                 Partials::Moments => shader!("parts/partials/moments"),
             });
             match merged {
+                Merged::Statistics(s, save) if s.is_norm() => {
+                    parts.extend([scale(s), scales, saved(save), shader!("parts/merged/norms")]);
+                }
                 Merged::Statistics(s, save) => {
                     parts.extend([scale(s), saved(save), shader!("parts/merged/statistics")]);
                 }
@@ -332,7 +348,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
                 MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
                 MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),
                 MergedSums::Coefficients(c) => {
-                    parts.extend([scale(c.scale), shader!("parts/merged_sums/coefficients")]);
+                    parts.extend([scale(c.scale), scales, shader!("parts/merged_sums/coefficients")]);
                 }
             }
             parts.extend(put_grad_params(gradients));
@@ -404,7 +420,8 @@ fn row_parts(hold: Hold, width: Width, sums: bool) -> Vec<Part> {
                 _ => (shader!("parts/direction/along"), Width::X1, shader!("parts/partial_sums/add")),
             };
             let sums = if sums { add } else { partial_sums(false) };
-            parts.extend([real(of_sums), shader!("parts/real/two_sum"), direction, sums, shader!("kernels/stream")]);
+            let (two_sum, total) = (shader!("parts/real/two_sum"), shader!("parts/real/total"));
+            parts.extend([real(of_sums), two_sum, total, direction, sums, shader!("kernels/stream")]);
         }
     }
     parts
@@ -447,6 +464,7 @@ fn statistics(given: Given) -> Part {
     match given {
         Given::None => shader!("parts/statistics/none"),
         Given::Batch | Given::Kept => shader!("parts/statistics/batch"),
+        Given::Norms => shader!("parts/statistics/norms"),
         Given::Running => shader!("parts/statistics/running"),
     }
 }

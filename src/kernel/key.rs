@@ -116,6 +116,13 @@ pub enum Scale {
     L1,
 }
 
+impl Scale {
+    /// Whether it is that of a norm, which has no mean and no eps under a root.
+    pub(crate) fn is_norm(self) -> bool {
+        matches!(self, Self::L1 | Self::L2)
+    }
+}
+
 /// What a lookup depends on inside a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum By {
@@ -228,6 +235,8 @@ pub(crate) enum Given {
     None,
     /// An earlier pass of this op.
     Batch,
+    /// The same, of norms.
+    Norms,
     /// The forward pass.
     Kept,
     Running,
@@ -237,6 +246,8 @@ pub(crate) enum Given {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Partials {
     Scratch,
+    /// There too, sums of a norm.
+    Norms,
     /// The caller's, of the parts of a batch.
     Moments,
 }
@@ -353,10 +364,20 @@ pub(crate) enum KernelKey {
         workgroup_size: u32,
         width: Width,
         x: X,
-        /// Whether statistics are taken of magnitudes.
-        magnitudes: bool,
     },
     MomentsColumns {
+        width: Width,
+        x: X,
+    },
+    /// What the scale is made of where nothing is subtracted, and f32's whole range counts.
+    Norms {
+        team: Team,
+        workgroup_size: u32,
+        width: Width,
+        x: X,
+        magnitudes: bool,
+    },
+    NormsColumns {
         width: Width,
         x: X,
         magnitudes: bool,
@@ -555,7 +576,7 @@ impl Buffers {
     fn given(&mut self, lookups: Lookups, access: Access) {
         match lookups.given {
             Given::None => {}
-            Given::Batch => self.table(Slot::Statistics, access, Some(DType::F32), lookups.stats),
+            Given::Batch | Given::Norms => self.table(Slot::Statistics, access, Some(DType::F32), lookups.stats),
             Given::Kept => self.table(Slot::Statistics, Access::Read, Some(DType::F32), lookups.stats),
             Given::Running => {
                 for slot in [Slot::RunningMean, Slot::RunningVar] {
@@ -572,6 +593,7 @@ impl KernelKey {
             Self::Row { workgroup_size, .. }
             | Self::RowBackward { workgroup_size, .. }
             | Self::Moments { workgroup_size, .. }
+            | Self::Norms { workgroup_size, .. }
             | Self::Sums { workgroup_size, .. } => workgroup_size,
             Self::Finalize { together: true, .. } | Self::MergeSums { together: true, .. } => MERGE_WORKGROUP,
             Self::Count => 1,
@@ -585,7 +607,11 @@ impl KernelKey {
             Self::Row { hold, .. } | Self::RowBackward { hold, .. } => match hold {
                 Hold::Registers { packs: count, .. } | Hold::Rows { at_once: count, .. } => count,
             },
-            Self::Moments { .. } | Self::MomentsColumns { .. } | Self::Sums { .. } => REDUCE_BLOCK,
+            Self::Moments { .. }
+            | Self::MomentsColumns { .. }
+            | Self::Norms { .. }
+            | Self::NormsColumns { .. }
+            | Self::Sums { .. } => REDUCE_BLOCK,
             Self::SumsColumns { block, .. } => block,
             Self::Apply { .. } | Self::ApplyBackward { .. } => APPLY_BLOCK,
             Self::Slide { reach: [before, after], .. } => before + 1 + after,
@@ -600,6 +626,7 @@ impl KernelKey {
             Self::Row { team, .. }
             | Self::RowBackward { team, .. }
             | Self::Moments { team, .. }
+            | Self::Norms { team, .. }
             | Self::Sums { team, .. } => Some(team),
             _ => None,
         }
@@ -611,6 +638,8 @@ impl KernelKey {
             | Self::RowBackward { width, .. }
             | Self::Moments { width, .. }
             | Self::MomentsColumns { width, .. }
+            | Self::Norms { width, .. }
+            | Self::NormsColumns { width, .. }
             | Self::Apply { width, .. }
             | Self::Sums { width, .. }
             | Self::SumsColumns { width, .. }
@@ -668,13 +697,16 @@ impl KernelKey {
                     }
                 }
             }
-            Self::Moments { x, .. } | Self::MomentsColumns { x, .. } => {
+            Self::Moments { x, .. }
+            | Self::MomentsColumns { x, .. }
+            | Self::Norms { x, .. }
+            | Self::NormsColumns { x, .. } => {
                 buffers.x(x, false);
                 buffers.raw(Slot::Partials, Write, "vec4<f32>");
             }
             Self::Finalize { partials, merged, tracking, .. } => {
                 match partials {
-                    Partials::Scratch => buffers.raw(Slot::Partials, ReadWrite, "vec4<f32>"),
+                    Partials::Scratch | Partials::Norms => buffers.raw(Slot::Partials, ReadWrite, "vec4<f32>"),
                     Partials::Moments => buffers.raw(Slot::Moments, Read, "vec4<f32>"),
                 }
                 match merged {
@@ -743,8 +775,8 @@ impl KernelKey {
     pub fn param_fields(&self) -> &'static [ParamField] {
         match self {
             Self::Row { .. } | Self::RowBackward { .. } => params::Row::FIELDS,
-            Self::Moments { .. } => params::Moments::FIELDS,
-            Self::MomentsColumns { .. } => params::MomentsColumns::FIELDS,
+            Self::Moments { .. } | Self::Norms { .. } => params::Moments::FIELDS,
+            Self::MomentsColumns { .. } | Self::NormsColumns { .. } => params::MomentsColumns::FIELDS,
             Self::Finalize { .. } => params::Finalize::FIELDS,
             Self::Apply { .. } | Self::ApplyBackward { .. } => params::Apply::FIELDS,
             Self::Sums { .. } | Self::SumsColumns { .. } => params::Sums::FIELDS,

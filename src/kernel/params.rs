@@ -55,7 +55,7 @@ params! {
     }
 }
 params! {
-    /// `kernels/moments.wgsl`
+    /// `kernels/moments.wgsl`, `kernels/norms.wgsl`
     Moments {
         groups: u32,
         reduced: u32,
@@ -69,7 +69,7 @@ params! {
     }
 }
 params! {
-    /// `kernels/moments_columns.wgsl`
+    /// `kernels/moments_columns.wgsl`, `kernels/norms_columns.wgsl`
     MomentsColumns {
         outer: u32,
         rows: u32,

@@ -128,18 +128,18 @@ impl Pass<'_> {
                 if self.rows(team, method == Method::Streamed(team), params_need && wants_params)? {
                     return Ok(());
                 }
-                (Given::Batch, problem.stats)
+                (problem.taken(), problem.stats)
             }
             _ => {
                 let (calls, scratch, stats) = problem.take_statistics(method, self.x(), Saved::None)?;
                 self.calls.extend(calls);
                 self.scratch.extend(scratch);
                 self.scratch.extend(problem.statistics_scratch(stats));
-                (Given::Batch, stats)
+                (problem.taken(), stats)
             }
         };
         let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
-        let through = matches!(given, Given::Batch | Given::Kept) && gradients.input && !by_rows;
+        let through = matches!(given, Given::Batch | Given::Norms | Given::Kept) && gradients.input && !by_rows;
         // One pass over both tensors may have all sums.
         let mut both = false;
         if through {

@@ -37,7 +37,7 @@ pub(crate) fn forward(definition: &Definition, options: &Options, caps: &Caps, s
         Method::Streamed(team) => (problem.rows(team, true)?, Vec::new()),
         Method::Split(_) | Method::Columns => {
             let (mut calls, mut scratch, stats) = problem.take_statistics(method, problem.x(), problem.saved())?;
-            calls.extend(problem.apply(Given::Batch, stats)?);
+            calls.extend(problem.apply(problem.taken(), stats)?);
             scratch.extend(problem.statistics_scratch(stats));
             (calls, scratch)
         }
@@ -275,13 +275,19 @@ impl Problem<'_> {
         };
         let (mut calls, splits, partials) = self.partials(method, x)?;
         let merged = Merged::Statistics(self.scale(), saved);
-        calls.extend(self.finalize(Partials::Scratch, splits, members, merged)?);
+        let kind = if self.scale().is_norm() { Partials::Norms } else { Partials::Scratch };
+        calls.extend(self.finalize(kind, splits, members, merged)?);
         Ok((calls, vec![partials], stats))
+    }
+
+    /// What the statistics are that this op takes.
+    pub(super) fn taken(&self) -> Given {
+        if self.scale().is_norm() { Given::Norms } else { Given::Batch }
     }
 
     /// Partial statistics, and how many there are of what is kept.
     fn partials(&self, method: Method, x: X) -> Result<(Vec<KernelCall>, u32, Scratch)> {
-        let magnitudes = self.scale() == Scale::L1;
+        let (norm, magnitudes) = (self.scale().is_norm(), self.scale() == Scale::L1);
         let columns = method == Method::Columns;
         let whole = if columns { self.stats.columns() } else { self.stats };
         let width = self.width(if columns { whole.kept } else { whole.inner }, &[]);
@@ -298,14 +304,22 @@ impl Problem<'_> {
             let first_partial = shared.first_partial(at, &part, partial_stride);
             let workgroups = shared.workgroups(&part);
             calls.push(if columns {
-                let key = KernelKey::MomentsColumns { width, x, magnitudes };
+                let key = if norm {
+                    KernelKey::NormsColumns { width, x, magnitudes }
+                } else {
+                    KernelKey::MomentsColumns { width, x }
+                };
                 let (rows, columns) = (reduced, kept);
                 let params =
                     params::MomentsColumns { outer, rows, columns, splits, first_partial, partial_stride, zero: 0 };
                 self.call(slab, key, &params, workgroups)?
             } else {
                 let workgroup_size = shared.workgroup_size;
-                let key = KernelKey::Moments { team, workgroup_size, width, x, magnitudes };
+                let key = if norm {
+                    KernelKey::Norms { team, workgroup_size, width, x, magnitudes }
+                } else {
+                    KernelKey::Moments { team, workgroup_size, width, x }
+                };
                 let params = params::Moments {
                     groups: part.fold.kept_len(),
                     reduced,
@@ -365,7 +379,7 @@ impl Problem<'_> {
         // No more than there are elements.
         let apart = self.stats.kept_len() * members;
         let merged_by_one = outer.saturating_mul(members);
-        let left = if partials == Partials::Scratch { left_to_merge(splits, merged_by_one, self.caps) } else { splits };
+        let left = if partials != Partials::Moments { left_to_merge(splits, merged_by_one, self.caps) } else { splits };
         if turns_to_merge(u64::from(merged_by_one) * u64::from(left), members) > MAX_TURNS.into() {
             return Err(Error::Unsupported {
                 what: format!("{merged_by_one} times {splits} partial statistics of a channel"),

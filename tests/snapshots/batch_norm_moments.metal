@@ -277,12 +277,6 @@ metal::float4 team_sum4_(
     return metal::float4(_e3, _e5);
 }
 
-Pack measured(
-    Pack x
-) {
-    return x;
-}
-
 Pack load_x(
     At input_at,
     At at,
@@ -342,21 +336,20 @@ void run(
     uint _e54 = params.input_packs;
     uint _e58 = params.packs;
     Pack _e60 = load_x(first_1 * _e54, first_1 * _e58, input, _buffer_sizes);
-    Pack _e61 = measured(_e60);
-    float _e62 = pack_first(_e61);
-    uint _e65 = params.splits;
-    uint stride_1 = _e65 * team_3.lanes;
-    uint _e70 = params.packs;
-    uint step_slice = naga_div(stride_1, _e70);
-    uint _e74 = params.packs;
-    uint step_pack = naga_mod(stride_1, _e74);
+    float _e61 = pack_first(_e60);
+    uint _e64 = params.splits;
+    uint stride_1 = _e64 * team_3.lanes;
+    uint _e69 = params.packs;
+    uint step_slice = naga_div(stride_1, _e69);
+    uint _e73 = params.packs;
+    uint step_pack = naga_mod(stride_1, _e73);
     at_1 = (split * team_3.lanes) + team_3.lane;
-    uint _e81 = at_1;
-    uint _e84 = params.packs;
-    slice = naga_div(_e81, _e84);
-    uint _e87 = at_1;
-    uint _e90 = params.packs;
-    pack_1 = naga_mod(_e87, _e90);
+    uint _e80 = at_1;
+    uint _e83 = params.packs;
+    slice = naga_div(_e80, _e83);
+    uint _e86 = at_1;
+    uint _e89 = params.packs;
+    pack_1 = naga_mod(_e86, _e89);
     uint blocks = naga_div((total_1 + (stride_1 * BLOCK)) - 1u, stride_1 * BLOCK);
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
@@ -364,238 +357,222 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e433 = block;
-            block = _e433 + 1u;
+            uint _e428 = block;
+            block = _e428 + 1u;
         }
         loop_init_2 = false;
-        uint _e109 = block;
-        if (_e109 < blocks) {
+        uint _e108 = block;
+        if (_e108 < blocks) {
         } else {
             break;
         }
         {
             block_packs = 0.0;
             shifted_sum = metal::float4(0.0);
-            uint _e116 = at_1;
-            bool live_0_ = _e116 < end;
-            uint _e118 = slice;
-            uint _e121 = params.kept;
-            uint run_0_ = live_0_ ? (first_1 + (_e118 * _e121)) : first_1;
-            uint _e126 = pack_1;
-            uint pack_0_ = live_0_ ? _e126 : 0u;
-            uint _e130 = params.input_packs;
-            uint _e135 = params.packs;
-            Pack _e138 = load_x((run_0_ * _e130) + pack_0_, (run_0_ * _e135) + pack_0_, input, _buffer_sizes);
-            Pack _e139 = measured(_e138);
-            metal::float4 _e140 = shifted_sum;
-            shifted_sum = _e140 + (live_0_ ? (_e139 - metal::float4(_e62)) : metal::float4(0.0));
-            float _e147 = block_packs;
-            block_packs = _e147 + (live_0_ ? 1.0 : 0.0);
-            uint _e152 = at_1;
-            at_1 = _e152 + stride_1;
-            uint _e154 = slice;
-            slice = _e154 + step_slice;
+            uint _e115 = at_1;
+            bool live_0_ = _e115 < end;
+            uint _e117 = slice;
+            uint _e120 = params.kept;
+            uint run_0_ = live_0_ ? (first_1 + (_e117 * _e120)) : first_1;
+            uint _e125 = pack_1;
+            uint pack_0_ = live_0_ ? _e125 : 0u;
+            uint _e129 = params.input_packs;
+            uint _e134 = params.packs;
+            Pack _e137 = load_x((run_0_ * _e129) + pack_0_, (run_0_ * _e134) + pack_0_, input, _buffer_sizes);
+            metal::float4 _e138 = shifted_sum;
+            shifted_sum = _e138 + (live_0_ ? (_e137 - metal::float4(_e61)) : metal::float4(0.0));
+            float _e145 = block_packs;
+            block_packs = _e145 + (live_0_ ? 1.0 : 0.0);
+            uint _e150 = at_1;
+            at_1 = _e150 + stride_1;
+            uint _e152 = slice;
+            slice = _e152 + step_slice;
+            uint _e154 = pack_1;
+            pack_1 = _e154 + step_pack;
             uint _e156 = pack_1;
-            pack_1 = _e156 + step_pack;
-            uint _e158 = pack_1;
-            uint _e161 = params.packs;
-            if (_e158 >= _e161) {
-                uint _e163 = pack_1;
-                uint _e166 = params.packs;
-                pack_1 = _e163 - _e166;
-                uint _e168 = slice;
-                slice = _e168 + 1u;
+            uint _e159 = params.packs;
+            if (_e156 >= _e159) {
+                uint _e161 = pack_1;
+                uint _e164 = params.packs;
+                pack_1 = _e161 - _e164;
+                uint _e166 = slice;
+                slice = _e166 + 1u;
             }
-            uint _e171 = at_1;
-            bool live_1_ = _e171 < end;
-            uint _e173 = slice;
-            uint _e176 = params.kept;
-            uint run_1_ = live_1_ ? (first_1 + (_e173 * _e176)) : first_1;
-            uint _e181 = pack_1;
-            uint pack_1_ = live_1_ ? _e181 : 0u;
-            uint _e185 = params.input_packs;
-            uint _e190 = params.packs;
-            Pack _e193 = load_x((run_1_ * _e185) + pack_1_, (run_1_ * _e190) + pack_1_, input, _buffer_sizes);
-            Pack _e194 = measured(_e193);
-            metal::float4 _e195 = shifted_sum;
-            shifted_sum = _e195 + (live_1_ ? (_e194 - metal::float4(_e62)) : metal::float4(0.0));
-            float _e202 = block_packs;
-            block_packs = _e202 + (live_1_ ? 1.0 : 0.0);
-            uint _e207 = at_1;
-            at_1 = _e207 + stride_1;
-            uint _e209 = slice;
-            slice = _e209 + step_slice;
-            uint _e211 = pack_1;
-            pack_1 = _e211 + step_pack;
-            uint _e213 = pack_1;
-            uint _e216 = params.packs;
-            if (_e213 >= _e216) {
-                uint _e218 = pack_1;
-                uint _e221 = params.packs;
-                pack_1 = _e218 - _e221;
-                uint _e223 = slice;
-                slice = _e223 + 1u;
+            uint _e169 = at_1;
+            bool live_1_ = _e169 < end;
+            uint _e171 = slice;
+            uint _e174 = params.kept;
+            uint run_1_ = live_1_ ? (first_1 + (_e171 * _e174)) : first_1;
+            uint _e179 = pack_1;
+            uint pack_1_ = live_1_ ? _e179 : 0u;
+            uint _e183 = params.input_packs;
+            uint _e188 = params.packs;
+            Pack _e191 = load_x((run_1_ * _e183) + pack_1_, (run_1_ * _e188) + pack_1_, input, _buffer_sizes);
+            metal::float4 _e192 = shifted_sum;
+            shifted_sum = _e192 + (live_1_ ? (_e191 - metal::float4(_e61)) : metal::float4(0.0));
+            float _e199 = block_packs;
+            block_packs = _e199 + (live_1_ ? 1.0 : 0.0);
+            uint _e204 = at_1;
+            at_1 = _e204 + stride_1;
+            uint _e206 = slice;
+            slice = _e206 + step_slice;
+            uint _e208 = pack_1;
+            pack_1 = _e208 + step_pack;
+            uint _e210 = pack_1;
+            uint _e213 = params.packs;
+            if (_e210 >= _e213) {
+                uint _e215 = pack_1;
+                uint _e218 = params.packs;
+                pack_1 = _e215 - _e218;
+                uint _e220 = slice;
+                slice = _e220 + 1u;
             }
-            uint _e226 = at_1;
-            bool live_2_ = _e226 < end;
-            uint _e228 = slice;
-            uint _e231 = params.kept;
-            uint run_2_ = live_2_ ? (first_1 + (_e228 * _e231)) : first_1;
-            uint _e236 = pack_1;
-            uint pack_2_ = live_2_ ? _e236 : 0u;
-            uint _e240 = params.input_packs;
-            uint _e245 = params.packs;
-            Pack _e248 = load_x((run_2_ * _e240) + pack_2_, (run_2_ * _e245) + pack_2_, input, _buffer_sizes);
-            Pack _e249 = measured(_e248);
-            metal::float4 _e250 = shifted_sum;
-            shifted_sum = _e250 + (live_2_ ? (_e249 - metal::float4(_e62)) : metal::float4(0.0));
-            float _e257 = block_packs;
-            block_packs = _e257 + (live_2_ ? 1.0 : 0.0);
-            uint _e262 = at_1;
-            at_1 = _e262 + stride_1;
-            uint _e264 = slice;
-            slice = _e264 + step_slice;
-            uint _e266 = pack_1;
-            pack_1 = _e266 + step_pack;
-            uint _e268 = pack_1;
-            uint _e271 = params.packs;
-            if (_e268 >= _e271) {
-                uint _e273 = pack_1;
-                uint _e276 = params.packs;
-                pack_1 = _e273 - _e276;
-                uint _e278 = slice;
-                slice = _e278 + 1u;
+            uint _e223 = at_1;
+            bool live_2_ = _e223 < end;
+            uint _e225 = slice;
+            uint _e228 = params.kept;
+            uint run_2_ = live_2_ ? (first_1 + (_e225 * _e228)) : first_1;
+            uint _e233 = pack_1;
+            uint pack_2_ = live_2_ ? _e233 : 0u;
+            uint _e237 = params.input_packs;
+            uint _e242 = params.packs;
+            Pack _e245 = load_x((run_2_ * _e237) + pack_2_, (run_2_ * _e242) + pack_2_, input, _buffer_sizes);
+            metal::float4 _e246 = shifted_sum;
+            shifted_sum = _e246 + (live_2_ ? (_e245 - metal::float4(_e61)) : metal::float4(0.0));
+            float _e253 = block_packs;
+            block_packs = _e253 + (live_2_ ? 1.0 : 0.0);
+            uint _e258 = at_1;
+            at_1 = _e258 + stride_1;
+            uint _e260 = slice;
+            slice = _e260 + step_slice;
+            uint _e262 = pack_1;
+            pack_1 = _e262 + step_pack;
+            uint _e264 = pack_1;
+            uint _e267 = params.packs;
+            if (_e264 >= _e267) {
+                uint _e269 = pack_1;
+                uint _e272 = params.packs;
+                pack_1 = _e269 - _e272;
+                uint _e274 = slice;
+                slice = _e274 + 1u;
             }
-            uint _e281 = at_1;
-            bool live_3_ = _e281 < end;
-            uint _e283 = slice;
-            uint _e286 = params.kept;
-            uint run_3_ = live_3_ ? (first_1 + (_e283 * _e286)) : first_1;
-            uint _e291 = pack_1;
-            uint pack_3_ = live_3_ ? _e291 : 0u;
-            uint _e295 = params.input_packs;
-            uint _e300 = params.packs;
-            Pack _e303 = load_x((run_3_ * _e295) + pack_3_, (run_3_ * _e300) + pack_3_, input, _buffer_sizes);
-            Pack _e304 = measured(_e303);
-            metal::float4 _e305 = shifted_sum;
-            shifted_sum = _e305 + (live_3_ ? (_e304 - metal::float4(_e62)) : metal::float4(0.0));
-            float _e312 = block_packs;
-            block_packs = _e312 + (live_3_ ? 1.0 : 0.0);
-            uint _e317 = at_1;
-            at_1 = _e317 + stride_1;
-            uint _e319 = slice;
-            slice = _e319 + step_slice;
-            uint _e321 = pack_1;
-            pack_1 = _e321 + step_pack;
-            uint _e323 = pack_1;
-            uint _e326 = params.packs;
-            if (_e323 >= _e326) {
-                uint _e328 = pack_1;
-                uint _e331 = params.packs;
-                pack_1 = _e328 - _e331;
-                uint _e333 = slice;
-                slice = _e333 + 1u;
+            uint _e277 = at_1;
+            bool live_3_ = _e277 < end;
+            uint _e279 = slice;
+            uint _e282 = params.kept;
+            uint run_3_ = live_3_ ? (first_1 + (_e279 * _e282)) : first_1;
+            uint _e287 = pack_1;
+            uint pack_3_ = live_3_ ? _e287 : 0u;
+            uint _e291 = params.input_packs;
+            uint _e296 = params.packs;
+            Pack _e299 = load_x((run_3_ * _e291) + pack_3_, (run_3_ * _e296) + pack_3_, input, _buffer_sizes);
+            metal::float4 _e300 = shifted_sum;
+            shifted_sum = _e300 + (live_3_ ? (_e299 - metal::float4(_e61)) : metal::float4(0.0));
+            float _e307 = block_packs;
+            block_packs = _e307 + (live_3_ ? 1.0 : 0.0);
+            uint _e312 = at_1;
+            at_1 = _e312 + stride_1;
+            uint _e314 = slice;
+            slice = _e314 + step_slice;
+            uint _e316 = pack_1;
+            pack_1 = _e316 + step_pack;
+            uint _e318 = pack_1;
+            uint _e321 = params.packs;
+            if (_e318 >= _e321) {
+                uint _e323 = pack_1;
+                uint _e326 = params.packs;
+                pack_1 = _e323 - _e326;
+                uint _e328 = slice;
+                slice = _e328 + 1u;
             }
-            float _e336 = block_packs;
-            float block_count = _e336 * 4.0;
+            float _e331 = block_packs;
+            float block_count = _e331 * 4.0;
             float inv_count = 1.0 / metal::max(block_count, 1.0);
-            metal::float4 _e343 = shifted_sum;
-            float _e344 = pack_sum(_e343);
-            float block_mean = _e62 + (_e344 * inv_count);
+            metal::float4 _e338 = shifted_sum;
+            float _e339 = pack_sum(_e338);
+            float block_mean = _e61 + (_e339 * inv_count);
             d_sum = metal::float4(0.0);
             d2_sum = metal::float4(0.0);
-            Pack d_0_ = live_0_ ? (_e139 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e358 = d_sum;
-            d_sum = _e358 + d_0_;
-            metal::float4 _e360 = d2_sum;
-            d2_sum = _e360 + (d_0_ * d_0_);
-            Pack d_1_ = live_1_ ? (_e194 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e368 = d_sum;
-            d_sum = _e368 + d_1_;
-            metal::float4 _e370 = d2_sum;
-            d2_sum = _e370 + (d_1_ * d_1_);
-            Pack d_2_ = live_2_ ? (_e249 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e378 = d_sum;
-            d_sum = _e378 + d_2_;
-            metal::float4 _e380 = d2_sum;
-            d2_sum = _e380 + (d_2_ * d_2_);
-            Pack d_3_ = live_3_ ? (_e304 - metal::float4(block_mean)) : metal::float4(0.0);
+            Pack d_0_ = live_0_ ? (_e137 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e353 = d_sum;
+            d_sum = _e353 + d_0_;
+            metal::float4 _e355 = d2_sum;
+            d2_sum = _e355 + (d_0_ * d_0_);
+            Pack d_1_ = live_1_ ? (_e191 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e363 = d_sum;
+            d_sum = _e363 + d_1_;
+            metal::float4 _e365 = d2_sum;
+            d2_sum = _e365 + (d_1_ * d_1_);
+            Pack d_2_ = live_2_ ? (_e245 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e373 = d_sum;
+            d_sum = _e373 + d_2_;
+            metal::float4 _e375 = d2_sum;
+            d2_sum = _e375 + (d_2_ * d_2_);
+            Pack d_3_ = live_3_ ? (_e299 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e383 = d_sum;
+            d_sum = _e383 + d_3_;
+            metal::float4 _e385 = d2_sum;
+            d2_sum = _e385 + (d_3_ * d_3_);
             metal::float4 _e388 = d_sum;
-            d_sum = _e388 + d_3_;
-            metal::float4 _e390 = d2_sum;
-            d2_sum = _e390 + (d_3_ * d_3_);
+            float _e389 = pack_sum(_e388);
+            float correction = _e389 * inv_count;
+            metal::float4 _e391 = d2_sum;
+            float _e392 = pack_sum(_e391);
             metal::float4 _e393 = d_sum;
             float _e394 = pack_sum(_e393);
-            float correction = _e394 * inv_count;
-            metal::float4 _e396 = d2_sum;
-            float _e397 = pack_sum(_e396);
-            metal::float4 _e398 = d_sum;
-            float _e399 = pack_sum(_e398);
-            float block_m2_ = _e397 - (correction * _e399);
-            float _e402 = count;
-            if (_e402 == 0.0) {
+            float block_m2_ = _e392 - (correction * _e394);
+            float _e397 = count;
+            if (_e397 == 0.0) {
                 mean = Pair {block_mean, correction};
             }
-            float _e406 = count;
-            float both = _e406 + block_count;
+            float _e401 = count;
+            float both = _e401 + block_count;
             float share = block_count / metal::max(both, 1.0);
-            Real _e412 = mean.hi;
-            Real _e414 = opaque(block_mean - _e412, params);
-            Real _e416 = mean.lo;
-            Real delta = _e414 + (correction - _e416);
-            Real _e420 = mean.hi;
-            Real _e422 = mean.lo;
-            Pair _e425 = two_sum(_e420, _e422 + (delta * share), params);
-            mean = _e425;
-            float _e426 = m2_;
-            float _e427 = count;
-            m2_ = _e426 + (block_m2_ + (delta * (delta * (_e427 * share))));
+            Real _e407 = mean.hi;
+            Real _e409 = opaque(block_mean - _e407, params);
+            Real _e411 = mean.lo;
+            Real delta = _e409 + (correction - _e411);
+            Real _e415 = mean.hi;
+            Real _e417 = mean.lo;
+            Pair _e420 = two_sum(_e415, _e417 + (delta * share), params);
+            mean = _e420;
+            float _e421 = m2_;
+            float _e422 = count;
+            m2_ = _e421 + (block_m2_ + (delta * (delta * (_e422 * share))));
             count = both;
         }
     }
-    float _e436 = count;
-    float _e437 = count;
-    Real _e439 = mean.hi;
-    metal::float2 _e443 = team_sum2_(metal::float2(_e436, _e437 * (_e439 - _e62)), team_3, leaves, branches);
-    float inv_count_1 = 1.0 / metal::max(_e443.x, 1.0);
-    float team_mean = _e62 + (_e443.y * inv_count_1);
-    Real _e453 = mean.hi;
-    Real _e455 = opaque(_e453 - team_mean, params);
-    Real _e457 = mean.lo;
+    float _e431 = count;
+    float _e432 = count;
+    Real _e434 = mean.hi;
+    metal::float2 _e438 = team_sum2_(metal::float2(_e431, _e432 * (_e434 - _e61)), team_3, leaves, branches);
+    float inv_count_1 = 1.0 / metal::max(_e438.x, 1.0);
+    float team_mean = _e61 + (_e438.y * inv_count_1);
+    Real _e448 = mean.hi;
+    Real _e450 = opaque(_e448 - team_mean, params);
+    Real _e452 = mean.lo;
+    float _e454 = count;
+    Real e = (_e454 > 0.0) ? (_e450 + _e452) : 0.0;
     float _e459 = count;
-    Real e = (_e459 > 0.0) ? (_e455 + _e457) : 0.0;
-    float _e464 = count;
-    float _e466 = m2_;
-    float _e467 = count;
-    metal::float2 _e472 = team_sum2_(metal::float2(_e464 * e, _e466 + ((_e467 * e) * e)), team_3, leaves, branches);
-    float correction_1 = _e472.x * inv_count_1;
+    float _e461 = m2_;
+    float _e462 = count;
+    metal::float2 _e467 = team_sum2_(metal::float2(_e459 * e, _e461 + ((_e462 * e) * e)), team_3, leaves, branches);
+    float correction_1 = _e467.x * inv_count_1;
     if (has_group) {
         local = team_3.lane == 0u;
     } else {
         local = false;
     }
-    bool _e481 = local;
-    if (_e481) {
-        float m2_1 = _e472.y - (correction_1 * _e472.x);
-        uint _e489 = params.first_partial;
-        uint _e492 = params.partial_stride;
-        partials[(_e489 + (split * _e492)) + group] = metal::float4(team_mean, correction_1, m2_1, _e443.x);
+    bool _e476 = local;
+    if (_e476) {
+        float m2_1 = _e467.y - (correction_1 * _e467.x);
+        uint _e484 = params.first_partial;
+        uint _e487 = params.partial_stride;
+        partials[(_e484 + (split * _e487)) + group] = metal::float4(team_mean, correction_1, m2_1, _e438.x);
         return;
     } else {
         return;
     }
-}
-
-Pack measure(
-    Pack d
-) {
-    return d * d;
-}
-
-Pack slope(
-    Pack y
-) {
-    return y;
 }
 
 struct main_Input {

@@ -50,10 +50,10 @@ struct Affine {
     Pack weight;
     Pack bias;
 };
-struct type_9 {
+struct type_10 {
     Affine inner[2];
 };
-struct type_10 {
+struct type_11 {
     Pack inner[2];
 };
 constant uint WORKGROUP_SIZE = 64u;
@@ -65,8 +65,12 @@ constant uint PACK = 4u;
 constant uint FAN_IN = 16u;
 constant bool BACKWARD = false;
 constant bool BACKWARD_NEEDS_Y = false;
+constant bool SCALED = false;
+constant bool LATE = false;
 constant bool EARLY = false;
 constant bool CENTERED = true;
+constant float DOWN = 0.000000000000000000000006617445;
+constant float UP = 37778932000000000000000.0;
 constant bool SUMS = false;
 constant bool SUMS_BRANCH = true;
 
@@ -450,18 +454,33 @@ Pack apply_weight(
     return y_1 * weight;
 }
 
+float scale_of(
+    metal::float3 sums
+) {
+    return 1.0;
+}
+
 float rstd_of(
     float power,
     float count,
+    float scale,
     constant Params& params
 ) {
-    float _e11 = params.eps;
-    return metal::rsqrt((((as_type<uint>(power) - 2147483648u) <= 2139095040u) ? 0.0 : power) + _e11);
+    float _e12 = params.eps;
+    return metal::rsqrt((((as_type<uint>(power) - 2147483648u) <= 2139095040u) ? 0.0 : power) + _e12);
+}
+
+float at_scale(
+    metal::float3 sums_1,
+    float scale_1
+) {
+    return sums_1.y;
 }
 
 float pull(
     float count_1,
-    float rstd
+    float rstd,
+    float scale_2
 ) {
     return 1.0 / count_1;
 }
@@ -556,9 +575,9 @@ void run(
     constant Params& params,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    type_9 affine_2 = {};
-    type_10 grad_sum = {};
-    type_10 grad_y_sum = {};
+    type_10 affine_2 = {};
+    type_11 grad_sum = {};
+    type_11 grad_y_sum = {};
     uint round = 0u;
     bool local_2 = {};
     float shift = {};
@@ -568,9 +587,12 @@ void run(
     float mean_1 = {};
     metal::float4 d_sum = {};
     metal::float4 measure_sum = {};
+    metal::float4 down_sum = {};
+    metal::float4 up_sum = {};
     metal::float4 g_sum = {};
     metal::float4 gd_sum = {};
-    metal::float4 sums = {};
+    metal::float4 sums_2 = {};
+    metal::float3 measured = {};
     bool local_3 = {};
     bool local_4 = {};
     bool local_5 = {};
@@ -604,8 +626,8 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e445 = round;
-            round = _e445 + 1u;
+            uint _e498 = round;
+            round = _e498 + 1u;
         }
         loop_init_2 = false;
         uint _e33 = round;
@@ -684,173 +706,207 @@ void run(
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
+            down_sum = metal::float4(0.0);
+            up_sum = metal::float4(0.0);
             g_sum = metal::float4(0.0);
             gd_sum = metal::float4(0.0);
-            float _e149 = mean_1;
-            Pack _e152 = masked(_e88 - metal::float4(_e149), _e11);
-            metal::float4 _e153 = d_sum;
-            d_sum = _e153 + _e152;
-            metal::float4 _e155 = measure_sum;
-            Pack _e156 = measure(_e152);
-            measure_sum = _e155 + _e156;
+            float _e155 = mean_1;
+            Pack _e158 = masked(_e88 - metal::float4(_e155), _e11);
+            metal::float4 _e159 = d_sum;
+            d_sum = _e159 + _e158;
+            metal::float4 _e161 = measure_sum;
+            Pack _e162 = measure(_e158);
+            measure_sum = _e161 + _e162;
+            if (SCALED) {
+                metal::float4 _e165 = down_sum;
+                Pack _e168 = measure(_e158 * DOWN);
+                down_sum = _e165 + _e168;
+                metal::float4 _e170 = up_sum;
+                Pack _e173 = measure(_e158 * UP);
+                up_sum = _e170 + _e173;
+            }
             if (EARLY) {
                 if (false) {
-                    uint _e163 = params.first;
-                    ParamAt _e165 = param_index(_e163 + row_3, _e10, params);
-                    Affine _e166 = affine_at(_e165, weight_1, bias_1, params, _buffer_sizes);
-                    affine_2.inner[0] = _e166;
+                    uint _e180 = params.first;
+                    ParamAt _e182 = param_index(_e180 + row_3, _e10, params);
+                    Affine _e183 = affine_at(_e182, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[0] = _e183;
                 }
-                metal::float4 _e167 = grad_0_;
-                Pack _e170 = affine_2.inner[0].weight;
-                Pack _e171 = apply_weight(_e167, _e170);
-                metal::float4 _e172 = g_sum;
-                g_sum = _e172 + _e171;
-                metal::float4 _e174 = gd_sum;
-                gd_sum = _e174 + (_e171 * _e152);
+                metal::float4 _e184 = grad_0_;
+                Pack _e187 = affine_2.inner[0].weight;
+                Pack _e188 = apply_weight(_e184, _e187);
+                metal::float4 _e189 = g_sum;
+                g_sum = _e189 + _e188;
+                metal::float4 _e191 = gd_sum;
+                gd_sum = _e191 + (_e188 * _e158);
             }
-            float _e177 = mean_1;
-            Pack _e180 = masked(_e100 - metal::float4(_e177), _e16);
-            metal::float4 _e181 = d_sum;
-            d_sum = _e181 + _e180;
-            metal::float4 _e183 = measure_sum;
-            Pack _e184 = measure(_e180);
-            measure_sum = _e183 + _e184;
+            float _e194 = mean_1;
+            Pack _e197 = masked(_e100 - metal::float4(_e194), _e16);
+            metal::float4 _e198 = d_sum;
+            d_sum = _e198 + _e197;
+            metal::float4 _e200 = measure_sum;
+            Pack _e201 = measure(_e197);
+            measure_sum = _e200 + _e201;
+            if (SCALED) {
+                metal::float4 _e204 = down_sum;
+                Pack _e207 = measure(_e197 * DOWN);
+                down_sum = _e204 + _e207;
+                metal::float4 _e209 = up_sum;
+                Pack _e212 = measure(_e197 * UP);
+                up_sum = _e209 + _e212;
+            }
             if (EARLY) {
                 if (false) {
-                    uint _e191 = params.first;
-                    ParamAt _e193 = param_index(_e191 + row_3, _e15, params);
-                    Affine _e194 = affine_at(_e193, weight_1, bias_1, params, _buffer_sizes);
-                    affine_2.inner[1] = _e194;
+                    uint _e219 = params.first;
+                    ParamAt _e221 = param_index(_e219 + row_3, _e15, params);
+                    Affine _e222 = affine_at(_e221, weight_1, bias_1, params, _buffer_sizes);
+                    affine_2.inner[1] = _e222;
                 }
-                metal::float4 _e195 = grad_1_;
-                Pack _e198 = affine_2.inner[1].weight;
-                Pack _e199 = apply_weight(_e195, _e198);
-                metal::float4 _e200 = g_sum;
-                g_sum = _e200 + _e199;
-                metal::float4 _e202 = gd_sum;
-                gd_sum = _e202 + (_e199 * _e180);
+                metal::float4 _e223 = grad_1_;
+                Pack _e226 = affine_2.inner[1].weight;
+                Pack _e227 = apply_weight(_e223, _e226);
+                metal::float4 _e228 = g_sum;
+                g_sum = _e228 + _e227;
+                metal::float4 _e230 = gd_sum;
+                gd_sum = _e230 + (_e227 * _e197);
             }
-            metal::float4 _e205 = d_sum;
-            float _e206 = pack_sum(_e205);
-            metal::float4 _e207 = measure_sum;
-            float _e208 = pack_sum(_e207);
-            metal::float4 _e209 = g_sum;
-            float _e210 = pack_sum(_e209);
-            metal::float4 _e211 = gd_sum;
-            float _e212 = pack_sum(_e211);
-            sums = metal::float4(_e206, _e208, _e210, _e212);
-            if (EARLY) {
-                metal::float4 _e216 = sums;
-                metal::float4 _e217 = team_sum4_(_e216, team_5, leaves, branches);
-                sums = _e217;
+            metal::float4 _e233 = d_sum;
+            float _e234 = pack_sum(_e233);
+            metal::float4 _e235 = measure_sum;
+            float _e236 = pack_sum(_e235);
+            metal::float4 _e237 = g_sum;
+            float _e238 = pack_sum(_e237);
+            metal::float4 _e239 = gd_sum;
+            float _e240 = pack_sum(_e239);
+            sums_2 = metal::float4(_e234, _e236, _e238, _e240);
+            measured = metal::float3 {};
+            if (SCALED) {
+                metal::float4 _e246 = down_sum;
+                float _e247 = pack_sum(_e246);
+                float _e249 = sums_2.y;
+                metal::float4 _e250 = up_sum;
+                float _e251 = pack_sum(_e250);
+                metal::float4 _e254 = team_sum4_(metal::float4(_e247, _e249, _e251, 0.0), team_5, leaves, branches);
+                measured = _e254.xyz;
             } else {
-                metal::float4 _e218 = sums;
-                metal::float2 _e220 = team_sum2_(_e218.xy, team_5, leaves, branches);
-                sums = metal::float4(_e220, 0.0, 0.0);
+                if (EARLY) {
+                    metal::float4 _e257 = sums_2;
+                    metal::float4 _e258 = team_sum4_(_e257, team_5, leaves, branches);
+                    sums_2 = _e258;
+                } else {
+                    metal::float4 _e259 = sums_2;
+                    metal::float2 _e261 = team_sum2_(_e259.xy, team_5, leaves, branches);
+                    sums_2 = metal::float4(_e261, 0.0, 0.0);
+                }
+                float _e267 = sums_2.y;
+                measured.y = _e267;
             }
-            metal::float4 _e224 = sums;
-            metal::float2 moments = _e224.xy / metal::float2(len);
-            float correction = CENTERED ? moments.x : 0.0;
-            float _e235 = rstd_of(moments.y - (correction * correction), len, params);
-            Pack y_0_ = (_e152 - metal::float4(correction)) * _e235;
+            float _e269 = sums_2.x;
+            float correction = CENTERED ? (_e269 / len) : 0.0;
+            metal::float3 _e274 = measured;
+            float _e275 = scale_of(_e274);
+            metal::float3 _e276 = measured;
+            float _e277 = at_scale(_e276, _e275);
+            float _e281 = rstd_of((_e277 / len) - (correction * correction), len, _e275, params);
+            Pack y_0_ = ((_e158 - metal::float4(correction)) * _e275) * _e281;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e244 = local_3;
-            if (_e244) {
-                uint _e248 = params.first;
-                ParamAt _e250 = param_index(_e248 + row_3, _e10, params);
-                Affine _e251 = affine_at(_e250, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[0] = _e251;
+            bool _e291 = local_3;
+            if (_e291) {
+                uint _e295 = params.first;
+                ParamAt _e297 = param_index(_e295 + row_3, _e10, params);
+                Affine _e298 = affine_at(_e297, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[0] = _e298;
             }
-            if (BACKWARD_NEEDS_Y) {
-                Affine _e254 = affine_2.inner[0];
-                At _e255 = at_of(_e67, _e10);
-                Pack _e256 = row_gradient(y_0_, _e254, _e255);
-                Pack _e257 = masked(_e256, _e11);
-                grad_0_ = _e257;
-                metal::float4 _e258 = grad_0_;
-                Pack _e261 = affine_2.inner[0].weight;
-                Pack _e262 = apply_weight(_e258, _e261);
-                metal::float4 _e263 = g_sum;
-                g_sum = _e263 + _e262;
-                metal::float4 _e265 = gd_sum;
-                gd_sum = _e265 + (_e262 * _e152);
+            if (LATE) {
+                Affine _e301 = affine_2.inner[0];
+                At _e302 = at_of(_e67, _e10);
+                Pack _e303 = row_gradient(y_0_, _e301, _e302);
+                Pack _e304 = masked(_e303, _e11);
+                grad_0_ = _e304;
+                metal::float4 _e305 = grad_0_;
+                Pack _e308 = affine_2.inner[0].weight;
+                Pack _e309 = apply_weight(_e305, _e308);
+                metal::float4 _e310 = g_sum;
+                g_sum = _e310 + _e309;
+                metal::float4 _e312 = gd_sum;
+                gd_sum = _e312 + (_e309 * (_e158 * _e275));
             }
             if (SUMS) {
                 local_4 = false;
             } else {
                 local_4 = false;
             }
-            bool _e273 = local_4;
-            if (_e273) {
-                Pack _e275 = grad_sum.inner[0];
-                metal::float4 _e278 = grad_0_;
-                grad_sum.inner[0] = _e275 + (has_row ? _e278 : metal::float4(0.0));
-                Pack _e282 = grad_y_sum.inner[0];
-                metal::float4 _e285 = grad_0_;
-                grad_y_sum.inner[0] = _e282 + (has_row ? (_e285 * y_0_) : metal::float4(0.0));
+            bool _e321 = local_4;
+            if (_e321) {
+                Pack _e323 = grad_sum.inner[0];
+                metal::float4 _e326 = grad_0_;
+                grad_sum.inner[0] = _e323 + (has_row ? _e326 : metal::float4(0.0));
+                Pack _e330 = grad_y_sum.inner[0];
+                metal::float4 _e333 = grad_0_;
+                grad_y_sum.inner[0] = _e330 + (has_row ? (_e333 * y_0_) : metal::float4(0.0));
             }
-            Pack y_1_ = (_e180 - metal::float4(correction)) * _e235;
+            Pack y_1_ = ((_e197 - metal::float4(correction)) * _e275) * _e281;
             if (false) {
                 local_5 = true;
             } else {
                 local_5 = false;
             }
-            bool _e297 = local_5;
-            if (_e297) {
-                uint _e301 = params.first;
-                ParamAt _e303 = param_index(_e301 + row_3, _e15, params);
-                Affine _e304 = affine_at(_e303, weight_1, bias_1, params, _buffer_sizes);
-                affine_2.inner[1] = _e304;
+            bool _e346 = local_5;
+            if (_e346) {
+                uint _e350 = params.first;
+                ParamAt _e352 = param_index(_e350 + row_3, _e15, params);
+                Affine _e353 = affine_at(_e352, weight_1, bias_1, params, _buffer_sizes);
+                affine_2.inner[1] = _e353;
             }
-            if (BACKWARD_NEEDS_Y) {
-                Affine _e307 = affine_2.inner[1];
-                At _e308 = at_of(_e67, _e15);
-                Pack _e309 = row_gradient(y_1_, _e307, _e308);
-                Pack _e310 = masked(_e309, _e16);
-                grad_1_ = _e310;
-                metal::float4 _e311 = grad_1_;
-                Pack _e314 = affine_2.inner[1].weight;
-                Pack _e315 = apply_weight(_e311, _e314);
-                metal::float4 _e316 = g_sum;
-                g_sum = _e316 + _e315;
-                metal::float4 _e318 = gd_sum;
-                gd_sum = _e318 + (_e315 * _e180);
+            if (LATE) {
+                Affine _e356 = affine_2.inner[1];
+                At _e357 = at_of(_e67, _e15);
+                Pack _e358 = row_gradient(y_1_, _e356, _e357);
+                Pack _e359 = masked(_e358, _e16);
+                grad_1_ = _e359;
+                metal::float4 _e360 = grad_1_;
+                Pack _e363 = affine_2.inner[1].weight;
+                Pack _e364 = apply_weight(_e360, _e363);
+                metal::float4 _e365 = g_sum;
+                g_sum = _e365 + _e364;
+                metal::float4 _e367 = gd_sum;
+                gd_sum = _e367 + (_e364 * (_e197 * _e275));
             }
             if (SUMS) {
                 local_6 = false;
             } else {
                 local_6 = false;
             }
-            bool _e326 = local_6;
-            if (_e326) {
-                Pack _e328 = grad_sum.inner[1];
-                metal::float4 _e331 = grad_1_;
-                grad_sum.inner[1] = _e328 + (has_row ? _e331 : metal::float4(0.0));
-                Pack _e335 = grad_y_sum.inner[1];
-                metal::float4 _e338 = grad_1_;
-                grad_y_sum.inner[1] = _e335 + (has_row ? (_e338 * y_1_) : metal::float4(0.0));
+            bool _e376 = local_6;
+            if (_e376) {
+                Pack _e378 = grad_sum.inner[1];
+                metal::float4 _e381 = grad_1_;
+                grad_sum.inner[1] = _e378 + (has_row ? _e381 : metal::float4(0.0));
+                Pack _e385 = grad_y_sum.inner[1];
+                metal::float4 _e388 = grad_1_;
+                grad_y_sum.inner[1] = _e385 + (has_row ? (_e388 * y_1_) : metal::float4(0.0));
             }
             lost = metal::float2 {};
             if (BACKWARD) {
-                if (BACKWARD_NEEDS_Y) {
-                    metal::float4 _e346 = sums;
-                    metal::float4 _e348 = g_sum;
-                    float _e349 = pack_sum(_e348);
-                    metal::float4 _e350 = gd_sum;
-                    float _e351 = pack_sum(_e350);
-                    metal::float2 _e353 = team_sum2_(metal::float2(_e349, _e351), team_5, leaves, branches);
-                    sums = metal::float4(_e346.xy, _e353);
+                if (LATE) {
+                    metal::float4 _e396 = sums_2;
+                    metal::float4 _e398 = g_sum;
+                    float _e399 = pack_sum(_e398);
+                    metal::float4 _e400 = gd_sum;
+                    float _e401 = pack_sum(_e400);
+                    metal::float2 _e403 = team_sum2_(metal::float2(_e399, _e401), team_5, leaves, branches);
+                    sums_2 = metal::float4(_e396.xy, _e403);
                 }
-                float _e356 = sums.w;
-                float _e358 = sums.z;
-                float gy_sum = (_e356 - (correction * _e358)) * _e235;
-                float _e363 = sums.z;
-                float _e368 = pull(len, _e235);
-                lost = metal::float2(CENTERED ? (_e363 / len) : 0.0, gy_sum * _e368);
+                float _e406 = sums_2.w;
+                float _e408 = sums_2.z;
+                float gy_sum = (_e406 - (correction * _e408)) * _e281;
+                float _e413 = sums_2.z;
+                float _e418 = pull(len, _e281, _e275);
+                lost = metal::float2(CENTERED ? (_e413 / len) : 0.0, gy_sum * _e418);
             }
             if (has_row) {
                 if (_e8) {
@@ -859,24 +915,24 @@ void run(
                     } else {
                         local_7 = false;
                     }
-                    bool _e376 = local_7;
-                    if (_e376) {
-                        Pack _e378 = grad_sum.inner[0];
-                        metal::float4 _e379 = grad_0_;
-                        grad_sum.inner[0] = _e378 + _e379;
-                        Pack _e382 = grad_y_sum.inner[0];
-                        metal::float4 _e383 = grad_0_;
-                        grad_y_sum.inner[0] = _e382 + (_e383 * y_0_);
+                    bool _e426 = local_7;
+                    if (_e426) {
+                        Pack _e428 = grad_sum.inner[0];
+                        metal::float4 _e429 = grad_0_;
+                        grad_sum.inner[0] = _e428 + _e429;
+                        Pack _e432 = grad_y_sum.inner[0];
+                        metal::float4 _e433 = grad_0_;
+                        grad_y_sum.inner[0] = _e432 + (_e433 * y_0_);
                     }
-                    metal::float4 _e386 = grad_0_;
-                    Pack _e389 = affine_2.inner[0].weight;
-                    Pack _e390 = apply_weight(_e386, _e389);
-                    At _e391 = at_of(_e67, _e10);
-                    Affine _e393 = affine_2.inner[0];
-                    float _e395 = lost.x;
-                    Pack _e398 = slope(y_0_);
-                    float _e400 = lost.y;
-                    finish(_e391, _e393, _e88, y_0_, ((_e390 - metal::float4(_e395)) - (_e398 * _e400)) * _e235, output, _buffer_sizes);
+                    metal::float4 _e436 = grad_0_;
+                    Pack _e439 = affine_2.inner[0].weight;
+                    Pack _e440 = apply_weight(_e436, _e439);
+                    At _e441 = at_of(_e67, _e10);
+                    Affine _e443 = affine_2.inner[0];
+                    float _e445 = lost.x;
+                    Pack _e448 = slope(y_0_);
+                    float _e450 = lost.y;
+                    finish(_e441, _e443, _e88, y_0_, (((_e440 - metal::float4(_e445)) - (_e448 * _e450)) * _e281) * _e275, output, _buffer_sizes);
                 }
                 if (_e13) {
                     if (SUMS) {
@@ -884,60 +940,60 @@ void run(
                     } else {
                         local_8 = false;
                     }
-                    bool _e409 = local_8;
-                    if (_e409) {
-                        Pack _e411 = grad_sum.inner[1];
-                        metal::float4 _e412 = grad_1_;
-                        grad_sum.inner[1] = _e411 + _e412;
-                        Pack _e415 = grad_y_sum.inner[1];
-                        metal::float4 _e416 = grad_1_;
-                        grad_y_sum.inner[1] = _e415 + (_e416 * y_1_);
+                    bool _e460 = local_8;
+                    if (_e460) {
+                        Pack _e462 = grad_sum.inner[1];
+                        metal::float4 _e463 = grad_1_;
+                        grad_sum.inner[1] = _e462 + _e463;
+                        Pack _e466 = grad_y_sum.inner[1];
+                        metal::float4 _e467 = grad_1_;
+                        grad_y_sum.inner[1] = _e466 + (_e467 * y_1_);
                     }
-                    metal::float4 _e419 = grad_1_;
-                    Pack _e422 = affine_2.inner[1].weight;
-                    Pack _e423 = apply_weight(_e419, _e422);
-                    At _e424 = at_of(_e67, _e15);
-                    Affine _e426 = affine_2.inner[1];
-                    float _e428 = lost.x;
-                    Pack _e431 = slope(y_1_);
-                    float _e433 = lost.y;
-                    finish(_e424, _e426, _e100, y_1_, ((_e423 - metal::float4(_e428)) - (_e431 * _e433)) * _e235, output, _buffer_sizes);
+                    metal::float4 _e470 = grad_1_;
+                    Pack _e473 = affine_2.inner[1].weight;
+                    Pack _e474 = apply_weight(_e470, _e473);
+                    At _e475 = at_of(_e67, _e15);
+                    Affine _e477 = affine_2.inner[1];
+                    float _e479 = lost.x;
+                    Pack _e482 = slope(y_1_);
+                    float _e484 = lost.y;
+                    finish(_e475, _e477, _e100, y_1_, (((_e474 - metal::float4(_e479)) - (_e482 * _e484)) * _e281) * _e275, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
-                    uint _e442 = params.first;
-                    float _e444 = mean_1;
-                    save(_e442 + row_3, _e444, correction, _e235);
+                    uint _e494 = params.first;
+                    float _e496 = mean_1;
+                    save(_e494 + row_3, _e496, correction, _e281 * _e275);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e454 = params.teams;
-        local_9 = team_5.index < _e454;
+        uint _e507 = params.teams;
+        local_9 = team_5.index < _e507;
     } else {
         local_9 = false;
     }
-    bool _e457 = local_9;
-    if (_e457) {
-        bool _e459 = in_row(0u, team_5, params);
-        if (_e459) {
-            uint _e462 = params.first_partial;
-            uint _e466 = params.elements;
-            uint to = _e462 + (team_5.index * _e466);
-            At _e470 = column_of(0u, team_5, params);
-            Pack _e472 = grad_sum.inner[0];
-            Pack _e474 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e470, _e472, _e474);
+    bool _e510 = local_9;
+    if (_e510) {
+        bool _e512 = in_row(0u, team_5, params);
+        if (_e512) {
+            uint _e515 = params.first_partial;
+            uint _e519 = params.elements;
+            uint to = _e515 + (team_5.index * _e519);
+            At _e523 = column_of(0u, team_5, params);
+            Pack _e525 = grad_sum.inner[0];
+            Pack _e527 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e523, _e525, _e527);
         }
-        bool _e476 = in_row(1u, team_5, params);
-        if (_e476) {
-            uint _e479 = params.first_partial;
-            uint _e483 = params.elements;
-            uint to_1 = _e479 + (team_5.index * _e483);
-            At _e487 = column_of(1u, team_5, params);
-            Pack _e489 = grad_sum.inner[1];
-            Pack _e491 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e487, _e489, _e491);
+        bool _e529 = in_row(1u, team_5, params);
+        if (_e529) {
+            uint _e532 = params.first_partial;
+            uint _e536 = params.elements;
+            uint to_1 = _e532 + (team_5.index * _e536);
+            At _e540 = column_of(1u, team_5, params);
+            Pack _e542 = grad_sum.inner[1];
+            Pack _e544 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e540, _e542, _e544);
             return;
         } else {
             return;
@@ -952,12 +1008,6 @@ float power_1(
     float variance
 ) {
     return variance;
-}
-
-Pack measured(
-    Pack x_3
-) {
-    return x_3;
 }
 
 Pack activation_slope(

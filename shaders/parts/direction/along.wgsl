@@ -1,5 +1,5 @@
 // A row lies along its packs, and a team adds them up: the sums of a row are numbers.
-// Provides Sum, Sums, first_of_rows, sum_of, row_sum, row_sums, rstds_of, pulls, save_rows. Requires pack, team, scale, saved, params.
+// Provides Sum, Sums, first_of_rows, sum_of, row_sum, row_sums, scales_of, at_scales, rstds_of, pulls, save_rows. Requires pack, team, scale, saved, params.
 
 alias Sum = f32;
 
@@ -27,12 +27,21 @@ fn row_sums(v: Sums, team: Team) -> Sums {
     return Sums(sums.x, sums.y);
 }
 
-fn rstds_of(power: Sum, count: f32) -> Sum {
-    return rstd_of(power, count);
+// Of the sums at three scales.
+fn scales_of(down: Sum, unit: Sum, up: Sum) -> Sum {
+    return scale_of(vec3<f32>(down, unit, up));
 }
 
-fn pulls(count: f32, rstd: Sum) -> Sum {
-    return pull(count, rstd);
+fn at_scales(down: Sum, unit: Sum, up: Sum, scale: Sum) -> Sum {
+    return at_scale(vec3<f32>(down, unit, up), scale);
+}
+
+fn rstds_of(power: Sum, count: f32, scale: Sum) -> Sum {
+    return rstd_of(power, count, scale);
+}
+
+fn pulls(count: f32, rstd: Sum, scale: Sum) -> Sum {
+    return pull(count, rstd, scale);
 }
 
 fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {

@@ -25,5 +25,5 @@ fn load_element(input_at: At, at: At, table: Table, affine: Affine) -> Element {
 fn store_element(element: Element, at: At, table: Table, affine: Affine) {
     put_grad_residual(at, element.grad);
     let g = apply_weight(element.grad, affine.weight);
-    put_grad_input(at, through_statistics(g, element.y, table.lost) * table.statistics.rstd);
+    put_grad_input(at, by_rstd(through_statistics(g, element.y, table.lost), table.statistics));
 }

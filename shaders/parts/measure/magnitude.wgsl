@@ -1,10 +1,5 @@
 // The scale is made of magnitudes.
-// Provides measured, measure, slope.
-
-// What statistics are taken of.
-fn measured(x: Pack) -> Pack {
-    return abs(x);
-}
+// Provides measure, slope.
 
 // What is summed up of a value.
 fn measure(d: Pack) -> Pack {

@@ -1,10 +1,5 @@
 // The scale is made of squares.
-// Provides measured, measure, slope.
-
-// What statistics are taken of.
-fn measured(x: Pack) -> Pack {
-    return x;
-}
+// Provides measure, slope.
 
 // What is summed up of a deviation.
 fn measure(d: Pack) -> Pack {

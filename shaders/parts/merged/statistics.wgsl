@@ -10,7 +10,7 @@ fn put_member(i: u32, hi: f32, lo: f32, rstd: f32) {
 fn put_merged(group: u32, mean: Pair, m2: f32, count: f32) {
     let variance = m2 / count;
     let whole = mean.hi + mean.lo;
-    let rstd = rstd_of(power(whole, variance), count);
+    let rstd = rstd_of(power(whole, variance), count, 1.0);
     let hi = select(0.0, mean.hi, CENTERED);
     let lo = select(0.0, mean.lo, CENTERED);
     let first = group * params.members;

@@ -1,7 +1,17 @@
 // Layer, batch, group and instance norm: the mean is subtracted, the scale is 1 / sqrt(var + eps).
-// Provides CENTERED, power, rstd_of, pull. Requires params.eps.
+// Provides CENTERED, SCALED, scale_of, at_scale, power, rstd_of, pull. Requires params.eps.
 
 const CENTERED: bool = true;
+const SCALED: bool = false;
+
+// Sums are taken of x as it is.
+fn scale_of(sums: vec3<f32>) -> f32 {
+    return 1.0;
+}
+
+fn at_scale(sums: vec3<f32>, scale: f32) -> f32 {
+    return sums.y;
+}
 
 // What the scale is made of, from the mean and the variance of some values.
 fn power(mean: f32, variance: f32) -> f32 {
@@ -9,11 +19,11 @@ fn power(mean: f32, variance: f32) -> f32 {
 }
 
 // At least zero, but a NaN stays a NaN, which max() might drop. By its bits: some compilers make max() of a comparison of floats too.
-fn rstd_of(power: f32, count: f32) -> f32 {
+fn rstd_of(power: f32, count: f32, scale: f32) -> f32 {
     return inverseSqrt(select(power, 0.0, bitcast<u32>(power) - 0x80000000u <= 0x7f800000u) + params.eps);
 }
 
 // How much of sum(g * y) the gradient loses through the scale.
-fn pull(count: f32, rstd: f32) -> f32 {
+fn pull(count: f32, rstd: f32, scale: f32) -> f32 {
     return 1.0 / count;
 }

@@ -1,5 +1,5 @@
 // Running statistics, as batch norm inference uses them.
-// Provides Statistics, statistics_at, mean_hi, mean_lo, normalize. Requires Stat, StatAt, params.eps.
+// Provides Statistics, statistics_at, scaled_input, mean_hi, mean_lo, normalize, by_rstd. Requires Stat, StatAt, params.eps.
 
 struct Statistics {
     mean: Stat,
@@ -8,6 +8,11 @@ struct Statistics {
 
 fn statistics_at(i: StatAt) -> Statistics {
     return Statistics(load_running_mean(i), inverseSqrt(load_running_var(i) + params.eps));
+}
+
+// What sums are taken of.
+fn scaled_input(x: Pack, statistics: Statistics) -> Pack {
+    return x;
 }
 
 fn mean_hi(statistics: Statistics) -> Stat {
@@ -20,4 +25,8 @@ fn mean_lo(statistics: Statistics) -> Stat {
 
 fn normalize(x: Pack, statistics: Statistics) -> Pack {
     return (x - statistics.mean) * statistics.rstd;
+}
+
+fn by_rstd(v: Pack, statistics: Statistics) -> Pack {
+    return v * statistics.rstd;
 }

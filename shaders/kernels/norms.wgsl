@@ -1,0 +1,75 @@
+// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, kept, inner], once for each (outer, kept), at three scales:
+// f32 has no room for the squares of all of its numbers. `splits` teams share a group; each writes one partial.
+//
+// Numerics: blocks are added up as hi + lo, lanes by a tree: no term is negative.
+//
+// Requires pack, real as wide as pack, two_sum, x, measure, scales, team.
+// Uniformity: every lane of a dispatch runs the same number of blocks.
+
+struct Params {
+    groups: u32, // outer * kept
+    reduced: u32,
+    kept: u32,
+    packs: u32, // of inner
+    input_packs: u32, // from one run of inner to the next, in the input
+    splits: u32,
+    first_partial: u32, // of these groups in `partials`
+    partial_stride: u32, // from one split to the next there
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+fn run(team: Team) {
+    let has_group = team.index < params.groups * params.splits;
+    let group = min(team.index / params.splits, params.groups - 1u);
+    let split = team.index % params.splits;
+    let total = params.reduced * params.packs;
+    let end = select(0u, total, has_group);
+    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+
+    // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
+    let stride = params.splits * team.lanes;
+    let step_slice = stride / params.packs;
+    let step_pack = stride % params.packs;
+    var at = split * team.lanes + team.lane;
+    var slice = at / params.packs;
+    var pack = at % params.packs;
+
+    var down = Pair();
+    var unit = Pair();
+    var up = Pair();
+    var count = 0.0;
+    let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
+    for (var block = 0u; block < blocks; block += 1u) {
+        var down_block = Pack(0.0);
+        var unit_block = Pack(0.0);
+        var up_block = Pack(0.0);
+        // unroll K < BLOCK
+        let live_K = at < end;
+        let run_K = select(first, first + slice * params.kept, live_K);
+        let pack_K = select(0u, pack, live_K);
+        let x_K = select(Pack(0.0), load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K), live_K);
+        down_block += measure(x_K * DOWN);
+        unit_block += measure(x_K);
+        up_block += measure(x_K * UP);
+        count += select(0.0, f32(PACK), live_K);
+        at += stride;
+        slice += step_slice;
+        pack += step_pack;
+        if pack >= params.packs {
+            pack -= params.packs;
+            slice += 1u;
+        }
+        // end
+        down = two_sum(down.hi, down.lo + down_block);
+        unit = two_sum(unit.hi, unit.lo + unit_block);
+        up = two_sum(up.hi, up.lo + up_block);
+    }
+    let sums = vec4<f32>(pack_sum(total_of(down)), pack_sum(total_of(unit)), pack_sum(total_of(up)), count);
+    let of_team = team_sum4(sums, team);
+    if has_group && team.lane == 0u {
+        // [splits, all groups]
+        partials[params.first_partial + split * params.partial_stride + group] = of_team;
+    }
+}

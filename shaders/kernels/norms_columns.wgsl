@@ -1,0 +1,66 @@
+// The sums of kernels/norms.wgsl for each column of [outer, rows, columns]. A lane walks down a pack of neighbouring columns, so that neighbouring
+// lanes read neighbouring memory; `splits` lanes share a column, and no lane waits for another.
+//
+// Requires pack, real as wide as pack, two_sum, x, measure, scales.
+
+struct Params {
+    outer: u32,
+    rows: u32,
+    columns: u32,
+    splits: u32,
+    first_partial: u32, // of these columns in `partials`
+    partial_stride: u32, // from one split to the next there
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let column_packs = params.columns / PACK;
+    let index = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
+    if index >= params.outer * column_packs * params.splits {
+        return;
+    }
+    // Neighbouring lanes have neighbouring columns.
+    let column = index % column_packs;
+    let outer = index / column_packs % params.outer;
+    let split = index / column_packs / params.outer;
+    let first = outer * params.rows * column_packs + column;
+
+    var down = Pair();
+    var unit = Pair();
+    var up = Pair();
+    var count = 0.0;
+    for (var row = split; row < params.rows; row += params.splits * BLOCK) {
+        var down_block = Pack(0.0);
+        var unit_block = Pack(0.0);
+        var up_block = Pack(0.0);
+        // unroll K < BLOCK
+        let row_K = row + K * params.splits;
+        let live_K = row_K < params.rows;
+        let at_K = first + select(0u, row_K, live_K) * column_packs;
+        let x_K = select(Pack(0.0), load_x(at_K, at_K), live_K);
+        down_block += measure(x_K * DOWN);
+        unit_block += measure(x_K);
+        up_block += measure(x_K * UP);
+        count += select(0.0, 1.0, live_K);
+        // end
+        down = two_sum(down.hi, down.lo + down_block);
+        unit = two_sum(unit.hi, unit.lo + unit_block);
+        up = two_sum(up.hi, up.lo + up_block);
+    }
+    // [splits, all outer, columns]
+    let to = params.first_partial + split * params.partial_stride + outer * params.columns + column * PACK;
+    let down_sum = total_of(down);
+    let unit_sum = total_of(unit);
+    let up_sum = total_of(up);
+    for (var i = 0u; i < PACK; i += 1u) {
+        let sums = vec3<f32>(pack_component(down_sum, i), pack_component(unit_sum, i), pack_component(up_sum, i));
+        partials[to + i] = vec4<f32>(sums, count);
+    }
+}
