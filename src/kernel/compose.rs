@@ -263,17 +263,17 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
     let two_sum = shader!("parts/real/two_sum");
     let (pairs, exact_sums, group_sums) =
         (shader!("parts/real/pairs"), shader!("parts/exact_sums"), shader!("parts/group_sums"));
-    let (scales, total) = (shader!("parts/scales"), shader!("parts/real/total"));
+    let total = shader!("parts/real/total");
     let (place, power) = (shader!("parts/place"), shader!("parts/window/power"));
     match *key {
         KernelKey::Row { team: t, hold, width, scale: s, forward, saved: save, .. } => {
-            parts.extend([team(t), scale(s), scales, measure(s == Scale::L1)]);
+            parts.extend([team(t), scale(s), scales(s), measure(s == Scale::L1)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/row/forward"), saved(save)]);
             parts.extend(row_parts(hold, width, false));
         }
         KernelKey::RowBackward { team: t, hold, width, scale: s, gradient, grad_input, for_params, .. } => {
-            parts.extend([team(t), scale(s), scales, measure(s == Scale::L1)]);
+            parts.extend([team(t), scale(s), scales(s), measure(s == Scale::L1)]);
             parts.extend(gradient_parts(gradient));
             parts.extend([put_grad_input(true, grad_input.grad_sum.is_some()), shader!("parts/row/backward")]);
             let keep = for_params == ForParams::Statistics;
@@ -287,11 +287,11 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.extend([real(width), two_sum, x(from), shader!("kernels/moments_columns")]);
         }
         KernelKey::Norms { team: t, width, x: from, magnitudes, .. } => {
-            parts.extend([real(width), two_sum, total, scales, team(t), x(from), measure(magnitudes)]);
+            parts.extend([real(width), two_sum, total, scales(Scale::L2), team(t), x(from), measure(magnitudes)]);
             parts.push(shader!("kernels/norms"));
         }
         KernelKey::NormsColumns { width, x: from, magnitudes } => {
-            parts.extend([real(width), two_sum, total, scales, x(from), measure(magnitudes)]);
+            parts.extend([real(width), two_sum, total, scales(Scale::L2), x(from), measure(magnitudes)]);
             parts.push(shader!("kernels/norms_columns"));
         }
         KernelKey::Finalize { together, partials, merged, tracking } => {
@@ -306,7 +306,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             });
             match merged {
                 Merged::Statistics(s, save) if s.is_norm() => {
-                    parts.extend([scale(s), scales, saved(save), shader!("parts/merged/norms")]);
+                    parts.extend([scale(s), scales(s), saved(save), shader!("parts/merged/norms")]);
                 }
                 Merged::Statistics(s, save) => {
                     parts.extend([scale(s), saved(save), shader!("parts/merged/statistics")]);
@@ -348,7 +348,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
                 MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
                 MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),
                 MergedSums::Coefficients(c) => {
-                    parts.extend([scale(c.scale), scales, shader!("parts/merged_sums/coefficients")]);
+                    parts.extend([scale(c.scale), scales(c.scale), shader!("parts/merged_sums/coefficients")]);
                 }
             }
             parts.extend(put_grad_params(gradients));
@@ -454,6 +454,10 @@ fn scale(scale: Scale) -> Part {
         Scale::L2 => shader!("parts/scale/l2"),
         Scale::L1 => shader!("parts/scale/l1"),
     }
+}
+
+fn scales(scale: Scale) -> Part {
+    if scale.is_norm() { shader!("parts/scales/norm") } else { shader!("parts/scales/one") }
 }
 
 fn measure(magnitudes: bool) -> Part {

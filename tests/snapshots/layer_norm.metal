@@ -69,8 +69,8 @@ constant bool SCALED = false;
 constant bool LATE = false;
 constant bool EARLY = false;
 constant bool CENTERED = true;
-constant float DOWN = 0.000000000000000000000006617445;
-constant float UP = 37778932000000000000000.0;
+constant float DOWN = 1.0;
+constant float UP = 1.0;
 constant bool SUMS = false;
 constant bool SUMS_BRANCH = true;
 

@@ -1,17 +1,7 @@
 // Layer, batch, group and instance norm: the mean is subtracted, the scale is 1 / sqrt(var + eps).
-// Provides CENTERED, SCALED, scale_of, at_scale, power, rstd_of, pull. Requires params.eps.
+// Provides CENTERED, power, rstd_of, pull. Requires params.eps.
 
 const CENTERED: bool = true;
-const SCALED: bool = false;
-
-// Sums are taken of x as it is.
-fn scale_of(sums: vec3<f32>) -> f32 {
-    return 1.0;
-}
-
-fn at_scale(sums: vec3<f32>, scale: f32) -> f32 {
-    return sums.y;
-}
 
 // What the scale is made of, from the mean and the variance of some values.
 fn power(mean: f32, variance: f32) -> f32 {
