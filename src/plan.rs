@@ -75,6 +75,8 @@ bindings! {
     running_mean: RunningMean,
     /// The running variance of batch norm.
     running_var: RunningVar,
+    /// What f32 has no room for beside both.
+    running_low: RunningLow,
     /// The batch count of a cumulative average: one u32.
     num_batches_tracked: NumBatchesTracked,
     /// What is added: to the input, or to what batch norm has normalized.

@@ -356,6 +356,7 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
         for convention in [RunningStats::PYTORCH, RunningStats::CUMULATIVE] {
             let batch = BatchNorm::training(image).layout(layout).running_stats(convention);
+            ops.push(Box::new(batch.clone().running_low(true)));
             ops.push(Box::new(batch.clone().save_stats(true).merge(3)));
             ops.push(Box::new(batch));
             ops.push(Box::new(InstanceNorm::new(image).layout(layout).running_stats(convention)));

@@ -145,6 +145,8 @@ slots! {
     RunningMean = "running_mean",
     /// The running variance of batch norm.
     RunningVar = "running_var",
+    /// What f32 has no room for beside the running mean, and beside the running variance.
+    RunningLow = "running_low",
     /// How many batches the cumulative average has seen.
     NumBatchesTracked = "num_batches_tracked",
     /// What is added: to the input before it is normalized, or, in batch norm, to the normalized tensor.
@@ -197,7 +199,13 @@ impl Slot {
     pub(crate) const fn is_never_read_back(self) -> bool {
         matches!(
             self,
-            Self::Mean | Self::Rstd | Self::RunningMean | Self::RunningVar | Self::GradWeight | Self::GradBias
+            Self::Mean
+                | Self::Rstd
+                | Self::RunningMean
+                | Self::RunningVar
+                | Self::RunningLow
+                | Self::GradWeight
+                | Self::GradBias
         )
     }
 
@@ -375,6 +383,12 @@ impl<'a> Tensors<'a> {
         self.set(Slot::RunningMean, mean).set(Slot::RunningVar, var)
     }
 
+    /// With what f32 has no room for beside both: zeros before the first batch.
+    #[must_use]
+    pub fn running_low(self, low: &'a [f32]) -> Self {
+        self.set(Slot::RunningLow, low)
+    }
+
     /// With the number of batches that the running statistics have seen.
     #[must_use]
     pub fn num_batches_tracked(mut self, count: u32) -> Self {
@@ -471,6 +485,8 @@ outputs! {
     running_mean: RunningMean,
     /// The running variance after this batch.
     running_var: RunningVar,
+    /// What f32 has no room for beside both, after this batch.
+    running_low: RunningLow,
     /// The sum of input and residual.
     residual_output: ResidualOutput,
     /// The gradient of the input.

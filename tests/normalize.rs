@@ -514,6 +514,14 @@ fn what_is_not_used_is_told() {
         ("batch-norm", &[3, 4], "weight bias running_mean running_var num_batches_tracked", "", count),
         ("batch-norm --training", &[3, 4], "weight bias running_mean running_var num_batches_tracked", "", ""),
         ("batch-norm --training", &[3, 4], "weight bias running_mean running_var", " without num_batches_tracked", ""),
+        ("batch-norm", &[3, 4], "weight bias running_mean running_var running_low", "", "running_low"),
+        (
+            "batch-norm --training --running-stats onnx",
+            &[3, 4],
+            "weight bias running_mean running_var running_low",
+            "",
+            "",
+        ),
         (
             "batch-norm --training --momentum none",
             &[3, 4],
@@ -540,6 +548,7 @@ fn what_is_not_used_is_told() {
         let tensor = |name| match name {
             "num_batches_tracked" => i64s(&[], 3),
             "running_var" => f32s(&[4], &[0.5; 4]),
+            "running_low" => f32s(&[2, 4], &[0.0; 8]),
             "input" | "grad_output" | "residual" => f32s(shape, &some(shape.iter().product())),
             _ => f32s(&[4], &some(4)),
         };
@@ -548,6 +557,9 @@ fn what_is_not_used_is_told() {
         let run = folder.run(&format!("{arguments} --input in.safetensors --output out.safetensors")).ok();
         assert!(run.stdout.contains(&format!(" {shape:?}{without} on ")), "{arguments} {names}: {run:?}");
         let expected = (!unused.is_empty()).then(|| format!("not used: {unused}"));
+        let outputs = folder.load("out.safetensors");
+        let low = names.contains("running_low") && unused.is_empty();
+        assert_eq!(outputs.get("running_low").map(|low| low.shape.clone()), low.then(|| vec![2, 4]), "{arguments}");
         assert_eq!(run.stdout.lines().nth(1), expected.as_deref(), "{arguments} {names}");
     }
 

@@ -585,6 +585,38 @@ fn a_thousand_steps_of_a_small_momentum_do_not_drift() {
     }
 }
 
+#[test]
+fn ten_thousand_steps_do_not_stall_where_statistics_have_a_low_half() {
+    const CHANNELS: usize = 64;
+    let momentum = 1e-4_f32;
+    let conventions = [
+        (RunningStats::PyTorch { momentum: Some(momentum) }, (1.0 - f64::from(momentum)).powi(10_000)),
+        // As many batches that were zero and one before: half of the average is theirs.
+        (RunningStats::CUMULATIVE, 0.5),
+    ];
+    let input = Random::new(7).normal(8 * CHANNELS, 0.45, 0.22);
+    let (mean, var, low) = (vec![0.0; CHANNELS], vec![1.0; CHANNELS], vec![0.0; 2 * CHANNELS]);
+    for (convention, left) in conventions {
+        let op =
+            BatchNorm::training(&[8, CHANNELS]).weight(false).bias(false).running_stats(convention).running_low(true);
+        let state = Tensors::new(&input).running(&mean, &var).running_low(&low);
+        let batch = op.clone().running_stats(RunningStats::PyTorch { momentum: Some(1.0) });
+        let batch = batch.reference(&state).expect("reference");
+        let counted = convention == RunningStats::CUMULATIVE;
+        let outputs = repeated(&op, &if counted { state.num_batches_tracked(10_000) } else { state }, 10_000);
+        for (slot, first, at) in [(Slot::RunningMean, 0.0, 0), (Slot::RunningVar, 1.0, CHANNELS)] {
+            let (actual, low) = (outputs.get(slot).expect("tracked"), outputs.get(Slot::RunningLow).expect("tracked"));
+            for (channel, batch) in batch.get(slot).expect("tracked").iter().enumerate() {
+                let truth = batch + left * (first - batch);
+                let state = f64::from(actual[channel]) + f64::from(low[at + channel]);
+                assert!((state / truth - 1.0).abs() < 1e-6, "{convention:?}, {slot}, {channel}: {state}, {truth}");
+                // All of its digits are there, and no more: hi is the nearest f32.
+                assert_eq!(actual[channel].to_bits(), (state as f32).to_bits(), "{slot}, {channel}");
+            }
+        }
+    }
+}
+
 /// What an op leaves that is recorded so many times into one pass.
 fn repeated(op: &dyn Norm, tensors: &Tensors<'_>, times: usize) -> Outputs<f32> {
     let plan = gpu().planner().plan(op).expect("a plan");

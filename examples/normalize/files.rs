@@ -112,7 +112,7 @@ impl Inputs {
             let Ok(tensor) = file.tensor(slot.name()) else { continue };
             let expected: &[Dtype] = match slot {
                 Slot::NumBatchesTracked => &[Dtype::I64],
-                Slot::RunningMean | Slot::RunningVar => &[Dtype::F32],
+                Slot::RunningMean | Slot::RunningVar | Slot::RunningLow => &[Dtype::F32],
                 _ => &FLOATS.map(|(stored, _)| stored),
             };
             if !expected.contains(&tensor.dtype()) {
@@ -158,7 +158,8 @@ impl Inputs {
     /// What the op could have used, and has no tensor for.
     pub fn lacks(&self) -> Vec<&'static str> {
         let lacks = |slot: &Slot| !self.has(*slot) && !self.names.iter().any(|name| name == slot.name());
-        self.wanted.iter().copied().filter(lacks).map(Slot::name).collect()
+        // Nobody misses the second half of running statistics.
+        self.wanted.iter().copied().filter(|&slot| slot != Slot::RunningLow).filter(lacks).map(Slot::name).collect()
     }
 
     /// What the file has, and the op does not use, as a list.

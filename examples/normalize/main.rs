@@ -193,11 +193,13 @@ fn batch_norm(args: &BatchNormArgs, cli: &Cli) -> Result<(), Failure> {
     if updates || !args.training {
         more.extend(running);
     }
+    more.extend(updates.then_some(Slot::RunningLow));
     if updates && matches!(convention, RunningStats::PyTorch { .. }) {
         more.push(Slot::NumBatchesTracked);
     }
     let (job, mut inputs) = start(&args.affine, cli, &more)?;
-    let tracked = updates && running.into_iter().any(|slot| inputs.has(slot));
+    let low = updates && inputs.has(Slot::RunningLow);
+    let tracked = low || (updates && running.into_iter().any(|slot| inputs.has(slot)));
     if tracked || !args.training {
         if let Some(slot) = running.into_iter().find(|&slot| !inputs.has(slot)) {
             let why = if tracked { ", running_mean and running_var go together" } else { ", inference reads it" };
@@ -214,6 +216,7 @@ fn batch_norm(args: &BatchNormArgs, cli: &Cli) -> Result<(), Failure> {
     let mut op = op.layout(args.channels.layout.into()).save_stats(args.training && job.writes_all());
     args.affine.set(&mut op.options, &inputs);
     op.running_stats = tracked.then_some(convention);
+    op.running_low = low;
     // PyTorch counts every batch, also where a fixed momentum makes the op independent of the count.
     let batches = u32::from(!shape.starts_with(&[0]));
     let count = inputs.count().cloned().map(|count| Count { value: count.value + batches, ..count });

@@ -294,7 +294,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.extend([real(width), two_sum, total, scales(Scale::L2), x(from), measure(magnitudes)]);
             parts.push(shader!("kernels/norms_columns"));
         }
-        KernelKey::Finalize { together, partials, merged, tracking } => {
+        KernelKey::Finalize { together, partials, merged, tracking, low } => {
             parts.extend([real(Width::X1), two_sum, merging(together)]);
             parts.push(match partials {
                 Partials::Norms => shader!("parts/merge/norms"),
@@ -314,7 +314,7 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
                 Merged::Moments => parts.push(shader!("parts/merged/moments")),
                 Merged::Partials => parts.push(shader!("parts/merged/partials")),
             }
-            parts.extend(running(tracking).into_iter().chain([shader!("kernels/finalize")]));
+            parts.extend(running(tracking, low).into_iter().chain([shader!("kernels/finalize")]));
         }
         KernelKey::Count => parts.push(shader!("kernels/count")),
         KernelKey::Apply { width, lookups, forward } => {
@@ -494,12 +494,14 @@ fn weight(on: bool) -> Part {
     if on { shader!("parts/weight/table") } else { shader!("parts/weight/none") }
 }
 
-fn running(tracking: Tracking) -> Vec<Part> {
-    match tracking {
-        Tracking::None => vec![shader!("parts/running/none")],
-        Tracking::Fixed => vec![shader!("parts/running/fixed"), shader!("parts/running/tracked")],
-        Tracking::Cumulative => vec![shader!("parts/running/cumulative"), shader!("parts/running/tracked")],
-    }
+fn running(tracking: Tracking, low: bool) -> Vec<Part> {
+    let weights = match tracking {
+        Tracking::None => return vec![shader!("parts/running/none")],
+        Tracking::Fixed => shader!("parts/running/fixed"),
+        Tracking::Cumulative => shader!("parts/running/cumulative"),
+    };
+    let state = if low { shader!("parts/running/pairs") } else { shader!("parts/running/numbers") };
+    vec![weights, state, shader!("parts/running/tracked")]
 }
 
 fn saved(saved: Saved) -> Part {

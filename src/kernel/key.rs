@@ -388,6 +388,8 @@ pub(crate) enum KernelKey {
         partials: Partials,
         merged: Merged,
         tracking: Tracking,
+        /// Whether running statistics come with a second half.
+        low: bool,
     },
     Count,
     Apply {
@@ -704,7 +706,7 @@ impl KernelKey {
                 buffers.x(x, false);
                 buffers.raw(Slot::Partials, Write, "vec4<f32>");
             }
-            Self::Finalize { partials, merged, tracking, .. } => {
+            Self::Finalize { partials, merged, tracking, low, .. } => {
                 match partials {
                     Partials::Scratch | Partials::Norms => buffers.raw(Slot::Partials, ReadWrite, "vec4<f32>"),
                     Partials::Moments => buffers.raw(Slot::Moments, Read, "vec4<f32>"),
@@ -720,6 +722,9 @@ impl KernelKey {
                 }
                 if tracking != Tracking::None {
                     buffers.values(&[Slot::RunningMean, Slot::RunningVar], ReadWrite);
+                }
+                if low {
+                    buffers.values(&[Slot::RunningLow], ReadWrite);
                 }
                 if tracking == Tracking::Cumulative {
                     buffers.raw(Slot::NumBatchesTracked, Read, "u32");

@@ -19,7 +19,7 @@ use crate::{
         params,
     },
     ops::{
-        Options, RunningStats,
+        Options,
         definition::{Definition, Source},
     },
     tensor::{Slot, TensorSpec},
@@ -368,7 +368,7 @@ impl Problem<'_> {
     /// Merges partial statistics. A group has `members` columns with statistics of their own.
     fn finalize(&self, partials: Partials, splits: u32, members: u32, merged: Merged) -> Result<Vec<KernelCall>> {
         let tracked = self.tracked();
-        let (tracking, old_weight, new_weight) = match tracked.map(RunningStats::weights) {
+        let (tracking, old_weight, new_weight) = match tracked.map(|tracked| tracked.convention.weights()) {
             None => (Tracking::None, 0.0, 0.0),
             Some(Some((old, new))) => (Tracking::Fixed, old as f32, new as f32),
             Some(None) => (Tracking::Cumulative, 0.0, 0.0),
@@ -395,13 +395,14 @@ impl Problem<'_> {
             eps: self.options.eps,
             old_weight,
             new_weight,
-            correction: tracked.map_or(0.0, RunningStats::correction),
+            correction: tracked.map_or(0.0, |tracked| tracked.convention.correction()),
             zero: 0,
         };
         let call = |merged, tracking, params: params::Finalize| {
             let of_group = params.partials / (params.outer * params.groups);
             let together = together(of_group, self.caps);
-            let key = KernelKey::Finalize { together, partials, merged, tracking };
+            let low = tracking != Tracking::None && tracked.is_some_and(|tracked| tracked.low);
+            let key = KernelKey::Finalize { together, partials, merged, tracking, low };
             let workgroups = merging_workgroups(&key, params.groups, together);
             KernelCall::new(key, &params, workgroups, self.caps)
         };

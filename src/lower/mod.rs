@@ -34,8 +34,8 @@ use crate::{
         key::{Affine, KernelKey, Scale, X},
     },
     ops::{
-        Options, RunningStats,
-        definition::{Definition, Source},
+        Options,
+        definition::{Definition, Source, Tracked},
     },
     tensor::{Slot, TensorSpec},
 };
@@ -341,7 +341,7 @@ impl<'a> Problem<'a> {
         self.tensors.iter().all(|spec| !spec.slot.is_elementwise() || spec.dtype.size() == 2)
     }
 
-    fn tracked(&self) -> Option<RunningStats> {
+    fn tracked(&self) -> Option<Tracked> {
         match self.definition.source {
             Source::Batch { tracked, .. } => tracked,
             Source::Running => None,

@@ -7,7 +7,9 @@ use crate::{
         key::{By, Hold, KernelKey, Width},
         params,
     },
-    ops::{Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, sealed::Op},
+    ops::{
+        Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, RunningStats, sealed::Op,
+    },
     tensor::DType,
 };
 

@@ -2,7 +2,7 @@ use std::{hash::Hash, mem};
 
 use super::{
     ChannelShape, Layout, Options,
-    definition::{Definition, Source},
+    definition::{Definition, Source, Tracked},
     options::setters,
     sealed::Geometric,
 };
@@ -35,6 +35,7 @@ use crate::{
 /// | `mean`, `rstd` | `[C]` | | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `statistics` | `[3, C]`, f32 | | written for the backward pass, if [`keep_statistics`](Self::keep_statistics) |
 /// | `running_mean`, `running_var` | `[C]` | read | updated, if there are [`running_stats`](Self::running_stats) |
+/// | `running_low` | `[2, C]` | | updated, if [`running_low`](Self::running_low): what f32 has no room for beside both, zeros at first |
 /// | `num_batches_tracked` | `[1]`, u32 | | incremented, for a cumulative average |
 /// | `moments` | `[parts, C, 4]` | | read, with [`merge`](Self::merge) |
 ///
@@ -87,6 +88,8 @@ pub struct BatchNorm {
     pub training: bool,
     /// How training updates the running statistics.
     pub running_stats: Option<RunningStats>,
+    /// Whether they come with what f32 has no room for.
+    pub running_low: bool,
     /// Of how many parts of the batch the moments are given.
     pub parts: Option<usize>,
     /// Where the channels are.
@@ -195,6 +198,7 @@ impl BatchNorm {
             shape: shape.to_vec(),
             training: false,
             running_stats: None,
+            running_low: false,
             parts: None,
             layout: Layout::ChannelsFirst,
             options: Options::new(1e-5, true, true),
@@ -211,6 +215,14 @@ impl BatchNorm {
     #[must_use]
     pub fn running_stats(mut self, convention: RunningStats) -> Self {
         self.running_stats = Some(convention);
+        self
+    }
+
+    /// Sets whether the running statistics come with a second half, `running_low`: small momenta and the cumulative average stall without it. False by
+    /// default.
+    #[must_use]
+    pub fn running_low(mut self, on: bool) -> Self {
+        self.running_low = on;
         self
     }
 
@@ -278,7 +290,7 @@ impl Geometric for BatchNorm {
             let shape = crate::tensor::show(&self.shape);
             return refuse("shape", shape, "more than one value per channel in training");
         }
-        RunningStats::validate(self.running_stats)?;
+        let tracked = Tracked::new(self.running_stats, self.running_low)?;
         let fold = channels.params(false);
         Ok(Definition {
             shape: self.shape.clone(),
@@ -287,11 +299,7 @@ impl Geometric for BatchNorm {
             stats: fold,
             params: fold,
             scale: Scale::Variance,
-            source: if self.training {
-                Source::Batch { parts: self.parts, tracked: self.running_stats }
-            } else {
-                Source::Running
-            },
+            source: if self.training { Source::Batch { parts: self.parts, tracked } } else { Source::Running },
             residual_after: true,
             row_stride: None,
         })

@@ -38,7 +38,30 @@ pub enum Source {
     Running,
     /// The input, or with `parts` what [`BatchMoments`](super::BatchMoments) took from the parts of a batch; then running
     /// statistics may be updated.
-    Batch { parts: Option<usize>, tracked: Option<RunningStats> },
+    Batch { parts: Option<usize>, tracked: Option<Tracked> },
+}
+
+/// Running statistics that are updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    pub convention: RunningStats,
+    /// Whether a tensor has what f32 has no room for.
+    pub low: bool,
+}
+
+impl Tracked {
+    /// What an op says of them.
+    pub(super) fn new(convention: Option<RunningStats>, low: bool) -> Result<Option<Self>> {
+        if low && convention.is_none() {
+            return Err(Error::InvalidArgument {
+                argument: "running_low",
+                value: "true".into(),
+                expected: "false without running_stats".into(),
+            });
+        }
+        RunningStats::validate(convention)?;
+        Ok(convention.map(|convention| Self { convention, low }))
+    }
 }
 
 impl Source {
@@ -117,8 +140,12 @@ impl Definition {
                     let shape = [parts, self.params_shape[0], 4];
                     tensors.push(TensorSpec::new(Slot::Moments, &shape, DType::F32, Access::Read));
                 }
-                if let Some(convention) = tracked {
+                if let Some(Tracked { convention, low }) = tracked {
                     tensors.extend(self.running(Access::ReadWrite));
+                    if low {
+                        let channels = self.stats_shape[self.stats_shape.len() - 1];
+                        tensors.push(TensorSpec::new(Slot::RunningLow, &[2, channels], DType::F32, Access::ReadWrite));
+                    }
                     if convention == RunningStats::CUMULATIVE {
                         tensors.push(TensorSpec::new(Slot::NumBatchesTracked, &[1], DType::U32, Access::ReadWrite));
                     }

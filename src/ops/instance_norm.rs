@@ -1,6 +1,6 @@
 use super::{
     ChannelShape, Layout, Options, RunningStats,
-    definition::{Definition, Source},
+    definition::{Definition, Source, Tracked},
     options::setters,
     sealed::Geometric,
 };
@@ -33,6 +33,7 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | `[N, C]` | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `running_mean`, `running_var` | `[C]` | updated, if there are [`running_stats`](Self::running_stats) |
+/// | `running_low` | `[2, C]` | updated, if [`running_low`](Self::running_low): what f32 has no room for beside both, zeros at first |
 /// | `num_batches_tracked` | `[1]`, u32 | incremented, for a cumulative average |
 ///
 /// `eps` is 1e-5 by default. Running statistics get the average of the statistics of all samples, the variance of each unbiased where the
@@ -72,6 +73,8 @@ pub struct InstanceNorm {
     pub shape: Vec<usize>,
     /// How running statistics are updated.
     pub running_stats: Option<RunningStats>,
+    /// Whether they come with what f32 has no room for.
+    pub running_low: bool,
     /// Where the channels are.
     pub layout: Layout,
     /// What all ops share.
@@ -83,13 +86,21 @@ impl InstanceNorm {
     #[must_use]
     pub fn new(shape: &[usize]) -> Self {
         let (shape, layout) = (shape.to_vec(), Layout::ChannelsFirst);
-        Self { shape, running_stats: None, layout, options: Options::new(1e-5, false, false) }
+        Self { shape, running_stats: None, running_low: false, layout, options: Options::new(1e-5, false, false) }
     }
 
     /// Sets how running statistics are updated.
     #[must_use]
     pub fn running_stats(mut self, convention: RunningStats) -> Self {
         self.running_stats = Some(convention);
+        self
+    }
+
+    /// Sets whether the running statistics come with a second half, `running_low`: small momenta and the cumulative average stall without it. False by
+    /// default.
+    #[must_use]
+    pub fn running_low(mut self, on: bool) -> Self {
+        self.running_low = on;
         self
     }
 }
@@ -123,7 +134,7 @@ impl Geometric for InstanceNorm {
             let value = crate::tensor::show(&self.shape);
             return Err(Error::InvalidArgument { argument: "shape", value, expected: expected.into() });
         }
-        RunningStats::validate(self.running_stats)?;
+        let tracked = Tracked::new(self.running_stats, self.running_low)?;
         let per_sample = self.options.per_sample;
         Ok(Definition {
             shape: self.shape.clone(),
@@ -136,7 +147,7 @@ impl Geometric for InstanceNorm {
             },
             params: all.params(per_sample),
             scale: Scale::Variance,
-            source: Source::Batch { parts: None, tracked: self.running_stats },
+            source: Source::Batch { parts: None, tracked },
             residual_after: false,
             row_stride: None,
         })

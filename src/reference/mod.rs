@@ -10,7 +10,7 @@ use crate::{
     kernel::key::Scale,
     ops::{
         BatchNorm, Gradients, Options, RunningStats,
-        definition::{Definition, Source},
+        definition::{Definition, Source, Tracked},
         sealed::Geometric,
     },
     tensor::{DType, Outputs, Slot, Tensors},
@@ -206,29 +206,38 @@ pub(crate) fn forward(op: &impl Geometric, definition: &Definition, tensors: &Te
 
 /// Updates running statistics with the average over all samples; an empty batch changes nothing.
 fn track(definition: &Definition, tensors: &Tensors<'_>, statistics: &Statistics, outputs: &mut Outputs<f64>) {
-    let Source::Batch { tracked: Some(convention), .. } = definition.source else { return };
+    let Source::Batch { tracked: Some(Tracked { convention, low }), .. } = definition.source else { return };
     let empty = definition.shape.contains(&0);
     let batches = tensors.batches().map(|n| if empty { n } else { n.wrapping_add(1) });
     let average = 1.0 / f64::from(batches.unwrap_or(1));
     let (old, new) = convention.weights().unwrap_or((1.0 - average, average));
     let correction = f64::from(RunningStats::correction(convention));
+    let lows = values(tensors, Slot::RunningLow, DType::F32).unwrap_or_default();
     // Of more elements than `least` in each sample's channel; what was there stays otherwise.
     let update = |slot, least: f64, value: &dyn Fn(usize) -> f64| {
         let running = values(tensors, slot, DType::F32).unwrap_or_default();
         let channels = running.len();
         let samples = statistics.mean.len() / channels.max(1);
-        let channel = |(channel, &running): (usize, &f64)| {
+        let first_low = if slot == Slot::RunningVar { channels } else { 0 };
+        let channel = |(channel, &high): (usize, &f64)| {
             let of_samples = || (0..samples).map(|sample| sample * channels + channel);
+            let running = high + lows.get(first_low + channel).copied().unwrap_or(0.0);
             if empty || of_samples().any(|i| statistics.count[i] <= least) {
                 return running;
             }
             old * running + new * of_samples().map(value).sum::<f64>() / samples as f64
         };
-        running.iter().enumerate().map(channel).collect()
+        running.iter().enumerate().map(channel).collect::<Vec<f64>>()
     };
-    outputs.set(Slot::RunningMean, update(Slot::RunningMean, 0.0, &|i| statistics.mean[i]));
+    let mean = update(Slot::RunningMean, 0.0, &|i| statistics.mean[i]);
     let unbiased = |i: usize| statistics.var[i] * statistics.count[i] / (statistics.count[i] - correction);
-    outputs.set(Slot::RunningVar, update(Slot::RunningVar, correction, &unbiased));
+    let var = update(Slot::RunningVar, correction, &unbiased);
+    if low {
+        let rests = mean.iter().chain(&var).map(|&value| value - f64::from(value as f32));
+        outputs.set(Slot::RunningLow, rests.collect());
+    }
+    outputs.set(Slot::RunningMean, mean);
+    outputs.set(Slot::RunningVar, var);
     if let Some(batches) = batches {
         outputs.set_num_batches_tracked(batches);
     }

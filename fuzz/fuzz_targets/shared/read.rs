@@ -11,8 +11,15 @@ mod files;
 pub use files::Format;
 
 /// As `batch-norm` asks for.
-const WANTED: [Slot; 6] =
-    [Slot::Input, Slot::Weight, Slot::Bias, Slot::RunningMean, Slot::RunningVar, Slot::NumBatchesTracked];
+const WANTED: [Slot; 7] = [
+    Slot::Input,
+    Slot::Weight,
+    Slot::Bias,
+    Slot::RunningMean,
+    Slot::RunningVar,
+    Slot::RunningLow,
+    Slot::NumBatchesTracked,
+];
 
 pub fn read(format: Format, bytes: &[u8]) {
     match files::Inputs::parse(format, Path::new("x"), bytes, &WANTED) {
