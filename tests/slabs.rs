@@ -48,7 +48,7 @@ fn in_parts(methods: &[Method]) -> Vec<(&'static str, usize, usize)> {
     let gpu = small(1 << 16);
     // Each tensor is about three bindings long; the last part is shorter.
     let rows = LayerNorm::new(&[131, 384], 1..);
-    let long = LayerNorm::new(&[41, 1023], 1..).save_stats(true);
+    let long = LayerNorm::new(&[97, 511], 1..).save_stats(true);
     let rms = RmsNorm::new(&[700, 64], 1..);
     let middle = LayerNorm::new(&[130, 24, 16], 1..2);
     let first = LayerNorm::new(&[130, 24, 16], ..1).weight(false).bias(false);
