@@ -261,9 +261,6 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
         parts.extend(pack(key.width()));
     }
     let two_sum = shader!("parts/real/two_sum");
-    let (pairs, exact_sums, group_sums) =
-        (shader!("parts/real/pairs"), shader!("parts/exact_sums"), shader!("parts/group_sums"));
-    let total = shader!("parts/real/total");
     let (place, power) = (shader!("parts/place"), shader!("parts/window/power"));
     match *key {
         KernelKey::Row { team: t, hold, width, scale: s, forward, saved: save, .. } => {
@@ -280,79 +277,19 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
             parts.push(if keep { shader!("parts/saved/statistics") } else { saved(Saved::None) });
             parts.extend(row_parts(hold, width, for_params == ForParams::Sums));
         }
-        KernelKey::Moments { team: t, x: from, .. } => {
-            parts.extend([real(Width::X1), two_sum, team(t), x(from), shader!("kernels/moments")]);
-        }
-        KernelKey::MomentsColumns { width, x: from } => {
-            parts.extend([real(width), two_sum, x(from), shader!("kernels/moments_columns")]);
-        }
-        KernelKey::Norms { team: t, width, x: from, magnitudes, .. } => {
-            parts.extend([real(width), two_sum, total, scales(Scale::L2), team(t), x(from), measure(magnitudes)]);
-            parts.push(shader!("kernels/norms"));
-        }
-        KernelKey::NormsColumns { width, x: from, magnitudes } => {
-            parts.extend([real(width), two_sum, total, scales(Scale::L2), x(from), measure(magnitudes)]);
-            parts.push(shader!("kernels/norms_columns"));
-        }
-        KernelKey::Finalize { together, partials, merged, tracking, low } => {
-            parts.extend([real(Width::X1), two_sum, merging(together)]);
-            parts.push(match partials {
-                Partials::Norms => shader!("parts/merge/norms"),
-                Partials::Scratch | Partials::Moments => shader!("parts/merge/moments"),
-            });
-            parts.push(match partials {
-                Partials::Scratch | Partials::Norms => shader!("parts/partials/scratch"),
-                Partials::Moments => shader!("parts/partials/moments"),
-            });
-            match merged {
-                Merged::Statistics(s, save) if s.is_norm() => {
-                    parts.extend([scale(s), scales(s), saved(save), shader!("parts/merged/norms")]);
-                }
-                Merged::Statistics(s, save) => {
-                    parts.extend([scale(s), saved(save), shader!("parts/merged/statistics")]);
-                }
-                Merged::Moments => parts.push(shader!("parts/merged/moments")),
-                Merged::Partials => parts.push(shader!("parts/merged/partials")),
-            }
-            parts.extend(running(tracking, low).into_iter().chain([shader!("kernels/finalize")]));
-        }
+        KernelKey::Moments { .. }
+        | KernelKey::MomentsColumns { .. }
+        | KernelKey::Norms { .. }
+        | KernelKey::NormsColumns { .. } => parts.extend(statistics_parts(key)),
+        KernelKey::Finalize { .. } => parts.extend(finalize_parts(key)),
         KernelKey::Count => parts.push(shader!("kernels/count")),
         KernelKey::Apply { width, lookups, forward } => {
             parts.extend([real(width), place, statistics(lookups.given)]);
             parts.extend(forward_parts(forward));
             parts.extend([shader!("parts/element/forward"), shader!("kernels/apply")]);
         }
-        KernelKey::Sums { team: t, width, lookups, gradient, .. } => {
-            parts.extend([real(width), two_sum, place, team(t), statistics(lookups.given)]);
-            parts.extend(gradient_parts(gradient));
-            parts.extend([pairs, exact_sums, group_sums, shader!("parts/team_sums"), shader!("kernels/sums")]);
-        }
-        KernelKey::SumsColumns { width, lookups, gradient, gradients, .. } => {
-            parts.extend([real(width), two_sum, place, statistics(lookups.given)]);
-            parts.extend(gradient_parts(gradient));
-            parts.extend([pairs, exact_sums]);
-            match gradients {
-                Some(gradients) => {
-                    parts.extend(put_grad_params(gradients));
-                    parts.push(shader!("parts/column_sums/gradients"));
-                }
-                None => parts.extend([group_sums, shader!("parts/column_sums/write")]),
-            }
-            parts.push(shader!("kernels/sums_columns"));
-        }
-        KernelKey::MergeSums { together, numbers, merged, gradients } => {
-            parts.extend([shader!("parts/real/x2"), two_sum, pairs, group_sums]);
-            parts.push(if numbers { shader!("parts/merged_from/numbers") } else { shader!("parts/merged_from/pairs") });
-            parts.extend([merging(together), weight(merged.is_weighted())]);
-            match merged {
-                MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
-                MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),
-                MergedSums::Coefficients(c) => {
-                    parts.extend([scale(c.scale), scales(c.scale), shader!("parts/merged_sums/coefficients")]);
-                }
-            }
-            parts.extend(put_grad_params(gradients));
-            parts.push(shader!("kernels/merge_sums"));
+        KernelKey::Sums { .. } | KernelKey::SumsColumns { .. } | KernelKey::MergeSums { .. } => {
+            parts.extend(sums_parts(key));
         }
         KernelKey::ApplyBackward { width, lookups, gradient, through, grad_input, grad_residual } => {
             parts.extend([real(width), place, statistics(lookups.given)]);
@@ -375,6 +312,94 @@ fn parts(key: &KernelKey, native_halves: bool) -> Vec<Part> {
         KernelKey::Slide { width, backward, .. } => {
             parts.extend([finite(width), power, slide(backward), shader!("kernels/slide")]);
         }
+    }
+    parts
+}
+
+/// Those that take partial statistics.
+fn statistics_parts(key: &KernelKey) -> Vec<Part> {
+    let (two_sum, total) = (shader!("parts/real/two_sum"), shader!("parts/real/total"));
+    match *key {
+        KernelKey::Moments { team: t, x: from, .. } => {
+            vec![real(Width::X1), two_sum, team(t), x(from), shader!("kernels/moments")]
+        }
+        KernelKey::MomentsColumns { width, x: from } => {
+            vec![real(width), two_sum, x(from), shader!("kernels/moments_columns")]
+        }
+        KernelKey::Norms { team: t, width, x: from, magnitudes, .. } => {
+            let parts = [real(width), two_sum, total, scales(Scale::L2), team(t), x(from), measure(magnitudes)];
+            [&parts[..], &[shader!("kernels/norms")]].concat()
+        }
+        KernelKey::NormsColumns { width, x: from, magnitudes } => {
+            let parts = [real(width), two_sum, total, scales(Scale::L2), x(from), measure(magnitudes)];
+            [&parts[..], &[shader!("kernels/norms_columns")]].concat()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Those that merge partial statistics.
+fn finalize_parts(key: &KernelKey) -> Vec<Part> {
+    let KernelKey::Finalize { together, partials, merged, tracking, low } = *key else { return Vec::new() };
+    let mut parts = vec![real(Width::X1), shader!("parts/real/two_sum"), merging(together)];
+    parts.push(match partials {
+        Partials::Norms => shader!("parts/merge/norms"),
+        Partials::Scratch | Partials::Moments => shader!("parts/merge/moments"),
+    });
+    parts.push(match partials {
+        Partials::Scratch | Partials::Norms => shader!("parts/partials/scratch"),
+        Partials::Moments => shader!("parts/partials/moments"),
+    });
+    match merged {
+        Merged::Statistics(s, save) => {
+            let put = if s.is_norm() { shader!("parts/merged/norms") } else { shader!("parts/merged/statistics") };
+            parts.extend([scale(s), scales(s), saved(save), put]);
+        }
+        Merged::Moments => parts.push(shader!("parts/merged/moments")),
+        Merged::Partials => parts.push(shader!("parts/merged/partials")),
+    }
+    parts.extend(running(tracking, low).into_iter().chain([shader!("kernels/finalize")]));
+    parts
+}
+
+/// Those that take and merge sums of gradients.
+fn sums_parts(key: &KernelKey) -> Vec<Part> {
+    let (two_sum, pairs) = (shader!("parts/real/two_sum"), shader!("parts/real/pairs"));
+    let (exact_sums, group_sums) = (shader!("parts/exact_sums"), shader!("parts/group_sums"));
+    let mut parts = vec![two_sum, pairs];
+    match *key {
+        KernelKey::Sums { team: t, width, lookups, gradient, .. } => {
+            parts.extend([real(width), shader!("parts/place"), team(t), statistics(lookups.given)]);
+            parts.extend(gradient_parts(gradient));
+            parts.extend([exact_sums, group_sums, shader!("parts/team_sums"), shader!("kernels/sums")]);
+        }
+        KernelKey::SumsColumns { width, lookups, gradient, gradients, .. } => {
+            parts.extend([real(width), shader!("parts/place"), statistics(lookups.given)]);
+            parts.extend(gradient_parts(gradient));
+            parts.push(exact_sums);
+            match gradients {
+                Some(gradients) => {
+                    parts.extend(put_grad_params(gradients));
+                    parts.push(shader!("parts/column_sums/gradients"));
+                }
+                None => parts.extend([group_sums, shader!("parts/column_sums/write")]),
+            }
+            parts.push(shader!("kernels/sums_columns"));
+        }
+        KernelKey::MergeSums { together, numbers, merged, gradients } => {
+            let from = if numbers { shader!("parts/merged_from/numbers") } else { shader!("parts/merged_from/pairs") };
+            parts.extend([shader!("parts/real/x2"), group_sums, from, merging(together), weight(merged.is_weighted())]);
+            match merged {
+                MergedSums::Nothing => parts.push(shader!("parts/merged_sums/none")),
+                MergedSums::Partials => parts.push(shader!("parts/merged_sums/partials")),
+                MergedSums::Coefficients(c) => {
+                    parts.extend([scale(c.scale), scales(c.scale), shader!("parts/merged_sums/coefficients")]);
+                }
+            }
+            parts.extend(put_grad_params(gradients));
+            parts.push(shader!("kernels/merge_sums"));
+        }
+        _ => {}
     }
     parts
 }

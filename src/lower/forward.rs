@@ -379,7 +379,7 @@ impl Problem<'_> {
         // No more than there are elements.
         let apart = self.stats.kept_len() * members;
         let merged_by_one = outer.saturating_mul(members);
-        let left = if partials != Partials::Moments { left_to_merge(splits, merged_by_one, self.caps) } else { splits };
+        let left = if partials == Partials::Moments { splits } else { left_to_merge(splits, merged_by_one, self.caps) };
         if turns_to_merge(u64::from(merged_by_one) * u64::from(left), members) > MAX_TURNS.into() {
             return Err(Error::Unsupported {
                 what: format!("{merged_by_one} times {splits} partial statistics of a channel"),
