@@ -724,7 +724,8 @@ fn the_same_gradients_have_the_same_bits() {
     }
 }
 
-/// Values and gradients of which rounding errors are alike: they repeat, have a mean, or change slowly from one part to the next.
+/// Values and gradients of which rounding errors are alike: they repeat, have a mean, or change slowly from one part to
+/// the next.
 fn drifting(op: &dyn Norm, seed: u64) -> Vec<(String, Data)> {
     let mut random = Random::new(seed);
     let data = Data::random(op, seed);
@@ -751,7 +752,8 @@ fn drifting(op: &dyn Norm, seed: u64) -> Vec<(String, Data)> {
     inputs.iter().flat_map(|input| gradients.iter().map(move |gradient| pair(input, gradient))).collect()
 }
 
-/// Holds the sums over the elements of a weight to the bound that one of them has, by the inferred method, and by others where gradients are ones.
+/// Holds the sums over the elements of a weight to the bound that one of them has, by the inferred method, and by
+/// others where gradients are ones.
 fn sums_do_not_drift(op: &dyn Norm, by: By, can: &dyn Fn(Method) -> bool) {
     for (name, data) in drifting(op, 7) {
         if name.ends_with("ones") {

@@ -276,7 +276,8 @@ fn the_range_of_f32_ends_as_documented() {
     conforms(&op, &Tensors::new(&[1e-25, -1e-25, 2e-25, -2e-25]));
 }
 
-// 45. f32 has no room for the squares of its larger and smaller numbers, nor for the norm of the largest (microsoft/onnxruntime#32574).
+// 45. f32 has no room for the squares of its larger and smaller numbers, nor for the norm of the largest
+// (microsoft/onnxruntime#32574).
 #[test]
 fn norms_have_the_whole_range_of_f32() {
     let rows: [[f32; 4]; 7] = [

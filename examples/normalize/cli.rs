@@ -206,8 +206,8 @@ pub struct Affine {
 
 #[derive(Debug, Args)]
 pub struct Common {
-    /// A .safetensors file with `input` and, as the op wants them, `weight`, `bias`, `running_mean`, `running_var`, `running_low`,
-    /// `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone.
+    /// A .safetensors file with `input` and, as the op wants them, `weight`, `bias`, `running_mean`, `running_var`,
+    /// `running_low`, `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone.
     #[arg(long, value_name = "IN")]
     pub input: PathBuf,
     /// Where `output` goes, and with .safetensors all else that was computed. May be IN, and a link.

@@ -2,8 +2,8 @@
 // the coefficients that the gradient of the input needs, or both in batch norm, whose groups share a weight. Where there are many,
 // a pass before makes few of them. put_merged_sums gets sums to which each member's weight came; the gradients have no weight.
 //
-// Requires pack/x1, real/x2, two_sum, pairs, group_sums, merged_from, merging, weight, scale, merged_sums, grad_weight, grad_bias. WEIGHTED: some
-// are multiplied by their member's weight.
+// Requires pack/x1, real/x2, two_sum, pairs, group_sums, merged_from, merging, weight, scale, merged_sums, grad_weight,
+// grad_bias. WEIGHTED: some are multiplied by their member's weight.
 
 struct Params {
     groups: u32,

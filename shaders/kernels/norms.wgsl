@@ -1,5 +1,6 @@
-// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, kept, inner], once for each (outer, kept), at three scales:
-// f32 has no room for the squares of all of its numbers. `splits` teams share a group; each writes one partial.
+// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, kept, inner], once for each
+// (outer, kept), at three scales: f32 has no room for the squares of all of its numbers. `splits` teams share a group;
+// each writes one partial.
 //
 // Numerics: blocks are added up as hi + lo, lanes by a tree: no term is negative.
 //

@@ -9,9 +9,10 @@
 // A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
 // of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
 //
-// Requires rows, at, mask, pack, team, x, scale, scales, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE. BLOCK packs a lane must cover a row; the first FULL
-// of each are in it. HALVES: x has at most 11 digits. SHARED: weights are loaded once for all rows of a team; otherwise they come late, when
-// fewer registers are taken. What is held for all rows of a team lies in arrays: registers, as their indices are constants.
+// Requires rows, at, mask, pack, team, x, scale, scales, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE.
+// BLOCK packs a lane must cover a row; the first FULL of each are in it. HALVES: x has at most 11 digits. SHARED: weights
+// are loaded once for all rows of a team; otherwise they come late, when fewer registers are taken. What is held for all
+// rows of a team lies in arrays: registers, as their indices are constants.
 // Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
 
 // Products with numbers near the ends of f32 wait for their scale too.

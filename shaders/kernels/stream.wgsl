@@ -6,8 +6,8 @@
 // deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, if they are a
 // row's, so that its sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
 //
-// Requires rows, at, pack, direction, real of its sums, two_sum, total, scales, team, x, scale, measure, affine, row, saved,
-// partial_sums. SHARED: all rows have the same weight and bias. WHOLE: no block lacks a row.
+// Requires rows, at, pack, direction, real of its sums, two_sum, total, scales, team, x, scale, measure, affine, row,
+// saved, partial_sums. SHARED: all rows have the same weight and bias. WHOLE: no block lacks a row.
 // Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
 
 // Products with numbers near the ends of f32 wait for their scale.

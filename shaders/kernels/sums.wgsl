@@ -4,8 +4,9 @@
 //
 // Numerics: as parts/exact_sums and parts/team_sums say. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, real as wide as pack, place, x, statistics, affine, weight, bias, after, activation, gradient, team, exact_sums, team_sums,
-// group_sums. WEIGHTED: g is multiplied by the weight. STATS_FIXED, PARAMS_FIXED: the elements of a group share statistics, weight and bias.
+// Requires pack, real as wide as pack, place, x, statistics, affine, weight, bias, after, activation, gradient, team,
+// exact_sums, team_sums, group_sums. WEIGHTED: g is multiplied by the weight. STATS_FIXED, PARAMS_FIXED: the elements
+// of a group share statistics, weight and bias.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {

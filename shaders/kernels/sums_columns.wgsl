@@ -4,8 +4,8 @@
 //
 // Numerics: as parts/exact_sums says. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, real as wide as pack, place, x, statistics, weight, bias, after, activation, gradient, exact_sums, column_sums. WEIGHTED: g is
-// multiplied by the weight.
+// Requires pack, real as wide as pack, place, x, statistics, weight, bias, after, activation, gradient, exact_sums,
+// column_sums. WEIGHTED: g is multiplied by the weight.
 
 struct Params {
     outer: u32,

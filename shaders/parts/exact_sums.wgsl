@@ -1,7 +1,8 @@
-// Sums of g and of g * y of a lane's elements, y the normalized x, by arithmetic of 48 digits: elements that share their statistics, and values that
-// repeat, have rounding errors that are alike, and would add up.
+// Sums of g and of g * y of a lane's elements, y the normalized x, by arithmetic of 48 digits: elements that share
+// their statistics, and values that repeat, have rounding errors that are alike, and would add up.
 //
-// Provides Sums, with_element, scaled. Requires pack, real as wide as pack, two_sum, pairs, statistics, params.mean_share.
+// Provides Sums, with_element, scaled. Requires pack, real as wide as pack, two_sum, pairs, statistics,
+// params.mean_share.
 // STATS_FIXED: the elements share their statistics. ZERO_MEAN: groups are what those were taken of.
 
 // With STATS_FIXED they lack what all elements share: y is x - mean_hi.

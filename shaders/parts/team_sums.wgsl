@@ -1,9 +1,10 @@
-// Adds up the sums of a team's lanes, as hi + lo: what team_sum adds up has so few digits that nothing is rounded, and the rest is small.
+// Adds up the sums of a team's lanes, as hi + lo: what team_sum adds up has so few digits that nothing is rounded, and
+// the rest is small.
 // Provides team_sums. Requires exact_sums, group_sums, pack, real as wide as pack, team.
 // Uniformity: as team_sum.
 
-// 1.5 times a power of two, of which v + it - it is a multiple of a digit so coarse that f32 holds any sum of those v. Where it would be an
-// infinity, zero, which leaves all of v.
+// 1.5 times a power of two, of which v + it - it is a multiple of a digit so coarse that f32 holds any sum of those v.
+// Where it would be an infinity, zero, which leaves all of v.
 fn grid_of(sum_of_magnitudes: f32) -> f32 {
     let power = (bitcast<u32>(sum_of_magnitudes) & 0x7f800000u) + 0x01000000u;
     return select(1.5 * bitcast<f32>(power), 0.0, !(sum_of_magnitudes < 1e37));

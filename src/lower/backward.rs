@@ -299,8 +299,8 @@ impl Pass<'_> {
         let zero_mean = is_weights && lookups.stats_fixed && self.have_zero_mean(fold, given);
         let by_columns =
             |gradients| KernelKey::SumsColumns { block, width, lookups, gradient, weighted, zero_mean, gradients };
-        // What has one partial result is the result, on a device that can bind both gradients there, where no mean comes out of it. They may be in
-        // a buffer with running statistics, which are read then.
+        // What has one partial result is the result, on a device that can bind both gradients there, where no mean
+        // comes out of it. They may be in a buffer with running statistics, which are read then.
         let at_once = by_columns(Some(self.gradients.params()));
         let at_once = columns
             && target == Target::Params
@@ -367,7 +367,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Whether the groups of a fold are what the statistics were taken of, so that what is normalized has a mean of zero over each.
+    /// Whether the groups of a fold are what the statistics were taken of, so that what is normalized has a mean of
+    /// zero over each.
     fn have_zero_mean(&self, fold: &Fold, given: Given) -> bool {
         let problem = self.problem;
         let runs = |fold: &Fold| (fold.reduced == 1).then_some(fold.inner);
@@ -376,7 +377,8 @@ impl Pass<'_> {
         same && taken && problem.scale() == Scale::Variance
     }
 
-    /// Whether gradients of weights are summed up over what shares a statistic first: instance norm, of which a weight has many samples.
+    /// Whether gradients of weights are summed up over what shares a statistic first: instance norm, of which a weight
+    /// has many samples.
     fn sums_by_runs(&self) -> bool {
         let Fold { reduced, kept, inner, .. } = self.problem.stats;
         let weights = &self.problem.params;
@@ -397,8 +399,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Merges the `splits` partial sums of each of `members` of a group, which are hi and lo unless they are `numbers`. Says how many of each are
-    /// left.
+    /// Merges the `splits` partial sums of each of `members` of a group, which are hi and lo unless they are `numbers`.
+    /// Says how many of each are left.
     fn merge(
         &mut self,
         fold: &Fold,

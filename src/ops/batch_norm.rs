@@ -218,8 +218,8 @@ impl BatchNorm {
         self
     }
 
-    /// Sets whether the running statistics come with a second half, `running_low`: small momenta and the cumulative average stall without it. False by
-    /// default.
+    /// Sets whether the running statistics come with a second half, `running_low`: small momenta and the cumulative
+    /// average stall without it. False by default.
     #[must_use]
     pub fn running_low(mut self, on: bool) -> Self {
         self.running_low = on;

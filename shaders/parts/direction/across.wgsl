@@ -1,6 +1,7 @@
 // Four rows lie across a pack, which has an element of each, and the next pack of them is params.stride further. Their sums are a pack, and a
 // lane has all of them.
-// Provides Sum, Sums, first_of_rows, sum_of, row_sum, row_sums, scales_of, at_scales, rstds_of, pulls, save_rows. Requires pack of four, team/lane, scale, saved, params.
+// Provides Sum, Sums, first_of_rows, sum_of, row_sum, row_sums, scales_of, at_scales, rstds_of, pulls, save_rows.
+// Requires pack of four, team/lane, scale, saved, params.
 
 alias Sum = vec4<f32>;
 

@@ -1,5 +1,6 @@
 // A row lies along its packs, and a team adds them up: the sums of a row are numbers.
-// Provides Sum, Sums, first_of_rows, sum_of, row_sum, row_sums, scales_of, at_scales, rstds_of, pulls, save_rows. Requires pack, team, scale, saved, params.
+// Provides Sum, Sums, first_of_rows, sum_of, row_sum, row_sums, scales_of, at_scales, rstds_of, pulls, save_rows.
+// Requires pack, team, scale, saved, params.
 
 alias Sum = f32;
 

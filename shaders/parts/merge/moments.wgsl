@@ -1,7 +1,8 @@
 // Two partial statistics make one.
 // Provides merge. Requires two_sum.
 
-// Partial statistics, or what they merge to: the mean's hi and lo, the sum of squared deviations from it, and the count.
+// Partial statistics, or what they merge to: the mean's hi and lo, the sum of squared deviations from it, and the
+// count.
 fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let count = a.w + b.w;
     let share = b.w / max(count, 1.0);

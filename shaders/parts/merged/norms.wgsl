@@ -1,5 +1,5 @@
-// Merged sums of a norm go to the pass that divides by it, as a scale and a factor for what was multiplied by that: either may be more than f32 holds
-// of both.
+// Merged sums of a norm go to the pass that divides by it, as a scale and a factor for what was multiplied by that:
+// either may be more than f32 holds of both.
 // Provides put_merged. Requires scale, save, params.members, params.stats_stride.
 
 // The sums at three scales, and their count.

@@ -1,4 +1,5 @@
-// Partial sums of g and g * y that are f32, of rows with statistics of their own: their y has a mean of zero in no column.
+// Partial sums of g and g * y that are f32, of rows with statistics of their own: their y has a mean of zero in no
+// column.
 // Provides MEAN_OF_Y, partial_at, put_partial. Requires group_sums.
 
 // Whether they have it.

@@ -11,7 +11,8 @@ fn add(sum: Pair, v: Pair) -> Pair {
     return Pair(hi.hi, sum.lo + (hi.lo + v.lo));
 }
 
-// Exact but for a digit or two of lo, which is at most half an ulp of hi: a larger one would lose digits where many are added up.
+// Exact but for a digit or two of lo, which is at most half an ulp of hi: a larger one would lose digits where many are
+// added up.
 fn product(a: Real, b: Real) -> Pair {
     let upper_a = upper(a);
     let upper_b = upper(b);

@@ -1,5 +1,6 @@
 // Running statistics as a weighted average of what was there and the batch.
-// Provides track. Requires weights, which add up to 1, two_sum, running_mean_of, running_var_of, put_running_mean, put_running_var, params.correction.
+// Provides track. Requires weights, which add up to 1, two_sum, running_mean_of, running_var_of, put_running_mean,
+// put_running_var, params.correction.
 
 // What was there plus a share of the difference: two weights that were rounded each for itself would not add up to 1, and 1000 small steps
 // would drift. The share is the smaller one, so that a weight of 1 gives the batch itself.

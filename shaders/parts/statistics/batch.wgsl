@@ -1,6 +1,6 @@
 // Statistics that an earlier pass took: three regions, the mean as hi and lo, and rstd.
-// Provides Statistics, statistics_at, scaled_input, mean_hi, mean_lo, normalize, by_rstd. Requires Stat, StatAt, opaque, params.stats_stride (from one region to the next, in what
-// load_statistics gives).
+// Provides Statistics, statistics_at, scaled_input, mean_hi, mean_lo, normalize, by_rstd. Requires Stat, StatAt,
+// opaque, params.stats_stride (from one region to the next, in what load_statistics gives).
 
 struct Statistics {
     hi: Stat,

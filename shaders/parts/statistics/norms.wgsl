@@ -1,6 +1,7 @@
-// Norms that an earlier pass took: a scale, nothing, and the factor of what is multiplied by the scale, in three regions.
-// Provides Statistics, statistics_at, scaled_input, mean_hi, mean_lo, normalize, by_rstd. Requires Stat, StatAt, params.stats_stride (from one
-// region to the next, in what load_statistics gives).
+// Norms that an earlier pass took: a scale, nothing, and the factor of what is multiplied by the scale, in three
+// regions.
+// Provides Statistics, statistics_at, scaled_input, mean_hi, mean_lo, normalize, by_rstd. Requires Stat, StatAt,
+// params.stats_stride (from one region to the next, in what load_statistics gives).
 
 struct Statistics {
     scale: Stat,

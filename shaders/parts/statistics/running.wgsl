@@ -1,5 +1,6 @@
 // Running statistics, as batch norm inference uses them.
-// Provides Statistics, statistics_at, scaled_input, mean_hi, mean_lo, normalize, by_rstd. Requires Stat, StatAt, params.eps.
+// Provides Statistics, statistics_at, scaled_input, mean_hi, mean_lo, normalize, by_rstd. Requires Stat, StatAt,
+// params.eps.
 
 struct Statistics {
     mean: Stat,
