@@ -336,7 +336,7 @@ impl Pass<'_> {
                 param_quotient,
                 param_remainder,
                 param_run,
-                whole: u32::from(shared.partials == 1),
+                whole: u32::from(shared.partials == 1 && partial_stride == fold.kept_len()),
                 mean_share: 1.0 / fold.shared() as f32,
                 zero: 0,
             };
