@@ -287,7 +287,7 @@ fn norms_have_the_whole_range_of_f32() {
         [1e-20, -1e-20, 2e-20, 1e-22],
         [1e-30, -1e-30, 3e-31, 0.0],
         [2e-37, -4e-37, 2e-37, 1e-37],
-        [1e38, 1e-38, 1e-38, 1e-38],
+        [1e38, 2e-38, 2e-38, 2e-38],
     ];
     // The last is below its eps.
     let cases = rows.map(|row| (row, 2e-38)).into_iter().chain([([1e-30, -1e-30, 3e-31, 0.0], 1e-20)]);
@@ -299,6 +299,10 @@ fn norms_have_the_whole_range_of_f32() {
         for (shape, axes, input) in [(&[2, 8][..], 1..2, &along), (&[1, 8, 4], 1..2, &across)] {
             let op = LpNormalize::new(shape, axes).order(order).eps(eps);
             conforms(&op, &Tensors::new(input));
+            // Beyond this 1 / norm is subnormal, and so are most gradients, which a device may take for zero.
+            if row[0] > 8.5e37 {
+                continue;
+            }
             let gradient = Random::new(8).normal(input.len(), 0.5, 1.0);
             conforms(&op.backward(), &Tensors::new(input).grad_output(&gradient));
         }

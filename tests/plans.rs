@@ -69,6 +69,10 @@ fn layer_norm_refuses_what_is_wrong_on_every_device() {
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).input_row_stride(2)).0, "input_row_stride");
     let message = refused(&LayerNorm::new(&[2, 3, 4], 1..2).input_row_stride(9)).1;
     assert_eq!(message, "input_row_stride is 9, expected none where the normalized axes are not the last");
+    assert_eq!(
+        refused(&BatchNorm::training(&[4, 3]).running_low(true)),
+        ("running_low", "running_low is true, expected false without running_stats".into(),)
+    );
     let message = refused(&LayerNorm::new(&[2, 3], 1..).input_row_stride(4).in_place(true)).1;
     assert_eq!(message, "input_row_stride is 4, expected none where the output is written over the input");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).residual_output(true)).0, "residual_output");
@@ -78,6 +82,11 @@ fn layer_norm_refuses_what_is_wrong_on_every_device() {
     let limit = Error::Limit { what: "elements of input", needed: 1 << 32, allowed: 1 << 31 };
     assert_eq!(limit.to_string(), "elements of input: 4294967296 needed, this crate allows 2147483648");
     assert_eq!(op.tensors(), Err(limit));
+    // A few elements that are far apart.
+    let far = LayerNorm::new(&[3, 4], 1..).input_row_stride(1 << 30);
+    let message = far.tensors().unwrap_err().to_string();
+    let what = "elements of input, with what its input_row_stride leaves between rows";
+    assert_eq!(message, format!("{what}: 3221225472 needed, this crate allows 2147483648"));
 }
 
 #[test]
