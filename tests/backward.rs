@@ -789,6 +789,10 @@ fn gradients_of_instance_and_group_norm_do_not_drift() {
         let last = last.backward();
         sums_do_not_drift(&last, by_lanes, &|method| backward_columns_can(method, false));
     }
+    // Without a weight nothing is known of what is normalized.
+    let biased = InstanceNorm::new(&[3, 6, 2, 4]).bias(true);
+    conforms_by_lanes("no weight", &biased.backward(), &|method| rows_can(method, 8));
+    conforms_by_lanes("bias alone", &biased.backward().grad_input(false), &split_can);
     let groups = GroupNorm::new(&[8, 4, 64, 64], 2).backward();
     sums_do_not_drift(&groups, by_lanes, &|method| rows_can(method, 2 * 64 * 64));
 }

@@ -347,10 +347,10 @@ impl Pass<'_> {
         }
         self.need(Slot::PartialSums, u64::from(partial_stride) * u64::from(shared.partials) * SUMS_BYTES);
         let (groups, weights) = (problem.stats, problem.params);
-        // The mean of what is normalized comes out of the sums of a whole group, before those are added to another's.
-        let several_groups = zero_mean && *fold != weights && target != Target::Both;
+        let of_samples = target == Target::Params && fold.kept_len() != weights.kept_len();
         let mut left = shared.partials;
-        if several_groups && left > 1 {
+        // The mean of what is normalized comes out of the sums of a whole group, before those are added to another's.
+        if zero_mean && (of_samples || target == Target::Parts) && left > 1 {
             self.merge_groups(partial_stride, left)?;
             left = 1;
         }
@@ -358,7 +358,7 @@ impl Pass<'_> {
             let members = partial_stride / groups.kept_len();
             left = self.merge(&groups, members, left, false, stats, target)?;
         }
-        if target == Target::Parts || several_groups {
+        if target == Target::Parts || of_samples {
             self.merge(&weights, 1, left * (partial_stride / weights.kept_len()), false, stats, Target::Params)?;
         } else {
             let members = if columns { fold.inner } else { 1 };
