@@ -55,11 +55,20 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
         return Ok(Lowered::nothing(tensors));
     }
     let key = KernelKey::MergeSums { together: false, numbers: true, merged: MergedSums::Nothing, gradients: params };
-    let uniform = params::MergeSums {
+    let uniform = merge_to_one(groups, 0);
+    let call = KernelCall::new(key, &uniform, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?;
+    // It has no partial sums to merge, but binds them.
+    let scratch = vec![Scratch { slot: Slot::PartialSums, bytes: 16 }];
+    Lowered::new(Method::Elementwise, tensors, vec![call], scratch, caps)
+}
+
+/// Merges so many partial sums to one for each group, from which nothing else is computed.
+fn merge_to_one(groups: u32, partials: u32) -> params::MergeSums {
+    params::MergeSums {
         groups,
         members: 1,
         copies: 1,
-        partials: 0,
+        partials,
         weights: 1,
         stats_stride: 0,
         count: 0.0,
@@ -67,11 +76,7 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
         weight_offset: 0.0,
         whole: 1,
         zero: 0,
-    };
-    let call = KernelCall::new(key, &uniform, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?;
-    // It has no partial sums to merge, but binds them.
-    let scratch = vec![Scratch { slot: Slot::PartialSums, bytes: 16 }];
-    Lowered::new(Method::Elementwise, tensors, vec![call], scratch, caps)
+    }
 }
 
 impl Gradients {
@@ -455,20 +460,7 @@ impl Pass<'_> {
 
     /// Merges the `splits` partial sums of each of `groups` to one.
     fn merge_groups(&mut self, groups: u32, splits: u32) -> Result<()> {
-        let params = params::MergeSums {
-            groups,
-            members: 1,
-            copies: 1,
-            partials: splits * groups,
-            weights: 1,
-            stats_stride: 0,
-            count: 0.0,
-            eps: 0.0,
-            weight_offset: 0.0,
-            whole: 1,
-            zero: 0,
-        };
-        self.merge_call(false, MergedSums::Partials, ParamGradients::NONE, &params)
+        self.merge_call(false, MergedSums::Partials, ParamGradients::NONE, &merge_to_one(groups, splits * groups))
     }
 
     fn merge_call(
