@@ -3,8 +3,10 @@
 use std::fmt;
 
 use crate::{
-    lower::{Caps, Strategy},
-    ops::{BatchNorm, LayerNorm, sealed::Op},
+    caps::Caps,
+    lower::lower,
+    ops::{BatchNorm, LayerNorm, Norm, op::Internal},
+    types::Strategy,
 };
 
 /// The features and limits of an adapter that this crate makes use of. Put them into the [`wgpu::DeviceDescriptor`], together
@@ -70,11 +72,11 @@ impl fmt::Display for DeviceReport {
 fn method(
     line: &mut impl FnMut(&str, &dyn fmt::Display) -> fmt::Result,
     name: &str,
-    op: &impl Op,
+    op: &impl Norm,
     shape: &[usize],
     caps: &Caps,
 ) -> fmt::Result {
-    match op.lower(caps, Strategy::Inferred) {
+    match op.operation(Internal).and_then(|operation| lower(&operation, caps, Strategy::Inferred)) {
         Ok(lowered) => match lowered.method {
             Some(method) => line(name, &format_args!("{shape:?} {method}")),
             None => Ok(()),

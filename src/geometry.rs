@@ -1,137 +1,137 @@
 //! Which elements share a statistic, and which share a weight: pure arithmetic on indices.
 
-/// A view of a dense tensor as `[outer, reduced, kept, inner]`: something is taken over `reduced` and `inner`, once for each
-/// `(outer, kept)`.
+/// A reduction over a dense tensor, seen as `[outer, reduced, groups, inner]`: over `reduced` and `inner`, with one
+/// result for each `(outer, groups)`. Elements of one result are a group.
 ///
-/// | | statistics of | `[outer, reduced, kept, inner]` |
+/// | | groups of the statistics | `[outer, reduced, groups, inner]` |
 /// |---|---|---|
-/// | layer norm over the last axes | a row | `[1, 1, rows, len]` |
-/// | layer norm over axes in the middle | a column of a matrix | `[outer, len, columns, 1]` |
-/// | batch norm, channels first and last | a channel | `[1, N, C, spatial]`, `[1, N * spatial, C, 1]` |
-/// | group norm, channels first and last | a group of a sample | `[1, 1, N * G, C / G * spatial]`, `[N, spatial, G, C / G]` |
+/// | layer norm over the last axes | rows | `[1, 1, rows, len]` |
+/// | layer norm over axes in the middle | columns of matrices | `[outer, len, columns, 1]` |
+/// | batch norm, channels first and last | channels | `[1, N, C, spatial]`, `[1, N * spatial, C, 1]` |
+/// | group norm, channels first and last | groups of samples | `[1, 1, N * G, C / G * spatial]`, `[N, spatial, G, C / G]` |
 ///
-/// Weight and bias are views of the same kind: layer norm's are kept for each position of a row, `[1, rows, len, 1]`.
+/// Elements that share a weight are groups too: layer norm's weight has one for each position of a row, `[1, rows, len, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fold {
+pub(crate) struct Reduction {
     pub outer: u32,
     pub reduced: u32,
-    pub kept: u32,
+    pub groups: u32,
     pub inner: u32,
 }
 
-impl Fold {
-    pub const fn new(outer: u32, reduced: u32, kept: u32, inner: u32) -> Self {
-        Self { outer, reduced, kept, inner }
+impl Reduction {
+    pub const fn new(outer: u32, reduced: u32, groups: u32, inner: u32) -> Self {
+        Self { outer, reduced, groups, inner }
     }
 
-    /// How many there are of what is kept.
-    pub const fn kept_len(&self) -> u32 {
-        self.outer * self.kept
+    /// The number of groups.
+    pub const fn group_count(&self) -> u32 {
+        self.outer * self.groups
     }
 
     /// Elements of the tensor.
     pub const fn len(&self) -> u32 {
-        self.outer * self.reduced * self.kept * self.inner
+        self.outer * self.reduced * self.groups * self.inner
     }
 
-    /// Elements that share what is kept.
-    pub const fn shared(&self) -> u32 {
+    /// Elements of a group.
+    pub const fn group_len(&self) -> u32 {
         self.reduced * self.inner
     }
 
-    /// Each element of `kept` and `inner` on its own: a statistic for each column of `[outer, reduced, columns]`.
-    pub const fn columns(&self) -> Self {
-        Self { kept: self.kept * self.inner, inner: 1, ..*self }
+    /// A group for each column of `[outer, reduced, columns]`: each element of `groups` and `inner` on its own.
+    pub const fn by_columns(&self) -> Self {
+        Self { groups: self.groups * self.inner, inner: 1, ..*self }
     }
 
-    /// Neighbouring elements that a part of the tensor must not cut: it is a fold too, then.
+    /// Neighbouring elements that a chunk of the tensor must not cut, so that its part is a reduction too.
     pub const fn slice(&self) -> u32 {
         match (self.outer, self.reduced) {
             (1, 1) => self.inner,
-            (1, _) => self.kept * self.inner,
-            _ => self.reduced * self.kept * self.inner,
+            (1, _) => self.groups * self.inner,
+            _ => self.reduced * self.groups * self.inner,
         }
     }
 
     /// `len` elements from `first` on, both of whole slices.
     pub const fn part(&self, first: u32, len: u32) -> Part {
-        let Self { outer, reduced, kept, inner } = *self;
+        let Self { outer, reduced, groups, inner } = *self;
         let slices = len / self.slice();
-        let (fold, first_kept) = match (outer, reduced) {
+        let (reduction, first_group) = match (outer, reduced) {
             (1, 1) => (Self::new(1, 1, slices, inner), first / inner),
-            (1, _) => (Self::new(1, slices, kept, inner), 0),
-            _ => (Self::new(slices, reduced, kept, inner), first / self.slice() * kept),
+            (1, _) => (Self::new(1, slices, groups, inner), 0),
+            _ => (Self::new(slices, reduced, groups, inner), first / self.slice() * groups),
         };
-        Part { fold, first_kept, shares: outer == 1 && reduced > 1 }
+        Part { reduction, first_group, shares: outer == 1 && reduced > 1 }
     }
 
-    /// How the index of what is kept follows from row and column of the tensor seen as rows of `cols` elements; `None` where
-    /// no [`Lookup`] says it.
+    /// How the index of a group follows from row and column of the tensor seen as rows of `cols` elements; `None` where
+    /// no [`Lookup`] gives it.
     pub fn lookup(&self, cols: u32) -> Option<Lookup> {
-        let Self { reduced, kept, inner, .. } = *self;
+        let Self { reduced, groups, inner, .. } = *self;
         let lookup = |rows, quotient, remainder, columns| Some(Lookup { rows, quotient, remainder, columns });
         if inner.is_multiple_of(cols) {
             // A row lies in one run of `inner`.
             let rows = inner / cols;
-            return match (self.outer, reduced, kept) {
-                (_, 1, _) => lookup(rows, 1, 0, Columns::Whole),
-                (_, _, 1) => lookup(rows * reduced, 1, 0, Columns::Whole),
-                (1, ..) if rows == 1 => lookup(kept, 0, 1, Columns::Whole),
+            return match (self.outer, reduced, groups) {
+                (_, 1, _) => lookup(rows, 1, 0, Broadcast::Row),
+                (_, _, 1) => lookup(rows * reduced, 1, 0, Broadcast::Row),
+                (1, ..) if rows == 1 => lookup(groups, 0, 1, Broadcast::Row),
                 _ => None,
             };
         }
         // A row holds several runs.
-        let columns = if inner == 1 { Columns::Each } else { Columns::Runs(inner) };
+        let columns = if inner == 1 { Broadcast::Element } else { Broadcast::Run(inner) };
         let runs = cols / inner;
-        if !cols.is_multiple_of(inner) || !kept.is_multiple_of(runs) {
+        if !cols.is_multiple_of(inner) || !groups.is_multiple_of(runs) {
             return None;
         }
         match (self.outer, reduced) {
-            (..) if kept == runs => lookup(reduced, kept, 0, columns),
+            (..) if groups == runs => lookup(reduced, groups, 0, columns),
             (_, 1) => lookup(1, runs, 0, columns),
-            (1, _) => lookup(kept / runs, 0, runs, columns),
+            (1, _) => lookup(groups / runs, 0, runs, columns),
             _ => None,
         }
     }
 }
 
-/// A part of a fold.
+/// A part of a reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
-    pub fold: Fold,
-    /// The index, in the whole, of the first that is kept.
-    pub first_kept: u32,
-    /// Whether every part keeps the same ones, and reduces some of their elements.
+    pub reduction: Reduction,
+    /// The index, in the whole, of its first group.
+    pub first_group: u32,
+    /// Whether every part has all groups, and some of their elements.
     pub shares: bool,
 }
 
-/// The index of what is kept: `row / rows * quotient + row % rows * remainder`, and what the column adds.
+/// The index of a group: `row / rows * quotient + row % rows * remainder`, and what the column adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lookup {
     pub rows: u32,
     pub quotient: u32,
     pub remainder: u32,
-    pub columns: Columns,
+    pub columns: Broadcast,
 }
 
 /// What the column adds to an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Columns {
+pub(crate) enum Broadcast {
     /// Nothing: a row shares one.
-    Whole,
+    Row,
     /// Itself: each column has its own.
-    Each,
+    Element,
     /// Its quotient by this many elements.
-    Runs(u32),
+    Run(u32),
 }
 
 impl Lookup {
     /// Whether a pack of `elements` neighbours finds what it looks up: one value, one for each element, or a pack of a table.
     pub fn suits(&self, elements: u32) -> bool {
         match self.columns {
-            Columns::Whole | Columns::Runs(_) => true,
-            // A row begins at a pack if its length is one; so must what is kept.
-            Columns::Each => self.quotient.is_multiple_of(elements) && self.remainder.is_multiple_of(elements),
+            Broadcast::Row | Broadcast::Run(_) => true,
+            // A row begins at a pack if its length is one; so must the values that it finds.
+            Broadcast::Element => self.quotient.is_multiple_of(elements) && self.remainder.is_multiple_of(elements),
         }
     }
 }
@@ -140,9 +140,9 @@ impl Lookup {
 mod tests {
     use super::*;
 
-    fn index(fold: &Fold, flat: u32) -> u32 {
-        let kept = flat / fold.inner % fold.kept;
-        flat / (fold.inner * fold.kept * fold.reduced) * fold.kept + kept
+    fn index(reduction: &Reduction, flat: u32) -> u32 {
+        let group = flat / reduction.inner % reduction.groups;
+        flat / (reduction.inner * reduction.groups * reduction.reduced) * reduction.groups + group
     }
 
     #[test]
@@ -150,22 +150,22 @@ mod tests {
         let mut found = 0;
         for outer in [1, 2, 3] {
             for reduced in [1, 2, 5] {
-                for kept in [1, 2, 6] {
+                for groups in [1, 2, 6] {
                     for inner in [1, 4, 6] {
-                        let fold = Fold::new(outer, reduced, kept, inner);
-                        for cols in (1..=fold.len()).filter(|&cols| fold.len().is_multiple_of(cols)) {
-                            let Some(lookup) = fold.lookup(cols) else { continue };
+                        let reduction = Reduction::new(outer, reduced, groups, inner);
+                        for cols in (1..=reduction.len()).filter(|&cols| reduction.len().is_multiple_of(cols)) {
+                            let Some(lookup) = reduction.lookup(cols) else { continue };
                             found += 1;
-                            for flat in 0..fold.len() {
+                            for flat in 0..reduction.len() {
                                 let (row, col) = (flat / cols, flat % cols);
                                 let column = match lookup.columns {
-                                    Columns::Whole => 0,
-                                    Columns::Each => col,
-                                    Columns::Runs(run) => col / run,
+                                    Broadcast::Row => 0,
+                                    Broadcast::Element => col,
+                                    Broadcast::Run(run) => col / run,
                                 };
                                 let (q, r) = (row / lookup.rows, row % lookup.rows);
                                 let actual = q * lookup.quotient + r * lookup.remainder + column;
-                                assert_eq!(actual, index(&fold, flat), "{fold:?} in rows of {cols}: {flat}");
+                                assert_eq!(actual, index(&reduction, flat), "{reduction:?} in rows of {cols}: {flat}");
                             }
                         }
                     }
@@ -178,20 +178,20 @@ mod tests {
     #[test]
     fn the_lookups_that_ops_need_are_there() {
         let cases = [
-            ("weight of layer norm", Fold::new(1, 7, 8, 1), 8),
-            ("a weight for each sample", Fold::new(2, 7, 8, 1), 8),
-            ("channels of layer norm in the middle", Fold::new(1, 3, 8, 5), 5),
-            ("its statistics", Fold::new(3, 8, 5, 1), 5),
-            ("channels first", Fold::new(1, 3, 8, 5), 5),
-            ("channels of a group", Fold::new(1, 3, 8, 5), 20),
-            ("channels last", Fold::new(1, 15, 8, 1), 8),
-            ("channels last, of each sample", Fold::new(3, 5, 8, 1), 8),
-            ("groups, seen by channels", Fold::new(1, 1, 6, 20), 5),
-            ("groups, channels last", Fold::new(3, 5, 2, 4), 8),
-            ("channels of each sample", Fold::new(3, 1, 8, 5), 5),
+            ("weight of layer norm", Reduction::new(1, 7, 8, 1), 8),
+            ("a weight for each sample", Reduction::new(2, 7, 8, 1), 8),
+            ("channels of layer norm in the middle", Reduction::new(1, 3, 8, 5), 5),
+            ("its statistics", Reduction::new(3, 8, 5, 1), 5),
+            ("channels first", Reduction::new(1, 3, 8, 5), 5),
+            ("channels of a group", Reduction::new(1, 3, 8, 5), 20),
+            ("channels last", Reduction::new(1, 15, 8, 1), 8),
+            ("channels last, of each sample", Reduction::new(3, 5, 8, 1), 8),
+            ("groups, seen by channels", Reduction::new(1, 1, 6, 20), 5),
+            ("groups, channels last", Reduction::new(3, 5, 2, 4), 8),
+            ("channels of each sample", Reduction::new(3, 1, 8, 5), 5),
         ];
-        for (why, fold, cols) in cases {
-            assert!(fold.lookup(cols).is_some(), "{why}");
+        for (why, reduction, cols) in cases {
+            assert!(reduction.lookup(cols).is_some(), "{why}");
         }
     }
 }

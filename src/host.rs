@@ -20,11 +20,12 @@ use pollster::block_on;
 use crate::{
     device::recommended,
     error::{Error, Result},
-    lower::{Lowered, Method, Strategy},
+    lower::Lowered,
     ops::Norm,
     plan::Bindings,
     planner::{Planner, aside, caught},
     tensor::{Access, Outputs, TensorSpec, Tensors},
+    types::{Method, Strategy},
 };
 
 fn instance() -> wgpu::Instance {
@@ -180,7 +181,7 @@ impl Gpu {
     pub fn run_with(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>, strategy: Strategy) -> Result<Run> {
         let specs = checked(op, tensors)?;
         let contents = specs.iter().map(|spec| tensors.bytes(spec));
-        block_on(self.complete(op.name(), &specs, op.lower(self.planner.caps(), strategy)?, contents))
+        block_on(self.complete(op.name(), &specs, self.planner.lower(op, strategy)?, contents))
     }
 
     /// [`run`](Self::run) without blocking: a thread of its own compiles, copies and waits, or the browser does.
@@ -203,7 +204,7 @@ impl Gpu {
     ) -> Result<Run> {
         let specs = checked(op, tensors)?;
         let contents: Vec<_> = specs.iter().map(|spec| tensors.bytes(spec)).collect();
-        let (gpu, name, lowered) = (self.clone(), op.name(), op.lower(self.planner.caps(), strategy)?);
+        let (gpu, name, lowered) = (self.clone(), op.name(), self.planner.lower(op, strategy)?);
         aside(async move { gpu.complete(name, &specs, lowered, contents.into_iter()).await }).await
     }
 

@@ -55,15 +55,23 @@
 
 pub use wgpu;
 
+mod caps;
+mod definition;
 mod device;
 mod error;
 mod geometry;
-mod kernel;
+mod kernels;
+mod layout;
 mod lower;
 mod ops;
+mod options;
 mod plan;
 mod planner;
+mod running_stats;
 mod tensor;
+mod tuning;
+mod types;
+mod wgsl;
 
 pub mod host;
 pub mod reference;
@@ -71,13 +79,18 @@ pub mod shaders;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use caps::Caps;
+pub use definition::Gradients;
 pub use device::{DeviceReport, recommended};
 pub use error::{BindingProblem, Error, Result};
-pub use lower::{Caps, Method, Strategy, Team, Tuning};
 pub use ops::{
-    Activation, Backward, BatchMoments, BatchNorm, Gradients, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LocalResponseNorm, LpNormalize, Norm, Options, Order, RmsNorm, RunningStats, Types, Window,
+    Backward, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Norm, Order,
+    RmsNorm, Window,
 };
+pub use options::{Layout, Options, Types};
 pub use plan::{Bindings, Bound, Plan, View};
 pub use planner::Planner;
+pub use running_stats::RunningStats;
 pub use tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors};
+pub use tuning::Tuning;
+pub use types::{Activation, Method, Strategy, Team};

@@ -3,10 +3,13 @@
 use std::{num::NonZeroU64, sync::Arc};
 
 use crate::{
+    caps::Caps,
     error::{BindingProblem, Error, Result},
-    lower::{Caps, KernelCall, Lowered, Method},
+    lower::{KernelCall, Lowered},
     planner::{Pipeline, caught},
     tensor::{Access, Slot, TensorSpec},
+    types::Method,
+    wgsl::storage::{Buffer, UNIFORM},
 };
 
 /// A range of a buffer: the whole of it from `&Buffer`, a part from a [`wgpu::BufferSlice`] or from [`View::new`].
@@ -338,8 +341,8 @@ impl Inner {
         scratch: Option<View<'_>>,
     ) -> BoundDispatch {
         let KernelCall { key, params: uniform, workgroups, ranges } = &self.lowered.calls[call];
-        let entry = |slot: Slot, buffer, offset, bytes| wgpu::BindGroupEntry {
-            binding: slot.binding(),
+        let entry = |binding, buffer, offset, bytes| wgpu::BindGroupEntry {
+            binding,
             resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
                 offset,
@@ -347,22 +350,22 @@ impl Inner {
             }),
         };
         let mut entries = Vec::new();
-        if !key.param_fields().is_empty() {
-            entries.push(entry(Slot::Params, params, call as u64 * self.params_stride, uniform.len() as u64));
+        if !key.uniform().is_empty() {
+            entries.push(entry(UNIFORM, params, call as u64 * self.params_stride, uniform.len() as u64));
         }
-        for slot in key.storage().into_iter().map(|storage| storage.slot) {
-            let region = self.lowered.scratch.iter().position(|region| region.slot == slot);
-            let (view, offset, bytes) = if let Some(i) = region {
-                (scratch, self.scratch_offsets[i], self.lowered.scratch[i].bytes)
-            } else if let Some(range) = ranges.iter().find(|range| range.slot == slot) {
-                (bindings.get(slot), range.offset, range.size)
-            } else {
-                let bytes = self.lowered.tensors.iter().find(|t| t.slot == slot).map_or(0, TensorSpec::bytes);
-                (bindings.get(slot), 0, bytes)
+        for buffer in key.storage().into_iter().map(|storage| storage.buffer) {
+            let range = ranges.iter().find(|range| Buffer::Tensor(range.slot) == buffer);
+            let (view, offset, bytes) = match (self.lowered.scratch(buffer), self.lowered.tensor(buffer)) {
+                (Some(i), _) => (scratch, self.scratch_offsets[i], self.lowered.scratch[i].bytes),
+                (None, Some(tensor)) => {
+                    let (offset, bytes) = range.map_or((0, tensor.bytes()), |range| (range.offset, range.size));
+                    (bindings.get(tensor.slot), offset, bytes)
+                }
+                (None, None) => (None, 0, 0),
             };
             // `check` saw to it that there is one; without it wgpu would name the missing binding.
             if let Some(view) = view {
-                entries.push(entry(slot, view.buffer, view.offset + offset, bytes));
+                entries.push(entry(buffer.binding(), view.buffer, view.offset + offset, bytes));
             }
         }
         let Pipeline { pipeline, layout } = &*self.pipelines[call];

@@ -7,11 +7,15 @@ use std::{
 };
 
 use crate::{
+    caps::Caps,
     error::{Error, Result},
-    lower::{Caps, KernelCall, Lowered, Strategy, Tuning},
+    lower::{KernelCall, Lowered, lower},
     ops::Norm,
+    ops::op::Internal,
     plan::Plan,
     shaders::Shader,
+    tuning::Tuning,
+    types::Strategy,
 };
 
 /// A compiled kernel.
@@ -134,7 +138,7 @@ impl Planner {
     /// As [`plan`](Self::plan), and [`Error::Unsupported`] for a method that can't compute the op here.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan_with(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
-        pollster::block_on(self.plan_of(op.lower(&self.caps, strategy)?))
+        pollster::block_on(self.plan_of(self.lower(op, strategy)?))
     }
 
     /// [`plan`](Self::plan) without blocking: kernels are compiled on a thread of their own, or by the browser.
@@ -150,8 +154,13 @@ impl Planner {
     /// # Errors
     /// As [`plan_with`](Self::plan_with).
     pub async fn plan_with_async(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
-        let (planner, lowered) = (self.clone(), op.lower(&self.caps, strategy)?);
+        let (planner, lowered) = (self.clone(), self.lower(op, strategy)?);
         aside(async move { planner.plan_of(lowered).await }).await
+    }
+
+    /// What an op is on this device.
+    pub(crate) fn lower(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Lowered> {
+        lower(&op.operation(Internal)?, &self.caps, strategy)
     }
 
     /// Compiles what the calls of an op need.
@@ -187,7 +196,7 @@ impl Planner {
     fn calls(&self, ops: &[&dyn Norm]) -> Result<Vec<KernelCall>> {
         let mut calls = Vec::new();
         for op in ops {
-            calls.extend(op.lower(&self.caps, Strategy::Inferred)?.calls);
+            calls.extend(self.lower(*op, Strategy::Inferred)?.calls);
         }
         Ok(calls)
     }
@@ -200,7 +209,7 @@ impl Planner {
     }
 
     async fn pipeline(&self, call: &KernelCall) -> Result<Arc<Pipeline>> {
-        let shader = Shader::new(call.key, &self.caps);
+        let shader = Shader(call.key);
         let key = (shader, self.checked);
         // A thread that panicked here left the map as it was: entries are only ever added.
         let known = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);

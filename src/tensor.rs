@@ -108,7 +108,7 @@ impl fmt::Display for DType {
 
 macro_rules! slots {
     ($($(#[$doc:meta])* $slot:ident = $name:literal,)*) => {
-        /// The name of a tensor of an op, in PyTorch's words. All but `Scratch` are also binding numbers, the same in every shader.
+        /// The name of a tensor of an op, in PyTorch's words.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Slot { $($(#[$doc])* $slot,)* }
@@ -127,8 +127,6 @@ macro_rules! slots {
 }
 
 slots! {
-    /// The run-time parameters, a uniform that the plan owns.
-    Params = "params",
     /// What is normalized.
     Input = "input",
     /// The gain.
@@ -167,15 +165,9 @@ slots! {
     GradBias = "grad_bias",
     /// The statistics of a part of a batch: mean, what it lacks, M2 and count of each channel.
     Moments = "moments",
-    /// Scratch: partial statistics, one for each workgroup that shares a row or channel.
-    Partials = "partials",
-    /// Merged statistics, read by the pass that applies them: scratch, or kept from the forward pass for the backward pass.
+    /// The statistics that batch norm saves for its backward pass: the mean as hi and lo, and rstd.
     Statistics = "statistics",
-    /// Scratch: partial sums of gradients.
-    PartialSums = "partial_sums",
-    /// Scratch: merged sums of gradients, read by the pass that applies them.
-    Coefficients = "coefficients",
-    /// The caller's scratch, which the other scratch slots are cut from. No shader has a variable of this name.
+    /// The caller's scratch. No shader has a variable of this name.
     Scratch = "scratch",
 }
 
@@ -207,12 +199,6 @@ impl Slot {
                 | Self::GradWeight
                 | Self::GradBias
         )
-    }
-
-    /// The binding number in the shaders, in group 0.
-    #[must_use]
-    pub const fn binding(self) -> u32 {
-        self as u32
     }
 }
 
@@ -320,6 +306,11 @@ pub(crate) fn element_count(shape: &[usize]) -> Result<u32> {
         Ok(n) if count <= MAX_ELEMENTS => Ok(if shape.contains(&0) { 0 } else { n }),
         _ => Err(Error::Limit { what: ELEMENTS, needed: count, allowed: MAX_ELEMENTS }),
     }
+}
+
+/// The index of an element in a dense tensor.
+pub(crate) fn flat(shape: &[usize], index: &[usize]) -> usize {
+    shape.iter().zip(index).fold(0, |flat, (n, i)| flat * n + i)
 }
 
 /// A shape as a user writes it: `[64, 384]`.

@@ -290,16 +290,16 @@ fn batch_norm_keeps_statistics_for_its_backward_pass() {
     for &(why, shape) in &IMAGES[1..4] {
         let columns = shape[2..].iter().product::<usize>() == 1;
         let can = |method| if columns { columns_can(method) } else { split_can(method) };
-        let op = BatchNorm::training(shape).keep_statistics(true);
+        let op = BatchNorm::training(shape).save_for_backward(true);
         conforms(why, &op.clone().save_stats(true), &can);
         conforms(why, &op.backward(), &can);
-        let op = BatchNorm::training(&channels_last(shape)).layout(Layout::ChannelsLast).keep_statistics(true);
+        let op = BatchNorm::training(&channels_last(shape)).layout(Layout::ChannelsLast).save_for_backward(true);
         conforms(why, &op.clone().residual(true).activation(Activation::Relu), &columns_can);
         conforms(why, &op.backward().grad_input(false), &columns_can);
         conforms(why, &op.residual(true).activation(Activation::Relu).backward(), &columns_can);
     }
     // From one pass to the other, with an offset that an f32 mean is too coarse for.
-    let op = BatchNorm::training(&[4, 3, 100]).keep_statistics(true);
+    let op = BatchNorm::training(&[4, 3, 100]).save_for_backward(true);
     let input = Random::new(9).normal(1200, 1e6, 1.0);
     let forward = Data::random(&op, 9).with(Slot::Input, input.clone());
     let kept = run(gpu(), &op, &forward.tensors(), Strategy::Inferred).expect("forward").statistics().to_vec();
@@ -814,7 +814,7 @@ fn gradients_of_many_elements_do_not_drift() {
     let gradient = vec![0.3; count];
     let tensors = Tensors::new(&input).grad_output(&gradient);
     let truth = op.reference(&tensors).expect("reference");
-    let together = Gpu::from_parts(gpu().queue().clone(), tuned(&[("together", 1)]));
+    let together = Gpu::from_parts(gpu().queue().clone(), tuned(&[("merge_by_workgroup", 1)]));
     for (device, strategy) in [(gpu(), Strategy::Inferred), (&together, Strategy::Forced(Method::Split(Team::Lane)))] {
         let outputs = run(device, &op, &tensors, strategy).expect("runs");
         compare_outputs(&op, &outputs, &truth).expect("within the bound of one element");

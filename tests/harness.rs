@@ -413,7 +413,7 @@ fn a_grid_without_its_second_dimension_does_not_conform() {
     let request = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
     let (device, queue) = pollster::block_on(adapter.request_device(&request)).expect("a device");
     // Few workgroups would do otherwise.
-    let tuning = table(&[("rounds", 1), ("stream_rows", 1), ("sum_rounds", 1)]);
+    let tuning = table(&[("rows_per_team", 1), ("stream_rows", 1), ("grad_rows_per_team", 1)]);
     let conforms = |op: &dyn Norm, strategy, without: Option<&'static str>| {
         let planner = Planner::with_source_edit(&device, move |source| match without {
             Some(kernel) if source.contains(&format!("// ==== kernels/{kernel}.wgsl")) => {

@@ -1130,7 +1130,7 @@ fn weight_and_bias_of_two_types_have_gradients_that_hold_both() {
     save(DType::BF16);
     agrees(&folder, "layer-norm --backward", &op.backward(), &tensors.clone().weight(&weight));
     save(DType::F16);
-    let op = op.param_dtype(DType::F16);
+    let op = op.affine_dtype(DType::F16);
     agrees(&folder, "layer-norm --backward", &op.backward(), &tensors.weight(&weight));
 }
 

@@ -83,30 +83,30 @@ fn a_nan_stays_one_in_half_precision() {
 fn every_op_in(dtype: DType, params: DType, len: usize, conforms: Conforms) {
     let name = &dtype.to_string();
     let rows = |method| typed_rows_can(dtype, method, len);
-    let op = LayerNorm::new(&[33, len], 1..).dtype(dtype).param_dtype(params).save_stats(true);
+    let op = LayerNorm::new(&[33, len], 1..).dtype(dtype).affine_dtype(params).save_stats(true);
     conforms(name, &op, &rows);
     conforms(name, &op.backward().accumulate(true), &rows);
-    let op = RmsNorm::new(&[7, len], 1..).dtype(dtype).param_dtype(params);
+    let op = RmsNorm::new(&[7, len], 1..).dtype(dtype).affine_dtype(params);
     conforms(name, &op, &rows);
-    conforms(name, &op.backward().grad_param_dtype(DType::F32), &rows);
-    let op = LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype).param_dtype(params);
+    conforms(name, &op.backward().grad_affine_dtype(DType::F32), &rows);
+    let op = LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype).affine_dtype(params);
     conforms(name, &op, &|method| columns_can(method) || across_can(method, len));
     conforms(name, &op.backward(), &|method| method == Method::Columns || across_can(method, len));
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
         let first = layout == Layout::ChannelsFirst;
         let shape = if first { [3, 6, len] } else { [3, len, 6] };
-        let op = GroupNorm::new(&shape, 2).layout(layout).dtype(dtype).param_dtype(params);
+        let op = GroupNorm::new(&shape, 2).layout(layout).dtype(dtype).affine_dtype(params);
         let rows = |method| typed_rows_can(dtype, method, 3 * len);
         let can = |method| if first { rows(method) } else { columns_can(method) };
         conforms(name, &op, &can);
         let can = |method| if first { can(method) } else { method == Method::Columns };
         conforms(name, &op.backward(), &can);
         let can = |method| if first { split_can(method) } else { columns_can(method) };
-        let op = BatchNorm::training(&shape).layout(layout).dtype(dtype).param_dtype(params);
+        let op = BatchNorm::training(&shape).layout(layout).dtype(dtype).affine_dtype(params);
         let op = op.residual(true).activation(Activation::Relu);
         conforms(name, &op.clone().running_stats(RunningStats::PYTORCH), &can);
         conforms(name, &op.backward(), &can);
-        let op = BatchNorm::inference(&shape).layout(layout).dtype(dtype).param_dtype(params);
+        let op = BatchNorm::inference(&shape).layout(layout).dtype(dtype).affine_dtype(params);
         conforms(name, &op, &|method| method == Method::Elementwise);
         conforms(name, &op.backward(), &|method| method == Method::Elementwise);
     }
@@ -214,7 +214,7 @@ fn more_hard_rows_of_halves() {
 #[test]
 fn rows_of_halves_go_by_pairs_of_packs() {
     // Few workgroups, so that teams have many rows and sum up their gradients.
-    let planner = tuned(&[("pairs", 1), ("workgroups", 1), ("least_sum_rounds", 1)]);
+    let planner = tuned(&[("vec4x2", 1), ("workgroups", 1), ("min_grad_rows_per_team", 1)]);
     let device = Gpu::from_parts(gpu().queue().clone(), planner);
     let subgroups = device.planner().caps().subgroup_size.is_some();
     // Rows of which a lane of the team has at least two packs.
@@ -231,7 +231,7 @@ fn rows_of_halves_go_by_pairs_of_packs() {
     {
         let strategy = Strategy::Forced(Method::Resident(team));
         let op = LayerNorm::new(&[37, len], 1..).dtype(dtype);
-        let types = op.clone().output_dtype(DType::F32).param_dtype(DType::F32);
+        let types = op.clone().output_dtype(DType::F32).affine_dtype(DType::F32);
         let summed = op.clone().residual(true).residual_output(true);
         // A pair may lie in two channels.
         let grouped = GroupNorm::new(&[3, 4, len / 2], 2).dtype(dtype);
@@ -246,7 +246,7 @@ fn rows_of_halves_go_by_pairs_of_packs() {
             &grouped,
         ];
         for op in ops {
-            conforms_by("pairs", &device, op, strategy);
+            conforms_by("vec4x2", &device, op, strategy);
             let program = shaders::program(op, device.planner().caps(), strategy).expect("it ran");
             let wgsl: String = program.dispatches.iter().map(|dispatch| dispatch.shader.wgsl()).collect();
             assert!(wgsl.contains("parts/at/pairs.wgsl"), "{}, {team:?}", op.name());
@@ -264,7 +264,7 @@ fn rows_of_halves_begin_anywhere() {
     // Teams of one row, and of several.
     for (workgroups, rows) in [(65535, 39), (1, 1), (1, 39)] {
         let device =
-            Gpu::from_parts(gpu().queue().clone(), tuned(&[("workgroups", workgroups), ("least_sum_rounds", 1)]));
+            Gpu::from_parts(gpu().queue().clone(), tuned(&[("workgroups", workgroups), ("min_grad_rows_per_team", 1)]));
         for (team, len) in cases() {
             let strategy = Strategy::Forced(Method::Resident(team));
             let op = LayerNorm::new(&[rows, len], 1..).dtype(DType::F16);
@@ -284,7 +284,12 @@ fn rows_of_halves_begin_anywhere() {
 #[test]
 fn partial_results_are_merged_together() {
     // Many teams, which have a sum each.
-    let planner = tuned(&[("together", 1), ("workgroups", 8192), ("sum_rounds", 1), ("least_sum_rounds", 1)]);
+    let planner = tuned(&[
+        ("merge_by_workgroup", 1),
+        ("workgroups", 8192),
+        ("grad_rows_per_team", 1),
+        ("min_grad_rows_per_team", 1),
+    ]);
     let device = Gpu::from_parts(gpu().queue().clone(), planner);
     let rows = |count| LayerNorm::new(&[count, 36], 1..).backward();
     let columns = Strategy::Forced(Method::Columns);
@@ -293,7 +298,7 @@ fn partial_results_are_merged_together() {
         (&rows(300), Strategy::Inferred),
         // More than are merged at once: a pass before makes fewer of them.
         (&rows(5000), Strategy::Inferred),
-        (&rows(5000).accumulate(true).grad_param_dtype(DType::F16), Strategy::Inferred),
+        (&rows(5000).accumulate(true).grad_affine_dtype(DType::F16), Strategy::Inferred),
         (&BatchNorm::training(&[3000, 12]).backward(), columns),
         (&BatchNorm::training(&[3000, 12]).activation(Activation::Gelu).backward(), columns),
         (&GroupNorm::new(&[2, 700, 12], 3).layout(Layout::ChannelsLast).backward(), columns),
@@ -314,7 +319,7 @@ fn partial_results_are_merged_together() {
 // Only tables of devices whose conversions are known say so. Those of lavapipe and SwiftShader are as good.
 #[test]
 fn halves_may_be_converted_by_the_device() {
-    let device = Gpu::from_parts(gpu().queue().clone(), tuned(&[("native_halves", 1)]));
+    let device = Gpu::from_parts(gpu().queue().clone(), tuned(&[("native_f16", 1)]));
     let rows = |len| LayerNorm::new(&[37, len], 1..).dtype(DType::F16);
     let ops: [&dyn Norm; 6] = [
         &rows(12),
@@ -339,11 +344,11 @@ fn storage_types(even: usize, odd: usize, conforms: impl Fn(usize, &dyn Norm, &d
             let op = |len| {
                 let op = LayerNorm::new(&[5, len], 1..).input_dtype(input).output_dtype(output);
                 let op = op.residual(true).residual_dtype(residual);
-                op.residual_output(true).residual_output_dtype(output).param_dtype(residual)
+                op.residual_output(true).residual_output_dtype(output).affine_dtype(residual)
             };
             let square = (3 + i - o) % 3;
             conforms(square, &op(odd), &|method| typed_rows_can(widest, method, odd));
-            let backward = op(even).backward().grad_param_dtype(input);
+            let backward = op(even).backward().grad_affine_dtype(input);
             conforms(square, &backward, &|method| typed_rows_can(widest, method, even));
         }
     }

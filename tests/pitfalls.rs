@@ -334,12 +334,12 @@ fn a_result_is_rounded_once() {
     let x = [1.0, 3.0];
     let y = 3.0 / 5_f64.sqrt();
     assert!((bf16(1.3 * bf16(y)) - bf16(1.3 * y)).abs() > 1e-3, "the numbers tell them apart");
-    let op = RmsNorm::new(&[1, 2], 1..).dtype(DType::BF16).param_dtype(DType::F32).eps(0.0);
+    let op = RmsNorm::new(&[1, 2], 1..).dtype(DType::BF16).affine_dtype(DType::F32).eps(0.0);
     every(&op, &Tensors::new(&x).weight(&[1.0, 1.3]), |method, outputs| {
         assert!((f64::from(outputs.output()[1]) - bf16(1.3 * y)).abs() < 1e-6, "{method}: {:?}", outputs.output());
     });
     // 1 + 2^-9 is 1 in bf16.
-    let op = op.param_dtype(DType::BF16).output_dtype(DType::F32).zero_centered(true);
+    let op = op.affine_dtype(DType::BF16).output_dtype(DType::F32).zero_centered(true);
     every(&op, &Tensors::new(&x).weight(&[0.0, 2_f32.powi(-9)]), |method, outputs| {
         assert!((f64::from(outputs.output()[1]) - y * (1.0 + 2_f64.powi(-9))).abs() < 1e-6, "{method}");
     });

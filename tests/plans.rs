@@ -77,7 +77,7 @@ fn layer_norm_refuses_what_is_wrong_on_every_device() {
     assert_eq!(message, "input_row_stride is 4, expected none where the output is written over the input");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).residual_output(true)).0, "residual_output");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).in_place(true).output_dtype(DType::F16)).0, "in_place");
-    assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).param_dtype(DType::U32)).0, "param_dtype");
+    assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).affine_dtype(DType::U32)).0, "affine_dtype");
     let op = LayerNorm::new(&[1 << 16, 1 << 16], 1..);
     let limit = Error::Limit { what: "elements of input", needed: 1 << 32, allowed: 1 << 31 };
     assert_eq!(limit.to_string(), "elements of input: 4294967296 needed, this crate allows 2147483648");
@@ -125,7 +125,7 @@ fn batch_norm_refuses_what_is_wrong_on_every_device() {
         assert_eq!(message, format!("running_stats is {shown}, expected none: inference updates nothing"));
     }
     assert_eq!(refused(&inference.clone().save_stats(true)).0, "save_stats");
-    assert_eq!(refused(&inference.clone().keep_statistics(true)).0, "keep_statistics");
+    assert_eq!(refused(&inference.clone().save_for_backward(true)).0, "save_for_backward");
     assert_eq!(refused(&inference.merge(2)).0, "merge");
     assert_eq!(refused(&training.clone().merge(0)).0, "merge");
     for set in [|o: &mut Options| o.per_sample = true, |o: &mut Options| (o.residual, o.residual_output) = (true, true)]
@@ -135,8 +135,8 @@ fn batch_norm_refuses_what_is_wrong_on_every_device() {
         assert!(["per_sample", "residual_output"].contains(&refused(&op).0));
     }
     let mut rows = LayerNorm::new(&[2, 3], 1..);
-    rows.options.keep_statistics = true;
-    assert_eq!(refused(&rows).0, "keep_statistics");
+    rows.options.save_for_backward = true;
+    assert_eq!(refused(&rows).0, "save_for_backward");
     assert!(matches!(training.clone().merge(2).backward().tensors(), Err(Error::Unsupported { .. })));
     BatchNorm::training(&[1, 3]).merge(2).tensors().expect("a part may have one value per channel");
     assert!(matches!(BatchNorm::inference(&[1 << 16, 1 << 16]).tensors(), Err(Error::Limit { .. })));
@@ -176,7 +176,7 @@ fn a_backward_pass_refuses_what_its_op_does_not_have() {
     assert_eq!(refused(&plain.clone().residual(true).backward().grad_residual(true)).0, "grad_residual");
     assert_eq!(refused(&plain.backward().grad_input(false)).0, "gradients");
     assert_eq!(refused(&plain.clone().in_place(true).backward()).0, "in_place");
-    assert_eq!(refused(&plain.backward().grad_param_dtype(DType::U32)).0, "grad_param_dtype");
+    assert_eq!(refused(&plain.backward().grad_affine_dtype(DType::U32)).0, "grad_affine_dtype");
     assert_eq!(refused(&plain.backward().accumulate(true)).0, "accumulate", "there is nothing to add to");
     let window = LocalResponseNorm::new(&[2, 3], 3).backward();
     assert_eq!(refused(&window.clone().accumulate(true)).0, "accumulate");
@@ -324,7 +324,7 @@ fn a_plan_names_the_limit_that_is_too_small() {
     let narrow = wgpu::Limits { max_compute_workgroups_per_dimension: 4, ..wgpu::Limits::default() };
     let planner = Planner::new(&device(narrow));
     let mut a_row_each = planner.caps().tuning.clone();
-    a_row_each.set("rounds", 1).expect("a number of the table");
+    a_row_each.set("rows_per_team", 1).expect("a number of the table");
     let planner = planner.tuning(a_row_each);
     planner.plan_with(&LayerNorm::new(&[16, 1024], 1..), workgroups).expect("4 x 4 workgroups");
     let error = planner.plan_with(&LayerNorm::new(&[17, 1024], 1..), workgroups).unwrap_err();
@@ -399,10 +399,8 @@ fn a_binding_that_does_not_fit_is_named() {
     assert_eq!(f.problem(&missing), (Slot::Weight, BindingProblem::Missing));
     let unexpected = f.bindings().running_mean(input);
     assert_eq!(f.problem(&unexpected), (Slot::RunningMean, BindingProblem::Unexpected));
-    for slot in [Slot::Params, Slot::Partials, Slot::Statistics] {
-        // They are the plan's own.
-        assert_eq!(f.problem(&f.bindings().set(slot, input)), (slot, BindingProblem::Unexpected));
-    }
+    // Where no backward pass reads them, statistics are the plan's own.
+    assert_eq!(f.problem(&f.bindings().statistics(input)), (Slot::Statistics, BindingProblem::Unexpected));
 
     let short = buffer(&f.device, 31);
     let too_small = BindingProblem::TooSmall { needed: 128, actual: 124 };
@@ -573,7 +571,7 @@ fn a_table_and_checks_take_effect_after_a_first_plan() {
     planner.plan(&op).expect("plan");
     let once = compiled();
     let mut tuning = planner.caps().tuning.clone();
-    tuning.set("native_halves", 1).expect("in range");
+    tuning.set("native_f16", 1).expect("in range");
     let native = planner.clone().tuning(tuning);
     native.plan(&op).expect("plan");
     assert!(sources.lock().expect("no panic").last().is_some_and(|source| source.contains("unpack2x16float")));
@@ -588,8 +586,8 @@ fn a_table_and_checks_take_effect_after_a_first_plan() {
 #[test]
 fn what_was_said_of_a_type_holds_in_any_order() {
     let op = LayerNorm::new(&[7, 12], 1..).residual(true);
-    let said = op.clone().param_dtype(DType::F32).input_dtype(DType::F16).dtype(DType::BF16);
-    assert_eq!(said, op.dtype(DType::BF16).input_dtype(DType::F16).param_dtype(DType::F32));
+    let said = op.clone().affine_dtype(DType::F32).input_dtype(DType::F16).dtype(DType::BF16);
+    assert_eq!(said, op.dtype(DType::BF16).input_dtype(DType::F16).affine_dtype(DType::F32));
     let types: Vec<_> = said.tensors().expect("valid").iter().map(|spec| (spec.slot, spec.dtype)).collect();
     let expected = [
         (Slot::Input, DType::F16),

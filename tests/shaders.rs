@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Mutex, thread};
 
 use wgpu_norm::{
     Access, BatchNorm, Caps, LayerNorm, Method, Norm, Slot, Strategy, Team,
-    shaders::{self, Backend, Shader, translate},
+    shaders::{self, Backend, Buffer, Shader, translate},
     wgpu,
 };
 
@@ -85,7 +85,7 @@ fn bindings(shader: &Shader, module: &naga::Module) -> Result<(), String> {
         };
         declared.insert(binding.binding, (global.name.clone().unwrap_or_default(), access));
     }
-    let names: BTreeMap<_, _> = shader.storage().into_iter().map(|(slot, _)| (slot.binding(), slot.name())).collect();
+    let names: BTreeMap<_, _> = shader.storage().into_iter().map(|s| (s.binding, s.buffer.name())).collect();
     let mut expected = BTreeMap::new();
     for entry in shader.bind_group_layout() {
         let access = match entry.ty {
@@ -154,7 +154,8 @@ fn no_shader_reads_one_of_the_small_tensors_and_writes_another() {
     for_each_shader(|shader| {
         let small = [Slot::Mean, Slot::Rstd, Slot::RunningMean, Slot::RunningVar, Slot::GradWeight, Slot::GradBias];
         let storage = shader.storage();
-        let mut accesses = storage.iter().filter(|(slot, _)| small.contains(slot)).map(|&(_, access)| access);
+        let is_small = |buffer| matches!(buffer, Buffer::Tensor(slot) if small.contains(&slot));
+        let mut accesses = storage.iter().filter(|storage| is_small(storage.buffer)).map(|storage| storage.access);
         let reads = accesses.clone().all(|access| access == Access::Read);
         let writes = accesses.all(|access| access != Access::Read);
         if reads || writes { Ok(()) } else { Err(format!("{storage:?}")) }

@@ -73,7 +73,7 @@ fn in_parts(methods: &[Method]) -> Vec<(&'static str, usize, usize)> {
         (&groups.backward(), 8),
         (&training, 3),
         (&training.backward(), 3),
-        (&training.clone().keep_statistics(true).backward(), 3),
+        (&training.clone().save_for_backward(true).backward(), 3),
         (&features, 3),
         (&features.backward(), 2),
         (&last, 3),
@@ -118,7 +118,7 @@ fn rows_that_share_words_go_through_tensors_in_parts() {
     let gpu = small(1 << 14);
     let mut tuning = gpu.planner().caps().tuning.clone();
     // Teams have several rows, and sum up their gradients.
-    for (name, value) in [("workgroups", 1), ("least_sum_rounds", 1)] {
+    for (name, value) in [("workgroups", 1), ("min_grad_rows_per_team", 1)] {
         tuning.set(name, value).expect("a number of the table");
     }
     let gpu = Gpu::from_parts(gpu.queue().clone(), Planner::new(gpu.device()).tuning(tuning));
@@ -138,7 +138,7 @@ fn every_option_goes_through_tensors_in_parts() {
     let sum = rows().dtype(DType::F16).residual(true).residual_output(true).residual_output_dtype(DType::F32);
     let image = BatchNorm::training(&[40, 6, 14, 14]);
     let ops: [&dyn Norm; 12] = [
-        &rows().dtype(DType::BF16).param_dtype(DType::F32),
+        &rows().dtype(DType::BF16).affine_dtype(DType::F32),
         &rows().output_dtype(DType::F16).activation(Activation::Gelu),
         &rows().in_place(true),
         &rows().input_row_stride(300),

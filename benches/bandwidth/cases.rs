@@ -123,7 +123,7 @@ fn images(ops: &mut Ops) {
         let training = BatchNorm::training(shape).running_stats(RunningStats::PYTORCH);
         both!(BatchNorm::inference(shape));
         both!(training.clone());
-        both!(training.clone().keep_statistics(true));
+        both!(training.clone().save_for_backward(true));
     }
     // Stable Diffusion, and the shapes of ResNet-50.
     let groups = [

@@ -1,11 +1,15 @@
 //! What the host does: plans, pipelines, bindings and recording.
 
-use std::{collections::HashSet, hint::black_box, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    hint::black_box,
+    time::Instant,
+};
 
 use wgpu_norm::{
     BatchNorm, Bindings, Error, GroupNorm, LayerNorm, Norm, Planner, RmsNorm, RunningStats, Slot, Strategy,
     host::Gpu,
-    shaders::{self, Dispatch, Shader},
+    shaders::{self, Buffer, Dispatch, Shader},
     wgpu,
 };
 
@@ -193,7 +197,9 @@ struct Bare {
 /// The dispatches of an op, put together by hand.
 fn bare(gpu: &Gpu, op: &dyn Norm, tensors: &[(Slot, wgpu::Buffer)]) -> Result<Vec<Bare>, Error> {
     let program = program(gpu, op)?;
-    let scratch: Vec<_> = program.scratch.iter().map(|&(slot, bytes)| (slot, storage(gpu, bytes))).collect();
+    let scratch = program.scratch.iter().map(|&(buffer, bytes)| (buffer, storage(gpu, bytes)));
+    let tensors = tensors.iter().map(|(slot, buffer)| (Buffer::Tensor(*slot), buffer.clone()));
+    let buffers: HashMap<Buffer, wgpu::Buffer> = tensors.chain(scratch).collect();
     let dispatch = |Dispatch { shader, params, workgroups, .. }: &Dispatch| {
         let (pipeline, layout) = build(gpu.device(), shader);
         let uniform = (!shader.params().is_empty()).then(|| {
@@ -204,12 +210,10 @@ fn bare(gpu: &Gpu, op: &dyn Norm, tensors: &[(Slot, wgpu::Buffer)]) -> Result<Ve
                 mapped_at_creation: false,
             });
             gpu.queue().write_buffer(&uniform, 0, params);
-            (Slot::Params, uniform)
+            (0, uniform)
         });
-        let slots: Vec<_> = shader.storage().into_iter().map(|(slot, _)| slot).collect();
-        let used = tensors.iter().chain(&scratch).filter(|(slot, _)| slots.contains(slot)).chain(&uniform);
-        let entry = |(slot, buffer): &'_ (Slot, wgpu::Buffer)| (slot.binding(), buffer.clone());
-        let used: Vec<_> = used.map(entry).collect();
+        let bound = shader.storage().into_iter().map(|storage| (storage.binding, buffers[&storage.buffer].clone()));
+        let used: Vec<_> = uniform.into_iter().chain(bound).collect();
         let entries: Vec<_> = used
             .iter()
             .map(|(binding, buffer)| wgpu::BindGroupEntry { binding: *binding, resource: buffer.as_entire_binding() })

@@ -65,7 +65,7 @@ pub fn run(bench: &Bench) -> Result<String, Error> {
     let mut best = bench.gpu.planner().caps().tuning.clone();
     let mut log = format!("# {}\n", bench.adapter);
     // Whether halves are converted right is not a matter of speed.
-    for &(name, least, most) in Tuning::FIELDS.iter().filter(|(name, ..)| *name != "native_halves") {
+    for &(name, least, most) in Tuning::FIELDS.iter().filter(|(name, ..)| *name != "native_f16") {
         for doubled in [true, false] {
             let mut better = false;
             let mut from = best.get(name).unwrap_or_default();

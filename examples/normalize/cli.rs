@@ -423,7 +423,7 @@ impl Affine {
         options.bias = inputs.has(Slot::Bias);
         options.zero_centered = self.zero_centered;
         options.residual = self.residual;
-        options.types.params = Some(inputs.dtype(&[Slot::Weight, Slot::Bias]));
+        options.types.affine = Some(inputs.dtype(&[Slot::Weight, Slot::Bias]));
         options.types.residual = Some(inputs.dtype(&[Slot::Residual]));
         // The sum is the next layer's residual.
         options.types.residual_output = options.types.residual;

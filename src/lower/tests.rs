@@ -1,16 +1,26 @@
 use super::{
-    method::{MAX_PARTIAL, MAX_TURNS, turns_to_merge},
-    *,
+    KernelCall, Lowered,
+    occupancy::{MAX_PARTIAL, MAX_TURNS, turns_to_merge},
 };
 use crate::{
-    kernel::{
-        key::{By, Hold, KernelKey, Width},
-        params,
+    caps::Caps,
+    error::Result,
+    kernels::{
+        Apply, Kernel, Moments, Row, ShaderKey, Sums,
+        finalize::FinalizeParams,
+        merge_sums::MergeSumsParams,
+        moments::{MomentsParams, Over},
+        row::{Residency, RowParams},
+        sums,
     },
-    ops::{
-        Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, RunningStats, sealed::Op,
-    },
+    layout::{TableAccess, VectorLayout},
+    ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, op::Internal},
+    options::Layout,
+    running_stats::RunningStats,
     tensor::DType,
+    tuning::Tuning,
+    types::{Activation, Method, Strategy, Team},
+    wgsl::storage::Buffer,
 };
 
 const SUBGROUPS: Caps = Caps {
@@ -30,15 +40,31 @@ const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), tuning: Tu
 const LLVMPIPE: Caps = Caps { cpu: true, tuning: Tuning::MESA_22, ..PLAIN };
 const SWIFTSHADER: Caps = Caps { subgroup_size: Some((4, 4)), tuning: Tuning::SOFTWARE, ..LAVAPIPE };
 
-fn lower(op: &impl Op, caps: &Caps) -> Lowered {
-    lower_dyn(op, caps)
+fn lower_by(op: &dyn Norm, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+    super::lower(&op.operation(Internal)?, caps, strategy)
 }
 
-fn lower_dyn(op: &dyn Op, caps: &Caps) -> Lowered {
-    op.lower(caps, Strategy::Inferred).expect("it lowers")
+fn lower(op: &dyn Norm, caps: &Caps) -> Lowered {
+    lower_by(op, caps, Strategy::Inferred).expect("it lowers")
 }
 
-fn method(op: &impl Op, caps: &Caps) -> String {
+/// The layout of a kernel that has one.
+fn layout(key: &ShaderKey) -> VectorLayout {
+    match key.kernel {
+        Kernel::Row(Row { layout, .. }) | Kernel::Apply(Apply { layout, .. }) => layout,
+        Kernel::Moments(kernel) => kernel.layout,
+        Kernel::Sums(kernel) => kernel.layout,
+        Kernel::Window(kernel) => kernel.layout,
+        Kernel::Finalize(_) | Kernel::Count(_) | Kernel::MergeSums(_) => panic!("{key}"),
+    }
+}
+
+fn row(key: &ShaderKey) -> Row {
+    let Kernel::Row(row) = key.kernel else { panic!("{key}") };
+    row
+}
+
+fn method(op: &dyn Norm, caps: &Caps) -> String {
     lower(op, caps).method.expect("there is something to do").to_string()
 }
 
@@ -78,72 +104,85 @@ fn many_rows_go_to_lanes_up_to_a_length_and_half_of_it_where_each_takes_more_cod
 }
 
 #[test]
-fn odd_rows_go_by_single_elements_but_those_of_halves_that_registers_hold() {
-    let width = |op: &dyn Op, caps| lower_dyn(op, caps).calls[0].key.width();
+fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
+    let layout_of = |op: &dyn Norm, caps| layout(&lower(op, caps).calls[0].key);
     let rows = |len| LayerNorm::new(&[4096, len], 1..);
     let halves = |len| rows(len).dtype(DType::BF16);
     for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE] {
-        for (len, expected) in [(3, Width::X1), (16, Width::X4), (49, Width::X1), (1023, Width::X1)] {
-            assert_eq!(width(&rows(len), caps), expected, "{len}");
+        for (len, expected) in [
+            (3, VectorLayout::Scalar),
+            (16, VectorLayout::Vec4),
+            (49, VectorLayout::Scalar),
+            (1023, VectorLayout::Scalar),
+        ] {
+            assert_eq!(layout_of(&rows(len), caps), expected, "{len}");
         }
         for op in [halves(49), halves(50)] {
-            assert_eq!([width(&op, caps), width(&op.backward(), caps)], [Width::HalfUnaligned; 2], "{op:?}");
+            assert_eq!(
+                [layout_of(&op, caps), layout_of(&op.backward(), caps)],
+                [VectorLayout::HalfUnaligned; 2],
+                "{op:?}"
+            );
         }
-        assert_eq!(width(&InstanceNorm::new(&[8, 512, 7, 7]).dtype(DType::F16), caps), Width::HalfUnaligned);
+        assert_eq!(layout_of(&InstanceNorm::new(&[8, 512, 7, 7]).dtype(DType::F16), caps), VectorLayout::HalfUnaligned);
         // Whole packs, a type of 32 bits among them, rows that are apart, rows that are streamed.
         for op in [halves(52), halves(49).output_dtype(DType::F32), halves(49).input_row_stride(51), halves(100_001)] {
-            assert_ne!(width(&op, caps), Width::HalfUnaligned, "{op:?}");
+            assert_ne!(layout_of(&op, caps), VectorLayout::HalfUnaligned, "{op:?}");
         }
     }
 }
 
 #[test]
-fn all_rows_of_a_team_begin_alike() {
-    // Two slabs, the second of an odd number of rows: an even number of teams in each, whose partial sums follow each other.
+fn all_rows_of_a_team_have_one_alignment_phase() {
+    // Two chunks, the second of an odd number of rows: an even number of teams in each, whose partial sums follow each other.
     let small = Caps { max_storage_buffer_binding_size: 1 << 18, ..LAVAPIPE };
-    let lowered = lower_dyn(&LayerNorm::new(&[2307, 65], 1..).dtype(DType::F16).backward(), &small);
-    let rows = |call: &&KernelCall| matches!(call.key, KernelKey::RowBackward { width: Width::HalfUnaligned, .. });
-    let params: Vec<params::Row> =
+    let lowered = lower(&LayerNorm::new(&[2307, 65], 1..).dtype(DType::F16).backward(), &small);
+    let rows =
+        |call: &&KernelCall| matches!(call.key.kernel, Kernel::Row(Row { layout: VectorLayout::HalfUnaligned, .. }));
+    let params: Vec<RowParams> =
         lowered.calls.iter().filter(rows).map(|call| *bytemuck::from_bytes(&call.params)).collect();
-    assert!(params.len() == 2 && params[1].rows % 2 == 1 && params[1].rounds > 1, "{} slabs", params.len());
+    assert!(params.len() == 2 && params[1].rows % 2 == 1 && params[1].rounds > 1, "{} chunks", params.len());
     assert!(params.iter().all(|p| p.teams % 2 == 0 && p.teams * p.rounds >= p.rows));
     assert_eq!(params[1].first_partial, params[0].teams * 65);
     let sums = (params[0].teams + params[1].teams) * 65;
-    let scratch = lowered.scratch.iter().find(|scratch| scratch.slot == Slot::PartialSums).expect("sums");
+    let scratch = lowered.scratch.iter().find(|scratch| scratch.buffer == Buffer::PartialSums).expect("sums");
     assert_eq!(scratch.bytes, u64::from(sums) * 8);
 }
 
 #[test]
 fn packs_are_whole_where_channels_end_inside_of_them() {
-    let keys = |op: &dyn Op| lower_dyn(op, &LAVAPIPE).calls.iter().map(|call| call.key).collect::<Vec<_>>();
-    let looked_up = |op: &dyn Op| match keys(op).last() {
-        Some(KernelKey::Apply { width, lookups, .. }) => (*width, lookups.stats, lookups.params),
+    let keys = |op: &dyn Norm| lower(op, &LAVAPIPE).calls.iter().map(|call| call.key).collect::<Vec<_>>();
+    let looked_up = |op: &dyn Norm| match keys(op).last().map(|key| key.kernel) {
+        Some(Kernel::Apply(apply)) => (apply.layout, apply.lookups.stats, apply.lookups.affine),
         other => panic!("{other:?}"),
     };
     // Samples of 196 elements are whole packs, samples of 245 are not, and channels of 8 end with one.
-    let gathered = (Width::X4, By::Gathered, By::Gathered);
+    let gathered = (VectorLayout::Vec4, TableAccess::Gather, TableAccess::Gather);
     for (shape, expected) in [
         ([32, 4, 7, 7], gathered),
-        ([32, 5, 7, 7], (Width::X1, By::Row, By::Row)),
-        ([32, 5, 4, 2], (Width::X4, By::Run, By::Run)),
+        ([32, 5, 7, 7], (VectorLayout::Scalar, TableAccess::Row, TableAccess::Row)),
+        ([32, 5, 4, 2], (VectorLayout::Vec4, TableAccess::Run, TableAccess::Run)),
     ] {
         assert_eq!(looked_up(&BatchNorm::inference(&shape)), expected, "{shape:?}");
         assert_eq!(looked_up(&BatchNorm::training(&shape)), expected, "{shape:?}");
     }
     let groups = GroupNorm::new(&[8, 512, 7, 7], 32);
     for key in [keys(&groups)[0], keys(&groups.dtype(DType::F16))[0]] {
-        assert!(matches!(key, KernelKey::Row { width: Width::X4, params: By::Gathered, .. }), "{key:?}");
+        assert!(
+            matches!(key.kernel, Kernel::Row(Row { layout: VectorLayout::Vec4, affine: TableAccess::Gather, .. })),
+            "{key:?}"
+        );
     }
-    assert_eq!(keys(&GroupNorm::new(&[8, 15, 7, 7], 5))[0].width(), Width::X1);
+    assert_eq!(layout(&keys(&GroupNorm::new(&[8, 15, 7, 7], 5))[0]), VectorLayout::Scalar);
 }
 
 #[test]
 fn partial_results_fit_a_binding() {
     // A GPU would have three splits of each of 2080 columns, of 16 bytes each.
     let caps = Caps { max_storage_buffer_binding_size: 1 << 16, ..SUBGROUPS };
-    let lowered = LayerNorm::new(&[130, 24, 16], 1..2).lower(&caps, Strategy::Forced(Method::Columns));
-    for Scratch { slot, bytes } in lowered.expect("it fits").scratch {
-        assert!(bytes <= 1 << 16, "{slot}: {bytes}");
+    let lowered = lower_by(&LayerNorm::new(&[130, 24, 16], 1..2), &caps, Strategy::Forced(Method::Columns));
+    for region in lowered.expect("it fits").scratch {
+        assert!(region.bytes <= 1 << 16, "{region:?}");
     }
 }
 
@@ -183,7 +222,7 @@ fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
     let caps = Caps { subgroup_size: Some((4, 32)), ..SUBGROUPS };
     let workgroups = |rows, team| {
         let strategy = Strategy::Forced(Method::Resident(team));
-        let lowered = LayerNorm::new(&[rows, 64], 1..).lower(&caps, strategy).expect("it lowers");
+        let lowered = lower_by(&LayerNorm::new(&[rows, 64], 1..), &caps, strategy).expect("it lowers");
         lowered.calls[0].workgroups
     };
     assert_eq!(workgroups(1001, Team::Subgroup), [501, 1, 1]);
@@ -201,7 +240,7 @@ fn a_workgroup_of_a_cpu_is_small() {
     }
     // Lanes that are teams: as many of them share a device as subgroups of eight do.
     let KernelCall { key, workgroups, .. } = call(1024, 768, &LLVMPIPE);
-    assert!(matches!(key, KernelKey::Row { hold: Hold::Rows { at_once: 4, .. }, .. }), "{key:?}");
+    assert!(matches!(row(&key).residency, Residency::Streamed { rows: 4, .. }), "{key:?}");
     assert_eq!((key.workgroup_size(), workgroups), (16, [16, 1, 1]));
     // A size that is not known can't be relied on.
     let unknown = Caps { subgroup_size: Some((4, 128)), ..LAVAPIPE };
@@ -209,26 +248,30 @@ fn a_workgroup_of_a_cpu_is_small() {
 }
 
 #[test]
-fn rows_of_halves_go_by_pairs_where_no_lane_has_more_for_it() {
+fn rows_of_half_precision_are_vec4x2_where_no_lane_holds_more_for_it() {
     let halves = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
-    let width = |op: &dyn Op, caps: &Caps| lower_dyn(op, caps).calls[0].key.width();
-    for (len, expected) in
-        [(128, Width::Pairs), (256, Width::Pairs), (1024, Width::Pairs), (264, Width::X4), (768, Width::X4)]
-    {
-        assert_eq!(width(&halves(len), &SUBGROUPS), expected, "{len}");
+    let layout_of = |op: &dyn Norm, caps: &Caps| layout(&lower(op, caps).calls[0].key);
+    for (len, expected) in [
+        (128, VectorLayout::Vec4x2),
+        (256, VectorLayout::Vec4x2),
+        (1024, VectorLayout::Vec4x2),
+        (264, VectorLayout::Vec4),
+        (768, VectorLayout::Vec4),
+    ] {
+        assert_eq!(layout_of(&halves(len), &SUBGROUPS), expected, "{len}");
     }
-    assert_eq!(width(&halves(248), &PLAIN), Width::X4, "one pack a lane");
-    assert_eq!(width(&halves(8192), &SUBGROUPS), Width::Pairs, "workgroups");
-    assert_eq!(width(&halves(1024).backward(), &SUBGROUPS), Width::Pairs);
-    assert_eq!(width(&LayerNorm::new(&[4096, 1024], 1..).param_dtype(DType::F16), &SUBGROUPS), Width::X4);
-    assert_eq!(width(&halves(1024).input_row_stride(1028), &SUBGROUPS), Width::X4);
-    assert_eq!(width(&halves(65536), &SUBGROUPS), Width::X4, "streamed");
-    assert_eq!(width(&halves(1024), &LAVAPIPE), Width::X4);
+    assert_eq!(layout_of(&halves(248), &PLAIN), VectorLayout::Vec4, "one pack a lane");
+    assert_eq!(layout_of(&halves(8192), &SUBGROUPS), VectorLayout::Vec4x2, "workgroups");
+    assert_eq!(layout_of(&halves(1024).backward(), &SUBGROUPS), VectorLayout::Vec4x2);
+    assert_eq!(layout_of(&LayerNorm::new(&[4096, 1024], 1..).affine_dtype(DType::F16), &SUBGROUPS), VectorLayout::Vec4);
+    assert_eq!(layout_of(&halves(1024).input_row_stride(1028), &SUBGROUPS), VectorLayout::Vec4);
+    assert_eq!(layout_of(&halves(65536), &SUBGROUPS), VectorLayout::Vec4, "streamed");
+    assert_eq!(layout_of(&halves(1024), &LAVAPIPE), VectorLayout::Vec4);
     // Registers of a pair are there together.
     for len in (8..4096).step_by(8) {
         for caps in [&SUBGROUPS, &PLAIN, &Caps { subgroup_size: Some((8, 32)), ..SUBGROUPS }] {
-            let KernelKey::Row { hold: Hold::Registers { packs, full, .. }, width: Width::Pairs, .. } =
-                lower(&halves(len), caps).calls[0].key
+            let Row { residency: Residency::Resident { packs, full }, layout: VectorLayout::Vec4x2, .. } =
+                row(&lower(&halves(len), caps).calls[0].key)
             else {
                 continue;
             };
@@ -252,7 +295,7 @@ fn a_workgroup_has_as_many_lanes_as_its_row_needs() {
         (32_768, (1024, 8)),
     ] {
         let key = lower(&LayerNorm::new(&[4096, len], 1..), &SUBGROUPS).calls[0].key;
-        let KernelKey::Row { hold: Hold::Registers { packs, .. }, .. } = key else { panic!("{len}: {key:?}") };
+        let Residency::Resident { packs, .. } = row(&key).residency else { panic!("{len}: {key:?}") };
         assert_eq!((key.workgroup_size(), packs), expected, "{len}");
     }
 }
@@ -261,8 +304,7 @@ fn a_workgroup_has_as_many_lanes_as_its_row_needs() {
 fn weights_that_serve_one_row_come_late() {
     let rows = |op: LayerNorm, caps| {
         let call = lower(&op, caps).calls.remove(0);
-        let KernelKey::Row { shared, .. } = call.key else { panic!("{:?}", call.key) };
-        (shared, bytemuck::from_bytes::<params::Row>(&call.params).rounds)
+        (row(&call.key).shared, bytemuck::from_bytes::<RowParams>(&call.params).rounds)
     };
     let short = LayerNorm::new(&[1 << 20, 16], 1..);
     let longer = LayerNorm::new(&[1 << 17, 128], 1..);
@@ -281,8 +323,8 @@ fn weights_that_serve_one_row_come_late() {
 #[test]
 fn many_sums_are_merged_together() {
     let merges = |rows, len, caps| -> Vec<u32> {
-        let calls = lower_dyn(&LayerNorm::new(&[rows, len], 1..).backward(), caps).calls;
-        let merges = calls.iter().filter(|call| matches!(call.key, KernelKey::MergeSums { .. }));
+        let calls = lower(&LayerNorm::new(&[rows, len], 1..).backward(), caps).calls;
+        let merges = calls.iter().filter(|call| matches!(call.key.kernel, Kernel::MergeSums(_)));
         merges.map(|call| call.workgroups[0]).collect()
     };
     // Eight columns a workgroup.
@@ -294,7 +336,7 @@ fn many_sums_are_merged_together() {
     let finalized: Vec<_> = lower(&BatchNorm::training(&[1 << 24, 4]), &SUBGROUPS)
         .calls
         .into_iter()
-        .filter(|call| matches!(call.key, KernelKey::Finalize { .. }))
+        .filter(|call| matches!(call.key.kernel, Kernel::Finalize(_)))
         .map(|call| (call.key.workgroup_size(), call.workgroups[0]))
         .collect();
     assert_eq!(finalized, [(256, 2048 * 4 / 8), (256, 1)]);
@@ -304,19 +346,19 @@ fn many_sums_are_merged_together() {
 }
 
 #[test]
-fn blocks_of_rows_are_known_to_be_whole_only_where_no_slab_lacks_a_row() {
+fn blocks_of_rows_are_known_to_be_whole_only_where_no_chunk_lacks_a_row() {
     let small = Caps { max_storage_buffer_binding_size: 8 << 20, ..LAVAPIPE };
     let cases = [
-        (256, &LAVAPIPE, Hold::Rows { at_once: 8, whole: true }),
-        (127, &LAVAPIPE, Hold::Rows { at_once: 4, whole: false }),
-        (124, &LAVAPIPE, Hold::Rows { at_once: 4, whole: true }),
-        // In slabs of 256 rows: none but the last one, of 24, then of 25.
-        (280, &small, Hold::Rows { at_once: 8, whole: true }),
-        (281, &small, Hold::Rows { at_once: 8, whole: false }),
+        (256, &LAVAPIPE, Residency::Streamed { rows: 8, whole: true }),
+        (127, &LAVAPIPE, Residency::Streamed { rows: 4, whole: false }),
+        (124, &LAVAPIPE, Residency::Streamed { rows: 4, whole: true }),
+        // In chunks of 256 rows: none but the last one, of 24, then of 25.
+        (280, &small, Residency::Streamed { rows: 8, whole: true }),
+        (281, &small, Residency::Streamed { rows: 8, whole: false }),
     ];
     let has = |op: LayerNorm, caps, expected| {
         for call in lower(&op, caps).calls {
-            assert!(matches!(call.key, KernelKey::Row { hold, .. } if hold == expected), "{:?}", call.key);
+            assert_eq!(row(&call.key).residency, expected);
         }
     };
     for (rows, caps, expected) in cases {
@@ -329,8 +371,8 @@ fn teams_sum_up_as_many_rows_as_keep_a_device_busy() {
     let cases = [([16_384, 4096], 64), ([16_384, 16_384], 32), ([1 << 20, 16], 32), ([131_072, 128], 16)];
     for (shape, rounds) in cases {
         let lowered = lower(&LayerNorm::new(&shape, 1..).backward(), &SUBGROUPS);
-        let call = lowered.calls.iter().find(|call| matches!(call.key, KernelKey::RowBackward { .. })).expect("rows");
-        assert_eq!(bytemuck::from_bytes::<params::Row>(&call.params).rounds, rounds, "{shape:?}");
+        let call = lowered.calls.iter().find(|call| matches!(call.key.kernel, Kernel::Row(_))).expect("rows");
+        assert_eq!(bytemuck::from_bytes::<RowParams>(&call.params).rounds, rounds, "{shape:?}");
     }
 }
 
@@ -359,14 +401,14 @@ fn every_loop_ends_before_mesa_ends_it() {
                     .into_iter()
                     .flat_map(|lowered| lowered.calls)
                 {
-                    let (kind, turns) = match call.key {
-                        KernelKey::Row { .. } | KernelKey::RowBackward { .. } => {
-                            let p: &params::Row = bytemuck::from_bytes(&call.params);
+                    let (kind, turns) = match call.key.kernel {
+                        Kernel::Row(_) => {
+                            let p: &RowParams = bytemuck::from_bytes(&call.params);
                             // A block of rows takes three turns for each pack, and some for each chunk of packs.
                             (0, p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
                         }
-                        KernelKey::Moments { .. } => {
-                            let p: &params::Moments = bytemuck::from_bytes(&call.params);
+                        Kernel::Moments(_) => {
+                            let p: &MomentsParams = bytemuck::from_bytes(&call.params);
                             (1, (p.reduced * p.packs).div_ceil(p.splits * lanes * 8))
                         }
                         _ => continue,
@@ -386,10 +428,13 @@ fn no_invocation_merges_for_long() {
     for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE] {
         let few_rows_a_team = {
             let mut tuning = caps.tuning.clone();
-            tuning.set("sum_rounds", 4).and_then(|()| tuning.set("least_sum_rounds", 1)).expect("numbers of the table");
+            tuning
+                .set("grad_rows_per_team", 4)
+                .and_then(|()| tuning.set("min_grad_rows_per_team", 1))
+                .expect("numbers of the table");
             Caps { tuning, ..caps.clone() }
         };
-        let ops: [&dyn Op; 11] = [
+        let ops: [&dyn Norm; 11] = [
             &GroupNorm::new(&[1, 300, 8192], 2).layout(Layout::ChannelsLast).backward(),
             &GroupNorm::new(&[1, 19_000, 40], 1).backward(),
             &InstanceNorm::new(&[1 << 16, 2, 64]).weight(true).backward(),
@@ -402,15 +447,14 @@ fn no_invocation_merges_for_long() {
             &GroupNorm::new(&[1, 300, 60_000], 2).layout(Layout::ChannelsLast),
             &InstanceNorm::new(&[20_000, 2, 4096]).running_stats(RunningStats::CUMULATIVE),
         ];
-        for call in ops.iter().flat_map(|op| [caps, &few_rows_a_team].map(|caps| lower_dyn(*op, caps).calls)).flatten()
-        {
-            let (outer, members, copies, partials, apart) = match call.key {
-                KernelKey::Finalize { .. } => {
-                    let p: &params::Finalize = bytemuck::from_bytes(&call.params);
+        for call in ops.iter().flat_map(|op| [caps, &few_rows_a_team].map(|caps| lower(*op, caps).calls)).flatten() {
+            let (outer, members, copies, partials, apart) = match call.key.kernel {
+                Kernel::Finalize(_) => {
+                    let p: &FinalizeParams = bytemuck::from_bytes(&call.params);
                     (p.outer, p.members, p.members, p.partials, p.outer * p.groups * p.members)
                 }
-                KernelKey::MergeSums { .. } => {
-                    let p: &params::MergeSums = bytemuck::from_bytes(&call.params);
+                Kernel::MergeSums(_) => {
+                    let p: &MergeSumsParams = bytemuck::from_bytes(&call.params);
                     (1, p.members, p.copies, p.partials, p.groups * p.members)
                 }
                 _ => continue,
@@ -422,28 +466,28 @@ fn no_invocation_merges_for_long() {
         }
     }
     assert!(merges > 60, "{merges}");
-    let refused = |op: &dyn Op| op.lower(&LAVAPIPE, Strategy::Inferred).expect_err("it is too long").to_string();
+    let refused = |op: &dyn Norm| lower_by(op, &LAVAPIPE, Strategy::Inferred).expect_err("it is too long").to_string();
     let samples = InstanceNorm::new(&[40_000, 2, 4096]).running_stats(RunningStats::CUMULATIVE);
     assert!(refused(&samples).contains("goes through 30000 at most"));
     let window = |size, channels| LocalResponseNorm::new(&[1, channels, 4], size);
     assert!(refused(&window(255, 300).backward()).contains("the backward pass of windows of 255 channels"));
     assert!(refused(&window(70_000, 70_000)).contains("the forward pass of windows of 70000 channels"));
-    lower_dyn(&window(255, 300), &LAVAPIPE);
-    lower_dyn(&window(400, 240).backward(), &LAVAPIPE);
+    lower(&window(255, 300), &LAVAPIPE);
+    lower(&window(400, 240).backward(), &LAVAPIPE);
 }
 
 #[test]
 fn every_op_runs_within_the_guaranteed_limits() {
     let minimum = Caps::default();
     let shape = [4, 8, 6];
-    let all = |op: &dyn Op| op.lower(&minimum, Strategy::Inferred).expect("the guaranteed limits are enough");
+    let all = |op: &dyn Norm| lower_by(op, &minimum, Strategy::Inferred).expect("the guaranteed limits are enough");
     let relu = Activation::Relu;
     let rows = LayerNorm::new(&shape, 2..).save_stats(true).residual(true).residual_output(true).activation(relu);
     let middle = LayerNorm::new(&shape, 1..2).save_stats(true).residual(true).residual_output(true).activation(relu);
     let training = BatchNorm::training(&shape).residual(true).activation(relu);
     let tracked = training.clone().save_stats(true).running_stats(RunningStats::CUMULATIVE);
     let inference = BatchNorm::inference(&shape).residual(true).activation(relu);
-    let ops: [&dyn Op; 10] = [
+    let ops: [&dyn Norm; 10] = [
         &rows,
         &rows.backward(),
         &middle,
@@ -459,50 +503,62 @@ fn every_op_runs_within_the_guaranteed_limits() {
         assert!(!all(op).calls.is_empty());
     }
     // Two passes where one would bind nine buffers.
-    let passes = |caps: &Caps| inference.backward().lower(caps, Strategy::Inferred).expect("it lowers").calls.len();
+    let passes =
+        |caps: &Caps| lower_by(&inference.backward(), caps, Strategy::Inferred).expect("it lowers").calls.len();
     assert_eq!(passes(&minimum), passes(&Caps { max_storage_buffers: 9, ..Caps::default() }) + 1);
 }
 
 #[test]
 fn a_backward_pass_is_as_short_as_what_is_asked_for() {
-    let kernels = |op: &dyn Op, caps| {
-        let name = |call: &KernelCall| format!("{:?}", call.key).split(' ').next().map(str::to_owned);
-        lower_dyn(op, caps).calls.iter().filter_map(name).collect::<Vec<_>>().join(" ")
+    let kernels = |op: &dyn Norm, caps| {
+        let name = |call: &KernelCall| match call.key.kernel {
+            Kernel::Row(_) => "Row",
+            Kernel::Moments(Moments { over: Over::Columns, .. }) => "MomentsColumns",
+            Kernel::Moments(_) => "Moments",
+            Kernel::Finalize(_) => "Finalize",
+            Kernel::Count(_) => "Count",
+            Kernel::Apply(_) => "Apply",
+            Kernel::Sums(Sums { over: sums::Over::Columns { .. }, .. }) => "SumsColumns",
+            Kernel::Sums(_) => "Sums",
+            Kernel::MergeSums(_) => "MergeSums",
+            Kernel::Window(_) => "Window",
+        };
+        lower(op, caps).calls.iter().map(name).collect::<Vec<_>>().join(" ")
     };
     let rows = LayerNorm::new(&[64, 768], 1..).backward();
-    assert_eq!(kernels(&rows, &SUBGROUPS), "RowBackward SumsColumns MergeSums");
-    assert_eq!(kernels(&rows.clone().grad_weight(false).grad_bias(false), &SUBGROUPS), "RowBackward");
+    assert_eq!(kernels(&rows, &SUBGROUPS), "Row SumsColumns MergeSums");
+    assert_eq!(kernels(&rows.clone().grad_weight(false).grad_bias(false), &SUBGROUPS), "Row");
     assert_eq!(kernels(&rows.clone().grad_input(false).grad_weight(false), &SUBGROUPS), "SumsColumns MergeSums");
     assert_eq!(kernels(&rows.grad_input(false), &SUBGROUPS), "Moments Finalize SumsColumns MergeSums");
     // Lanes that have all of a column write its gradients, where no other buffer may be read that they lie in.
     assert_eq!(
         kernels(&LayerNorm::new(&[3, 4096], 1..).backward(), &LAVAPIPE),
-        "Moments Finalize Sums MergeSums ApplyBackward SumsColumns"
+        "Moments Finalize Sums MergeSums Apply SumsColumns"
     );
-    assert_eq!(kernels(&BatchNorm::inference(&[3, 4096]).backward(), &LAVAPIPE), "ApplyBackward SumsColumns MergeSums");
+    assert_eq!(kernels(&BatchNorm::inference(&[3, 4096]).backward(), &LAVAPIPE), "Apply SumsColumns MergeSums");
     let channels = BatchNorm::training(&[8, 64, 56, 56]).backward();
-    assert_eq!(kernels(&channels, &PLAIN), "Moments Finalize Sums MergeSums ApplyBackward");
+    assert_eq!(kernels(&channels, &PLAIN), "Moments Finalize Sums MergeSums Apply");
     // Lanes of a CPU go down columns, four in a pack, where all have the same weights and there are enough of them.
     let middle = LayerNorm::new(&[8, 96, 56, 56], 1..2).backward();
-    assert_eq!(kernels(&middle, &LAVAPIPE), "RowBackward MergeSums");
+    assert_eq!(kernels(&middle, &LAVAPIPE), "Row MergeSums");
     assert!(kernels(&middle, &SUBGROUPS).starts_with("MomentsColumns Finalize"));
     for few in [LayerNorm::new(&[2, 96, 10, 10], 1..2), LayerNorm::new(&[8, 96, 7, 7], 1..2)] {
         assert!(kernels(&few.backward(), &LAVAPIPE).starts_with("MomentsColumns Finalize"), "{few:?}");
     }
     // Each channel of a sample has sums, which serve both.
     let groups = GroupNorm::new(&[8, 64, 56, 56], 8);
-    assert_eq!(kernels(&groups.backward(), &LAVAPIPE), "Moments Finalize Sums MergeSums MergeSums ApplyBackward");
-    assert_eq!(kernels(&groups.backward().grad_weight(false).grad_bias(false), &LAVAPIPE), "RowBackward");
+    assert_eq!(kernels(&groups.backward(), &LAVAPIPE), "Moments Finalize Sums MergeSums MergeSums Apply");
+    assert_eq!(kernels(&groups.backward().grad_weight(false).grad_bias(false), &LAVAPIPE), "Row");
     let last = GroupNorm::new(&[8, 56, 56, 64], 8).layout(Layout::ChannelsLast).backward();
-    assert_eq!(kernels(&last, &LAVAPIPE), "MomentsColumns Finalize SumsColumns MergeSums MergeSums ApplyBackward");
+    assert_eq!(kernels(&last, &LAVAPIPE), "MomentsColumns Finalize SumsColumns MergeSums MergeSums Apply");
     // The mean of what is normalized comes out of the sums of a sample, before they are those of a weight.
     let samples = |shape: &[usize]| InstanceNorm::new(shape).weight(true).bias(true).backward();
     let few = samples(&[2, 2, 256, 256]);
-    assert_eq!(kernels(&few, &PLAIN), "Moments Finalize Sums MergeSums MergeSums MergeSums ApplyBackward");
-    assert_eq!(kernels(&samples(&[64, 64, 7, 7]), &PLAIN), "RowBackward Sums MergeSums");
+    assert_eq!(kernels(&few, &PLAIN), "Moments Finalize Sums MergeSums MergeSums MergeSums Apply");
+    assert_eq!(kernels(&samples(&[64, 64, 7, 7]), &PLAIN), "Row Sums MergeSums");
     let given = BatchNorm::inference(&[8, 64, 56, 56]).backward();
-    assert_eq!(kernels(&given, &PLAIN), "ApplyBackward Sums MergeSums");
-    assert_eq!(kernels(&given.grad_weight(false).grad_bias(false), &PLAIN), "ApplyBackward");
+    assert_eq!(kernels(&given, &PLAIN), "Apply Sums MergeSums");
+    assert_eq!(kernels(&given.grad_weight(false).grad_bias(false), &PLAIN), "Apply");
 }
 
 #[test]

@@ -1,21 +1,24 @@
-//! Ops over a window of neighbouring channels, which have no statistics to take.
+//! The pass of local response norm, in either direction: a window of neighbouring channels, and no statistics.
 
-use super::{Caps, KernelCall, Lowered, Method, Strategy, method::MAX_TURNS};
+use super::{KernelCall, Lowered, Passes, occupancy::MAX_TURNS};
 use crate::{
+    caps::Caps,
+    definition::Window,
     error::{Error, Result},
-    kernel::{
-        key::{KernelKey, SLIDE_WINDOW, SMALL_WORKGROUP, Width},
-        params,
+    kernels::{
+        SMALL_WORKGROUP,
+        window::{self, HELD_WINDOW, SlideParams, WindowParams},
     },
-    ops::LocalResponseNorm,
+    layout::VectorLayout,
     tensor::TensorSpec,
+    types::{Method, Strategy},
 };
 
-/// Lowers local response norm, which has checked its arguments.
-pub(crate) fn window(
-    op: &LocalResponseNorm,
-    tensors: Vec<TensorSpec>,
+/// Lowers local response norm.
+pub(super) fn lower(
+    op: &Window,
     backward: bool,
+    tensors: Vec<TensorSpec>,
     caps: &Caps,
     strategy: Strategy,
 ) -> Result<Lowered> {
@@ -31,24 +34,26 @@ pub(crate) fn window(
             });
         }
     }
-    let [channels, stride] = op.channels();
-    let width = if stride.is_multiple_of(4) { Width::X4 } else { Width::X1 };
+    let [channels, stride] = op.channels;
+    let layout = if stride.is_multiple_of(4) { VectorLayout::Vec4 } else { VectorLayout::Scalar };
     // Nothing is in reach beyond the channels that there are; all these are at most the number of elements.
-    let [before, after] = op.reach().map(|reach| reach.min(channels - 1) as u32);
+    let [before, after] = op.reach.map(|reach| reach.min(channels - 1) as u32);
     let held = before + 1 + after;
     let alpha = (f64::from(op.alpha) / op.size as f64) as f32;
-    let (channels, stride) = (channels as u32, stride as u32 / width.elements());
-    let packs = elements as u32 / width.elements();
+    let (beta, k) = (op.beta, op.k);
+    let (channels, stride) = (channels as u32, stride as u32 / layout.elements());
+    let packs = elements as u32 / layout.elements();
     let (input, output) = (op.types.input(), op.types.output());
-    let call = if held <= SLIDE_WINDOW {
+    let kernel = |held| window::Window { layout, input, output, held, backward };
+    let call = if held <= HELD_WINDOW {
         // What a lane loads beside its own channels is a quarter of them at most.
         let beside = if backward { 2 * (held - 1) } else { held - 1 };
-        let splits = channels.div_ceil(caps.tuning.walk.max(4 * beside));
+        let splits = channels.div_ceil(caps.tuning.packs_per_lane.max(4 * beside));
         let lanes = packs / channels * splits;
         let steps = channels.div_ceil(splits);
-        let key = KernelKey::Slide { width, input, output, reach: [before, after], backward };
-        let params = params::Slide { lanes, channels, stride, splits, steps, alpha, beta: op.beta, k: op.k };
-        KernelCall::new(key, &params, u64::from(lanes).div_ceil(SMALL_WORKGROUP.into()), caps)?
+        let params = SlideParams { lanes, channels, stride, splits, steps, alpha, beta, k };
+        let workgroups = u64::from(lanes).div_ceil(SMALL_WORKGROUP.into());
+        KernelCall::new(kernel(Some([before, after])), &params, workgroups, caps)?
     } else {
         // The gradient goes through a window of windows.
         let size = (op.size as u64).min(channels.into());
@@ -60,10 +65,9 @@ pub(crate) fn window(
                 why: format!("an invocation goes through all that reaches an element, and through {MAX_TURNS} at most"),
             });
         }
-        let key = KernelKey::Window { width, input, output, backward };
-        let (beta, k) = (op.beta, op.k);
-        let params = params::Window { packs, channels, stride, before, after, alpha, beta, k, zero: 0 };
-        KernelCall::new(key, &params, u64::from(packs).div_ceil(SMALL_WORKGROUP.into()), caps)?
+        let params = WindowParams { packs, channels, stride, before, after, alpha, beta, k, zero: 0 };
+        KernelCall::new(kernel(None), &params, u64::from(packs).div_ceil(SMALL_WORKGROUP.into()), caps)?
     };
-    Lowered::new(Method::Elementwise, tensors, vec![call], Vec::new(), caps)
+    let passes = Passes { calls: vec![call], scratch: Vec::new() };
+    Lowered::new(Method::Elementwise, tensors, passes, caps)
 }

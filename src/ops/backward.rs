@@ -1,60 +1,9 @@
-use super::{Norm, definition::check_gradients, sealed};
+use super::op::{Internal, Norm};
 use crate::{
-    error::{Error, Result},
-    lower::{self, Caps, Lowered, Strategy},
-    reference,
-    tensor::{DType, Outputs, TensorSpec, Tensors},
+    definition::{Gradients, Operation},
+    error::Result,
+    tensor::DType,
 };
-
-/// Which gradients a backward pass computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Gradients {
-    /// Whether `grad_input` is written.
-    pub input: bool,
-    /// Whether `grad_residual` is written: the gradient of a residual that is added after batch norm, before an activation.
-    pub residual: bool,
-    /// Whether `grad_weight` is written.
-    pub weight: bool,
-    /// Whether `grad_bias` is written.
-    pub bias: bool,
-    /// Whether the gradients of weight and bias are added to what is there.
-    pub accumulate: bool,
-    /// How the gradients of weight and bias are stored.
-    pub param_dtype: DType,
-}
-
-impl Gradients {
-    /// Checks what is asked for against the tensors that an op has; `residual`: one whose gradient is a tensor of its own.
-    pub(super) fn validate(self, weight: bool, bias: bool, residual: bool) -> Result<()> {
-        let refuse = |argument, value: &str, expected: &str| {
-            Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
-        };
-        if self.weight && !weight {
-            return refuse("grad_weight", "true", "false where there is no weight");
-        }
-        if self.bias && !bias {
-            return refuse("grad_bias", "true", "false where there is no bias");
-        }
-        if self.residual && !residual {
-            return refuse(
-                "grad_residual",
-                "true",
-                "false where there is no residual, or its gradient is grad_input, or grad_output without an activation",
-            );
-        }
-        if !(self.input || self.residual || self.weight || self.bias) {
-            return refuse("gradients", "none", "one of grad_input, grad_residual, grad_weight and grad_bias");
-        }
-        if self.accumulate && !(self.weight || self.bias) {
-            return refuse("accumulate", "true", "false where neither grad_weight nor grad_bias is asked for");
-        }
-        if !DType::FLOATS.contains(&self.param_dtype) {
-            return refuse("grad_param_dtype", &self.param_dtype.to_string(), "f32, f16 or bf16");
-        }
-        Ok(())
-    }
-}
 
 /// The backward pass of an op, made by its `backward` method: [`LayerNorm::backward`](crate::LayerNorm::backward).
 ///
@@ -81,12 +30,12 @@ impl Gradients {
 /// | `weight` | read, for `grad_input` and for activations |
 /// | `bias` | read, for activations |
 /// | `running_mean`, `running_var` | read, in batch norm inference |
-/// | `statistics` | read, if batch norm [kept](crate::BatchNorm::keep_statistics) them |
+/// | `statistics` | read, if batch norm [saved](crate::BatchNorm::save_for_backward) them |
 /// | `grad_input` | written, if [asked for](Self::grad_input); where a residual was added to the input, it is the residual's gradient too |
 /// | `grad_residual` | written, if [asked for](Self::grad_residual) |
 /// | `grad_weight`, `grad_bias` | written, or added to with [`accumulate`](Self::accumulate) |
 ///
-/// The statistics are taken from the input again, which costs nothing where a row is held in registers; batch norm may keep
+/// The statistics are taken from the input again, which costs nothing where a row is held in registers; batch norm may save
 /// them. A saved f32 mean is not enough: it is too coarse for data with a large offset. An empty batch
 /// writes zero gradients of weight and bias, or leaves them as they are with `accumulate`.
 ///
@@ -114,6 +63,10 @@ pub struct Backward<N> {
 }
 
 impl<N> Backward<N> {
+    pub(super) fn new(op: N, gradients: Gradients) -> Self {
+        Self { op, gradients }
+    }
+
     /// Sets whether the gradient of the input is written; true by default.
     #[must_use]
     pub fn grad_input(mut self, grad_input: bool) -> Self {
@@ -151,81 +104,26 @@ impl<N> Backward<N> {
 
     /// Sets the storage type of the gradients of weight and bias; that of weight and bias by default.
     #[must_use]
-    pub fn grad_param_dtype(mut self, dtype: DType) -> Self {
-        self.gradients.param_dtype = dtype;
+    pub fn grad_affine_dtype(mut self, dtype: DType) -> Self {
+        self.gradients.affine_dtype = dtype;
         self
     }
 }
 
-impl<N: sealed::Differentiable> Backward<N> {
-    pub(super) fn new(op: N) -> Self {
-        let gradients = op.gradients();
-        Self { op, gradients }
-    }
-}
-
-impl<N: sealed::Differentiable> Norm for Backward<N> {
+impl<N: Norm> Norm for Backward<N> {
     fn name(&self) -> &'static str {
-        self.op.backward_name()
+        self.op.backward_name(Internal)
     }
 
     fn shape(&self) -> &[usize] {
-        Norm::shape(&self.op)
+        self.op.shape()
     }
 
-    fn tensors(&self) -> Result<Vec<TensorSpec>> {
-        self.op.backward_tensors(self.gradients)
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        self.op.operation(Internal)?.backward(self.gradients)
     }
 
-    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
-        tensors.check(&self.tensors()?)?;
-        self.op.backward_reference(self.gradients, tensors)
-    }
-}
-
-impl<N: sealed::Differentiable> sealed::Op for Backward<N> {
-    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        self.op.lower_backward(self.gradients, caps, strategy)
-    }
-}
-
-impl<T: sealed::Geometric> sealed::Op for T {
-    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        lower::forward(&self.definition()?, self.options(), caps, strategy)
-    }
-}
-
-impl<T: sealed::Geometric> sealed::Differentiable for T {
-    fn backward_name(&self) -> &'static str {
-        sealed::Geometric::backward_name(self)
-    }
-
-    fn gradients(&self) -> Gradients {
-        let options = self.options();
-        // A residual before the norm shares its gradient with the input; of one after it, the activation makes another.
-        let residual = self.residual_after() && options.residual && options.activation != super::Activation::None;
-        Gradients {
-            input: true,
-            residual,
-            weight: options.weight,
-            bias: options.bias,
-            accumulate: false,
-            param_dtype: options.types.params(),
-        }
-    }
-
-    fn backward_tensors(&self, gradients: Gradients) -> Result<Vec<TensorSpec>> {
-        let definition = self.definition()?;
-        check_gradients(&definition, self.options(), gradients)?;
-        Ok(definition.backward(self.options(), gradients))
-    }
-
-    fn backward_reference(&self, gradients: Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
-        Ok(reference::backward(self, &self.definition()?, gradients, tensors))
-    }
-
-    fn lower_backward(&self, gradients: Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        let tensors = self.backward_tensors(gradients)?;
-        lower::backward(&self.definition()?, self.options(), gradients, tensors, caps, strategy)
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
+        self.op.place(index, Internal)
     }
 }

@@ -1,9 +1,12 @@
-use super::{BatchNorm, Layout, Norm, sealed};
+use super::{
+    BatchNorm,
+    op::{Internal, Norm},
+};
 use crate::{
+    definition::{Definition, Operation, Source},
     error::Result,
-    lower::{self, Caps, Lowered, Strategy},
-    reference,
-    tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors},
+    options::Layout,
+    tensor::DType,
 };
 
 /// The statistics of a part of a batch, for batch norm over several devices.
@@ -86,24 +89,14 @@ impl Norm for BatchMoments {
         &self.shape
     }
 
-    fn tensors(&self) -> Result<Vec<TensorSpec>> {
-        let channels = sealed::Geometric::definition(&self.batch_norm())?.params_shape[0];
-        Ok(vec![
-            TensorSpec::new(Slot::Input, &self.shape, self.dtype, Access::Read),
-            TensorSpec::new(Slot::Moments, &[channels, 4], DType::F32, Access::Write),
-        ])
-    }
-
-    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
-        tensors.check(&self.tensors()?)?;
-        Ok(reference::moments(&self.batch_norm(), tensors))
-    }
-}
-
-impl sealed::Op for BatchMoments {
-    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        // Of the whole batch, as far as this pass knows.
+        let source = Source::Batch { parts: None, tracked: None };
         let op = self.batch_norm();
-        let definition = sealed::Geometric::definition(&op)?;
-        lower::moments(&definition, &op.options, self.tensors()?, caps, strategy)
+        Ok(Operation::Moments(Definition { source, ..op.definition()? }, op.options))
+    }
+
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
+        self.batch_norm().place(index, Internal)
     }
 }

@@ -1,14 +1,15 @@
-use std::{hash::Hash, mem};
-
 use super::{
-    ChannelShape, Layout, Options,
-    definition::{Definition, Source, Tracked},
-    options::setters,
-    sealed::Geometric,
+    Backward,
+    channels::ChannelShape,
+    op::{Internal, Norm},
+    setters::setters,
 };
 use crate::{
+    definition::{Definition, Gradients, Operation, Source, Tracked},
     error::{Error, Result},
-    kernel::key::Scale,
+    options::{Layout, Options},
+    running_stats::RunningStats,
+    types::{Activation, Scale},
 };
 
 /// Batch normalization of `[N, C]`, `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`.
@@ -33,7 +34,7 @@ use crate::{
 /// | `residual` | `shape` | read and added before the activation, if [`residual`](Self::residual) | the same |
 /// | `output` | `shape` | written | written |
 /// | `mean`, `rstd` | `[C]` | | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
-/// | `statistics` | `[3, C]`, f32 | | written for the backward pass, if [`keep_statistics`](Self::keep_statistics) |
+/// | `statistics` | `[3, C]`, f32 | | written for the backward pass, if [`save_for_backward`](Self::save_for_backward) |
 /// | `running_mean`, `running_var` | `[C]` | read | updated, if there are [`running_stats`](Self::running_stats) |
 /// | `running_low` | `[2, C]` | | updated, if [`running_low`](Self::running_low): what f32 has no room for beside both, zeros at first |
 /// | `num_batches_tracked` | `[1]`, u32 | | incremented, for a cumulative average |
@@ -60,7 +61,7 @@ use crate::{
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`]: a rank other than 2 to 5; an empty axis after N; `eps` negative or not finite; a momentum
-///   that is not finite; `running_stats`, `save_stats`, `keep_statistics` or `merge` in inference; training with one value per channel, whose variance says
+///   that is not finite; `running_stats`, `save_stats`, `save_for_backward` or `merge` in inference; training with one value per channel, whose variance says
 ///   nothing; an option without what it needs.
 /// - [`Error::Unsupported`]: the backward pass of merged statistics.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
@@ -96,98 +97,6 @@ pub struct BatchNorm {
     pub layout: Layout,
     /// What all ops share.
     pub options: Options,
-}
-
-/// How training updates the running statistics. The momentum means different things in different frameworks, and so does
-/// the variance that is kept.
-///
-/// | | running = | default momentum | running_var keeps |
-/// |---|---|---|---|
-/// | PyTorch | `(1 - momentum) * running + momentum * batch` | 0.1 | the unbiased variance |
-/// | ONNX | `momentum * running + (1 - momentum) * batch` | 0.9 | the population variance |
-/// | Keras | `momentum * running + (1 - momentum) * batch` | 0.99 | the population variance |
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum RunningStats {
-    /// As PyTorch does.
-    PyTorch {
-        /// The weight of the new value, any finite number. `None`: the average over all batches, counted in
-        /// `num_batches_tracked`.
-        momentum: Option<f32>,
-    },
-    /// As ONNX's `BatchNormalization` does.
-    Onnx {
-        /// The weight of the old value, any finite number.
-        momentum: f32,
-    },
-    /// As Keras does.
-    Keras {
-        /// The weight of the old value, any finite number.
-        momentum: f32,
-    },
-}
-
-impl RunningStats {
-    /// PyTorch's convention with its default momentum.
-    pub const PYTORCH: Self = Self::PyTorch { momentum: Some(0.1) };
-    /// PyTorch's cumulative average (`momentum=None`).
-    pub const CUMULATIVE: Self = Self::PyTorch { momentum: None };
-    /// ONNX's convention with its default momentum.
-    pub const ONNX: Self = Self::Onnx { momentum: 0.9 };
-    /// Keras's convention with its default momentum.
-    pub const KERAS: Self = Self::Keras { momentum: 0.99 };
-
-    /// The weights of the old and the new value; `None` for a cumulative average, where they depend on the count.
-    pub(crate) fn weights(self) -> Option<(f64, f64)> {
-        match self {
-            Self::PyTorch { momentum } => momentum.map(|m| (1.0 - f64::from(m), f64::from(m))),
-            Self::Onnx { momentum } | Self::Keras { momentum } => {
-                Some((f64::from(momentum), 1.0 - f64::from(momentum)))
-            }
-        }
-    }
-
-    /// What is subtracted from the count that the sum of squared deviations is divided by, to get the variance that is kept.
-    pub(crate) fn correction(self) -> f32 {
-        match self {
-            Self::PyTorch { .. } => 1.0,
-            Self::Onnx { .. } | Self::Keras { .. } => 0.0,
-        }
-    }
-
-    /// Checks the momentum.
-    pub(super) fn validate(convention: Option<Self>) -> Result<()> {
-        match convention.and_then(Self::momentum) {
-            Some(momentum) if !momentum.is_finite() => Err(Error::InvalidArgument {
-                argument: "momentum",
-                value: momentum.to_string(),
-                expected: "a finite number".into(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn bits(self) -> impl Eq + Hash {
-        (mem::discriminant(&self), self.momentum().map(f32::to_bits))
-    }
-
-    /// As a message shows it.
-    fn show(self) -> String {
-        let name = match self {
-            Self::PyTorch { .. } => "PyTorch",
-            Self::Onnx { .. } => "ONNX",
-            Self::Keras { .. } => "Keras",
-        };
-        let momentum = self.momentum().map_or("none".to_owned(), |momentum| momentum.to_string());
-        format!("{name} with momentum {momentum}")
-    }
-
-    fn momentum(self) -> Option<f32> {
-        match self {
-            Self::PyTorch { momentum } => momentum,
-            Self::Onnx { momentum } | Self::Keras { momentum } => Some(momentum),
-        }
-    }
 }
 
 impl BatchNorm {
@@ -233,37 +142,25 @@ impl BatchNorm {
         self
     }
 
-    pub(super) fn channels(&self) -> Result<ChannelShape> {
+    /// The op's backward pass, with every gradient that there is.
+    #[must_use]
+    pub fn backward(&self) -> Backward<Self> {
+        // An activation makes the residual's gradient another than that of the output.
+        let own_residual = self.options.residual && self.options.activation != Activation::None;
+        Backward::new(self.clone(), Gradients::all(&self.options, own_residual))
+    }
+
+    fn channels(&self) -> Result<ChannelShape> {
         let expected = "[N, C], [N, C, L], [N, C, H, W] or [N, C, D, H, W]";
         ChannelShape::new(&self.shape, self.layout, 2..=5, expected)
     }
 }
 
 setters!(BatchNorm:
-    eps weight zero_centered bias save_stats keep_statistics residual_after activation in_place dtype param_dtype layout);
+    eps weight zero_centered bias save_stats save_for_backward residual_after activation in_place dtype affine_dtype layout);
 
-impl Geometric for BatchNorm {
-    fn name(&self) -> &'static str {
-        if self.training { "batch_norm_training" } else { "batch_norm_inference" }
-    }
-
-    fn backward_name(&self) -> &'static str {
-        if self.training { "batch_norm_training_backward" } else { "batch_norm_inference_backward" }
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn options(&self) -> &Options {
-        &self.options
-    }
-
-    fn residual_after(&self) -> bool {
-        true
-    }
-
-    fn definition(&self) -> Result<Definition> {
+impl BatchNorm {
+    pub(super) fn definition(&self) -> Result<Definition> {
         self.options.validate(true)?;
         let channels = self.channels()?;
         let refuse = |argument, value: String, expected: &str| {
@@ -276,8 +173,8 @@ impl Geometric for BatchNorm {
             if self.options.save_stats {
                 return refuse("save_stats", "true".into(), "false: inference has no batch statistics");
             }
-            if self.options.keep_statistics {
-                return refuse("keep_statistics", "true".into(), "false: inference has no batch statistics");
+            if self.options.save_for_backward {
+                return refuse("save_for_backward", "true".into(), "false: inference has no batch statistics");
             }
             if let Some(parts) = self.parts {
                 return refuse("merge", parts.to_string(), "no parts: inference has no batch statistics");
@@ -291,22 +188,40 @@ impl Geometric for BatchNorm {
             return refuse("shape", shape, "more than one value per channel in training");
         }
         let tracked = Tracked::new(self.running_stats, self.running_low)?;
-        let fold = channels.params(false);
+        let fold = channels.affine(false);
         Ok(Definition {
             shape: self.shape.clone(),
             stats_shape: vec![channels.channels],
-            params_shape: vec![channels.channels],
+            affine_shape: vec![channels.channels],
             stats: fold,
-            params: fold,
+            affine: fold,
             scale: Scale::Variance,
             source: if self.training { Source::Batch { parts: self.parts, tracked } } else { Source::Running },
             residual_after: true,
             row_stride: None,
         })
     }
+}
 
-    fn place(&self, index: &[usize]) -> (usize, usize) {
+impl Norm for BatchNorm {
+    fn name(&self) -> &'static str {
+        if self.training { "batch_norm_training" } else { "batch_norm_inference" }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn backward_name(&self, _: Internal) -> &'static str {
+        if self.training { "batch_norm_training_backward" } else { "batch_norm_inference_backward" }
+    }
+
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        Ok(Operation::Forward(self.definition()?, self.options.clone()))
+    }
+
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
         let (_, channel) = ChannelShape::of(&self.shape, self.layout).place(index);
-        (channel, channel)
+        [channel, channel]
     }
 }

@@ -1,12 +1,13 @@
 use super::{
-    ChannelShape, Layout, Options,
-    definition::{Definition, Source},
-    options::setters,
-    sealed::Geometric,
+    channels::ChannelShape,
+    op::{Internal, Norm},
+    setters::setters,
 };
 use crate::{
+    definition::{Definition, Operation, Source},
     error::{Error, Result},
-    kernel::key::Scale,
+    options::{Layout, Options},
+    types::Scale,
 };
 
 /// Group normalization of `[N, C]` or `[N, C, ..]`: each sample's channels, in groups of neighbours.
@@ -87,25 +88,9 @@ impl GroupNorm {
 }
 
 setters!(GroupNorm:
-    eps weight zero_centered bias per_sample save_stats residual activation in_place dtype param_dtype layout);
+    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype layout);
 
-impl Geometric for GroupNorm {
-    fn name(&self) -> &'static str {
-        "group_norm"
-    }
-
-    fn backward_name(&self) -> &'static str {
-        "group_norm_backward"
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn options(&self) -> &Options {
-        &self.options
-    }
-
+impl GroupNorm {
     fn definition(&self) -> Result<Definition> {
         self.options.validate(false)?;
         let all = ChannelShape::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
@@ -122,24 +107,42 @@ impl Geometric for GroupNorm {
         Ok(Definition {
             shape: self.shape.clone(),
             stats_shape: vec![samples, self.groups],
-            params_shape: all.params_shape(per_sample),
+            affine_shape: all.affine_shape(per_sample),
             stats: match self.layout {
                 Layout::ChannelsLast if spatial > 1 => [samples, spatial, self.groups, of_group],
                 _ => [1, 1, samples * self.groups, of_group * spatial],
             },
-            params: all.params(per_sample),
+            affine: all.affine(per_sample),
             scale: Scale::Variance,
             source: Source::Batch { parts: None, tracked: None },
             residual_after: false,
             row_stride: None,
         })
     }
+}
 
-    fn place(&self, index: &[usize]) -> (usize, usize) {
+impl Norm for GroupNorm {
+    fn name(&self) -> &'static str {
+        "group_norm"
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn backward_name(&self, _: Internal) -> &'static str {
+        "group_norm_backward"
+    }
+
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        Ok(Operation::Forward(self.definition()?, self.options.clone()))
+    }
+
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
         let all = ChannelShape::of(&self.shape, self.layout);
         let (sample, channel) = all.place(index);
         let group = channel / (all.channels / self.groups);
         let weight = if self.options.per_sample { sample * all.channels + channel } else { channel };
-        (sample * self.groups + group, weight)
+        [sample * self.groups + group, weight]
     }
 }

@@ -1,12 +1,14 @@
 use super::{
-    ChannelShape, Layout, Options, RunningStats,
-    definition::{Definition, Source, Tracked},
-    options::setters,
-    sealed::Geometric,
+    channels::ChannelShape,
+    op::{Internal, Norm},
+    setters::setters,
 };
 use crate::{
+    definition::{Definition, Operation, Source, Tracked},
     error::{Error, Result},
-    kernel::key::Scale,
+    options::{Layout, Options},
+    running_stats::RunningStats,
+    types::Scale,
 };
 
 /// Instance normalization of `[N, C, L]`, `[N, C, H, W]`, ..: each channel of each sample on its own.
@@ -106,25 +108,9 @@ impl InstanceNorm {
 }
 
 setters!(InstanceNorm:
-    eps weight zero_centered bias per_sample save_stats residual activation in_place dtype param_dtype layout);
+    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype layout);
 
-impl Geometric for InstanceNorm {
-    fn name(&self) -> &'static str {
-        "instance_norm"
-    }
-
-    fn backward_name(&self) -> &'static str {
-        "instance_norm_backward"
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn options(&self) -> &Options {
-        &self.options
-    }
-
+impl InstanceNorm {
     fn definition(&self) -> Result<Definition> {
         self.options.validate(false)?;
         let expected = "[N, C, L], [N, C, H, W], .. with more than one spatial element";
@@ -139,24 +125,42 @@ impl Geometric for InstanceNorm {
         Ok(Definition {
             shape: self.shape.clone(),
             stats_shape: vec![samples, channels],
-            params_shape: all.params_shape(per_sample),
+            affine_shape: all.affine_shape(per_sample),
             // Running statistics average over the samples.
             stats: match (self.layout, self.running_stats) {
                 (Layout::ChannelsFirst, None) => [1, 1, samples * channels, spatial],
-                _ => all.params(true),
+                _ => all.affine(true),
             },
-            params: all.params(per_sample),
+            affine: all.affine(per_sample),
             scale: Scale::Variance,
             source: Source::Batch { parts: None, tracked },
             residual_after: false,
             row_stride: None,
         })
     }
+}
 
-    fn place(&self, index: &[usize]) -> (usize, usize) {
+impl Norm for InstanceNorm {
+    fn name(&self) -> &'static str {
+        "instance_norm"
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn backward_name(&self, _: Internal) -> &'static str {
+        "instance_norm_backward"
+    }
+
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        Ok(Operation::Forward(self.definition()?, self.options.clone()))
+    }
+
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
         let channels = ChannelShape::of(&self.shape, self.layout);
         let (sample, channel) = channels.place(index);
         let instance = sample * channels.channels + channel;
-        (instance, if self.options.per_sample { instance } else { channel })
+        [instance, if self.options.per_sample { instance } else { channel }]
     }
 }

@@ -1,7 +1,16 @@
 use std::ops::{Range, RangeBounds};
 
-use super::{Options, OverAxes, definition::Definition, options::setters, resolve, sealed::Geometric};
-use crate::{error::Result, kernel::key::Scale};
+use super::{
+    op::{Internal, Norm},
+    over_axes::{OverAxes, resolve},
+    setters::setters,
+};
+use crate::{
+    definition::{Definition, Operation},
+    error::Result,
+    options::Options,
+    types::Scale,
+};
 
 /// Layer normalization over adjacent axes of a tensor.
 ///
@@ -91,30 +100,32 @@ impl LayerNorm {
     }
 }
 
-setters!(LayerNorm: eps weight zero_centered bias per_sample save_stats residual activation in_place dtype param_dtype input_row_stride);
+setters!(LayerNorm: backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype input_row_stride);
 
-impl Geometric for LayerNorm {
+impl LayerNorm {
+    fn definition(&self) -> Result<Definition> {
+        self.over_axes().definition(Scale::Variance)
+    }
+}
+
+impl Norm for LayerNorm {
     fn name(&self) -> &'static str {
         "layer_norm"
-    }
-
-    fn backward_name(&self) -> &'static str {
-        "layer_norm_backward"
     }
 
     fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    fn options(&self) -> &Options {
-        &self.options
+    fn backward_name(&self, _: Internal) -> &'static str {
+        "layer_norm_backward"
     }
 
-    fn definition(&self) -> Result<Definition> {
-        self.over_axes().definition(Scale::Variance)
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        Ok(Operation::Forward(self.definition()?, self.options.clone()))
     }
 
-    fn place(&self, index: &[usize]) -> (usize, usize) {
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
         self.over_axes().place(index)
     }
 }

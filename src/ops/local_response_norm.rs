@@ -1,11 +1,16 @@
 use std::hash::Hash;
 
-use super::{ChannelShape, Gradients, Layout, Norm, Types, options::setters, sealed};
+use super::{
+    Backward,
+    channels::ChannelShape,
+    op::{Internal, Norm},
+    setters::setters,
+};
 use crate::{
+    definition::{self, Gradients, Operation},
     error::{Error, Result},
-    lower::{self, Caps, Lowered, Strategy},
-    reference,
-    tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors},
+    options::{Layout, Options, Types, equal_by_bits},
+    tensor::{DType, flat},
 };
 
 /// Local response normalization of `[N, C]` or `[N, C, ..]`: each element by the squares of its neighbours in other channels.
@@ -102,7 +107,7 @@ pub enum Window {
 }
 
 impl LocalResponseNorm {
-    pub(super) fn bits(&self) -> impl Eq + Hash + '_ {
+    fn bits(&self) -> impl Eq + Hash + '_ {
         let Self { shape, size, alpha, beta, k, window, layout, types } = self;
         (shape, size, [alpha, beta, k].map(|number| number.to_bits()), window, layout, types)
     }
@@ -171,22 +176,10 @@ impl LocalResponseNorm {
         self
     }
 
-    /// The channels before and after a channel that are in its window, if they are there.
-    pub(crate) fn reach(&self) -> [usize; 2] {
-        let rest = self.size.saturating_sub(1);
-        match self.window {
-            Window::PyTorch => [self.size / 2, rest / 2],
-            Window::Onnx => [rest / 2, self.size / 2],
-        }
-    }
-
-    /// How many channels there are, and how many elements from one to the next.
-    pub(crate) fn channels(&self) -> [usize; 2] {
-        let ChannelShape { channels, spatial, .. } = ChannelShape::of(&self.shape, self.layout);
-        match self.layout {
-            Layout::ChannelsFirst => [channels, spatial],
-            Layout::ChannelsLast => [channels, 1],
-        }
+    /// The op's backward pass.
+    #[must_use]
+    pub fn backward(&self) -> Backward<Self> {
+        Backward::new(self.clone(), Gradients::all(&Options::new(0.0, false, false), false))
     }
 
     fn validate(&self) -> Result<()> {
@@ -214,6 +207,7 @@ impl LocalResponseNorm {
     }
 }
 
+equal_by_bits!(LocalResponseNorm);
 setters!(LocalResponseNorm: layout);
 
 impl Norm for LocalResponseNorm {
@@ -225,57 +219,35 @@ impl Norm for LocalResponseNorm {
         &self.shape
     }
 
-    fn tensors(&self) -> Result<Vec<TensorSpec>> {
-        self.validate()?;
-        Ok(vec![
-            TensorSpec::new(Slot::Input, &self.shape, self.types.input(), Access::Read),
-            TensorSpec::new(Slot::Output, &self.shape, self.types.output(), Access::Write),
-        ])
-    }
-
-    fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
-        tensors.check(&self.tensors()?)?;
-        Ok(reference::local_response_norm::forward(self, tensors))
-    }
-}
-
-impl sealed::Op for LocalResponseNorm {
-    fn lower(&self, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        lower::window(self, self.tensors()?, false, caps, strategy)
-    }
-}
-
-impl sealed::Differentiable for LocalResponseNorm {
-    fn backward_name(&self) -> &'static str {
+    fn backward_name(&self, _: Internal) -> &'static str {
         "local_response_norm_backward"
     }
 
-    fn gradients(&self) -> Gradients {
-        Gradients {
-            input: true,
-            residual: false,
-            weight: false,
-            bias: false,
-            accumulate: false,
-            param_dtype: DType::F32,
-        }
-    }
-
-    fn backward_tensors(&self, gradients: Gradients) -> Result<Vec<TensorSpec>> {
+    fn operation(&self, _: Internal) -> Result<Operation> {
         self.validate()?;
-        gradients.validate(false, false, false)?;
-        Ok(vec![
-            TensorSpec::new(Slot::Input, &self.shape, self.types.input(), Access::Read),
-            TensorSpec::new(Slot::GradOutput, &self.shape, self.types.output(), Access::Read),
-            TensorSpec::new(Slot::GradInput, &self.shape, self.types.input(), Access::Write),
-        ])
+        let Self { size, alpha, beta, k, types, .. } = *self;
+        let ChannelShape { channels, spatial, .. } = ChannelShape::of(&self.shape, self.layout);
+        let window = definition::Window {
+            shape: self.shape.clone(),
+            channels: match self.layout {
+                Layout::ChannelsFirst => [channels, spatial],
+                Layout::ChannelsLast => [channels, 1],
+            },
+            size,
+            reach: match self.window {
+                Window::PyTorch => [size / 2, (size - 1) / 2],
+                Window::Onnx => [(size - 1) / 2, size / 2],
+            },
+            alpha,
+            beta,
+            k,
+            types,
+        };
+        Ok(Operation::Window { window, backward: false })
     }
 
-    fn backward_reference(&self, _: Gradients, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
-        Ok(reference::local_response_norm::backward(self, tensors))
-    }
-
-    fn lower_backward(&self, gradients: Gradients, caps: &Caps, strategy: Strategy) -> Result<Lowered> {
-        lower::window(self, self.backward_tensors(gradients)?, true, caps, strategy)
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
+        // Every element has a window of its own.
+        [flat(&self.shape, index); 2]
     }
 }

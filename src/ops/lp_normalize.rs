@@ -1,9 +1,15 @@
 use std::ops::{Range, RangeBounds};
 
-use super::{Options, OverAxes, definition::Definition, options::setters, resolve, sealed::Geometric};
+use super::{
+    op::{Internal, Norm},
+    over_axes::{OverAxes, resolve},
+    setters::setters,
+};
 use crate::{
+    definition::{Definition, Operation},
     error::{Error, Result},
-    kernel::key::Scale,
+    options::Options,
+    types::Scale,
 };
 
 /// Division by the L2 or L1 norm over adjacent axes of a tensor.
@@ -98,25 +104,9 @@ impl LpNormalize {
     }
 }
 
-setters!(LpNormalize: eps save_stats activation in_place dtype input_row_stride);
+setters!(LpNormalize: backward eps save_stats activation in_place dtype input_row_stride);
 
-impl Geometric for LpNormalize {
-    fn name(&self) -> &'static str {
-        "lp_normalize"
-    }
-
-    fn backward_name(&self) -> &'static str {
-        "lp_normalize_backward"
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn options(&self) -> &Options {
-        &self.options
-    }
-
+impl LpNormalize {
     fn definition(&self) -> Result<Definition> {
         let Options { weight, bias, residual, .. } = self.options;
         for (argument, set) in [("weight", weight), ("bias", bias), ("residual", residual)] {
@@ -130,8 +120,26 @@ impl Geometric for LpNormalize {
             Order::L1 => Scale::L1,
         })
     }
+}
 
-    fn place(&self, index: &[usize]) -> (usize, usize) {
+impl Norm for LpNormalize {
+    fn name(&self) -> &'static str {
+        "lp_normalize"
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn backward_name(&self, _: Internal) -> &'static str {
+        "lp_normalize_backward"
+    }
+
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        Ok(Operation::Forward(self.definition()?, self.options.clone()))
+    }
+
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
         self.over_axes().place(index)
     }
 }

@@ -1,7 +1,16 @@
 use std::ops::{Range, RangeBounds};
 
-use super::{Options, OverAxes, definition::Definition, options::setters, resolve, sealed::Geometric};
-use crate::{error::Result, kernel::key::Scale};
+use super::{
+    op::{Internal, Norm},
+    over_axes::{OverAxes, resolve},
+    setters::setters,
+};
+use crate::{
+    definition::{Definition, Operation},
+    error::Result,
+    options::Options,
+    types::Scale,
+};
 
 /// Root-mean-square normalization over adjacent axes of a tensor: layer norm without the mean and the bias.
 ///
@@ -89,30 +98,32 @@ impl RmsNorm {
     }
 }
 
-setters!(RmsNorm: eps weight zero_centered bias per_sample save_stats residual activation in_place dtype param_dtype input_row_stride);
+setters!(RmsNorm: backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype input_row_stride);
 
-impl Geometric for RmsNorm {
+impl RmsNorm {
+    fn definition(&self) -> Result<Definition> {
+        self.over_axes().definition(Scale::MeanSquare)
+    }
+}
+
+impl Norm for RmsNorm {
     fn name(&self) -> &'static str {
         "rms_norm"
-    }
-
-    fn backward_name(&self) -> &'static str {
-        "rms_norm_backward"
     }
 
     fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    fn options(&self) -> &Options {
-        &self.options
+    fn backward_name(&self, _: Internal) -> &'static str {
+        "rms_norm_backward"
     }
 
-    fn definition(&self) -> Result<Definition> {
-        self.over_axes().definition(Scale::MeanSquare)
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        Ok(Operation::Forward(self.definition()?, self.options.clone()))
     }
 
-    fn place(&self, index: &[usize]) -> (usize, usize) {
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
         self.over_axes().place(index)
     }
 }

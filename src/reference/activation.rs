@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use crate::ops::Activation;
+use crate::types::Activation;
 
 fn sigmoid(u: f64) -> f64 {
     1.0 / (1.0 + (-u).exp())

@@ -2,22 +2,22 @@
 
 use super::values;
 use crate::{
-    ops::LocalResponseNorm,
+    definition::Window,
     tensor::{Outputs, Slot, Tensors},
 };
 
 /// Where an element's neighbours are: the elements whose channel is at most `before` lower and at most `after` higher.
-fn neighbours(op: &LocalResponseNorm, at: usize, [before, after]: [usize; 2]) -> impl Iterator<Item = usize> {
-    let [channels, stride] = op.channels();
+fn neighbours(op: &Window, at: usize, [before, after]: [usize; 2]) -> impl Iterator<Item = usize> {
+    let [channels, stride] = op.channels;
     let channel = at / stride % channels;
     let window = channel.saturating_sub(before)..=channel.saturating_add(after).min(channels - 1);
     window.map(move |other| at - channel * stride + other * stride)
 }
 
 /// What is raised to beta, for each element.
-fn divisors(op: &LocalResponseNorm, x: &[f64]) -> Vec<f64> {
+fn divisors(op: &Window, x: &[f64]) -> Vec<f64> {
     let alpha = f64::from(op.alpha) / op.size as f64;
-    let divisor = |at| f64::from(op.k) + alpha * neighbours(op, at, op.reach()).map(|i| x[i] * x[i]).sum::<f64>();
+    let divisor = |at| f64::from(op.k) + alpha * neighbours(op, at, op.reach).map(|i| x[i] * x[i]).sum::<f64>();
     (0..x.len()).map(divisor).collect()
 }
 
@@ -26,7 +26,7 @@ fn power(divisor: f64, exponent: f64) -> f64 {
     if divisor < 0.0 { f64::NAN } else { divisor.powf(exponent) }
 }
 
-pub(crate) fn forward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
+pub(super) fn forward(op: &Window, tensors: &Tensors<'_>) -> Outputs<f64> {
     let x = values(tensors, Slot::Input, op.types.input()).unwrap_or_default();
     let beta = f64::from(op.beta);
     let output = x.iter().zip(divisors(op, &x)).map(|(x, d)| x / power(d, beta)).collect();
@@ -35,13 +35,13 @@ pub(crate) fn forward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs<
     outputs
 }
 
-pub(crate) fn backward(op: &LocalResponseNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
+pub(super) fn backward(op: &Window, tensors: &Tensors<'_>) -> Outputs<f64> {
     let x = values(tensors, Slot::Input, op.types.input()).unwrap_or_default();
     let g = values(tensors, Slot::GradOutput, op.types.output()).unwrap_or_default();
     let (alpha, beta) = (f64::from(op.alpha) / op.size as f64, f64::from(op.beta));
     let d = divisors(op, &x);
     // Who has this element in their window: the window, mirrored.
-    let [before, after] = op.reach();
+    let [before, after] = op.reach;
     let grad_input = |i: usize| {
         let through = |j: usize| g[j] * x[j] * power(d[j], -beta - 1.0);
         let sum: f64 = neighbours(op, i, [after, before]).map(through).sum();

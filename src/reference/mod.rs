@@ -4,17 +4,31 @@
 //! (`place`, in its file); the rest is the same for all of them but local response norm, whose windows are not groups.
 
 mod activation;
-pub(crate) mod local_response_norm;
+mod local_response_norm;
 
 use crate::{
-    kernel::key::Scale,
-    ops::{
-        BatchNorm, Gradients, Options, RunningStats,
-        definition::{Definition, Source, Tracked},
-        sealed::Geometric,
-    },
+    definition::{Definition, Gradients, Operation, Source, Tracked},
+    options::Options,
+    running_stats::RunningStats,
     tensor::{DType, Outputs, Slot, Tensors},
+    types::Scale,
 };
+
+/// Which statistic and which weight an element has, by its index along each axis.
+type Place<'a> = &'a dyn Fn(&[usize]) -> [usize; 2];
+
+/// What an op computes. The tensors were checked against the descriptor.
+pub(crate) fn compute(operation: &Operation, place: Place<'_>, tensors: &Tensors<'_>) -> Outputs<f64> {
+    match operation {
+        Operation::Forward(definition, options) => forward(&Elements::new(definition, options, place, tensors)),
+        Operation::Backward(definition, options, gradients) => {
+            backward(&Elements::new(definition, options, place, tensors), *gradients)
+        }
+        Operation::Moments(definition, options) => moments(&Elements::new(definition, options, place, tensors)),
+        Operation::Window { window, backward: false } => local_response_norm::forward(window, tensors),
+        Operation::Window { window, backward: true } => local_response_norm::backward(window, tensors),
+    }
+}
 
 /// What an op is, element by element. The tensors were checked against the descriptor.
 struct Elements<'a> {
@@ -22,7 +36,7 @@ struct Elements<'a> {
     options: &'a Options,
     tensors: &'a Tensors<'a>,
     /// Which statistic and which weight each element has.
-    places: Vec<(usize, usize)>,
+    places: Vec<[usize; 2]>,
     /// What is normalized.
     x: Vec<f64>,
     gain: Option<Vec<f64>>,
@@ -41,14 +55,13 @@ struct Statistics {
 }
 
 impl<'a> Elements<'a> {
-    fn new(op: &'a impl Geometric, definition: &'a Definition, tensors: &'a Tensors<'a>) -> Self {
-        let options = op.options();
+    fn new(definition: &'a Definition, options: &'a Options, place: Place<'_>, tensors: &'a Tensors<'a>) -> Self {
         let types = options.types;
         let shape = &definition.shape;
         let mut index = vec![0; shape.len()];
         let places: Vec<_> = (0..shape.iter().product::<usize>())
             .map(|_| {
-                let place = op.place(&index);
+                let place = place(&index);
                 // The next index: the last axis that is not at its end goes on, those after it begin again.
                 for (i, &n) in index.iter_mut().zip(shape).rev() {
                     *i = (*i + 1) % n;
@@ -82,8 +95,8 @@ impl<'a> Elements<'a> {
             tensors,
             x: x.collect(),
             places,
-            gain: read(Slot::Weight, types.params()).map(|weight| weight.iter().map(|w| w + offset).collect()),
-            bias: read(Slot::Bias, types.params()),
+            gain: read(Slot::Weight, types.affine()).map(|weight| weight.iter().map(|w| w + offset).collect()),
+            bias: read(Slot::Bias, types.affine()),
             residual: if definition.residual_after { read(Slot::Residual, types.residual()) } else { None },
         }
     }
@@ -93,12 +106,12 @@ impl<'a> Elements<'a> {
         let eps = f64::from(self.options.eps);
         let groups = self.definition.stats_shape.iter().product();
         let mut count = vec![0.0; groups];
-        for &(group, _) in &self.places {
+        for &[group, _] in &self.places {
             count[group] += 1.0;
         }
         let average = |f: &dyn Fn(f64, usize) -> f64| {
             let mut sum = vec![0.0; groups];
-            for (&x, &(group, _)) in self.x.iter().zip(&self.places) {
+            for (&x, &[group, _]) in self.x.iter().zip(&self.places) {
                 sum[group] += f(x, group);
             }
             sum.iter().zip(&count).map(|(sum, count)| sum / count).collect::<Vec<f64>>()
@@ -142,15 +155,14 @@ impl<'a> Elements<'a> {
     }
 
     fn normalized(&self, statistics: &Statistics) -> Vec<f64> {
-        let normalize =
-            |(x, &(group, _)): (&f64, &(usize, usize))| (x - statistics.mean[group]) * statistics.rstd[group];
+        let normalize = |(x, &[group, _]): (&f64, &[usize; 2])| (x - statistics.mean[group]) * statistics.rstd[group];
         self.x.iter().zip(&self.places).map(normalize).collect()
     }
 
     /// The terms whose sum the activation is applied to.
     fn before_activation(&self, normalized: &[f64]) -> Vec<[f64; 3]> {
         let affine = |(i, x): (usize, &f64)| {
-            let weight = self.places[i].1;
+            let weight = self.places[i][1];
             [
                 x * self.gain.as_ref().map_or(1.0, |gain| gain[weight]),
                 self.bias.as_ref().map_or(0.0, |bias| bias[weight]),
@@ -171,9 +183,8 @@ fn values(tensors: &Tensors<'_>, slot: Slot, dtype: DType) -> Option<Vec<f64>> {
     Some(tensors.get(slot)?.iter().map(|&x| f64::from(dtype.round(x))).collect())
 }
 
-pub(crate) fn forward(op: &impl Geometric, definition: &Definition, tensors: &Tensors<'_>) -> Outputs<f64> {
-    let elements = Elements::new(op, definition, tensors);
-    let options = op.options();
+fn forward(elements: &Elements<'_>) -> Outputs<f64> {
+    let Elements { definition, options, tensors, .. } = *elements;
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
     let before = elements.before_activation(&normalized);
@@ -185,9 +196,9 @@ pub(crate) fn forward(op: &impl Geometric, definition: &Definition, tensors: &Te
         outputs.set_scale(slot, elements.x.iter().copied());
     }
     if options.residual_output {
-        outputs.set(Slot::ResidualOutput, elements.x);
+        outputs.set(Slot::ResidualOutput, elements.x.clone());
     }
-    if options.keep_statistics && !elements.places.is_empty() {
+    if options.save_for_backward && !elements.places.is_empty() {
         let high: Vec<f64> = statistics.mean.iter().map(|&mean| f64::from(mean as f32)).collect();
         let low = statistics.mean.iter().zip(&high).map(|(mean, high)| mean - high).collect();
         outputs.set(Slot::Statistics, [high, low, statistics.rstd.clone()].concat());
@@ -243,14 +254,8 @@ fn track(definition: &Definition, tensors: &Tensors<'_>, statistics: &Statistics
     }
 }
 
-pub(crate) fn backward(
-    op: &impl Geometric,
-    definition: &Definition,
-    gradients: Gradients,
-    tensors: &Tensors<'_>,
-) -> Outputs<f64> {
-    let elements = Elements::new(op, definition, tensors);
-    let options = op.options();
+fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
+    let Elements { definition, options, tensors, .. } = *elements;
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
     let grad_output = values(tensors, Slot::GradOutput, options.types.output()).unwrap_or_default();
@@ -264,11 +269,11 @@ pub(crate) fn backward(
     let places = &elements.places;
     let mut outputs = Outputs::default();
 
-    let weights = definition.params_shape.iter().product();
+    let weights = definition.affine_shape.iter().product();
     let parameter = |slot, value: &dyn Fn(usize) -> f64| {
-        let old = if gradients.accumulate { values(tensors, slot, gradients.param_dtype) } else { None };
+        let old = if gradients.accumulate { values(tensors, slot, gradients.affine_dtype) } else { None };
         let mut sum = old.unwrap_or_else(|| vec![0.0; weights]);
-        for (i, &(_, weight)) in places.iter().enumerate() {
+        for (i, &[_, weight]) in places.iter().enumerate() {
             sum[weight] += value(i);
         }
         sum
@@ -291,17 +296,17 @@ pub(crate) fn backward(
 
     // The gradient of what was normalized, before it was scaled.
     let gain = |weight: usize| elements.gain.as_ref().map_or(1.0, |gain| gain[weight]);
-    let scaled = |g: Vec<f64>| -> Vec<f64> { g.iter().zip(places).map(|(g, &(_, weight))| g * gain(weight)).collect() };
+    let scaled = |g: Vec<f64>| -> Vec<f64> { g.iter().zip(places).map(|(g, &[_, weight])| g * gain(weight)).collect() };
     let (g, g_scale) = (scaled(g), scaled(g_scale));
     let groups = statistics.rstd.len();
     let (mut sum, mut product) = (vec![0.0; groups], vec![0.0; groups]);
-    for (i, &(group, _)) in places.iter().enumerate() {
+    for (i, &[group, _]) in places.iter().enumerate() {
         sum[group] += g[i];
         product[group] += g[i] * normalized[i];
     }
     let eps = f64::from(options.eps);
     let grad_sum = values(tensors, Slot::GradResidualOutput, options.types.residual_output());
-    let grad_input = places.iter().enumerate().map(|(i, &(group, _))| {
+    let grad_input = places.iter().enumerate().map(|(i, &[group, _])| {
         let (count, var) = (statistics.count[group], statistics.var[group]);
         let through_statistics = match (definition.source, definition.scale) {
             (Source::Running, _) => 0.0,
@@ -317,7 +322,7 @@ pub(crate) fn backward(
         statistics.rstd[group] * (g[i] - through_statistics) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
     });
     outputs.set(Slot::GradInput, grad_input.collect());
-    let terms = g_scale.iter().zip(places).map(|(g, &(group, _))| g * statistics.rstd[group]);
+    let terms = g_scale.iter().zip(places).map(|(g, &[group, _])| g * statistics.rstd[group]);
     outputs.set_scale(Slot::GradInput, terms);
     outputs
 }
@@ -343,35 +348,28 @@ fn merge(moments: &[f64], channels: usize) -> Vec<Part> {
         .collect()
 }
 
-/// The moments of a part of a batch; `op` is the batch norm of the part alone.
-pub(crate) fn moments(op: &BatchNorm, tensors: &Tensors<'_>) -> Outputs<f64> {
+/// The moments of a part of a batch.
+fn moments(elements: &Elements<'_>) -> Outputs<f64> {
     let mut outputs = Outputs::default();
-    let shape = &op.shape;
-    let values = values(tensors, Slot::Input, op.options.types.input()).unwrap_or_default();
-    let channels = if op.layout == crate::Layout::ChannelsFirst { shape[1] } else { shape[shape.len() - 1] };
-    let spatial = shape[1..].iter().product::<usize>() / channels;
-    let channel = |i: usize| match op.layout {
-        crate::Layout::ChannelsFirst => i / spatial % channels,
-        crate::Layout::ChannelsLast => i % channels,
-    };
-    let mut parts = vec![Part::default(); channels];
-    for (i, x) in values.iter().enumerate() {
-        parts[channel(i)].mean += x;
-        parts[channel(i)].count += 1.0;
+    let Elements { x, places, .. } = elements;
+    let mut parts = vec![Part::default(); elements.definition.affine_shape[0]];
+    for (x, &[channel, _]) in x.iter().zip(places) {
+        parts[channel].mean += x;
+        parts[channel].count += 1.0;
     }
     for part in &mut parts {
         part.mean /= part.count;
     }
-    for (i, x) in values.iter().enumerate() {
-        let part = &mut parts[channel(i)];
+    for (x, &[channel, _]) in x.iter().zip(places) {
+        let part = &mut parts[channel];
         part.m2 += (x - part.mean).powi(2);
     }
     let moments = parts.iter().flat_map(|part| {
         let high = f64::from(part.mean as f32);
         [high, part.mean - high, part.m2, part.count]
     });
-    outputs.set_scale(Slot::Moments, values.iter().copied());
-    if !values.is_empty() {
+    outputs.set_scale(Slot::Moments, x.iter().copied());
+    if !x.is_empty() {
         outputs.set(Slot::Moments, moments.collect());
     }
     outputs

@@ -58,7 +58,7 @@ impl Descriptor {
                 (o.per_sample, o.residual, o.residual_output) = (per_sample, residual, residual && sum);
                 (o.activation, o.in_place) = (activation, in_place);
                 let [input, output, of_residual, of_sum, params] = dtypes.map(Some);
-                (o.types.input, o.types.output, o.types.params) = (input, output, params);
+                (o.types.input, o.types.output, o.types.affine) = (input, output, params);
                 (o.types.residual, o.types.residual_output) = (of_residual, of_sum);
                 op
             }};
@@ -71,7 +71,7 @@ impl Descriptor {
         batch_norm.training = training;
         batch_norm.running_stats = (tracked && training).then_some(convention);
         batch_norm.options.save_stats &= training;
-        batch_norm.options.keep_statistics = training && flags[15];
+        batch_norm.options.save_for_backward = training && flags[15];
         let group_norm = with_options!(GroupNorm::new(shape, start)).layout(layout);
         let mut instance_norm = with_options!(InstanceNorm::new(shape)).layout(layout);
         instance_norm.running_stats = tracked.then_some(convention);
@@ -84,7 +84,7 @@ impl Descriptor {
                 let mut backward = $op.backward().accumulate(flags[11]);
                 let g = &mut backward.gradients;
                 (g.input, g.weight, g.bias) = (flags[12], g.weight && flags[13], g.bias && flags[14]);
-                g.param_dtype = dtypes[3];
+                g.affine_dtype = dtypes[3];
                 ops.push(Box::new(backward));
                 ops.push(Box::new($op));
             )* };

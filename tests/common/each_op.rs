@@ -10,7 +10,7 @@ pub fn each_op(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
     // So many rows that teams have several and sum up their gradients, and few otherwise: blocks of streamed rows compile for long.
     let layer = LayerNorm::new(&[40, len], 1..).dtype(dtype).residual(true).residual_output(true);
     let layer = layer.activation(Activation::Gelu);
-    let rms = RmsNorm::new(&[7, len], 1..).dtype(dtype).param_dtype(DType::F32).zero_centered(true).save_stats(true);
+    let rms = RmsNorm::new(&[7, len], 1..).dtype(dtype).affine_dtype(DType::F32).zero_centered(true).save_stats(true);
     let middle = LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype);
     let group = GroupNorm::new(&[3, 6, len], 2).dtype(dtype);
     let last = GroupNorm::new(&[3, len, 6], 2).layout(Layout::ChannelsLast).dtype(dtype);

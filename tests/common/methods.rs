@@ -125,9 +125,9 @@ pub fn packs_can(method: Method, packs: usize) -> bool {
     match method {
         Method::Resident(Team::Lane) => packs <= 32,
         Method::Resident(Team::Cluster) => subgroups && packs <= 4 * 8,
-        Method::Resident(Team::Subgroup) => subgroups && packs <= min * number("registers"),
-        Method::Resident(Team::Workgroup) => packs <= largest * number("workgroup_registers"),
-        Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * number("workgroup_registers"),
+        Method::Resident(Team::Subgroup) => subgroups && packs <= min * number("subgroup_packs"),
+        Method::Resident(Team::Workgroup) => packs <= largest * number("workgroup_packs"),
+        Method::Resident(Team::WorkgroupSubgroups) => subgroups && packs <= largest * number("workgroup_packs"),
         Method::Streamed(Team::Lane) => packs <= 15_000,
         Method::Streamed(Team::Subgroup) => subgroups && packs.div_ceil(min) <= 15_000,
         Method::Split(team) | Method::Streamed(team) => subgroups || matches!(team, Team::Lane | Team::Workgroup),

@@ -13,6 +13,10 @@ typedef metal::float4 type_3[1];
 typedef metal::float4 Pack;
 typedef uint At;
 typedef float Real;
+struct Pair {
+    Real hi;
+    Real lo;
+};
 typedef uint Bits;
 struct Params {
     uint groups;
@@ -24,10 +28,6 @@ struct Params {
     uint first_partial;
     uint partial_stride;
     uint zero;
-};
-struct Pair {
-    Real hi;
-    Real lo;
 };
 struct Team {
     uint index;
@@ -154,16 +154,16 @@ At column_of_lane(
     return _e9;
 }
 
-Bits bits_of(
-    Real v_5
-) {
-    return as_type<uint>(v_5);
-}
-
 Real real_of(
     Bits bits
 ) {
     return as_type<float>(bits);
+}
+
+Bits bits_of(
+    Real v_5
+) {
+    return as_type<uint>(v_5);
 }
 
 Real opaque(
@@ -185,6 +185,16 @@ Pair two_sum(
     Real _e5 = opaque(_e3 - a, params);
     Real _e7 = opaque(_e3 - _e5, params);
     return Pair {_e3, (a - _e7) + (b - _e5)};
+}
+
+Pack load_x(
+    At input_at,
+    At at,
+    device type_3 const& input,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
+    return _e2;
 }
 
 metal::float2 team_sum2_(
@@ -275,16 +285,6 @@ metal::float4 team_sum4_(
     metal::float2 _e3 = team_sum2_(v_9.xy, team_2, leaves, branches);
     metal::float2 _e5 = team_sum2_(v_9.zw, team_2, leaves, branches);
     return metal::float4(_e3, _e5);
-}
-
-Pack load_x(
-    At input_at,
-    At at,
-    device type_3 const& input,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
-    return _e2;
 }
 
 uint naga_div(uint lhs, uint rhs) {

@@ -57,10 +57,10 @@ struct type_11 {
     Pack inner[2];
 };
 constant uint WORKGROUP_SIZE = 64u;
+constant uint BLOCK = 2u;
 constant bool SHARED = true;
 constant bool HALVES = false;
 constant uint FULL = 1u;
-constant uint BLOCK = 2u;
 constant uint PACK = 4u;
 constant uint FAN_IN = 16u;
 constant bool BACKWARD = false;

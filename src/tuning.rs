@@ -15,7 +15,7 @@ macro_rules! tuning {
         /// use wgpu_norm::{Caps, Tuning};
         ///
         /// let mut tuning = Caps::default().tuning;
-        /// tuning.set("walk", 8)?;
+        /// tuning.set("packs_per_lane", 8)?;
         /// assert_eq!(tuning.to_string().parse::<Tuning>()?, tuning);
         /// # Ok::<(), wgpu_norm::Error>(())
         /// ```
@@ -71,27 +71,27 @@ tuning! {
     lane_packs: 0..=32,
     /// The same of 4096 rows or more, of which each lane has several: it loads their weights once. Half of it where each takes more code: in a
     /// backward pass, and of halves.
-    wide_lane_packs: 0..=32,
+    lane_packs_many_rows: 0..=32,
     /// Packs that a lane of a subgroup holds of a row; longer rows go to larger teams.
-    registers: 1..=128,
+    subgroup_packs: 1..=128,
     /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
-    workgroup_registers: 1..=32,
+    workgroup_packs: 1..=32,
     /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
-    pairs: 0..=1,
+    vec4x2: 0..=1,
     /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
     /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
-    native_halves: 0..=1,
+    native_f16: 0..=1,
     /// Workgroups of up to 64 lanes that fill the device.
     workgroups: 1..=65535,
     /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
-    rounds: 1..=1024,
+    rows_per_team: 1..=1024,
     /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias; half of it for clusters and for workgroups of more
     /// than 256 lanes. The sums are plain ones.
-    sum_rounds: 1..=64,
+    grad_rows_per_team: 1..=64,
     /// Fewer than this, and the sums are a pass of their own.
-    least_sum_rounds: 1..=65,
+    min_grad_rows_per_team: 1..=65,
     /// 1: lanes of a workgroup merge sums together, where there are many of them. 0: a lane merges them, without a barrier.
-    together: 0..=1,
+    merge_by_workgroup: 0..=1,
     /// Rows that a team streams at once.
     stream_rows: 1..=8,
     /// With fewer rows than this, long rows are split: teams share a row.
@@ -99,9 +99,9 @@ tuning! {
     /// From this many elements on a row is long.
     long_row: 1..=0x7fff_ffff,
     /// Packs that a lane goes through with the same statistics or weights at most.
-    walk: 1..=1024,
+    packs_per_lane: 1..=1024,
     /// Lanes that should go through neighbouring packs even if each goes through fewer then.
-    adjacent: 1..=256,
+    adjacent_lanes: 1..=256,
 }
 
 impl Tuning {
@@ -109,45 +109,46 @@ impl Tuning {
     /// ones.
     pub(crate) const SOFTWARE: Self = Self {
         lane_packs: 4,
-        wide_lane_packs: 16,
-        registers: 12,
-        workgroup_registers: 8,
-        pairs: 0,
-        native_halves: 0,
+        lane_packs_many_rows: 16,
+        subgroup_packs: 12,
+        workgroup_packs: 8,
+        vec4x2: 0,
+        native_f16: 0,
         workgroups: 16,
-        rounds: 16,
-        sum_rounds: 32,
-        least_sum_rounds: 2,
-        together: 0,
+        rows_per_team: 16,
+        grad_rows_per_team: 32,
+        min_grad_rows_per_team: 2,
+        merge_by_workgroup: 0,
         stream_rows: 4,
         few_rows: 16,
         long_row: 4096,
-        walk: 32,
-        adjacent: 4,
+        packs_per_lane: 32,
+        adjacent_lanes: 4,
     };
     /// Those of Mesa up to 22: a load or store is a loop over its lanes, which takes long to run and little to compile.
-    pub(crate) const MESA_22: Self = Self { wide_lane_packs: 32, registers: 34, stream_rows: 8, ..Self::SOFTWARE };
+    pub(crate) const MESA_22: Self =
+        Self { lane_packs_many_rows: 32, subgroup_packs: 34, stream_rows: 8, ..Self::SOFTWARE };
     /// GPUs. Measured on an NVIDIA H100.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
-        wide_lane_packs: 4,
-        registers: 4,
-        workgroup_registers: 8,
-        pairs: 1,
-        native_halves: 0,
+        lane_packs_many_rows: 4,
+        subgroup_packs: 4,
+        workgroup_packs: 8,
+        vec4x2: 1,
+        native_f16: 0,
         workgroups: 1024,
-        rounds: 1,
-        sum_rounds: 64,
-        least_sum_rounds: 4,
-        together: 1,
+        rows_per_team: 1,
+        grad_rows_per_team: 64,
+        min_grad_rows_per_team: 4,
+        merge_by_workgroup: 1,
         stream_rows: 1,
         few_rows: 256,
         long_row: 32 * 1024,
-        walk: 4,
-        adjacent: 32,
+        packs_per_lane: 4,
+        adjacent_lanes: 32,
     };
     /// With the driver of NVIDIA, which converts halves as IEEE 754 says.
-    pub(crate) const NVIDIA: Self = Self { native_halves: 1, ..Self::GPU };
+    pub(crate) const NVIDIA: Self = Self { native_f16: 1, ..Self::GPU };
 
     /// The table for an adapter.
     pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
@@ -244,11 +245,20 @@ mod tests {
     fn a_wrong_table_says_what_is_wrong() {
         let good = Tuning::SOFTWARE.to_string();
         let message = |text: String| text.parse::<Tuning>().unwrap_err().to_string();
-        assert!(message(good.replace("walk = 32", "")).contains("walk is missing"));
-        assert!(message(good.replace("walk = 32", "walk = 32\nwalk = 32")).contains("walk is there twice"));
-        assert!(message(good.replace("walk = 32", "walk 16")).contains("\"walk 16\" is not `name = value`"));
-        assert!(message(good.replace("walk = 32", "walk = -1")).contains("is not `name = value`"));
-        assert!(message(good.replace("walk = 32", "walk = 0")).contains("walk is 0, and can be 1 to 1024"));
+        assert!(message(good.replace("packs_per_lane = 32", "")).contains("packs_per_lane is missing"));
+        assert!(
+            message(good.replace("packs_per_lane = 32", "packs_per_lane = 32\npacks_per_lane = 32"))
+                .contains("packs_per_lane is there twice")
+        );
+        assert!(
+            message(good.replace("packs_per_lane = 32", "packs_per_lane 16"))
+                .contains("\"packs_per_lane 16\" is not `name = value`")
+        );
+        assert!(message(good.replace("packs_per_lane = 32", "packs_per_lane = -1")).contains("is not `name = value`"));
+        assert!(
+            message(good.replace("packs_per_lane = 32", "packs_per_lane = 0"))
+                .contains("packs_per_lane is 0, and can be 1 to 1024")
+        );
         assert!(message(good + "run = 1").contains("there is no \"run\""));
     }
 }

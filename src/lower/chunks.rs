@@ -1,15 +1,15 @@
-//! Slabs: a tensor that is larger than a binding is gone through in parts.
+//! Chunks: of a tensor that is larger than a binding, a dispatch binds a part.
 
-use super::Caps;
 use crate::{
+    caps::Caps,
     error::{Error, Result},
-    geometry::Fold,
+    geometry::Reduction,
     tensor::{Slot, TensorSpec},
 };
 
 /// Neighbouring elements of every tensor that has one for each of the input's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slab {
+pub(super) struct Chunk {
     pub first: u32,
     pub len: u32,
 }
@@ -25,16 +25,16 @@ pub struct Range {
     pub size: u64,
 }
 
-/// Cuts the tensors where neither fold is cut, and where the device can bind them: the first all of the same length, and the last.
-pub(super) fn slabs(stats: Fold, params: Fold, tensors: &[TensorSpec], caps: &Caps) -> Result<Vec<Slab>> {
+/// Cuts the tensors where neither reduction is cut and the device can bind them. All chunks but the last have one length.
+pub(super) fn chunks(stats: Reduction, affine: Reduction, tensors: &[TensorSpec], caps: &Caps) -> Result<Vec<Chunk>> {
     let len = stats.len();
     let allowed = caps.max_storage_buffer_binding_size;
     let cut = || tensors.iter().filter(|spec| spec.slot.is_elementwise());
     if cut().all(|spec| spec.bytes() <= allowed) {
-        return Ok(vec![Slab { first: 0, len }]);
+        return Ok(vec![Chunk { first: 0, len }]);
     }
     let alignment = u64::from(caps.storage_offset_alignment);
-    let slice = lcm(stats.slice().into(), params.slice().into());
+    let slice = lcm(stats.slice().into(), affine.slice().into());
     // Rows of the input may be further apart than they are long.
     let unit = cut().fold(slice, |unit, spec| {
         let (elements, apart) = spec.rows();
@@ -51,10 +51,10 @@ pub(super) fn slabs(stats: Fold, params: Fold, tensors: &[TensorSpec], caps: &Ca
     }
     // Less than the tensor, or it would have fitted.
     let step = (units * unit) as u32;
-    Ok((0..len).step_by(step as usize).map(|first| Slab { first, len: step.min(len - first) }).collect())
+    Ok((0..len).step_by(step as usize).map(|first| Chunk { first, len: step.min(len - first) }).collect())
 }
 
-impl Slab {
+impl Chunk {
     /// What is bound of a tensor.
     pub fn range(self, spec: &TensorSpec) -> Range {
         let (elements, apart) = spec.rows();

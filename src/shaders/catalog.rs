@@ -1,152 +1,21 @@
-//! The shaders themselves, for those who have a pipeline manager of their own: WGSL, its bindings, its uniform and its grid.
+//! Shaders to look at.
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
 
+use super::Shader;
 use crate::{
-    error::Result,
-    kernel::{
-        compose::{Facts, compose},
-        key::KernelKey,
-    },
-    lower::{Caps, KernelCall, Method, Strategy, Team, Tuning},
+    caps::Caps,
+    lower::lower,
     ops::{
-        Activation, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
-        LpNormalize, Norm, Order, RmsNorm, RunningStats,
+        BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Norm, Order,
+        RmsNorm, op::Internal,
     },
-    tensor::{Access, DType, Slot},
+    options::Layout,
+    running_stats::RunningStats,
+    tensor::DType,
+    tuning::Tuning,
+    types::{Activation, Method, Strategy, Team},
 };
-
-pub use crate::{kernel::params::ParamField, lower::Range};
-
-/// A shader of this crate: one entry point, `main`, with everything in bind group 0.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Shader {
-    pub(crate) key: KernelKey,
-    facts: Facts,
-}
-
-impl Shader {
-    pub(crate) fn new(key: KernelKey, caps: &Caps) -> Self {
-        Self { key, facts: Facts::new(&key, caps) }
-    }
-
-    /// The complete WGSL.
-    #[must_use]
-    pub fn wgsl(&self) -> String {
-        compose(&self.key, self.facts)
-    }
-
-    /// The storage buffers, in the order of their binding numbers ([`Slot::binding`]), and what the shader does with them. All are arrays that
-    /// fill the binding.
-    #[must_use]
-    pub fn storage(&self) -> Vec<(Slot, Access)> {
-        self.key.storage().into_iter().map(|storage| (storage.slot, storage.access)).collect()
-    }
-
-    /// The fields of the uniform at binding 0, in order, all of four bytes; empty where there is no uniform.
-    #[must_use]
-    pub fn params(&self) -> &'static [ParamField] {
-        self.key.param_fields()
-    }
-
-    /// The features that a device needs to run it.
-    #[must_use]
-    pub fn features(&self) -> wgpu::Features {
-        if self.key.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
-    }
-
-    /// Invocations of a workgroup, along x.
-    #[must_use]
-    pub fn workgroup_size(&self) -> u32 {
-        self.key.workgroup_size()
-    }
-
-    /// Bytes of workgroup memory.
-    #[must_use]
-    pub fn workgroup_storage(&self) -> u32 {
-        self.key.workgroup_storage()
-    }
-
-    /// The layout of bind group 0.
-    #[must_use]
-    pub fn bind_group_layout(&self) -> Vec<wgpu::BindGroupLayoutEntry> {
-        let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-            count: None,
-        };
-        let uniform =
-            (!self.params().is_empty()).then(|| entry(Slot::Params.binding(), wgpu::BufferBindingType::Uniform));
-        let storage = self.storage().into_iter().map(|(slot, access)| {
-            let read_only = access == Access::Read && !self.facts.shared_buffers;
-            entry(slot.binding(), wgpu::BufferBindingType::Storage { read_only })
-        });
-        uniform.into_iter().chain(storage).collect()
-    }
-}
-
-impl fmt::Display for Shader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.key.fmt(f)
-    }
-}
-
-impl fmt::Debug for Shader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Shader({})", self.key)
-    }
-}
-
-/// A shader with what one dispatch of it needs.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Dispatch {
-    /// What runs.
-    pub shader: Shader,
-    /// The bytes of the uniform.
-    pub params: Vec<u8>,
-    /// Workgroups in x, y and z.
-    pub workgroups: [u32; 3],
-    /// The tensors that are larger than a binding, and what is bound of them; the whole of all others is.
-    pub ranges: Vec<Range>,
-}
-
-impl Dispatch {
-    fn new(call: KernelCall, caps: &Caps) -> Self {
-        let KernelCall { key, params, workgroups, ranges } = call;
-        Self { shader: Shader::new(key, caps), params, workgroups, ranges }
-    }
-}
-
-/// An op for a device, as data.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Program {
-    /// What runs, in order, each after the one before has finished. Nothing for an empty batch.
-    pub dispatches: Vec<Dispatch>,
-    /// Slots that want scratch, and how many bytes.
-    pub scratch: Vec<(Slot, u64)>,
-}
-
-/// Lowers an op to its shaders.
-///
-/// # Errors
-/// What [`Norm::tensors`] refuses, a forced method that can't compute the op, and limits of the device.
-///
-/// # Example
-/// ```
-/// use wgpu_norm::{Caps, LayerNorm, Strategy, shaders};
-///
-/// let program = shaders::program(&LayerNorm::new(&[64, 384], 1..), &Caps::default(), Strategy::Inferred)?;
-/// assert!(program.dispatches[0].shader.wgsl().contains("fn main("));
-/// # Ok::<(), wgpu_norm::Error>(())
-/// ```
-pub fn program(op: &(impl Norm + ?Sized), caps: &Caps, strategy: Strategy) -> Result<Program> {
-    let lowered = op.lower(caps, strategy)?;
-    let scratch = lowered.scratch.iter().map(|s| (s.slot, s.bytes)).collect();
-    Ok(Program { dispatches: lowered.calls.into_iter().map(|call| Dispatch::new(call, caps)).collect(), scratch })
-}
 
 /// Shaders to look at: each kernel by every team, in few registers and in many, and with every part and storage type that it can be made
 /// of, as lowering makes them. The product of all options would be too many.
@@ -155,8 +24,8 @@ pub fn all() -> Vec<Shader> {
     let mut seen = HashSet::new();
     let mut shaders = Vec::new();
     let mut add = |op: &dyn Norm, caps: &Caps, strategy| {
-        let calls = op.lower(caps, strategy).map_or(Vec::new(), |lowered| lowered.calls);
-        let new = calls.into_iter().map(|call| Shader::new(call.key, caps));
+        let lowered = op.operation(Internal).and_then(|operation| lower(&operation, caps, strategy));
+        let new = lowered.map_or(Vec::new(), |lowered| lowered.calls).into_iter().map(|call| Shader(call.key));
         shaders.extend(new.filter(|shader| seen.insert(*shader)));
     };
     let devices = devices();
@@ -193,7 +62,7 @@ pub fn all() -> Vec<Shader> {
         let sum = op.clone().residual(true).residual_output(true);
         let sums = LayerNorm::new(&[1 << 20, len], 1..).dtype(dtype).backward();
         let grouped = GroupNorm::new(&[3, 6, len], 2).dtype(dtype);
-        let wide = op.clone().output_dtype(DType::F32).param_dtype(DType::F32);
+        let wide = op.clone().output_dtype(DType::F32).affine_dtype(DType::F32);
         let in_place = op.clone().in_place(true);
         let (backward, sum_backward, grouped_backward) = (op.backward(), sum.backward(), grouped.backward());
         let ops: [&dyn Norm; 9] =
@@ -273,18 +142,18 @@ fn storage_types(len: usize) -> Vec<Box<dyn Norm>> {
         let wide = LayerNorm::new(rows, 1..).residual(true);
         both!(ops:
             layer.clone(),
-            layer.clone().param_dtype(DType::F32),
+            layer.clone().affine_dtype(DType::F32),
             layer.clone().output_dtype(DType::F32),
             layer.clone().residual(true),
             layer.clone().residual(true).residual_output(true),
-            wide.clone().param_dtype(dtype),
+            wide.clone().affine_dtype(dtype),
             wide.clone().residual_dtype(dtype),
             wide.clone().residual_output(true).residual_output_dtype(dtype),
             LayerNorm::new(image, 1..2).dtype(dtype),
             GroupNorm::new(image, 2).dtype(dtype),
             GroupNorm::new(odd, 2).dtype(dtype),
             GroupNorm::new(image, 2).dtype(dtype).layout(Layout::ChannelsLast),
-            BatchNorm::training(image).dtype(dtype).keep_statistics(true),
+            BatchNorm::training(image).dtype(dtype).save_for_backward(true),
             BatchNorm::training(odd).dtype(dtype),
             BatchNorm::training(rows).dtype(dtype),
             BatchNorm::inference(image).dtype(dtype).residual(true),
@@ -326,7 +195,7 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
         GroupNorm::new(image, 2).layout(Layout::ChannelsLast),
         BatchNorm::training(image),
         BatchNorm::training(rows),
-        BatchNorm::training(rows).keep_statistics(true),
+        BatchNorm::training(rows).save_for_backward(true),
         BatchNorm::training(image).residual(true).activation(Activation::Relu),
         BatchNorm::inference(image),
         BatchNorm::inference(rows),
@@ -375,92 +244,6 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
     ops
 }
 
-#[cfg(feature = "validate")]
-pub use validate::{Backend, translate};
-
-#[cfg(feature = "validate")]
-mod validate {
-    use naga::{
-        back::{glsl, hlsl, msl, spv},
-        front::wgsl,
-        proc::BoundsCheckPolicies,
-        valid::{Capabilities, ValidationFlags, Validator},
-    };
-
-    use crate::error::{Error, Result};
-
-    /// A shading language that a WGSL shader is translated to.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    #[non_exhaustive]
-    pub enum Backend {
-        /// SPIR-V 1.3, for Vulkan.
-        SpirV,
-        /// Metal Shading Language 2.4.
-        Msl,
-        /// HLSL, shader model 6.0, for DX12.
-        Hlsl,
-        /// GLSL ES 3.1, for GL. It has no subgroup operations.
-        Glsl,
-    }
-
-    /// Parses and validates WGSL with naga and translates its entry point `main`. Returns the text, or the words of SPIR-V as
-    /// hexadecimal lines.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] with naga's message, which shows the line.
-    pub fn translate(source: &str, backend: Backend) -> Result<String> {
-        let fail = |what: &str, why: String| Error::Unsupported { what: what.into(), why };
-        let module = wgsl::parse_str(source).map_err(|e| fail("the WGSL", e.emit_to_string(source)))?;
-        let capabilities =
-            Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-        let info = Validator::new(ValidationFlags::all(), capabilities)
-            .validate(&module)
-            .map_err(|e| fail("the WGSL", e.emit_to_string(source)))?;
-        let stage = naga::ShaderStage::Compute;
-        let text = match backend {
-            Backend::SpirV => {
-                let options = spv::Options { lang_version: (1, 3), ..Default::default() };
-                let pipeline = spv::PipelineOptions { shader_stage: stage, entry_point: "main".into() };
-                spv::write_vec(&module, &info, &options, Some(&pipeline))
-                    .map(|words| words.iter().map(|word| format!("{word:08x}")).collect::<Vec<_>>().join("\n"))
-                    .map_err(|e| fail("SPIR-V", e.to_string()))?
-            }
-            Backend::Msl => {
-                let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
-                msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
-                    .map(|(text, _)| text)
-                    .map_err(|e| fail("MSL", e.to_string()))?
-            }
-            Backend::Hlsl => {
-                let options = hlsl::Options {
-                    shader_model: hlsl::ShaderModel::V6_0,
-                    special_constants_binding: Some(hlsl::BindTarget { space: 1, ..Default::default() }),
-                    fake_missing_bindings: true,
-                    // As this crate's pipelines are made. FXC takes two minutes for the zeros of 1024 invocations.
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                };
-                let mut text = String::new();
-                hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
-                    .write(&module, &info, None)
-                    .map_err(|e| fail("HLSL", e.to_string()))?;
-                text
-            }
-            Backend::Glsl => {
-                let options = glsl::Options { version: glsl::Version::new_gles(310), ..Default::default() };
-                let pipeline =
-                    glsl::PipelineOptions { shader_stage: stage, entry_point: "main".into(), multiview: None };
-                let mut text = String::new();
-                glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, BoundsCheckPolicies::default())
-                    .and_then(|mut writer| writer.write())
-                    .map_err(|e| fail("GLSL", e.to_string()))?;
-                text
-            }
-        };
-        Ok(text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -487,9 +270,10 @@ mod tests {
         for caps in &devices() {
             for strategy in [Strategy::Inferred].into_iter().chain(Method::ALL.iter().map(|&m| Strategy::Forced(m))) {
                 for op in [1, 12, 13].into_iter().flat_map(options) {
-                    let Ok(lowered) = op.lower(caps, strategy) else { continue };
+                    let Ok(operation) = op.operation(Internal) else { continue };
+                    let Ok(lowered) = lower(&operation, caps, strategy) else { continue };
                     for call in lowered.calls {
-                        for field in call.key.param_fields().iter().filter(|field| FIELDS.contains(&field.name)) {
+                        for field in call.key.uniform().iter().filter(|field| FIELDS.contains(&field.name)) {
                             assert!(
                                 call.params[field.offset..field.offset + 4] != [0; 4],
                                 "{}: {}",

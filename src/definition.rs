@@ -1,0 +1,355 @@
+//! What an op computes, without its name: data from which its tensors, its lowering and its reference follow.
+
+use crate::{
+    error::{Error, Result},
+    geometry::Reduction,
+    options::{Options, Types},
+    running_stats::RunningStats,
+    tensor::{Access, DType, Slot, TensorSpec, element_count},
+    types::{Activation, Scale},
+};
+
+/// What an op computes.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// A normalization by statistics.
+    Forward(Definition, Options),
+    /// The gradients of one.
+    Backward(Definition, Options, Gradients),
+    /// The moments of a part of a batch.
+    Moments(Definition, Options),
+    /// Local response norm, or its gradient.
+    Window { window: Window, backward: bool },
+}
+
+impl Operation {
+    /// The tensors.
+    pub(crate) fn tensors(&self) -> Vec<TensorSpec> {
+        match self {
+            Self::Forward(definition, options) => definition.forward(options),
+            Self::Backward(definition, options, gradients) => definition.backward(options, *gradients),
+            Self::Moments(definition, options) => definition.moments(options),
+            Self::Window { window, backward } => window.tensors(*backward),
+        }
+    }
+
+    /// The gradients of a forward pass.
+    pub(crate) fn backward(self, gradients: Gradients) -> Result<Self> {
+        match self {
+            Self::Forward(definition, options) => {
+                definition.check_gradients(&options, gradients)?;
+                Ok(Self::Backward(definition, options, gradients))
+            }
+            Self::Window { window, .. } => {
+                gradients.validate(false, false, false)?;
+                Ok(Self::Window { window, backward: true })
+            }
+            Self::Backward(..) | Self::Moments(..) => {
+                Err(Error::Unsupported { what: "a backward pass of it".into(), why: "it is no forward pass".into() })
+            }
+        }
+    }
+}
+
+/// A local response norm.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// The input's shape.
+    pub shape: Vec<usize>,
+    /// How many channels there are, and how many elements from one to the next.
+    pub channels: [usize; 2],
+    /// Channels of a window, as the formula divides by them.
+    pub size: usize,
+    /// The channels before and after a channel that are in its window, if they are there.
+    pub reach: [usize; 2],
+    pub alpha: f32,
+    pub beta: f32,
+    pub k: f32,
+    pub types: Types,
+}
+
+impl Window {
+    fn tensors(&self, backward: bool) -> Vec<TensorSpec> {
+        let tensor = |slot, dtype, access| TensorSpec::new(slot, &self.shape, dtype, access);
+        let (input, output) = (self.types.input(), self.types.output());
+        let x = tensor(Slot::Input, input, Access::Read);
+        if backward {
+            let grad_output = tensor(Slot::GradOutput, output, Access::Read);
+            vec![x, grad_output, tensor(Slot::GradInput, input, Access::Write)]
+        } else {
+            vec![x, tensor(Slot::Output, output, Access::Write)]
+        }
+    }
+}
+
+/// A normalization by statistics that groups of elements share.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The input's shape.
+    pub shape: Vec<usize>,
+    /// The shape of mean and rstd.
+    pub stats_shape: Vec<usize>,
+    /// The shape of weight and bias.
+    pub affine_shape: Vec<usize>,
+    /// Which elements share a statistic, as a [`Reduction`].
+    pub stats: [usize; 4],
+    /// Which elements share a weight.
+    pub affine: [usize; 4],
+    /// How the statistics make the scale.
+    pub scale: Scale,
+    /// Where the statistics come from.
+    pub source: Source,
+    /// Whether the residual is added to what was normalized, and not to the input.
+    pub residual_after: bool,
+    /// Elements of a row and from one row of the input to the next, where they are apart.
+    pub row_stride: Option<(usize, usize)>,
+}
+
+/// Where statistics come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source {
+    /// Running statistics.
+    Running,
+    /// The input, or with `parts` what [`BatchMoments`](super::BatchMoments) took from the parts of a batch; then running
+    /// statistics may be updated.
+    Batch { parts: Option<usize>, tracked: Option<Tracked> },
+}
+
+/// Running statistics that are updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    pub convention: RunningStats,
+    /// Whether a tensor has what f32 has no room for.
+    pub low: bool,
+}
+
+impl Tracked {
+    /// What an op says of them.
+    pub(crate) fn new(convention: Option<RunningStats>, low: bool) -> Result<Option<Self>> {
+        if low && convention.is_none() {
+            return Err(Error::InvalidArgument {
+                argument: "running_low",
+                value: "true".into(),
+                expected: "false without running_stats".into(),
+            });
+        }
+        RunningStats::validate(convention)?;
+        Ok(convention.map(|convention| Self { convention, low }))
+    }
+}
+
+impl Source {
+    /// The same, with nothing that is updated.
+    pub(crate) fn untracked(self) -> Self {
+        match self {
+            Self::Batch { parts, .. } => Self::Batch { parts, tracked: None },
+            Self::Running => Self::Running,
+        }
+    }
+}
+
+impl Definition {
+    /// The reductions, unless the tensor is empty.
+    pub(crate) fn reductions(&self) -> Result<Option<(Reduction, Reduction)>> {
+        if element_count(&self.shape)? == 0 {
+            return Ok(None);
+        }
+        // Each axis is at most the number of elements.
+        let reduction = |[outer, reduced, kept, inner]: [usize; 4]| {
+            Reduction::new(outer as u32, reduced as u32, kept as u32, inner as u32)
+        };
+        Ok(Some((reduction(self.stats), reduction(self.affine))))
+    }
+
+    /// Mean and rstd, as far as the scale has them.
+    pub(crate) fn saved(&self) -> &'static [Slot] {
+        if self.scale == Scale::Variance { &[Slot::Mean, Slot::Rstd] } else { &[Slot::Rstd] }
+    }
+
+    fn input(&self, options: &Options, access: Access) -> TensorSpec {
+        let spec = TensorSpec::new(Slot::Input, &self.shape, options.types.input(), access);
+        match self.row_stride {
+            Some((len, stride)) => spec.row_stride(len, stride),
+            None => spec,
+        }
+    }
+
+    fn affine(&self, slot: Slot, dtype: DType, access: Access) -> TensorSpec {
+        TensorSpec::new(slot, &self.affine_shape, dtype, access)
+    }
+
+    fn running(&self, access: Access) -> impl Iterator<Item = TensorSpec> + '_ {
+        let channels = &self.stats_shape[self.stats_shape.len() - 1..];
+        [Slot::RunningMean, Slot::RunningVar]
+            .map(|slot| TensorSpec::new(slot, channels, DType::F32, access))
+            .into_iter()
+    }
+
+    /// The statistics that the forward pass saves for the backward pass.
+    fn saved_for_backward(&self, access: Access) -> TensorSpec {
+        TensorSpec::new(Slot::Statistics, &[&[3], &self.stats_shape[..]].concat(), DType::F32, access)
+    }
+
+    /// The tensors of the forward pass.
+    pub(crate) fn forward(&self, options: &Options) -> Vec<TensorSpec> {
+        let types = options.types;
+        let mut tensors = vec![self.input(options, if options.in_place { Access::ReadWrite } else { Access::Read })];
+        let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
+        add(options.weight, self.affine(Slot::Weight, types.affine(), Access::Read));
+        add(options.bias, self.affine(Slot::Bias, types.affine(), Access::Read));
+        add(options.residual, TensorSpec::new(Slot::Residual, &self.shape, types.residual(), Access::Read));
+        let sum = TensorSpec::new(Slot::ResidualOutput, &self.shape, types.residual_output(), Access::Write);
+        add(options.residual_output, sum);
+        add(!options.in_place, TensorSpec::new(Slot::Output, &self.shape, types.output(), Access::Write));
+        for &slot in self.saved() {
+            add(options.save_stats, TensorSpec::new(slot, &self.stats_shape, DType::F32, Access::Write));
+        }
+        if options.save_for_backward {
+            tensors.push(self.saved_for_backward(Access::Write));
+        }
+        match self.source {
+            Source::Running => tensors.extend(self.running(Access::Read)),
+            Source::Batch { parts, tracked } => {
+                if let Some(parts) = parts {
+                    let shape = [parts, self.affine_shape[0], 4];
+                    tensors.push(TensorSpec::new(Slot::Moments, &shape, DType::F32, Access::Read));
+                }
+                if let Some(Tracked { convention, low }) = tracked {
+                    tensors.extend(self.running(Access::ReadWrite));
+                    if low {
+                        let channels = self.stats_shape[self.stats_shape.len() - 1];
+                        tensors.push(TensorSpec::new(Slot::RunningLow, &[2, channels], DType::F32, Access::ReadWrite));
+                    }
+                    if convention == RunningStats::CUMULATIVE {
+                        tensors.push(TensorSpec::new(Slot::NumBatchesTracked, &[1], DType::U32, Access::ReadWrite));
+                    }
+                }
+            }
+        }
+        tensors
+    }
+
+    /// The tensors of the pass that takes the moments of a part of a batch.
+    pub(crate) fn moments(&self, options: &Options) -> Vec<TensorSpec> {
+        let moments = TensorSpec::new(Slot::Moments, &[self.affine_shape[0], 4], DType::F32, Access::Write);
+        vec![self.input(options, Access::Read), moments]
+    }
+
+    /// Whether what is normalized must be read to compute these gradients.
+    pub(crate) fn gradient_needs_input(&self, options: &Options, gradients: Gradients) -> bool {
+        let by_statistics = gradients.input && self.source != Source::Running;
+        by_statistics || gradients.weight || options.activation != Activation::None
+    }
+
+    /// The tensors of the backward pass.
+    pub(crate) fn backward(&self, options: &Options, gradients: Gradients) -> Vec<TensorSpec> {
+        let types = options.types;
+        let activation = options.activation != Activation::None;
+        let needs_input = self.gradient_needs_input(options, gradients);
+        let before = options.residual && !self.residual_after;
+        let after = options.residual && self.residual_after;
+        let summed = before && options.residual_output;
+        let mut tensors = Vec::new();
+        let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
+        let tensor = |slot, dtype, access| TensorSpec::new(slot, &self.shape, dtype, access);
+        add(needs_input && !summed, self.input(options, Access::Read));
+        add(needs_input && summed, tensor(Slot::ResidualOutput, types.residual_output(), Access::Read));
+        add(
+            (needs_input && before && !summed) || (after && activation),
+            tensor(Slot::Residual, types.residual(), Access::Read),
+        );
+        let weighted = options.weight && (gradients.input || activation);
+        add(weighted, self.affine(Slot::Weight, types.affine(), Access::Read));
+        add(options.bias && activation, self.affine(Slot::Bias, types.affine(), Access::Read));
+        add(true, tensor(Slot::GradOutput, types.output(), Access::Read));
+        let sum = tensor(Slot::GradResidualOutput, types.residual_output(), Access::Read);
+        add(summed && gradients.input, sum);
+        if self.source == Source::Running && (gradients.input || needs_input) {
+            tensors.extend(self.running(Access::Read));
+        }
+        let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
+        add(options.save_for_backward && needs_input, self.saved_for_backward(Access::Read));
+        add(gradients.input, tensor(Slot::GradInput, types.input(), Access::Write));
+        add(gradients.residual, tensor(Slot::GradResidual, types.residual(), Access::Write));
+        let access = if gradients.accumulate { Access::ReadWrite } else { Access::Write };
+        add(gradients.weight, self.affine(Slot::GradWeight, gradients.affine_dtype, access));
+        add(gradients.bias, self.affine(Slot::GradBias, gradients.affine_dtype, access));
+        tensors
+    }
+
+    /// Checks what the backward pass is asked for.
+    fn check_gradients(&self, options: &Options, gradients: Gradients) -> Result<()> {
+        if options.in_place {
+            return Err(Error::InvalidArgument {
+                argument: "in_place",
+                value: "true".into(),
+                expected: "false: the forward pass overwrites what the backward pass needs".into(),
+            });
+        }
+        if matches!(self.source, Source::Batch { parts: Some(_), .. }) {
+            return Err(Error::Unsupported {
+                what: "the backward pass of merged statistics".into(),
+                why: "its sums run over all parts of the batch".into(),
+            });
+        }
+        let own_residual = options.residual && self.residual_after && options.activation != Activation::None;
+        gradients.validate(options.weight, options.bias, own_residual)
+    }
+}
+
+/// Which gradients a backward pass computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Gradients {
+    /// Whether `grad_input` is written.
+    pub input: bool,
+    /// Whether `grad_residual` is written: the gradient of a residual that is added after batch norm, before an activation.
+    pub residual: bool,
+    /// Whether `grad_weight` is written.
+    pub weight: bool,
+    /// Whether `grad_bias` is written.
+    pub bias: bool,
+    /// Whether the gradients of weight and bias are added to what is there.
+    pub accumulate: bool,
+    /// How the gradients of weight and bias are stored.
+    pub affine_dtype: DType,
+}
+
+impl Gradients {
+    /// All gradients of an op with these options; `residual`: of a residual that has a gradient of its own.
+    pub(crate) fn all(options: &Options, residual: bool) -> Self {
+        let Options { weight, bias, .. } = *options;
+        let affine_dtype = options.types.affine();
+        Self { input: true, residual, weight, bias, accumulate: false, affine_dtype }
+    }
+
+    /// Checks what is asked for against the tensors that an op has; `residual`: one whose gradient is a tensor of its own.
+    fn validate(self, weight: bool, bias: bool, residual: bool) -> Result<()> {
+        let refuse = |argument, value: &str, expected: &str| {
+            Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
+        };
+        if self.weight && !weight {
+            return refuse("grad_weight", "true", "false where there is no weight");
+        }
+        if self.bias && !bias {
+            return refuse("grad_bias", "true", "false where there is no bias");
+        }
+        if self.residual && !residual {
+            return refuse(
+                "grad_residual",
+                "true",
+                "false where there is no residual, or its gradient is grad_input, or grad_output without an activation",
+            );
+        }
+        if !(self.input || self.residual || self.weight || self.bias) {
+            return refuse("gradients", "none", "one of grad_input, grad_residual, grad_weight and grad_bias");
+        }
+        if self.accumulate && !(self.weight || self.bias) {
+            return refuse("accumulate", "true", "false where neither grad_weight nor grad_bias is asked for");
+        }
+        if !DType::FLOATS.contains(&self.affine_dtype) {
+            return refuse("grad_affine_dtype", &self.affine_dtype.to_string(), "f32, f16 or bf16");
+        }
+        Ok(())
+    }
+}

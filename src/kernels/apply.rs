@@ -1,0 +1,132 @@
+//! Elements with given statistics, in either direction: `kernels/apply.wgsl`.
+
+use super::{
+    Code, ParamField, params,
+    roles::{self, Buffers, Forward, GradInput, Gradient, Lookups},
+};
+use crate::{
+    layout::VectorLayout,
+    tensor::{Access, DType, Slot},
+    types::Scale,
+    wgsl::{
+        Part, part,
+        storage::{Buffer, Storage},
+    },
+};
+
+/// Packs that a lane loads before it stores.
+const BLOCK: u32 = 4;
+
+/// A direction, with what it reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Pass {
+    Forward(Forward),
+    Backward {
+        gradient: Gradient,
+        /// The scale, if the statistics depend on the input.
+        through_statistics: Option<Scale>,
+        grad_input: Option<GradInput>,
+        grad_residual: Option<DType>,
+    },
+}
+
+/// The key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Apply {
+    pub layout: VectorLayout,
+    pub lookups: Lookups,
+    pub pass: Pass,
+}
+
+params! {
+    /// `kernels/apply.wgsl`
+    ApplyParams {
+        blocks: u32,
+        steps: u32,
+        packs: u32,
+        splits: u32,
+        input_block: u32,
+        input_step: u32,
+        first_place: u32,
+        place_block: u32,
+        place_step: u32,
+        column_step: u32,
+        eps: f32,
+        weight_offset: f32,
+        stats_stride: u32,
+        stat_rows: u32,
+        stat_quotient: u32,
+        stat_remainder: u32,
+        stat_run: u32,
+        param_rows: u32,
+        param_quotient: u32,
+        param_remainder: u32,
+        param_run: u32,
+        zero: u32,
+    }
+}
+
+impl Code for Apply {
+    fn block(&self) -> u32 {
+        BLOCK
+    }
+
+    fn storage(&self) -> Vec<Storage> {
+        let mut buffers = Buffers::new(self.layout);
+        let lookups = self.lookups;
+        match self.pass {
+            Pass::Forward(forward) => {
+                forward.bind(&mut buffers, lookups.affine);
+                lookups.bind_statistics(&mut buffers, Access::Read);
+            }
+            Pass::Backward { gradient, through_statistics, grad_input, grad_residual } => {
+                gradient.bind(&mut buffers, lookups.affine);
+                lookups.bind_statistics(&mut buffers, Access::Read);
+                if through_statistics.is_some() {
+                    buffers.table(Buffer::Coefficients, Access::Read, Some(DType::F32), lookups.stats);
+                }
+                if let Some(grad_input) = grad_input {
+                    grad_input.bind(&mut buffers);
+                }
+                buffers.tensor(Slot::GradResidual, Access::Write, grad_residual);
+            }
+        }
+        buffers.list()
+    }
+
+    fn uniform(&self) -> &'static [ParamField] {
+        ApplyParams::FIELDS
+    }
+
+    fn constants(&self) -> Vec<String> {
+        self.lookups.constants(self.layout)
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = roles::pack(self.layout);
+        parts.extend([roles::real(self.layout), part!("parts/place"), self.lookups.statistics()]);
+        match self.pass {
+            Pass::Forward(forward) => {
+                parts.extend(forward.parts());
+                parts.push(part!("parts/element/forward"));
+            }
+            Pass::Backward { gradient, through_statistics, grad_input, grad_residual } => {
+                parts.extend(gradient.parts());
+                match through_statistics {
+                    Some(scale) => {
+                        parts.extend([roles::measure(scale == Scale::L1), part!("parts/through/coefficients")]);
+                    }
+                    None => parts.push(part!("parts/through/none")),
+                }
+                parts.push(GradInput::part(grad_input));
+                parts.push(match grad_residual {
+                    None => part!("parts/grad_residual/none"),
+                    Some(_) => part!("parts/grad_residual/write"),
+                });
+                parts.push(part!("parts/element/backward"));
+            }
+        }
+        parts.push(part!("kernels/apply"));
+        parts
+    }
+}

@@ -1,0 +1,124 @@
+//! Partial sums of gradients are merged to the gradients of weight and bias, and to the coefficients that the gradient
+//! of the input needs: `kernels/merge_sums.wgsl`.
+
+use super::{
+    Code, MERGE_BLOCK, MERGE_STORAGE, MERGE_WORKGROUP, ParamField, SMALL_WORKGROUP, flag, params,
+    roles::{self, AffineGradients, Buffers},
+};
+use crate::{
+    layout::{TableAccess, VectorLayout},
+    tensor::{Access, DType, Slot},
+    types::Scale,
+    wgsl::{
+        Part, part,
+        storage::{Buffer, Storage},
+    },
+};
+
+/// The coefficients that the gradient of the input needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Coefficients {
+    pub scale: Scale,
+    /// The weight that multiplies sums as they are merged.
+    pub weight: Option<DType>,
+    /// Whether the statistics are a tensor that the forward pass wrote.
+    pub saved: bool,
+}
+
+/// What partial sums are merged to, besides the gradients of weight and bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Merged {
+    Nothing,
+    /// Fewer partial sums.
+    Partials,
+    Coefficients(Coefficients),
+}
+
+/// The key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MergeSums {
+    /// Whether lanes of a workgroup share a group.
+    pub by_workgroup: bool,
+    /// Whether partial sums are f32, not hi and lo.
+    pub numbers: bool,
+    pub merged: Merged,
+    pub gradients: AffineGradients,
+}
+
+params! {
+    /// `kernels/merge_sums.wgsl`
+    MergeSumsParams {
+        groups: u32,
+        members: u32,
+        copies: u32,
+        partials: u32,
+        weights: u32,
+        stats_stride: u32,
+        count: f32,
+        eps: f32,
+        weight_offset: f32,
+        whole: u32,
+        zero: u32,
+    }
+}
+
+impl MergeSums {
+    fn is_weighted(&self) -> bool {
+        matches!(self.merged, Merged::Coefficients(Coefficients { weight: Some(_), .. }))
+    }
+}
+
+impl Code for MergeSums {
+    fn workgroup_size(&self) -> u32 {
+        if self.by_workgroup { MERGE_WORKGROUP } else { SMALL_WORKGROUP }
+    }
+
+    fn workgroup_storage(&self) -> u32 {
+        if self.by_workgroup { MERGE_STORAGE } else { 0 }
+    }
+
+    fn block(&self) -> u32 {
+        MERGE_BLOCK
+    }
+
+    fn storage(&self) -> Vec<Storage> {
+        let mut buffers = Buffers::new(VectorLayout::Scalar);
+        let sums = if self.numbers { "vec2<f32>" } else { "GroupSums" };
+        buffers.raw(Buffer::PartialSums, Access::ReadWrite, sums);
+        self.gradients.bind(&mut buffers);
+        if let Merged::Coefficients(Coefficients { weight, saved, .. }) = self.merged {
+            buffers.table(Buffer::Tensor(Slot::Weight), Access::Read, weight, TableAccess::Row);
+            buffers.values(&[Slot::Statistics], if saved { Access::Read } else { Access::ReadWrite });
+            buffers.table(Buffer::Coefficients, Access::Write, Some(DType::F32), TableAccess::Row);
+        }
+        buffers.list()
+    }
+
+    fn uniform(&self) -> &'static [ParamField] {
+        MergeSumsParams::FIELDS
+    }
+
+    fn constants(&self) -> Vec<String> {
+        vec!["alias Param = f32;".into(), "alias ParamAt = u32;".into(), flag("WEIGHTED", self.is_weighted())]
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = roles::pack(VectorLayout::Scalar);
+        parts.extend([part!("parts/real/two_sum"), part!("parts/real/pairs"), part!("parts/real/x2")]);
+        let numbers = part!("parts/merged_from/numbers");
+        parts
+            .extend([part!("parts/group_sums"), if self.numbers { numbers } else { part!("parts/merged_from/pairs") }]);
+        parts.extend([roles::merging(self.by_workgroup), roles::weight(self.is_weighted())]);
+        match self.merged {
+            Merged::Nothing => parts.push(part!("parts/merged_sums/none")),
+            Merged::Partials => parts.push(part!("parts/merged_sums/partials")),
+            Merged::Coefficients(Coefficients { scale, .. }) => {
+                parts.extend(roles::scale(scale));
+                parts.push(part!("parts/merged_sums/coefficients"));
+            }
+        }
+        parts.extend(self.gradients.parts());
+        parts.push(part!("kernels/merge_sums"));
+        parts
+    }
+}

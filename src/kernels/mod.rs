@@ -1,0 +1,242 @@
+//! Kernels: one file each, with its key (what changes the code), the parameters of its uniform, its buffers and its
+//! parts. The key holds no run-time parameter: shapes, eps and momentum are in the uniform.
+
+pub(crate) mod apply;
+pub(crate) mod finalize;
+pub(crate) mod merge_sums;
+pub(crate) mod moments;
+pub(crate) mod roles;
+pub(crate) mod row;
+pub(crate) mod sums;
+pub(crate) mod window;
+
+use std::fmt;
+
+use crate::{
+    caps::Caps,
+    tensor::DType,
+    types::Team,
+    wgsl::{
+        Part,
+        compose::{Source, compose},
+        storage::Storage,
+    },
+};
+
+/// A field of a uniform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParamField {
+    /// Its name, the same in Rust and WGSL.
+    pub name: &'static str,
+    /// Its type, `u32` or `f32`.
+    pub ty: &'static str,
+    /// Its offset in bytes.
+    pub offset: usize,
+}
+
+/// The uniform of a kernel: the twin of `struct Params` in its WGSL. A test compares names, types and offsets.
+macro_rules! params {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $ty:ident,)* }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        pub(crate) struct $name { $(pub $field: $ty,)* }
+
+        impl $name {
+            pub const FIELDS: &'static [$crate::kernels::ParamField] = &[$($crate::kernels::ParamField {
+                name: stringify!($field),
+                ty: stringify!($ty),
+                offset: std::mem::offset_of!($name, $field),
+            },)*];
+        }
+    };
+}
+use params;
+
+/// What each kernel says of itself.
+pub(crate) trait Code: fmt::Debug {
+    /// Invocations of a workgroup.
+    fn workgroup_size(&self) -> u32 {
+        SMALL_WORKGROUP
+    }
+
+    /// The invocations that reduce together, in kernels that reduce.
+    fn team(&self) -> Option<Team> {
+        None
+    }
+
+    /// How often the kernel's unrolled loops are repeated.
+    fn block(&self) -> u32;
+
+    /// Bytes of workgroup memory.
+    fn workgroup_storage(&self) -> u32 {
+        match self.team() {
+            Some(Team::Workgroup) => self.workgroup_size() * 8 + self.workgroup_size() / 16 * 8,
+            Some(Team::WorkgroupSubgroups) => 2 * (self.workgroup_size() / 4) * 16,
+            _ => 0,
+        }
+    }
+
+    /// The storage buffers.
+    fn storage(&self) -> Vec<Storage>;
+
+    /// The fields of the uniform; none where the kernel has none.
+    fn uniform(&self) -> &'static [ParamField];
+
+    /// Declarations that differ between kernels made of the same parts.
+    fn constants(&self) -> Vec<String>;
+
+    /// One part for each role that the kernel needs, and the kernel.
+    fn parts(&self) -> Vec<Part>;
+}
+
+macro_rules! kernels {
+    ($($kernel:ident($module:ident),)*) => {
+        $(pub(crate) use $module::$kernel;)*
+
+        /// The key of a kernel, whatever the device.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum Kernel { $($kernel($kernel),)* }
+
+        impl Kernel {
+            fn code(&self) -> &dyn Code {
+                match self { $(Self::$kernel(kernel) => kernel,)* }
+            }
+        }
+
+        $(impl From<$kernel> for Kernel {
+            fn from(kernel: $kernel) -> Self {
+                Self::$kernel(kernel)
+            }
+        })*
+    };
+}
+
+kernels! {
+    Row(row),
+    Moments(moments),
+    Finalize(finalize),
+    Count(finalize),
+    Apply(apply),
+    Sums(sums),
+    MergeSums(merge_sums),
+    Window(window),
+}
+
+/// What a shader takes from the device: only where it needs it, so that the others are compiled once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct DeviceConstants {
+    /// See [`Tuning`](crate::Tuning).
+    native_f16: bool,
+    /// Lanes of each subgroup; 0 where they may differ.
+    subgroup_size: u32,
+    /// All storage buffers are `read_write`, as parts of one buffer must be bound alike.
+    shared_buffers: bool,
+}
+
+/// The compile key: everything that changes a shader, and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ShaderKey {
+    pub kernel: Kernel,
+    constants: DeviceConstants,
+}
+
+impl ShaderKey {
+    pub fn new(kernel: impl Into<Kernel>, caps: &Caps) -> Self {
+        let kernel = kernel.into();
+        let code = kernel.code();
+        let has_f16 = code.storage().iter().any(|storage| storage.element.dtype() == Some(DType::F16));
+        let by_subgroups = code.team() == Some(Team::WorkgroupSubgroups);
+        let known = caps.subgroup_size.filter(|(min, max)| min == max && by_subgroups);
+        let constants = DeviceConstants {
+            native_f16: caps.tuning.native_f16 == 1 && has_f16,
+            subgroup_size: known.map_or(0, |(size, _)| size),
+            shared_buffers: caps.shared_buffers,
+        };
+        Self { kernel, constants }
+    }
+
+    pub fn workgroup_size(&self) -> u32 {
+        self.kernel.code().workgroup_size()
+    }
+
+    pub fn workgroup_storage(&self) -> u32 {
+        self.kernel.code().workgroup_storage()
+    }
+
+    pub fn uses_subgroups(&self) -> bool {
+        self.kernel.code().team().is_some_and(Team::uses_subgroups)
+    }
+
+    pub fn shares_buffers(&self) -> bool {
+        self.constants.shared_buffers
+    }
+
+    /// The storage buffers, in the order of their binding numbers.
+    pub fn storage(&self) -> Vec<Storage> {
+        let mut storage = self.kernel.code().storage();
+        storage.sort_by_key(|storage| storage.buffer);
+        storage
+    }
+
+    pub fn uniform(&self) -> &'static [ParamField] {
+        self.kernel.code().uniform()
+    }
+
+    /// The complete WGSL.
+    pub fn wgsl(&self) -> String {
+        let code = self.kernel.code();
+        let mut constants = vec![format!("const WORKGROUP_SIZE: u32 = {}u;", code.workgroup_size())];
+        if code.team() == Some(Team::WorkgroupSubgroups) {
+            constants.push(format!("const SUBGROUP_SIZE: u32 = {}u;", self.constants.subgroup_size));
+        }
+        constants.push(format!("const BLOCK: u32 = {}u;", code.block()));
+        constants.extend(code.constants());
+        compose(&Source {
+            constants,
+            storage: self.storage(),
+            parts: code.parts(),
+            block: code.block(),
+            native_f16: self.constants.native_f16,
+            shared_buffers: self.constants.shared_buffers,
+        })
+    }
+}
+
+/// The key as a label: what a profiler or an error message shows.
+impl fmt::Display for ShaderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whether it is there, and not how Rust writes that.
+        write!(f, "wgpu-norm {}", format!("{:?}", self.kernel.code()).replace("Some(", "("))
+    }
+}
+
+impl fmt::Debug for ShaderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {:?}", self.kernel.code(), self.constants)
+    }
+}
+
+/// A constant that is true or false.
+fn flag(name: &str, on: bool) -> String {
+    format!("const {name}: bool = {on};")
+}
+
+/// Workgroup size where lanes, or subgroups, work on their own; of teams on a CPU it is less.
+pub(crate) const SMALL_WORKGROUP: u32 = 64;
+/// The same where a subgroup has more lanes than that.
+pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;
+/// Lanes of a cluster, as `parts/team/cluster` has it.
+pub(crate) const CLUSTER: u32 = 4;
+/// Workgroup sizes of teams that are workgroups.
+pub(crate) const TEAM_WORKGROUPS: [u32; 5] = [64, 128, 256, 512, 1024];
+/// Packs that a lane of a reduction holds at a time.
+pub(crate) const REDUCE_BLOCK: u32 = 4;
+/// Partial results that an invocation which merges loads at a time.
+pub(crate) const MERGE_BLOCK: u32 = 4;
+/// Lanes that merge a group together, as `parts/merging/workgroup` has it, and of their workgroup.
+pub(crate) const MERGE_LANES: u32 = 32;
+pub(crate) const MERGE_WORKGROUP: u32 = 256;
+/// Bytes of workgroup memory that they share.
+pub(crate) const MERGE_STORAGE: u32 = MERGE_WORKGROUP * 16;

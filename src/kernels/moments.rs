@@ -1,0 +1,142 @@
+//! Partial statistics of what is kept of a reduction: `kernels/moments.wgsl`, and `kernels/norms.wgsl` where nothing is
+//! subtracted and f32's whole range counts; by columns, `kernels/moments_columns.wgsl` and `kernels/norms_columns.wgsl`.
+
+use super::{
+    Code, ParamField, REDUCE_BLOCK, SMALL_WORKGROUP, params,
+    roles::{self, Buffers, X},
+};
+use crate::{
+    layout::VectorLayout,
+    tensor::Access,
+    types::{Scale, Team},
+    wgsl::{
+        Part, part,
+        storage::{Buffer, Storage},
+    },
+};
+
+/// Which elements a lane or a team reduces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Over {
+    /// Contiguous runs, by teams that share them.
+    Runs { team: Team, workgroup_size: u32 },
+    /// A column of a matrix, by a lane for each pack of columns.
+    Columns,
+}
+
+/// What is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Measure {
+    /// Mean and squared deviations.
+    Moments,
+    /// Sums of squares, at three powers of two.
+    Squares,
+    /// Sums of magnitudes, at three powers of two.
+    Magnitudes,
+}
+
+impl Measure {
+    /// What a scale is made of.
+    pub fn of(scale: Scale) -> Self {
+        match scale {
+            Scale::Variance | Scale::MeanSquare => Self::Moments,
+            Scale::L2 => Self::Squares,
+            Scale::L1 => Self::Magnitudes,
+        }
+    }
+}
+
+/// The key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Moments {
+    pub over: Over,
+    pub layout: VectorLayout,
+    pub x: X,
+    pub measure: Measure,
+}
+
+params! {
+    /// `kernels/moments.wgsl`, `kernels/norms.wgsl`
+    MomentsParams {
+        groups: u32,
+        reduced: u32,
+        kept: u32,
+        packs: u32,
+        input_packs: u32,
+        splits: u32,
+        first_partial: u32,
+        partial_stride: u32,
+        zero: u32,
+    }
+}
+params! {
+    /// `kernels/moments_columns.wgsl`, `kernels/norms_columns.wgsl`
+    ColumnsParams {
+        outer: u32,
+        rows: u32,
+        columns: u32,
+        splits: u32,
+        first_partial: u32,
+        partial_stride: u32,
+        zero: u32,
+    }
+}
+
+impl Code for Moments {
+    fn workgroup_size(&self) -> u32 {
+        match self.over {
+            Over::Runs { workgroup_size, .. } => workgroup_size,
+            Over::Columns => SMALL_WORKGROUP,
+        }
+    }
+
+    fn team(&self) -> Option<Team> {
+        match self.over {
+            Over::Runs { team, .. } => Some(team),
+            Over::Columns => None,
+        }
+    }
+
+    fn block(&self) -> u32 {
+        REDUCE_BLOCK
+    }
+
+    fn storage(&self) -> Vec<Storage> {
+        let mut buffers = Buffers::new(self.layout);
+        self.x.bind(&mut buffers, false);
+        buffers.raw(Buffer::Partials, Access::Write, "vec4<f32>");
+        buffers.list()
+    }
+
+    fn uniform(&self) -> &'static [ParamField] {
+        match self.over {
+            Over::Runs { .. } => MomentsParams::FIELDS,
+            Over::Columns => ColumnsParams::FIELDS,
+        }
+    }
+
+    fn constants(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = roles::pack(self.layout);
+        parts.extend([part!("parts/real/two_sum"), self.x.part()]);
+        parts.extend(self.team().map(roles::team));
+        if self.measure == Measure::Moments {
+            // A lane adds up packs of its columns, or numbers.
+            let of_sums = if self.over == Over::Columns { self.layout } else { VectorLayout::Scalar };
+            parts.push(roles::real(of_sums));
+        } else {
+            parts.extend([roles::real(self.layout), part!("parts/real/total"), part!("parts/scales/norm")]);
+            parts.push(roles::measure(self.measure == Measure::Magnitudes));
+        }
+        parts.push(match (self.measure, self.over) {
+            (Measure::Moments, Over::Runs { .. }) => part!("kernels/moments"),
+            (Measure::Moments, Over::Columns) => part!("kernels/moments_columns"),
+            (_, Over::Runs { .. }) => part!("kernels/norms"),
+            (_, Over::Columns) => part!("kernels/norms_columns"),
+        });
+        parts
+    }
+}

@@ -1,0 +1,195 @@
+//! Rows that belong to a team each, in either direction: `kernels/row.wgsl` holds a row in registers,
+//! `kernels/stream.wgsl` reads it again for each sum.
+
+use super::{
+    Code, ParamField, flag, params,
+    roles::{self, Buffers, Forward, GradInput, Gradient, Saved, X},
+};
+use crate::{
+    layout::{TableAccess, VectorLayout},
+    tensor::{Access, Slot},
+    types::{Scale, Team},
+    wgsl::{
+        Part, part,
+        storage::{Buffer, Storage},
+    },
+};
+
+/// How a team reads its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Residency {
+    /// One after the other, each in so many packs of a lane's registers. The first `full` are in the row for every lane.
+    Resident { packs: u32, full: u32 },
+    /// So many at once, read again for each sum. `whole`: no team lacks a row.
+    Streamed { rows: u32, whole: bool },
+}
+
+/// What the backward pass leaves for the gradients of weight and bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ForAffine {
+    None,
+    /// The statistics, for a pass over the tensors that takes the sums.
+    Statistics,
+    /// Partial sums of each column.
+    Sums,
+}
+
+/// A direction, with what it reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Pass {
+    Forward(Forward, Saved),
+    Backward(Gradient, GradInput, ForAffine),
+}
+
+impl Pass {
+    fn x(self) -> X {
+        match self {
+            Self::Forward(Forward { x, .. }, _) | Self::Backward(Gradient { x, .. }, ..) => x,
+        }
+    }
+
+    fn parts(self) -> Vec<Part> {
+        match self {
+            Self::Forward(forward, saved) => {
+                let mut parts = forward.parts();
+                parts.extend([part!("parts/row/forward"), saved.part()]);
+                parts
+            }
+            Self::Backward(gradient, grad_input, for_affine) => {
+                let mut parts = gradient.parts();
+                let keeps = for_affine == ForAffine::Statistics;
+                let saved = if keeps { part!("parts/saved/statistics") } else { Saved::None.part() };
+                parts.extend([GradInput::part(Some(grad_input)), part!("parts/row/backward"), saved]);
+                parts
+            }
+        }
+    }
+}
+
+/// The key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Row {
+    pub team: Team,
+    pub workgroup_size: u32,
+    pub residency: Residency,
+    pub layout: VectorLayout,
+    pub scale: Scale,
+    /// How weight and bias are looked up.
+    pub affine: TableAccess,
+    /// Whether a team loads weight and bias once for all of its rows.
+    pub shared: bool,
+    pub pass: Pass,
+}
+
+params! {
+    /// `parts/rows.wgsl`
+    RowParams {
+        rows: u32,
+        first: u32,
+        packs: u32,
+        stride: u32,
+        input_stride: u32,
+        rounds: u32,
+        teams: u32,
+        elements: u32,
+        eps: f32,
+        weight_offset: f32,
+        stats_stride: u32,
+        first_partial: u32,
+        param_rows: u32,
+        param_quotient: u32,
+        param_remainder: u32,
+        param_run: u32,
+        zero: u32,
+    }
+}
+
+impl Row {
+    fn sums(&self) -> bool {
+        matches!(self.pass, Pass::Backward(_, _, ForAffine::Sums))
+    }
+}
+
+impl Code for Row {
+    fn workgroup_size(&self) -> u32 {
+        self.workgroup_size
+    }
+
+    fn team(&self) -> Option<Team> {
+        Some(self.team)
+    }
+
+    fn block(&self) -> u32 {
+        match self.residency {
+            Residency::Resident { packs: count, .. } | Residency::Streamed { rows: count, .. } => count,
+        }
+    }
+
+    fn storage(&self) -> Vec<Storage> {
+        let mut buffers = Buffers::new(self.layout);
+        match self.pass {
+            Pass::Forward(forward, saved) => {
+                forward.bind(&mut buffers, self.affine);
+                saved.bind(&mut buffers);
+            }
+            Pass::Backward(gradient, grad_input, for_affine) => {
+                gradient.bind(&mut buffers, self.affine);
+                grad_input.bind(&mut buffers);
+                match for_affine {
+                    ForAffine::None => {}
+                    ForAffine::Statistics => buffers.values(&[Slot::Statistics], Access::Write),
+                    ForAffine::Sums => {
+                        let adds = matches!(self.residency, Residency::Streamed { .. });
+                        let access = if adds { Access::ReadWrite } else { Access::Write };
+                        buffers.raw(Buffer::PartialSums, access, "vec2<f32>");
+                    }
+                }
+            }
+        }
+        buffers.list()
+    }
+
+    fn uniform(&self) -> &'static [ParamField] {
+        RowParams::FIELDS
+    }
+
+    fn constants(&self) -> Vec<String> {
+        let mut lines = roles::table("Param", self.affine, self.layout);
+        lines.extend([flag("SHARED", self.shared), flag("HALVES", self.pass.x().is_half_precision())]);
+        lines.push(match self.residency {
+            Residency::Resident { full, .. } => format!("const FULL: u32 = {full}u;"),
+            Residency::Streamed { whole, .. } => flag("WHOLE", whole),
+        });
+        lines
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = roles::pack(self.layout);
+        parts.push(roles::team(self.team));
+        parts.extend(roles::scale(self.scale));
+        parts.push(roles::measure(self.scale == Scale::L1));
+        parts.extend(self.pass.parts());
+        parts.push(part!("parts/rows"));
+        let no_sums = part!("parts/partial_sums/none");
+        match self.residency {
+            Residency::Resident { .. } => {
+                let by_elements = self.layout == VectorLayout::HalfUnaligned;
+                parts.push(if by_elements { part!("parts/mask/elements") } else { part!("parts/mask/pack") });
+                parts.push(if self.sums() { part!("parts/partial_sums/write") } else { no_sums });
+                parts.push(part!("kernels/row"));
+            }
+            Residency::Streamed { .. } => {
+                let (direction, of_sums, add) = match self.layout {
+                    VectorLayout::Perpendicular => {
+                        (part!("parts/direction/across"), self.layout, part!("parts/partial_sums/add_across"))
+                    }
+                    _ => (part!("parts/direction/along"), VectorLayout::Scalar, part!("parts/partial_sums/add")),
+                };
+                let (two_sum, total) = (part!("parts/real/two_sum"), part!("parts/real/total"));
+                let sums = if self.sums() { add } else { no_sums };
+                parts.extend([roles::real(of_sums), two_sum, total, direction, sums, part!("kernels/stream")]);
+            }
+        }
+        parts
+    }
+}

@@ -1,0 +1,143 @@
+//! Sums of gradients over what shares a statistic or a weight: `kernels/sums.wgsl` by teams that share contiguous runs,
+//! `kernels/sums_columns.wgsl` by a lane for each pack of columns.
+
+use super::{
+    Code, ParamField, REDUCE_BLOCK, SMALL_WORKGROUP, flag, params,
+    roles::{self, AffineGradients, Buffers, Gradient, Lookups},
+};
+use crate::{
+    layout::VectorLayout,
+    tensor::Access,
+    types::Team,
+    wgsl::{
+        Part, part,
+        storage::{Buffer, Storage},
+    },
+};
+
+/// Which elements a lane or a team adds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Over {
+    Runs {
+        team: Team,
+        workgroup_size: u32,
+    },
+    Columns {
+        /// Rows that a lane adds up before it adds them to its sum.
+        block: u32,
+        /// What the sums are, where a lane has all of a column.
+        gradients: Option<AffineGradients>,
+    },
+}
+
+/// The key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sums {
+    pub over: Over,
+    pub layout: VectorLayout,
+    pub lookups: Lookups,
+    pub gradient: Gradient,
+    /// Whether the gradient is multiplied by the weight.
+    pub weighted: bool,
+    /// Whether the statistics were taken of what is summed up, so that normalized elements have a mean of zero in it.
+    pub zero_mean: bool,
+}
+
+params! {
+    /// `kernels/sums.wgsl`, `kernels/sums_columns.wgsl`
+    SumsParams {
+        outer: u32,
+        reduced: u32,
+        kept: u32,
+        packs: u32,
+        input_packs: u32,
+        splits: u32,
+        first_row: u32,
+        first_partial: u32,
+        partial_stride: u32,
+        eps: f32,
+        weight_offset: f32,
+        stats_stride: u32,
+        stat_rows: u32,
+        stat_quotient: u32,
+        stat_remainder: u32,
+        stat_run: u32,
+        param_rows: u32,
+        param_quotient: u32,
+        param_remainder: u32,
+        param_run: u32,
+        whole: u32,
+        mean_share: f32,
+        zero: u32,
+    }
+}
+
+impl Code for Sums {
+    fn workgroup_size(&self) -> u32 {
+        match self.over {
+            Over::Runs { workgroup_size, .. } => workgroup_size,
+            Over::Columns { .. } => SMALL_WORKGROUP,
+        }
+    }
+
+    fn team(&self) -> Option<Team> {
+        match self.over {
+            Over::Runs { team, .. } => Some(team),
+            Over::Columns { .. } => None,
+        }
+    }
+
+    fn block(&self) -> u32 {
+        match self.over {
+            Over::Runs { .. } => REDUCE_BLOCK,
+            Over::Columns { block, .. } => block,
+        }
+    }
+
+    fn storage(&self) -> Vec<Storage> {
+        let mut buffers = Buffers::new(self.layout);
+        self.gradient.bind(&mut buffers, self.lookups.affine);
+        if let Over::Columns { gradients: Some(gradients), .. } = self.over {
+            self.lookups.bind_statistics(&mut buffers, Access::Read);
+            gradients.bind(&mut buffers);
+        } else {
+            self.lookups.bind_statistics(&mut buffers, Access::ReadWrite);
+            buffers.raw(Buffer::PartialSums, Access::Write, "GroupSums");
+        }
+        buffers.list()
+    }
+
+    fn uniform(&self) -> &'static [ParamField] {
+        SumsParams::FIELDS
+    }
+
+    fn constants(&self) -> Vec<String> {
+        let mut lines = self.lookups.constants(self.layout);
+        lines.extend([flag("WEIGHTED", self.weighted), flag("ZERO_MEAN", self.zero_mean)]);
+        lines
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = roles::pack(self.layout);
+        parts.extend([part!("parts/real/two_sum"), part!("parts/real/pairs"), part!("parts/exact_sums")]);
+        parts.extend([roles::real(self.layout), part!("parts/place"), self.lookups.statistics()]);
+        parts.extend(self.gradient.parts());
+        let group_sums = part!("parts/group_sums");
+        match self.over {
+            Over::Runs { team, .. } => {
+                parts.extend([roles::team(team), group_sums, part!("parts/team_sums"), part!("kernels/sums")]);
+            }
+            Over::Columns { gradients, .. } => {
+                match gradients {
+                    Some(gradients) => {
+                        parts.extend(gradients.parts());
+                        parts.push(part!("parts/column_sums/gradients"));
+                    }
+                    None => parts.extend([group_sums, part!("parts/column_sums/write")]),
+                }
+                parts.push(part!("kernels/sums_columns"));
+            }
+        }
+        parts
+    }
+}

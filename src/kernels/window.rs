@@ -1,0 +1,95 @@
+//! Local response norm, in either direction: `kernels/slide.wgsl` holds a window in registers, `kernels/window.wgsl`
+//! loads it for each element.
+
+use super::{
+    Code, ParamField, flag, params,
+    roles::{self, Buffers},
+};
+use crate::{
+    layout::VectorLayout,
+    tensor::{Access, DType, Slot},
+    wgsl::{Part, part, storage::Storage},
+};
+
+/// Channels of a window that registers hold, at most.
+pub(crate) const HELD_WINDOW: u32 = 11;
+/// Channels of a wider window that are loaded at a time.
+const BLOCK: u32 = 4;
+
+/// The key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Window {
+    pub layout: VectorLayout,
+    /// Of the input and its gradient.
+    pub input: DType,
+    /// Of the output and its gradient.
+    pub output: DType,
+    /// Channels before and after its own, of a window that registers hold.
+    pub held: Option<[u32; 2]>,
+    pub backward: bool,
+}
+
+params! {
+    /// `kernels/window.wgsl`
+    WindowParams {
+        packs: u32,
+        channels: u32,
+        stride: u32,
+        before: u32,
+        after: u32,
+        alpha: f32,
+        beta: f32,
+        k: f32,
+        zero: u32,
+    }
+}
+params! {
+    /// `kernels/slide.wgsl`
+    SlideParams { lanes: u32, channels: u32, stride: u32, splits: u32, steps: u32, alpha: f32, beta: f32, k: f32, }
+}
+
+impl Code for Window {
+    fn block(&self) -> u32 {
+        self.held.map_or(BLOCK, |[before, after]| before + 1 + after)
+    }
+
+    fn storage(&self) -> Vec<Storage> {
+        let mut buffers = Buffers::new(self.layout);
+        buffers.tensor(Slot::Input, Access::Read, Some(self.input));
+        if self.backward {
+            buffers.tensor(Slot::GradOutput, Access::Read, Some(self.output));
+            buffers.tensor(Slot::GradInput, Access::Write, Some(self.input));
+        } else {
+            buffers.tensor(Slot::Output, Access::Write, Some(self.output));
+        }
+        buffers.list()
+    }
+
+    fn uniform(&self) -> &'static [ParamField] {
+        if self.held.is_some() { SlideParams::FIELDS } else { WindowParams::FIELDS }
+    }
+
+    fn constants(&self) -> Vec<String> {
+        self.held.map_or(Vec::new(), |[before, after]| {
+            let reach = |name: &str, channels: u32| format!("const {name}: u32 = {channels}u;");
+            vec![reach("BEFORE", before), reach("AFTER", after), flag("BACKWARD", self.backward)]
+        })
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = roles::pack(self.layout);
+        let scalar = self.layout == VectorLayout::Scalar;
+        parts.push(if scalar { part!("parts/finite/x1") } else { part!("parts/finite/x4") });
+        parts.push(part!("parts/window/power"));
+        parts.extend(match (self.held.is_some(), self.backward) {
+            (true, false) => [part!("parts/slide/forward"), part!("kernels/slide")],
+            (true, true) => [part!("parts/slide/backward"), part!("kernels/slide")],
+            (false, false) => [part!("parts/window/forward"), part!("kernels/window")],
+            (false, true) => [part!("parts/window/backward"), part!("kernels/window")],
+        });
+        if self.held.is_none() {
+            parts.extend([roles::real(self.layout), part!("parts/real/two_sum")]);
+        }
+        parts
+    }
+}

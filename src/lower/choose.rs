@@ -1,0 +1,116 @@
+//! The choice of the method.
+
+use super::{
+    occupancy::{CPU_LANES, largest_team},
+    problem::Problem,
+    rows::{Rows, perpendicular_rows, resident_rows, streamed_rows},
+    sums::sums_by_parts,
+};
+use crate::{
+    error::{Error, Result},
+    tuning::Tuning,
+    types::{Method, Strategy, Team},
+};
+
+/// The method for a problem. `resident`: whether the pass goes through rows as a whole; sums of gradients alone do not.
+pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) -> Result<Method> {
+    match strategy {
+        Strategy::Inferred => Ok(infer(problem, resident)),
+        Strategy::Forced(method) => check(method, problem, resident).map(|()| method),
+    }
+}
+
+/// The method table: the first line that fits. Numbers in it are those of [`Tuning`](crate::Tuning).
+///
+/// | statistics | rows | method |
+/// |---|---|---|
+/// | given, or merged | any | elementwise |
+/// | of columns | that share their weights, on a CPU that they fill | streamed/lane |
+/// | | any others | columns |
+/// | of channels or groups that are no rows | any | split |
+/// | of rows | of more than four elements that a cluster of a GPU holds | resident/cluster |
+/// | | up to `lane_packs` long, `lane_packs_many_rows` of 4096 and more | resident/lane |
+/// | | fewer than `few_rows`, from `long_row` on | split |
+/// | | that registers residency | resident, by the smallest team that does |
+/// | | longer ones, whose gradients of weight and bias come with the sums that split rows need | split |
+/// | | longer ones | streamed, by the largest team |
+/// | | too long for that | split |
+///
+/// Teams are lanes and subgroups on a CPU, where a barrier costs more than all else, and subgroups and workgroups on a GPU.
+fn infer(problem: &Problem<'_>, resident: bool) -> Method {
+    if problem.given() {
+        return Method::Elementwise;
+    }
+    let caps = problem.caps;
+    let tuning = &caps.tuning;
+    if problem.is_columns() {
+        let enough = |rows: &Rows| rows.count(problem.stats.len()) >= tuning.workgroups * CPU_LANES;
+        let down = perpendicular_rows(problem).filter(|rows| caps.cpu && resident && enough(rows));
+        let streams = down.is_some_and(|rows| rows.check_streams(Team::Lane, caps).is_ok());
+        return if streams { Method::Streamed(Team::Lane) } else { Method::Columns };
+    }
+    let largest = largest_team(caps);
+    let Some(rows) = resident_rows(problem).filter(|_| resident) else {
+        return Method::Split(largest);
+    };
+    let has_smaller = !caps.cpu && caps.subgroup_size.is_some();
+    let by_cluster = has_smaller && rows.view.cols > 4 && rows.registers(Team::Cluster, caps).is_ok();
+    if by_cluster {
+        return Method::Resident(Team::Cluster);
+    }
+    if rows.packs <= lane_packs(problem) {
+        return Method::Resident(Team::Lane);
+    }
+    if problem.stats.group_count() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
+        return Method::Split(largest);
+    }
+    let smaller = has_smaller.then_some(Team::Subgroup);
+    let holds = |&team: &Team| rows.registers(team, caps).is_ok();
+    let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
+    let streamed = || {
+        let rows = streamed_rows(problem, largest);
+        let streams = rows.is_some_and(|rows| rows.check_streams(largest, caps).is_ok()) && !sums_by_parts(problem);
+        streams.then_some(Method::Streamed(largest))
+    };
+    resident.or_else(streamed).unwrap_or(Method::Split(largest))
+}
+
+/// Whether a method can compute a problem on a device.
+fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
+    let refuse = |why: &str| Err(Error::Unsupported { what: format!("the method {method}"), why: why.into() });
+    if matches!(method, Method::Elementwise) != problem.given() {
+        return refuse("elementwise is for given statistics, and the only method for them");
+    }
+    match method {
+        Method::Resident(team) | Method::Streamed(team) | Method::Split(team)
+            if team.uses_subgroups() && problem.caps.subgroup_size.is_none() =>
+        {
+            refuse("the device has no SUBGROUP feature")
+        }
+        Method::Streamed(Team::Cluster) | Method::Split(Team::Cluster) => {
+            refuse("a cluster holds short rows in registers")
+        }
+        Method::Resident(_) | Method::Streamed(_) if !resident => refuse("only sums of gradients are asked for"),
+        Method::Resident(team) => match resident_rows(problem) {
+            Some(rows) => rows.registers(team, problem.caps).map(|_| ()),
+            None => refuse("its statistics are not those of rows"),
+        },
+        Method::Streamed(team) => match streamed_rows(problem, team) {
+            Some(rows) => rows.check_streams(team, problem.caps),
+            None => refuse("its statistics are not those of rows"),
+        },
+        Method::Columns if !problem.is_columns() => refuse("its statistics are not those of columns"),
+        Method::Split(_) | Method::Columns | Method::Elementwise => Ok(()),
+    }
+}
+
+/// The longest rows that a lane owns.
+fn lane_packs(problem: &Problem<'_>) -> u32 {
+    let Tuning { lane_packs, lane_packs_many_rows, .. } = problem.caps.tuning;
+    let is_heavy = problem.is_backward() || problem.has_half_precision();
+    let wide = if is_heavy { lane_packs_many_rows / 2 } else { lane_packs_many_rows };
+    if problem.stats.group_count() < MANY_ROWS { lane_packs } else { wide.max(lane_packs) }
+}
+
+/// So many rows that each lane has several.
+const MANY_ROWS: u32 = 4096;

@@ -1,0 +1,181 @@
+//! The elementwise pass, in either direction: statistics are given, and a lane takes packs in strides.
+
+use super::{
+    KernelCall,
+    chunks::Chunk,
+    layout::{IndexMap, RowView},
+    problem::Problem,
+};
+use crate::{
+    error::{Error, Result},
+    geometry::{Broadcast, Lookup, Reduction},
+    kernels::{
+        SMALL_WORKGROUP,
+        apply::{Apply, ApplyParams, Pass},
+        roles::Given,
+    },
+    layout::{TableAccess, VectorLayout},
+};
+
+/// The grid-stride walk of an elementwise kernel's lanes: through the steps of `[blocks, steps, packs]`.
+#[derive(Clone, Copy)]
+struct GridStride {
+    view: RowView,
+    /// Whether the steps of a block share their statistics, and their weights.
+    fixed: [bool; 2],
+    blocks: u32,
+    steps: u32,
+    packs: u32,
+    input_block: u32,
+    input_step: u32,
+    /// Rows of the view, in which lookups count: the first, and from one block and from one step to the next.
+    first_place: u32,
+    place_block: u32,
+    place_step: u32,
+    /// Columns of the view from one step to the next.
+    column_step: u32,
+}
+
+impl GridStride {
+    /// Loads and stores for an element: those of a table count less the longer a lane keeps what they give.
+    fn cost(&self, longest: u32) -> f64 {
+        let RowView { stat, affine, layout, .. } = self.view;
+        let elements = f64::from(layout.elements());
+        let uses = f64::from(self.steps.min(longest));
+        let table = |loads: f64, lookup: Lookup, fixed| {
+            let access = self.view.access(lookup);
+            let each = if matches!(access, TableAccess::Element | TableAccess::Gather) { elements } else { 1.0 };
+            loads * each / if fixed { uses } else { 1.0 }
+        };
+        // Single elements take a third longer than packs, in a copy.
+        let moved = if layout == VectorLayout::Scalar { 4.0 / 3.0 } else { elements };
+        // Input and output; mean as hi and lo, and rstd; weight and bias.
+        (2.0 * moved + table(3.0, stat, self.fixed[0]) + table(2.0, affine, self.fixed[1])) / elements
+    }
+}
+
+impl Problem<'_> {
+    /// The calls that apply statistics that lie as `stats` says. A chunk may take several passes.
+    pub(super) fn elementwise(&self, given: Given, stats: Reduction, passes: &[Pass]) -> Result<Vec<KernelCall>> {
+        let mut calls = Vec::new();
+        for &chunk in &self.chunks {
+            let walk = self.walk(stats, chunk)?;
+            let lookups = walk.view.lookups(given, walk.fixed);
+            let (params, workgroups) = self.walk_params(&walk, stats);
+            for &pass in passes {
+                let kernel = Apply { layout: walk.view.layout, lookups, pass };
+                calls.push(self.call(chunk, kernel, &params, workgroups)?);
+            }
+        }
+        Ok(calls)
+    }
+
+    /// The cheapest walk through a chunk, with statistics that lie as `stats` says.
+    fn walk(&self, stats: Reduction, chunk: Chunk) -> Result<GridStride> {
+        let affine = self.affine;
+        let cols = [stats.inner, affine.inner, stats.groups * stats.inner, affine.groups * affine.inner];
+        let whole_rows = |cols: &u32| chunk.first.is_multiple_of(*cols) && chunk.len.is_multiple_of(*cols);
+        let views = cols.into_iter().filter(whole_rows).filter_map(|cols| self.view(stats, cols));
+        let walks = views.flat_map(|view| self.walks(view, chunk));
+        let longest = self.caps.tuning.packs_per_lane;
+        walks.min_by(|a, b| a.cost(longest).total_cmp(&b.cost(longest))).ok_or_else(|| Error::Unsupported {
+            what: format!("the shape {:?}", self.definition.shape),
+            why: "no kernel finds its statistics and weights".into(),
+        })
+    }
+
+    /// Walks through a chunk in a view: down its columns, through as many rows as share a statistic, a weight, or neither; and along
+    /// its rows.
+    fn walks(&self, view: RowView, chunk: Chunk) -> Vec<GridStride> {
+        let packs = view.cols / view.layout.elements();
+        let (first_row, rows) = (chunk.first / view.cols, chunk.len / view.cols);
+        let input_row = self.input_stride(view.cols) / view.layout.elements();
+        // An index without a remainder changes after this many rows, of which the chunk may have a part.
+        let period = |lookup: Lookup| match lookup {
+            Lookup { remainder: 1.., .. } => 1,
+            Lookup { rows: share, .. } if first_row / share == (first_row + rows - 1) / share => rows,
+            Lookup { rows: share, .. } if first_row.is_multiple_of(share) => share,
+            _ => 1,
+        };
+        let periods = [view.stat, view.affine].map(period);
+        let down = [periods[0], periods[1], 1].into_iter().filter(|&steps| rows.is_multiple_of(steps)).map(|steps| {
+            GridStride {
+                view,
+                fixed: periods.map(|period| period.is_multiple_of(steps)),
+                blocks: rows / steps,
+                steps,
+                packs,
+                input_block: steps * input_row,
+                input_step: input_row,
+                first_place: first_row,
+                place_block: steps,
+                place_step: 1,
+                column_step: 0,
+            }
+        });
+        let along = GridStride {
+            view,
+            fixed: [view.stat, view.affine].map(|lookup| lookup.columns == Broadcast::Row),
+            blocks: rows,
+            steps: packs,
+            packs: 1,
+            input_block: input_row,
+            input_step: 1,
+            first_place: first_row,
+            place_block: 1,
+            place_step: 0,
+            column_step: 1,
+        };
+        down.chain([along]).collect()
+    }
+
+    /// The parameters of an elementwise kernel, and how many workgroups there are.
+    fn walk_params(&self, walk: &GridStride, stats: Reduction) -> (ApplyParams, u64) {
+        let GridStride {
+            view,
+            blocks,
+            steps,
+            packs,
+            input_block,
+            input_step,
+            first_place,
+            place_block,
+            place_step,
+            column_step,
+            ..
+        } = *walk;
+        let IndexMap {
+            stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
+            affine: [param_rows, param_quotient, param_remainder, param_run],
+            stats_stride,
+        } = view.index_map(stats.group_count());
+        let tuning = &self.caps.tuning;
+        let splits = steps.div_ceil(tuning.packs_per_lane).max(tuning.adjacent_lanes.div_ceil(packs)).min(steps);
+        let params = ApplyParams {
+            blocks,
+            steps,
+            packs,
+            splits,
+            input_block,
+            input_step,
+            first_place,
+            place_block,
+            place_step,
+            column_step,
+            eps: self.options.eps,
+            weight_offset: self.weight_offset(),
+            stats_stride,
+            stat_rows,
+            stat_quotient,
+            stat_remainder,
+            stat_run,
+            param_rows,
+            param_quotient,
+            param_remainder,
+            param_run,
+            zero: 0,
+        };
+        let lanes = u64::from(blocks) * u64::from(splits) * u64::from(packs);
+        (params, lanes.div_ceil(SMALL_WORKGROUP.into()))
+    }
+}

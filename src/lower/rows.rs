@@ -1,0 +1,359 @@
+//! The pass of rows, in either direction: each row belongs to a team, which takes its statistics itself.
+
+use super::{
+    KernelCall,
+    chunks::Chunk,
+    layout::RowView,
+    occupancy::{MAX_STEPS, WIDE_WORKGROUP, filling, lanes, rows_per_team, streamed_at_once, teams, workgroup_size},
+    problem::Problem,
+};
+use crate::{
+    caps::Caps,
+    error::{Error, Result},
+    geometry::{Broadcast, Lookup, Reduction},
+    kernels::row::{Pass, Residency, Row, RowParams},
+    layout::{TableAccess, VectorLayout},
+    types::{Method, Team},
+};
+
+/// Packs that a lane of a cluster holds of a row, at most. On a GPU, clusters own the rows of more than four elements
+/// that they hold.
+const CLUSTER_PACKS: u32 = 8;
+/// Packs that a lane holds of a row that it owns, at most.
+const LANE_PACKS: u32 = 32;
+/// Packs that a lane of a cluster holds of a row that is short.
+const SHORT_ROW_PACKS: u32 = 2;
+/// Short rows of half precision that a cluster takes with weights that it decoded once: that takes longer than to load
+/// its part of a row.
+const SHORT_HALF_ROWS: u32 = 4;
+/// Packs that a lane holds of a row and sums up, of which a multiprocessor has 512 lanes.
+const SUMMED_PACKS: u32 = 4;
+
+/// The smallest count of registers that is compiled and holds `packs`, at most `max`: any up to 8, then the even ones, so
+/// that there are few kernels, and a lane loads a tenth too much at most.
+fn registers_for(packs: u32, max: u32) -> Option<u32> {
+    let registers = if packs <= 8 { packs } else { packs.next_multiple_of(2) };
+    (registers <= max).then_some(registers)
+}
+
+/// Rows that share nothing but their weights.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub view: RowView,
+    pub packs: u32,
+    /// Whether all of them have the same weights.
+    pub shared: bool,
+}
+
+impl Rows {
+    /// How many there are in so many elements; those that lie across the same packs count as one.
+    pub fn count(&self, elements: u32) -> u32 {
+        elements / self.view.cols / self.view.layout.rows()
+    }
+
+    /// Teams that own rows of so many elements, `rows_per_team` of them each, or of blocks of them.
+    fn teams(&self, elements: u32, residency: Residency, rows_per_team: u32) -> u32 {
+        let block = match residency {
+            Residency::Resident { .. } => 1,
+            Residency::Streamed { rows, .. } => rows,
+        };
+        // All rows of a team have one alignment phase.
+        self.count(elements).div_ceil(block * rows_per_team).next_multiple_of(self.view.layout.phases())
+    }
+
+    /// Whether a team loads the weights once for all of its rows. Registers are short, and weights that serve one row
+    /// come late.
+    fn shares_weights(&self, residency: Residency, rows_per_team: u32) -> bool {
+        self.shared && (rows_per_team > 1 || matches!(residency, Residency::Streamed { .. }))
+    }
+
+    /// The workgroup size for teams that have a row each.
+    fn workgroup_size(&self, team: Team, caps: &Caps) -> u32 {
+        let most = caps.tuning.workgroup_packs;
+        // Half of what a lane may hold, unless that takes a workgroup so large that a core of the device has few of them.
+        let lanes = self.packs.div_ceil(most.div_ceil(2));
+        let lanes = if lanes <= WIDE_WORKGROUP { lanes } else { self.packs.div_ceil(most) };
+        workgroup_size(team, lanes, caps)
+    }
+
+    /// The fewest lanes that a team has of these rows.
+    fn lanes(&self, team: Team, caps: &Caps) -> u32 {
+        lanes(team, self.workgroup_size(team, caps), caps)
+    }
+
+    /// Packs that a lane of a team has of a row, at most.
+    fn packs_a_lane(&self, team: Team, caps: &Caps) -> u32 {
+        let together = self.view.layout.neighbours();
+        (self.packs / together).div_ceil(self.lanes(team, caps)) * together
+    }
+
+    /// Packs of a row that a lane holds.
+    pub fn registers(&self, team: Team, caps: &Caps) -> Result<u32> {
+        let max = match team {
+            Team::Lane => LANE_PACKS,
+            Team::Cluster => CLUSTER_PACKS,
+            Team::Subgroup => caps.tuning.subgroup_packs,
+            Team::Workgroup | Team::WorkgroupSubgroups => caps.tuning.workgroup_packs,
+        };
+        let needed = self.packs_a_lane(team, caps);
+        registers_for(needed, max).ok_or_else(|| Error::Unsupported {
+            what: format!("the method {}", Method::Resident(team)),
+            why: format!("a lane holds {max} packs, the row needs {needed}"),
+        })
+    }
+
+    /// Registers of each lane of a team that are in the row, whatever the size of a subgroup.
+    fn full_registers(&self, team: Team, caps: &Caps) -> u32 {
+        let known = match team {
+            Team::Subgroup => caps.subgroup_size.is_some_and(|(min, max)| min == max),
+            _ => true,
+        };
+        // The last pack of an unaligned row is not full.
+        let unaligned = self.view.layout == VectorLayout::HalfUnaligned;
+        let packs = if unaligned { self.packs - 1 } else { self.packs };
+        let together = self.view.layout.neighbours();
+        if known { packs / (together * self.lanes(team, caps)) * together } else { 0 }
+    }
+
+    /// How many blocks of such rows the lanes of a team may stream before a driver ends their loops.
+    fn max_blocks(&self, team: Team, caps: &Caps) -> u32 {
+        MAX_STEPS / self.packs_a_lane(team, caps)
+    }
+
+    /// Whether the lanes of a team may stream a row.
+    pub fn check_streams(&self, team: Team, caps: &Caps) -> Result<()> {
+        if self.max_blocks(team, caps) > 0 {
+            return Ok(());
+        }
+        let steps = self.packs_a_lane(team, caps);
+        Err(Error::Unsupported {
+            what: format!("the method {}", Method::Streamed(team)),
+            why: format!("a lane goes through {MAX_STEPS} packs of a row, and needs {steps}"),
+        })
+    }
+
+    /// The same rows in the layout vec4x2, where the table wants it and no lane of the team holds more packs for it.
+    fn as_vec4x2(self, team: Team, problem: &Problem<'_>) -> Self {
+        let caps = problem.caps;
+        let vec4x2 = Self { view: RowView { layout: VectorLayout::Vec4x2, ..self.view }, ..self };
+        let lens = [self.view.cols, problem.input_stride(self.view.cols)];
+        let whole = lens.iter().all(|len| len.is_multiple_of(VectorLayout::Vec4x2.unit()));
+        let is_vec4 = self.view.layout == VectorLayout::Vec4;
+        let wanted = caps.tuning.vec4x2 == 1 && is_vec4 && problem.has_half_precision();
+        let gathers = self.view.access(self.view.affine) == TableAccess::Gather;
+        let as_many = whole && vec4x2.packs_a_lane(team, caps) == self.packs_a_lane(team, caps);
+        if wanted && as_many && !gathers { vec4x2 } else { self }
+    }
+}
+
+/// The problem as rows that registers hold, if it is one of rows.
+pub(super) fn resident_rows(problem: &Problem<'_>) -> Option<Rows> {
+    let rows = rows(problem)?;
+    let layout = VectorLayout::HalfUnaligned;
+    let unaligned = Rows { view: RowView { layout, ..rows.view }, packs: layout.packs(rows.view.cols), ..rows };
+    let cols = rows.view.cols;
+    let is_dense = problem.input_stride(cols) == cols;
+    let is_odd = rows.view.layout == VectorLayout::Scalar && !cols.is_multiple_of(4) && is_dense;
+    Some(if is_odd && problem.is_half_precision() { unaligned } else { rows })
+}
+
+/// The problem as rows that a team streams, if it is one of rows, or of columns that a lane goes down.
+pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
+    rows(problem).or_else(|| perpendicular_rows(problem).filter(|_| team == Team::Lane))
+}
+
+/// The problem as rows, if it is one of rows.
+fn rows(problem: &Problem<'_>) -> Option<Rows> {
+    let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
+    let shared = view.affine.remainder == 0 && view.affine.rows >= problem.stats.group_count();
+    Some(Rows { view, packs: view.layout.packs(view.cols), shared })
+}
+
+/// Columns as rows that are perpendicular to packs, if all have the same weights: layer norm over channels that come
+/// first.
+pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
+    let Reduction { outer, reduced, groups, inner } = problem.stats;
+    let layout = VectorLayout::Perpendicular;
+    let has_packs = reduced > 1 && inner == 1 && groups.is_multiple_of(layout.rows());
+    let shares_weights = problem.affine == Reduction::new(1, outer, reduced, groups);
+    // The chunks of a tensor cut the rows of one sample.
+    let whole = outer > 1 || problem.chunks.len() == 1;
+    let affine = Lookup { rows: problem.stats.group_count(), quotient: 0, remainder: 0, columns: Broadcast::Element };
+    let view = RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout };
+    let rows = Rows { view, packs: layout.packs(reduced), shared: true };
+    (has_packs && whole && shares_weights && problem.has_own_statistics()).then_some(rows)
+}
+
+/// Rows as the teams of one method own them.
+pub(super) struct TeamRows<'a> {
+    problem: &'a Problem<'a>,
+    team: Team,
+    rows: Rows,
+    residency: Residency,
+}
+
+impl<'a> TeamRows<'a> {
+    /// The problem as rows; `choose` saw to it that it is one.
+    pub fn new(problem: &'a Problem<'a>, team: Team, streamed: bool) -> Result<Self> {
+        let method = if streamed { Method::Streamed(team) } else { Method::Resident(team) };
+        let rows = if streamed { streamed_rows(problem, team) } else { resident_rows(problem) };
+        let rows = rows.ok_or_else(|| Error::Unsupported {
+            what: format!("the method {method}"),
+            why: "its statistics are not those of rows".into(),
+        })?;
+        let caps = problem.caps;
+        if streamed {
+            let workgroup_size = rows.workgroup_size(team, caps);
+            let at_once = streamed_at_once(rows.count(problem.stats.len()), team, workgroup_size, caps);
+            let residency = Residency::Streamed { rows: at_once, whole: false };
+            return Ok(Self { problem, team, rows, residency });
+        }
+        let rows = rows.as_vec4x2(team, problem);
+        let packs = rows.registers(team, caps)?;
+        let residency = Residency::Resident { packs, full: rows.full_registers(team, caps) };
+        Ok(Self { problem, team, rows, residency })
+    }
+
+    /// Rows that a team takes, or blocks of rows, where it sums up nothing.
+    pub fn rows_per_team(&self) -> u32 {
+        let Self { problem, team, rows, residency } = self;
+        match *residency {
+            // A block shares what it loads, and what rows don't share is not worth a longer life of a team.
+            Residency::Streamed { .. } => 1,
+            Residency::Resident { .. } if !rows.shared => 1,
+            Residency::Resident { packs, .. } => {
+                let tuning = &problem.caps.tuning;
+                let is_short = *team == Team::Cluster && packs <= SHORT_ROW_PACKS;
+                let least = if is_short && problem.has_half_precision() { SHORT_HALF_ROWS } else { 1 };
+                let most = tuning.rows_per_team.max(least);
+                let workgroup_size = rows.workgroup_size(*team, problem.caps);
+                let filling = filling(tuning.workgroups, *team, workgroup_size, problem.caps);
+                rows_per_team(rows.count(problem.stats.len()), filling, most)
+            }
+        }
+    }
+
+    /// Rows that a team takes, or blocks of rows, if it adds up their gradients of weight and bias; `None` where it should
+    /// not: such sums are a pass of their own then.
+    pub fn summed_rows_per_team(&self) -> Option<u32> {
+        let Self { problem, team, rows, residency } = self;
+        let caps = problem.caps;
+        let tuning = &caps.tuning;
+        let workgroup_size = rows.workgroup_size(*team, caps);
+        // Registers, most of which sums are in, are what limits how many there are at a time.
+        let crowded = matches!(residency, Residency::Resident { packs, .. } if *packs > SUMMED_PACKS && !caps.cpu);
+        let workgroups = if crowded { tuning.workgroups.div_ceil(2) } else { tuning.workgroups };
+        let filling = filling(workgroups, *team, workgroup_size, caps);
+        // Half as many for a cluster, which holds so little that there is room for more of them, and for a wide workgroup,
+        // of which few run at a time.
+        let halved = *team == Team::Cluster || workgroup_size > WIDE_WORKGROUP;
+        let most = tuning.grad_rows_per_team;
+        let most = if halved { most.div_ceil(2) } else { most };
+        let wanted = rows_per_team(rows.count(problem.stats.len()), filling, most);
+        let summed = match *residency {
+            Residency::Resident { .. } => wanted,
+            Residency::Streamed { rows: at_once, .. } => (wanted / at_once).max(1).min(rows.max_blocks(*team, caps)),
+        };
+        // A sum for each column is one for each weight.
+        let is_each = rows.shared && rows.view.affine.columns == Broadcast::Element;
+        let fits = self.partial_bytes(summed) <= caps.max_storage_buffer_binding_size;
+        (is_each && wanted >= tuning.min_grad_rows_per_team && fits).then_some(summed)
+    }
+
+    /// Sums of a column that the teams of all chunks have.
+    pub fn partials(&self, rows_per_team: u32) -> u32 {
+        let teams = |chunk: &Chunk| self.rows.teams(chunk.len, self.residency, rows_per_team);
+        self.problem.chunks.iter().map(teams).sum()
+    }
+
+    /// Bytes of them.
+    pub fn partial_bytes(&self, rows_per_team: u32) -> u64 {
+        u64::from(self.problem.stats.group_len()) * u64::from(self.partials(rows_per_team)) * 8
+    }
+
+    /// The calls, chunk by chunk. The partial sums of one chunk follow those of the one before.
+    pub fn calls(&self, rows_per_team: u32, pass: Pass) -> Result<Vec<KernelCall>> {
+        let Self { problem, team, rows, .. } = *self;
+        let residency = self.known_to_be_whole(rows_per_team);
+        let kernel = Row {
+            team,
+            workgroup_size: rows.workgroup_size(team, problem.caps),
+            residency,
+            layout: rows.view.layout,
+            scale: problem.scale(),
+            affine: rows.view.access(rows.view.affine),
+            shared: rows.shares_weights(residency, rows_per_team),
+            pass,
+        };
+        let mut first_partial = 0;
+        let calls = problem.chunks.iter().map(|&chunk| {
+            let teams = rows.teams(chunk.len, residency, rows_per_team);
+            let params = self.params(chunk, rows_per_team, teams, first_partial);
+            first_partial += teams * problem.stats.group_len();
+            problem.call(chunk, kernel, &params, self.workgroups(teams))
+        });
+        calls.collect()
+    }
+
+    /// The residency with what is known of `rows_per_team`: whether no block lacks a row.
+    fn known_to_be_whole(&self, rows_per_team: u32) -> Residency {
+        let Residency::Streamed { rows: at_once, .. } = self.residency else { return self.residency };
+        let is_whole = |chunk: &Chunk| {
+            let teams = self.rows.teams(chunk.len, self.residency, rows_per_team);
+            u64::from(self.rows.count(chunk.len)) == u64::from(teams) * u64::from(at_once * rows_per_team)
+        };
+        Residency::Streamed { rows: at_once, whole: self.problem.chunks.iter().all(is_whole) }
+    }
+
+    fn workgroups(&self, teams: u32) -> u64 {
+        let Self { problem, team, rows, .. } = *self;
+        let of_workgroup = self::teams(team, rows.workgroup_size(team, problem.caps), problem.caps);
+        teams.div_ceil(of_workgroup).into()
+    }
+
+    fn params(&self, chunk: Chunk, rows_per_team: u32, teams: u32, first_partial: u32) -> RowParams {
+        let Self { problem, rows, .. } = self;
+        let stats = problem.stats;
+        let [param_rows, param_quotient, param_remainder, param_run] = rows.view.index_map(stats.group_count()).affine;
+        let len = stats.group_len();
+        let unit = rows.view.layout.unit();
+        let [stride, input_stride] = match rows.view.layout {
+            VectorLayout::Perpendicular => [stats.groups; 2],
+            _ => [len, problem.input_stride(len)],
+        };
+        RowParams {
+            rows: rows.count(chunk.len),
+            first: chunk.first / len,
+            packs: rows.packs,
+            stride: stride / unit,
+            input_stride: input_stride / unit,
+            rounds: rows_per_team,
+            teams,
+            elements: len,
+            eps: problem.options.eps,
+            weight_offset: problem.weight_offset(),
+            stats_stride: stats.group_count(),
+            first_partial,
+            param_rows,
+            param_quotient,
+            param_remainder,
+            param_run,
+            zero: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_rounded_up_to_a_compiled_count() {
+        assert_eq!(registers_for(1, 8), Some(1));
+        assert_eq!(registers_for(7, 8), Some(7));
+        assert_eq!(registers_for(9, 32), Some(10));
+        assert_eq!(registers_for(32, 32), Some(32));
+        assert_eq!(registers_for(9, 8), None);
+        assert_eq!(registers_for(33, 32), None);
+    }
+}

@@ -1,0 +1,330 @@
+//! The passes that add up gradients: over the groups of the statistics for the gradient of the input, over the groups of
+//! the weight for those of weight and bias; and their merge.
+
+use super::{
+    KernelCall,
+    backward::Backward,
+    layout::IndexMap,
+    occupancy::{MAX_MEMBERS, left_to_merge, merges_by_workgroup, merging_workgroups},
+    problem::Problem,
+};
+use crate::{
+    caps::Caps,
+    error::{Error, Result},
+    geometry::{Broadcast, Lookup, Reduction},
+    kernels::{
+        Kernel, REDUCE_BLOCK, SMALL_WORKGROUP, ShaderKey,
+        merge_sums::{Coefficients, MergeSums, MergeSumsParams, Merged},
+        roles::{AffineGradients, Given},
+        sums::{Over, Sums, SumsParams},
+    },
+    types::{Scale, Team},
+    wgsl::storage::Buffer,
+};
+
+/// What partial sums are merged to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The coefficients of the statistics' gradient.
+    Coefficients,
+    /// The gradients of weight and bias.
+    Affine,
+    /// Both, where the groups of the statistics are those of the weight.
+    Both,
+    /// Both, where the groups of the statistics are made of parts that share a weight: of sums over those.
+    Parts,
+}
+
+/// Bytes of the partial sums that are hi and lo, as `parts/group_sums` has them.
+const SUMS_BYTES: u64 = 24;
+
+/// Merges so many partial sums to one for each group, from which nothing else is computed.
+pub(super) fn merge_to_one(groups: u32, partials: u32) -> MergeSumsParams {
+    MergeSumsParams {
+        groups,
+        members: 1,
+        copies: 1,
+        partials,
+        weights: 1,
+        stats_stride: 0,
+        count: 0.0,
+        eps: 0.0,
+        weight_offset: 0.0,
+        whole: 1,
+        zero: 0,
+    }
+}
+
+/// Whether a pass that splits rows has the gradients of weight and bias from the sums that it takes anyway.
+pub(super) fn sums_by_parts(problem: &Problem<'_>) -> bool {
+    problem.wants_affine_gradients() && parts(&problem.stats, &problem.affine, false).is_some()
+}
+
+/// Storage buffers that a kernel binds.
+fn storage_buffers(kernel: impl Into<Kernel>, caps: &Caps) -> usize {
+    ShaderKey::new(kernel, caps).storage().len()
+}
+
+impl Backward<'_> {
+    /// The sums that the gradient of the input needs: over which groups, and what they are merged to.
+    pub fn sums_for_input(&self, columns: bool) -> (Reduction, Target) {
+        let Problem { stats, affine, .. } = self.problem;
+        let wants_affine = self.gradients.weight || self.gradients.bias;
+        match parts(stats, affine, columns).filter(|_| wants_affine) {
+            _ if wants_affine && stats == affine => (*stats, Target::Both),
+            Some(parts) => (parts, Target::Parts),
+            None if columns => (*stats, Target::Coefficients),
+            None => (runs(stats, affine), Target::Coefficients),
+        }
+    }
+
+    /// Sums over a reduction, and what they are merged to. Statistics lie as `stats` says.
+    pub fn sums(
+        &mut self,
+        reduction: &Reduction,
+        columns: bool,
+        team: Team,
+        given: Given,
+        stats: Reduction,
+        target: Target,
+    ) -> Result<()> {
+        let problem = self.problem;
+        let whole = if columns { reduction.by_columns() } else { *reduction };
+        let cols = if columns { whole.groups } else { whole.inner };
+        let Some(view) = problem.view(stats, cols) else {
+            return Err(Error::Unsupported {
+                what: format!("the backward pass of {:?} by runs of memory", problem.definition.shape),
+                why: "the runs are single elements, or their weights differ: columns is the method for them".into(),
+            });
+        };
+        let layout = view.layout;
+        let fixed = |lookup| if columns { fixed_in_columns(&whole, lookup) } else { fixed_in_runs(&whole, lookup) };
+        let lookups = view.lookups(given, [fixed(view.stat), fixed(view.affine)]);
+        // Batch norm's groups share a weight, which comes in when sums are merged.
+        let weighted = target == Target::Coefficients;
+        let gradient = self.gradient(given != Given::None, weighted);
+        let split = problem.split(*reduction, columns, layout, team);
+        let (splits, partial_stride) = (split.splits, whole.group_count());
+        let IndexMap {
+            stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
+            affine: [param_rows, param_quotient, param_remainder, param_run],
+            stats_stride,
+        } = view.index_map(stats.group_count());
+        let block = whole.reduced.min(REDUCE_BLOCK).next_power_of_two();
+        // A mean that is not zero by rounding alone matters to sums that may cancel, those of a weight.
+        let is_weights = match target {
+            Target::Both | Target::Affine => true,
+            Target::Parts => whole.group_count() == problem.stats.group_count(),
+            Target::Coefficients => false,
+        };
+        let zero_mean = is_weights && lookups.stats_fixed && self.have_zero_mean(reduction, given);
+        let kernel = |over| Sums { over, layout, lookups, gradient, weighted, zero_mean };
+        let by_columns = |gradients| kernel(Over::Columns { block, gradients });
+        // What has one partial result is the result, on a device that can bind both gradients there, where no mean
+        // comes out of it. They may be in a buffer with running statistics, which are read then.
+        let at_once = by_columns(Some(self.affine_gradients()));
+        let is_at_once = columns
+            && target == Target::Affine
+            && split.partials == 1
+            && given != Given::Running
+            && !zero_mean
+            && storage_buffers(at_once, problem.caps) <= problem.caps.max_storage_buffers as usize;
+        let kernel = match (columns, is_at_once) {
+            (true, true) => at_once,
+            (true, false) => by_columns(None),
+            (false, _) => kernel(Over::Runs { team, workgroup_size: split.workgroup_size }),
+        };
+        for (at, (chunk, part)) in problem.parts(whole).enumerate() {
+            let Reduction { outer, reduced, groups, inner } = part.reduction;
+            let params = SumsParams {
+                outer,
+                reduced,
+                kept: groups,
+                packs: if columns { 1 } else { inner / layout.elements() },
+                input_packs: problem.input_stride(cols) / layout.elements(),
+                splits,
+                first_row: chunk.first / cols,
+                first_partial: split.first_partial(at, &part, partial_stride),
+                partial_stride,
+                eps: problem.options.eps,
+                weight_offset: problem.weight_offset(),
+                stats_stride,
+                stat_rows,
+                stat_quotient,
+                stat_remainder,
+                stat_run,
+                param_rows,
+                param_quotient,
+                param_remainder,
+                param_run,
+                whole: u32::from(split.partials == 1 && partial_stride == reduction.group_count()),
+                mean_share: 1.0 / reduction.group_len() as f32,
+                zero: 0,
+            };
+            self.passes.calls.push(problem.call(chunk, kernel, &params, split.workgroups(&part))?);
+        }
+        if is_at_once {
+            return Ok(());
+        }
+        self.passes.need(Buffer::PartialSums, u64::from(partial_stride) * u64::from(split.partials) * SUMS_BYTES);
+        let (groups, weights) = (problem.stats, problem.affine);
+        let of_samples = target == Target::Affine && reduction.group_count() != weights.group_count();
+        let mut left = split.partials;
+        // The mean of what is normalized comes out of the sums of a whole group, before those are added to another's.
+        if zero_mean && (of_samples || target == Target::Parts) && left > 1 {
+            self.merge_groups(partial_stride, left)?;
+            left = 1;
+        }
+        if target == Target::Parts {
+            let members = partial_stride / groups.group_count();
+            left = self.merge(&groups, members, left, false, stats, target)?;
+        }
+        if target == Target::Parts || of_samples {
+            self.merge(&weights, 1, left * (partial_stride / weights.group_count()), false, stats, Target::Affine)?;
+        } else {
+            let members = if columns { reduction.inner } else { 1 };
+            self.merge(reduction, members, left, false, stats, target)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the groups of a reduction are what the statistics were taken of, so that what is normalized has a mean of
+    /// zero over each.
+    fn have_zero_mean(&self, reduction: &Reduction, given: Given) -> bool {
+        let problem = self.problem;
+        let runs = |reduction: &Reduction| (reduction.reduced == 1).then_some(reduction.inner);
+        let same =
+            *reduction == problem.stats || (runs(reduction).is_some() && runs(reduction) == runs(&problem.stats));
+        let taken = matches!(given, Given::Batch | Given::Saved) && !problem.given();
+        same && taken && problem.scale() == Scale::Variance
+    }
+
+    /// Whether gradients of weights are summed up over what shares a statistic first: instance norm, of which a weight
+    /// has many samples.
+    pub fn sums_by_runs(&self) -> bool {
+        let Reduction { reduced, groups, inner, .. } = self.problem.stats;
+        let weights = &self.problem.affine;
+        inner > 1 && reduced == 1 && inner == weights.inner && groups.is_multiple_of(weights.group_count())
+    }
+
+    /// A smaller team where runs are so short that most lanes of a workgroup would have nothing to do.
+    pub fn team_of_runs(&self, team: Team) -> Team {
+        let is_short = self.problem.stats.inner <= SMALL_WORKGROUP * REDUCE_BLOCK;
+        if is_short && team == Team::WorkgroupSubgroups { Team::Subgroup } else { team }
+    }
+
+    /// Merges the `splits` partial sums of each of `members` of a group, which are hi and lo unless they are `numbers`.
+    /// Says how many of each are left.
+    pub fn merge(
+        &mut self,
+        reduction: &Reduction,
+        members: u32,
+        splits: u32,
+        numbers: bool,
+        stats: Reduction,
+        target: Target,
+    ) -> Result<u32> {
+        let (problem, caps) = (self.problem, self.problem.caps);
+        // Sums that are multiplied by the weight already need it no more.
+        let weight = if target == Target::Coefficients { None } else { problem.affine().weight };
+        let saved = problem.options.save_for_backward;
+        let scale = problem.scale();
+        let merged = match target {
+            Target::Affine => Merged::Nothing,
+            _ => Merged::Coefficients(Coefficients { scale, weight, saved }),
+        };
+        let gradients = match target {
+            Target::Coefficients | Target::Parts => AffineGradients::NONE,
+            Target::Affine | Target::Both => self.affine_gradients(),
+        };
+        let groups = reduction.group_count();
+        // No more than there are elements.
+        let apart = groups * members;
+        let left = left_to_merge(splits, members, caps);
+        let params = MergeSumsParams {
+            groups,
+            members,
+            // Statistics lie by columns where they were taken by columns.
+            copies: if target == Target::Affine { 1 } else { stats.group_count() / groups },
+            partials: left * apart,
+            weights: problem.affine.group_count(),
+            stats_stride: stats.group_count(),
+            count: reduction.group_len() as f32,
+            eps: problem.options.eps,
+            weight_offset: problem.weight_offset(),
+            whole: 1,
+            zero: 0,
+        };
+        if left < splits {
+            let (groups, partials) = (left * apart, splits * apart);
+            let params = MergeSumsParams { groups, members: 1, copies: 1, partials, whole: 0, ..params };
+            self.merge_call(numbers, Merged::Partials, AffineGradients::NONE, &params)?;
+        }
+        self.merge_call(numbers, merged, gradients, &params)?;
+        if target != Target::Affine {
+            self.passes.need(Buffer::Coefficients, u64::from(stats.group_count()) * 2 * 4);
+        }
+        Ok(left)
+    }
+
+    /// Merges the `splits` partial sums of each of `groups` to one.
+    fn merge_groups(&mut self, groups: u32, splits: u32) -> Result<()> {
+        self.merge_call(false, Merged::Partials, AffineGradients::NONE, &merge_to_one(groups, splits * groups))
+    }
+
+    fn merge_call(
+        &mut self,
+        numbers: bool,
+        merged: Merged,
+        gradients: AffineGradients,
+        params: &MergeSumsParams,
+    ) -> Result<()> {
+        let caps = self.problem.caps;
+        let by_workgroup = merges_by_workgroup(params.partials / params.groups, caps);
+        let kernel = MergeSums { by_workgroup, numbers, merged, gradients };
+        let workgroups = merging_workgroups(params.groups, by_workgroup);
+        self.passes.calls.push(KernelCall::new(kernel, params, workgroups, caps)?);
+        Ok(())
+    }
+}
+
+/// Whether all elements of a group have one index of a lookup, seen as rows of the reduction's runs.
+fn fixed_in_runs(reduction: &Reduction, lookup: Lookup) -> bool {
+    let Reduction { reduced, groups, .. } = *reduction;
+    let one_step = groups.is_multiple_of(lookup.rows) && groups / lookup.rows * lookup.quotient == 0;
+    let one_period = groups == 1 && lookup.remainder == 0 && lookup.rows.is_multiple_of(reduced);
+    lookup.columns == Broadcast::Row && (reduced == 1 || one_step || one_period)
+}
+
+/// The same for the columns of a reduction, seen as rows of all of them.
+fn fixed_in_columns(reduction: &Reduction, lookup: Lookup) -> bool {
+    lookup.remainder == 0 && lookup.rows.is_multiple_of(reduction.reduced)
+}
+
+/// The parts of what shares a statistic that share a weight too, if they follow each other as the weights do: each column of group norm of
+/// channels-last tensors, each channel of a sample of channels-first ones.
+fn parts(stats: &Reduction, affine: &Reduction, columns: bool) -> Option<Reduction> {
+    let parts = if columns {
+        stats.by_columns()
+    } else if stats.reduced == 1 && stats.inner.is_multiple_of(affine.inner) {
+        Reduction::new(1, 1, stats.group_count() * (stats.inner / affine.inner), affine.inner)
+    } else {
+        return None;
+    };
+    let in_order = if columns { affine.groups == parts.groups } else { affine.inner > 1 };
+    let weights = affine.group_count();
+    let is_each = affine.inner == parts.inner && (affine.outer == 1 || weights == parts.group_count());
+    let few = parts.group_count() / stats.group_count() <= MAX_MEMBERS;
+    // Who goes by columns is given the reduction that they are of.
+    (in_order && is_each && few).then_some(if columns { *stats } else { parts })
+}
+
+/// A reduction whose runs are cut where the weight changes, so that a run has one: group norm of channels-first tensors.
+fn runs(stats: &Reduction, affine: &Reduction) -> Reduction {
+    let run = affine.inner;
+    if run > 1 && stats.reduced == 1 && stats.inner > run && stats.inner.is_multiple_of(run) {
+        Reduction::new(stats.group_count(), stats.inner / run, 1, run)
+    } else {
+        *stats
+    }
+}

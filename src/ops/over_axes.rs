@@ -1,0 +1,119 @@
+//! Normalizations over adjacent axes: the geometry that layer, RMS and Lp norm share.
+
+use std::ops::{Bound, Range, RangeBounds};
+
+use crate::{
+    definition::{Definition, Source},
+    error::{Error, Result},
+    options::Options,
+    tensor::{STRIDED_ELEMENTS, element_count, flat, show},
+    types::Scale,
+};
+
+/// A range of axes with its open ends filled in.
+pub(super) fn resolve(axes: impl RangeBounds<usize>, rank: usize) -> Range<usize> {
+    let start = match axes.start_bound() {
+        Bound::Included(&n) => n,
+        Bound::Excluded(&n) => n.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match axes.end_bound() {
+        Bound::Included(&n) => n.saturating_add(1),
+        Bound::Excluded(&n) => n,
+        Bound::Unbounded => rank,
+    };
+    start..end
+}
+
+/// A normalization over adjacent axes: its geometry, which layer, RMS and Lp norm share.
+pub(super) struct OverAxes<'a> {
+    pub shape: &'a [usize],
+    pub axes: &'a Range<usize>,
+    pub input_row_stride: Option<usize>,
+    pub options: &'a Options,
+}
+
+impl OverAxes<'_> {
+    /// What an op over these axes is.
+    pub fn definition(&self, scale: Scale) -> Result<Definition> {
+        let Self { shape, axes, input_row_stride, options } = *self;
+        options.validate(false)?;
+        let rank = shape.len();
+        let refuse =
+            |argument, value: String, expected: String| Err(Error::InvalidArgument { argument, value, expected });
+        if axes.is_empty() || axes.end > rank {
+            let expected = format!("one or more of the {rank} axes of {}", show(shape));
+            return refuse("axes", format!("{axes:?}"), expected);
+        }
+        if shape[axes.clone()].contains(&0) {
+            return refuse("axes", format!("{axes:?}"), format!("axes of {} that are not empty", show(shape)));
+        }
+        element_count(shape)?;
+        let product = |axes: Range<usize>| shape[axes].iter().product::<usize>();
+        let (outer, len, inner) = (product(0..axes.start), product(axes.clone()), product(axes.end..rank));
+        let samples = if options.per_sample { shape[0] } else { 1 };
+        if options.per_sample && axes.start == 0 {
+            return refuse("per_sample", "true".into(), "false where the first axis is normalized over".into());
+        }
+        // An empty first axis: nothing is computed.
+        let rows_per_sample = outer.checked_div(samples).unwrap_or(0);
+        if inner > 1 && samples > 1 && rows_per_sample > 1 {
+            return Err(Error::Unsupported {
+                what: "a weight for each sample".into(),
+                why: format!("the axes {axes:?} of {} are neither the last nor next to the first", show(shape)),
+            });
+        }
+        let row_stride = match input_row_stride {
+            Some(stride) if axes.end < rank => {
+                let expected = "none where the normalized axes are not the last".into();
+                return refuse("input_row_stride", stride.to_string(), expected);
+            }
+            Some(stride) if stride < len => {
+                return refuse("input_row_stride", stride.to_string(), format!("at least the row's {len} elements"));
+            }
+            Some(stride) if options.in_place => {
+                let expected = "none where the output is written over the input".into();
+                return refuse("input_row_stride", stride.to_string(), expected);
+            }
+            Some(stride) => {
+                let named = |e| match e {
+                    Error::Limit { needed, allowed, .. } => Error::Limit { what: STRIDED_ELEMENTS, needed, allowed },
+                    e => e,
+                };
+                element_count(&[outer, stride]).map_err(named)?;
+                Some((len, stride))
+            }
+            None => None,
+        };
+        let (stats, affine) = if inner == 1 {
+            ([1, 1, outer, len], [samples, rows_per_sample, len, 1])
+        } else {
+            ([outer, len, inner, 1], [samples, rows_per_sample, len, inner])
+        };
+        let mut affine_shape = shape[axes.clone()].to_vec();
+        if options.per_sample {
+            affine_shape.insert(0, samples);
+        }
+        Ok(Definition {
+            shape: shape.to_vec(),
+            stats_shape: [&shape[..axes.start], &shape[axes.end..]].concat(),
+            affine_shape,
+            stats,
+            affine,
+            scale,
+            source: Source::Batch { parts: None, tracked: None },
+            residual_after: false,
+            row_stride,
+        })
+    }
+
+    /// See [`Norm::place`](super::Norm::place).
+    pub fn place(&self, index: &[usize]) -> [usize; 2] {
+        let Self { shape, axes, options, .. } = *self;
+        let other = flat(&shape[..axes.start], &index[..axes.start]) * shape[axes.end..].iter().product::<usize>()
+            + flat(&shape[axes.end..], &index[axes.end..]);
+        let position = flat(&shape[axes.clone()], &index[axes.clone()]);
+        let sample = if options.per_sample { index[0] } else { 0 };
+        [other, sample * shape[axes.clone()].iter().product::<usize>() + position]
+    }
+}

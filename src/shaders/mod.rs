@@ -1,0 +1,157 @@
+//! The shaders themselves, for those who have a pipeline manager of their own: WGSL, its bindings, its uniform and its grid.
+
+mod catalog;
+#[cfg(feature = "validate")]
+mod translate;
+
+use std::fmt;
+
+use crate::{
+    caps::Caps,
+    error::Result,
+    kernels::ShaderKey,
+    lower::{KernelCall, lower},
+    ops::{Norm, op::Internal},
+    tensor::Access,
+    types::Strategy,
+    wgsl::storage::UNIFORM,
+};
+
+pub use crate::{kernels::ParamField, lower::Range, wgsl::storage::Buffer};
+pub use catalog::all;
+#[cfg(feature = "validate")]
+pub use translate::{Backend, translate};
+
+/// A shader of this crate: one entry point, `main`, with everything in bind group 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shader(pub(crate) ShaderKey);
+
+/// A storage buffer of a shader: an array that fills its binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Storage {
+    /// Its binding number in group 0.
+    pub binding: u32,
+    /// What it holds.
+    pub buffer: Buffer,
+    /// What the shader does with it.
+    pub access: Access,
+}
+
+impl Shader {
+    /// The complete WGSL.
+    #[must_use]
+    pub fn wgsl(&self) -> String {
+        self.0.wgsl()
+    }
+
+    /// The storage buffers, in the order of their binding numbers.
+    #[must_use]
+    pub fn storage(&self) -> Vec<Storage> {
+        let of = |buffer: Buffer, access| Storage { binding: buffer.binding(), buffer, access };
+        self.0.storage().into_iter().map(|storage| of(storage.buffer, storage.access)).collect()
+    }
+
+    /// The fields of the uniform at binding 0, in order, all of four bytes; empty where there is no uniform.
+    #[must_use]
+    pub fn params(&self) -> &'static [ParamField] {
+        self.0.uniform()
+    }
+
+    /// The features that a device needs to run it.
+    #[must_use]
+    pub fn features(&self) -> wgpu::Features {
+        if self.0.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
+    }
+
+    /// Invocations of a workgroup, along x.
+    #[must_use]
+    pub fn workgroup_size(&self) -> u32 {
+        self.0.workgroup_size()
+    }
+
+    /// Bytes of workgroup memory.
+    #[must_use]
+    pub fn workgroup_storage(&self) -> u32 {
+        self.0.workgroup_storage()
+    }
+
+    /// The layout of bind group 0.
+    #[must_use]
+    pub fn bind_group_layout(&self) -> Vec<wgpu::BindGroupLayoutEntry> {
+        let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            count: None,
+        };
+        let uniform = (!self.params().is_empty()).then(|| entry(UNIFORM, wgpu::BufferBindingType::Uniform));
+        let storage = self.storage().into_iter().map(|storage| {
+            let read_only = storage.access == Access::Read && !self.0.shares_buffers();
+            entry(storage.binding, wgpu::BufferBindingType::Storage { read_only })
+        });
+        uniform.into_iter().chain(storage).collect()
+    }
+}
+
+impl fmt::Display for Shader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shader({:?})", self.0)
+    }
+}
+
+/// A shader with what one dispatch of it needs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Dispatch {
+    /// What runs.
+    pub shader: Shader,
+    /// The bytes of the uniform.
+    pub params: Vec<u8>,
+    /// Workgroups in x, y and z.
+    pub workgroups: [u32; 3],
+    /// The tensors that are larger than a binding, and what is bound of them; the whole of all others is.
+    pub ranges: Vec<Range>,
+}
+
+impl From<KernelCall> for Dispatch {
+    fn from(call: KernelCall) -> Self {
+        let KernelCall { key, params, workgroups, ranges } = call;
+        Self { shader: Shader(key), params, workgroups, ranges }
+    }
+}
+
+/// An op for a device, as data.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Program {
+    /// What runs, in order, each after the one before has finished. Nothing for an empty batch.
+    pub dispatches: Vec<Dispatch>,
+    /// The scratch of its shaders, and how many bytes of each.
+    pub scratch: Vec<(Buffer, u64)>,
+}
+
+/// Lowers an op to its shaders.
+///
+/// # Errors
+/// What [`Norm::tensors`] refuses, a forced method that can't compute the op, and limits of the device.
+///
+/// # Example
+/// ```
+/// use wgpu_norm::{Caps, LayerNorm, Strategy, shaders};
+///
+/// let program = shaders::program(&LayerNorm::new(&[64, 384], 1..), &Caps::default(), Strategy::Inferred)?;
+/// assert!(program.dispatches[0].shader.wgsl().contains("fn main("));
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+pub fn program(op: &(impl Norm + ?Sized), caps: &Caps, strategy: Strategy) -> Result<Program> {
+    let lowered = lower(&op.operation(Internal)?, caps, strategy)?;
+    let scratch = lowered.scratch.iter().map(|region| (region.buffer, region.bytes)).collect();
+    Ok(Program { dispatches: lowered.calls.into_iter().map(Dispatch::from).collect(), scratch })
+}
