@@ -82,21 +82,21 @@ fn conforms(op: &dyn Norm, tensors: &Tensors<'_>, strategy: Strategy, from: &'st
 /// The same kernels on any device: what is broken is in them, such as sums of gradients of some rows.
 const TABLE: &str = "
     lane_packs = 4
-    wide_lane_packs = 32
-    registers = 34
-    workgroup_registers = 8
-    pairs = 0
-    native_halves = 0
+    lane_packs_many_rows = 32
+    subgroup_packs = 34
+    workgroup_packs = 8
+    vec4x2 = 0
+    native_f16 = 0
     workgroups = 16
-    rounds = 16
-    sum_rounds = 32
-    least_sum_rounds = 2
-    together = 1
+    rows_per_team = 16
+    grad_rows_per_team = 32
+    min_grad_rows_per_team = 2
+    merge_by_workgroup = 1
     stream_rows = 2
     few_rows = 16
     long_row = 4096
-    walk = 32
-    adjacent = 4";
+    packs_per_lane = 32
+    adjacent_lanes = 4";
 
 /// That table with these numbers.
 fn table(numbers: &[(&str, u32)]) -> Tuning {
@@ -328,7 +328,7 @@ fn a_broken_window_does_not_conform() {
     let held = LocalResponseNorm::new(&[3, 131, 5], 4).alpha(0.5);
     let breaks = [
         ("squares += x_0 * x_0", "squares += x_0"),
-        ("x = x_1;", "x = x_0;"),
+        ("center = x_1;", "center = x_0;"),
         ("x_2 = next", "x_2 = x_1"),
         ("newest < params.channels", "true"),
         ("column % params.splits * params.steps", "0u"),
@@ -341,8 +341,8 @@ fn a_broken_window_does_not_conform() {
         ("direct = g_2;", "direct = g_1;"),
         ("g_3 = next_g", "g_3 = g_2"),
         ("ratio_1 = next_ratio", "ratio_1 = ratio_0"),
-        ("g_0 * (oldest", "g_0 * (x"),
-        ("x / power.base", "x"),
+        ("g_0 * (oldest", "g_0 * (center"),
+        ("center / power.base", "center"),
         ("2.0 * params.alpha", "params.alpha"),
     ];
     every(&held, &[&breaks[..], &power].concat(), &only_backward);
@@ -355,8 +355,8 @@ fn a_broken_window_does_not_conform() {
     let x = (0..1965).map(|i| if i % 655 > 4 { 1.0 } else { 0.0 }).collect();
     let edge = Data::random(&op, 2).with(Slot::Input, x);
     assert!(conforms(&op, &edge.tensors(), Strategy::Inferred, "no such text", ""), "unbroken");
-    let guards = ["select(Pack(0.0), g, is_there)", "select(Pack(0.0), x / power.base, is_there)"];
-    for (guarded, bare) in guards.into_iter().zip(["g", "x / power.base"]) {
+    let guards = ["select(Pack(0.0), gradient, is_there)", "select(Pack(0.0), center / power.base, is_there)"];
+    for (guarded, bare) in guards.into_iter().zip(["gradient", "center / power.base"]) {
         assert!(!conforms(&op, &edge.tensors(), Strategy::Inferred, guarded, bare), "conforms without {guarded:?}");
     }
 
@@ -364,7 +364,7 @@ fn a_broken_window_does_not_conform() {
     let breaks = [
         ("x_0 * x_0", "x_0"),
         ("i_1 <= reach.y", "true"),
-        ("min(i_2, reach.y)", "i"),
+        ("min(i_2, reach.y)", "first_i"),
         ("channel - min(channel, before)", "channel"),
         ("min(channel + after, params.channels - 1u)", "channel + after"),
         ("params.before, params.after", "params.after, params.before"),

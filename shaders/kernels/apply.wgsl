@@ -52,34 +52,39 @@ fn main(
     var param_place = place_of(place, params.param_rows);
     let stat_step = place_of(params.splits * params.place_step, params.stat_rows);
     let param_step = place_of(params.splits * params.place_step, params.param_rows);
-    let table = table_at(stat_index(stat_place, column + split * params.column_step));
-    let affine = affine_at(param_index(param_place, column + split * params.column_step));
+    let fixed_table = table_at(stat_index(stat_place, column + split * params.column_step));
+    let fixed_affine = affine_at(param_index(param_place, column + split * params.column_step));
 
     let first = block * params.steps * params.packs + column;
     let first_input = block * params.input_block + column;
-    for (var step = split; step < params.steps; step += params.splits * BLOCK) {
-        // unroll K < BLOCK
-        let step_K = step + K * params.splits;
-        let live_K = step_K < params.steps;
-        let safe_K = select(step, step_K, live_K);
-        let at_K = first + safe_K * params.packs;
-        let column_K = column + safe_K * params.column_step;
-        var table_K = table;
-        if !STATS_FIXED {
-            table_K = table_at(select(StatAt(0u), stat_index(stat_place, column_K), live_K));
-            stat_place = advance(stat_place, stat_step, params.stat_rows);
+    for (var first_step = split; first_step < params.steps; first_step += params.splits * BLOCK) {
+        var live: array<bool, BLOCK>; // unroll
+        var at: array<u32, BLOCK>; // unroll
+        var table: array<Table, BLOCK>; // unroll
+        var affine: array<Affine, BLOCK>; // unroll
+        var element: array<Element, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let step = first_step + k * params.splits;
+            live[k] = step < params.steps;
+            let safe = select(first_step, step, live[k]);
+            at[k] = first + safe * params.packs;
+            let step_column = column + safe * params.column_step;
+            table[k] = fixed_table;
+            if !STATS_FIXED {
+                table[k] = table_at(select(StatAt(0u), stat_index(stat_place, step_column), live[k]));
+                stat_place = advance(stat_place, stat_step, params.stat_rows);
+            }
+            affine[k] = fixed_affine;
+            if !PARAMS_FIXED {
+                affine[k] = affine_at(select(ParamAt(0u), param_index(param_place, step_column), live[k]));
+                param_place = advance(param_place, param_step, params.param_rows);
+            }
+            element[k] = load_element(first_input + safe * params.input_step, at[k], table[k], affine[k]);
         }
-        var affine_K = affine;
-        if !PARAMS_FIXED {
-            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, column_K), live_K));
-            param_place = advance(param_place, param_step, params.param_rows);
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if live[k] {
+                store_element(element[k], at[k], table[k], affine[k]);
+            }
         }
-        let element_K = load_element(first_input + safe_K * params.input_step, at_K, table_K, affine_K);
-        // end
-        // unroll K < BLOCK
-        if live_K {
-            store_element(element_K, at_K, table_K, affine_K);
-        }
-        // end
     }
 }

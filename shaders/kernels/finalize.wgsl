@@ -44,22 +44,24 @@ fn main(
         let group = turn / blocks * params.groups + min(index, params.groups - 1u);
         let block = turn % blocks;
         // What a GPU waits for is the loads: they are all on their way before the first is used.
-        // unroll K < BLOCK
-        let step_K = (block * LANES + lane) * BLOCK + K;
-        let i_K = step_K % splits * stride + group * params.members + step_K / splits;
-        // The last of them may be there for some groups alone.
-        let is_there_K = step_K < of_group && i_K < params.partials;
-        // Its own first one, as others may be overwritten by whoever merges them.
-        let partial_K = partial_at(select(group * params.members, i_K, is_there_K));
-        // end
+        var is_there: array<bool, BLOCK>; // unroll
+        var partial: array<vec4<f32>, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let step = (block * LANES + lane) * BLOCK + k;
+            let i = step % splits * stride + group * params.members + step / splits;
+            // The last of them may be there for some groups alone.
+            is_there[k] = step < of_group && i < params.partials;
+            // Its own first one, as others may be overwritten by whoever merges them.
+            partial[k] = partial_at(select(group * params.members, i, is_there[k]));
+        }
         if block == 0u {
             so_far = vec4<f32>();
         }
-        // unroll K < BLOCK
-        if is_there_K {
-            so_far = merge(so_far, partial_K);
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if is_there[k] {
+                so_far = merge(so_far, partial[k]);
+            }
         }
-        // end
         if block + 1u == blocks {
             let all = merged(so_far, local_index);
             // At least zero, as in scale/variance.

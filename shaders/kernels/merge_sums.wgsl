@@ -59,30 +59,33 @@ fn main(
     // One loop: those of an invocation together have an end on some drivers. Its end depends on the invocation: lavapipe compiles a kernel anew for
     // each dispatch if half of it falls away once the uniforms are known.
     let turns = select(0u, params.members * splits, has_group);
-    for (var turn = lane * BLOCK; turn < turns; turn += LANES * BLOCK) {
+    for (var first_turn = lane * BLOCK; first_turn < turns; first_turn += LANES * BLOCK) {
         // What a GPU waits for is the loads: they are all on their way before the first is used.
-        // unroll K < BLOCK
-        let turn_K = turn + K;
-        let i_K = turn_K % splits * stride + group * params.members + turn_K / splits;
-        // The last of them may be there for some groups alone.
-        let is_there_K = turn_K < turns && i_K < params.partials;
-        // Its own first one, as others may be overwritten by whoever merges them.
-        let safe_K = select(group * params.members, i_K, is_there_K);
-        let partial_K = partial_at(safe_K);
-        let weight_K = weight_at(safe_K % stride % params.weights);
-        // end
-        // unroll K < BLOCK
-        if is_there_K {
-            let sums = Pair(vec2<f32>(partial_K.g.x, partial_K.gy.x), vec2<f32>(partial_K.g.y, partial_K.gy.y));
-            own = add(own, sums);
-            if WEIGHTED {
-                weighted = add(weighted, times(sums, vec2<f32>(weight_K)));
-            }
-            if MEAN_OF_Y {
-                y = add(y, Pair(vec2<f32>(partial_K.y.x, 0.0), vec2<f32>(partial_K.y.y, 0.0)));
+        var is_there: array<bool, BLOCK>; // unroll
+        var partial: array<GroupSums, BLOCK>; // unroll
+        var weight: array<Param, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let turn = first_turn + k;
+            let i = turn % splits * stride + group * params.members + turn / splits;
+            // The last of them may be there for some groups alone.
+            is_there[k] = turn < turns && i < params.partials;
+            // Its own first one, as others may be overwritten by whoever merges them.
+            let safe = select(group * params.members, i, is_there[k]);
+            partial[k] = partial_at(safe);
+            weight[k] = weight_at(safe % stride % params.weights);
+        }
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if is_there[k] {
+                let sums = Pair(vec2<f32>(partial[k].g.x, partial[k].gy.x), vec2<f32>(partial[k].g.y, partial[k].gy.y));
+                own = add(own, sums);
+                if WEIGHTED {
+                    weighted = add(weighted, times(sums, vec2<f32>(weight[k])));
+                }
+                if MEAN_OF_Y {
+                    y = add(y, Pair(vec2<f32>(partial[k].y.x, 0.0), vec2<f32>(partial[k].y.y, 0.0)));
+                }
             }
         }
-        // end
     }
     own = of_all(own, local_index);
     if WEIGHTED {

@@ -45,31 +45,33 @@ fn run(team: Team) {
     for (var block = 0u; block < blocks; block += 1u) {
         var block_packs = 0.0;
         var shifted_sum = Pack(0.0);
-        // unroll K < BLOCK
-        let live_K = at < end;
-        let run_K = select(first, first + slice * params.kept, live_K);
-        let pack_K = select(0u, pack, live_K);
-        let x_K = load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K);
-        shifted_sum += select(Pack(0.0), x_K - shift, live_K);
-        block_packs += select(0.0, 1.0, live_K);
-        at += stride;
-        slice += step_slice;
-        pack += step_pack;
-        if pack >= params.packs {
-            pack -= params.packs;
-            slice += 1u;
+        var live: array<bool, BLOCK>; // unroll
+        var x: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            live[k] = at < end;
+            let safe_run = select(first, first + slice * params.kept, live[k]);
+            let safe_pack = select(0u, pack, live[k]);
+            x[k] = load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack);
+            shifted_sum += select(Pack(0.0), x[k] - shift, live[k]);
+            block_packs += select(0.0, 1.0, live[k]);
+            at += stride;
+            slice += step_slice;
+            pack += step_pack;
+            if pack >= params.packs {
+                pack -= params.packs;
+                slice += 1u;
+            }
         }
-        // end
         let block_count = block_packs * f32(PACK);
         let inv_count = 1.0 / max(block_count, 1.0);
         let block_mean = shift + pack_sum(shifted_sum) * inv_count;
         var d_sum = Pack(0.0);
         var d2_sum = Pack(0.0);
-        // unroll K < BLOCK
-        let d_K = select(Pack(0.0), x_K - block_mean, live_K);
-        d_sum += d_K;
-        d2_sum += d_K * d_K;
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let d = select(Pack(0.0), x[k] - block_mean, live[k]);
+            d_sum += d;
+            d2_sum += d * d;
+        }
         let correction = pack_sum(d_sum) * inv_count;
         let block_m2 = pack_sum(d2_sum) - correction * pack_sum(d_sum);
 
@@ -95,6 +97,7 @@ fn run(team: Team) {
     if has_group && team.lane == 0u {
         // [splits, all groups]: the mean's hi and lo, the sum of squared deviations, the count.
         let m2 = moments.y - correction * moments.x;
-        partials[params.first_partial + split * params.partial_stride + group] = vec4<f32>(team_mean, correction, m2, sums.x);
+        partials[params.first_partial + split * params.partial_stride + group] =
+            vec4<f32>(team_mean, correction, m2, sums.x);
     }
 }

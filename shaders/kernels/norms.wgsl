@@ -46,23 +46,27 @@ fn run(team: Team) {
         var down_block = Pack(0.0);
         var unit_block = Pack(0.0);
         var up_block = Pack(0.0);
-        // unroll K < BLOCK
-        let live_K = at < end;
-        let run_K = select(first, first + slice * params.kept, live_K);
-        let pack_K = select(0u, pack, live_K);
-        let x_K = select(Pack(0.0), load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K), live_K);
-        down_block += measure(x_K * DOWN);
-        unit_block += measure(x_K);
-        up_block += measure(x_K * UP);
-        count += select(0.0, f32(PACK), live_K);
-        at += stride;
-        slice += step_slice;
-        pack += step_pack;
-        if pack >= params.packs {
-            pack -= params.packs;
-            slice += 1u;
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let live = at < end;
+            let safe_run = select(first, first + slice * params.kept, live);
+            let safe_pack = select(0u, pack, live);
+            let x = select(
+                Pack(0.0),
+                load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack),
+                live,
+            );
+            down_block += measure(x * DOWN);
+            unit_block += measure(x);
+            up_block += measure(x * UP);
+            count += select(0.0, f32(PACK), live);
+            at += stride;
+            slice += step_slice;
+            pack += step_pack;
+            if pack >= params.packs {
+                pack -= params.packs;
+                slice += 1u;
+            }
         }
-        // end
         down = two_sum(down.hi, down.lo + down_block);
         unit = two_sum(unit.hi, unit.lo + unit_block);
         up = two_sum(up.hi, up.lo + up_block);

@@ -45,18 +45,21 @@ fn rounded(mean: f32, x: f32) -> f32 {
 fn run(team: Team) {
     let len = f32(params.elements);
     let share = 1.0 / len;
-    // unroll K < BLOCK
-    let in_row_K = in_row(K, team);
-    let column_K = column_of(K, team);
-    let mask_K = mask_of(column_K, in_row_K);
-    // end
+    var is_in_row: array<bool, BLOCK>; // unroll
+    var column: array<At, BLOCK>; // unroll
+    var mask: array<Mask, BLOCK>; // unroll
+    for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+        is_in_row[k] = in_row(k, team);
+        column[k] = column_of(k, team);
+        mask[k] = mask_of(column[k], is_in_row[k]);
+    }
     var affine: array<Affine, BLOCK>;
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
-        // unroll K < BLOCK
-        affine[K] = affine_at(param_column(column_of(K, team)));
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            affine[k] = affine_at(param_column(column_of(k, team)));
+        }
     }
 
     for (var round = 0u; round < params.rounds; round += 1u) {
@@ -72,20 +75,22 @@ fn run(team: Team) {
         }
 
         // Both tensors are on their way at once.
-        // unroll K < BLOCK
-        let x_K = load_x(at_of(first_input, column_K), at_of(first, column_K));
-        var grad_K = Pack(0.0);
-        if EARLY {
-            grad_K = masked(row_gradient(x_K, affine[K], at_of(first, column_K)), mask_K);
+        var x: array<Pack, BLOCK>; // unroll
+        var grad: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            x[k] = load_x(at_of(first_input, column[k]), at_of(first, column[k]));
+            grad[k] = Pack(0.0);
+            if EARLY {
+                grad[k] = masked(row_gradient(x[k], affine[k], at_of(first, column[k])), mask[k]);
+            }
         }
-        // end
         var shares = Pack(0.0);
-        // unroll K < BLOCK
-        shares += masked((x_K - shift) * share, mask_K);
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            shares += masked((x[k] - shift) * share, mask[k]);
+        }
         var mean = 0.0;
         if CENTERED {
-            mean = rounded(shift + team_sum(pack_sum(shares), team), first_inside(x_0, column_0));
+            mean = rounded(shift + team_sum(pack_sum(shares), team), first_inside(x[0], column[0]));
         }
 
         var d_sum = Pack(0.0);
@@ -94,23 +99,24 @@ fn run(team: Team) {
         var up_sum = Pack(0.0);
         var g_sum = Pack(0.0);
         var gd_sum = Pack(0.0);
-        // unroll K < BLOCK
-        let d_K = masked(x_K - mean, mask_K);
-        d_sum += d_K;
-        measure_sum += measure(d_K);
-        if SCALED {
-            down_sum += measure(d_K * DOWN);
-            up_sum += measure(d_K * UP);
-        }
-        if EARLY {
-            if !SHARED {
-                affine[K] = affine_at(param_index(params.first + row, column_K));
+        var d: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            d[k] = masked(x[k] - mean, mask[k]);
+            d_sum += d[k];
+            measure_sum += measure(d[k]);
+            if SCALED {
+                down_sum += measure(d[k] * DOWN);
+                up_sum += measure(d[k] * UP);
             }
-            let g = apply_weight(grad_K, affine[K].weight);
-            g_sum += g;
-            gd_sum += g * d_K;
+            if EARLY {
+                if !SHARED {
+                    affine[k] = affine_at(param_index(params.first + row, column[k]));
+                }
+                let g = apply_weight(grad[k], affine[k].weight);
+                g_sum += g;
+                gd_sum += g * d[k];
+            }
         }
-        // end
         var sums = vec4<f32>(pack_sum(d_sum), pack_sum(measure_sum), pack_sum(g_sum), pack_sum(gd_sum));
         var measured = vec3<f32>();
         if SCALED {
@@ -127,22 +133,23 @@ fn run(team: Team) {
         let scale = scale_of(measured);
         let rstd = rstd_of(at_scale(measured, scale) / len - correction * correction, len, scale);
 
-        // unroll K < BLOCK
-        let y_K = (d_K - correction) * scale * rstd;
-        if !SHARED && !EARLY {
-            affine[K] = affine_at(param_index(params.first + row, column_K));
+        var y: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            y[k] = (d[k] - correction) * scale * rstd;
+            if !SHARED && !EARLY {
+                affine[k] = affine_at(param_index(params.first + row, column[k]));
+            }
+            if LATE {
+                grad[k] = masked(row_gradient(y[k], affine[k], at_of(first, column[k])), mask[k]);
+                let g = apply_weight(grad[k], affine[k].weight);
+                g_sum += g;
+                gd_sum += g * (d[k] * scale);
+            }
+            if SUMS && !SUMS_BRANCH {
+                grad_sum[k] += select(Pack(0.0), grad[k], has_row);
+                grad_y_sum[k] += select(Pack(0.0), grad[k] * y[k], has_row);
+            }
         }
-        if LATE {
-            grad_K = masked(row_gradient(y_K, affine[K], at_of(first, column_K)), mask_K);
-            let g = apply_weight(grad_K, affine[K].weight);
-            g_sum += g;
-            gd_sum += g * (d_K * scale);
-        }
-        if SUMS && !SUMS_BRANCH {
-            grad_sum[K] += select(Pack(0.0), grad_K, has_row);
-            grad_y_sum[K] += select(Pack(0.0), grad_K * y_K, has_row);
-        }
-        // end
         // What the gradient loses through the statistics: its mean, and its share along y.
         var lost = vec2<f32>();
         if BACKWARD {
@@ -155,16 +162,22 @@ fn run(team: Team) {
 
         if has_row {
             // In order: packs that are stored in pairs, see at/pairs.wgsl, are both there or neither.
-            // unroll K < BLOCK
-            if in_row_K {
-                if SUMS && SUMS_BRANCH {
-                    grad_sum[K] += grad_K;
-                    grad_y_sum[K] += grad_K * y_K;
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                if is_in_row[k] {
+                    if SUMS && SUMS_BRANCH {
+                        grad_sum[k] += grad[k];
+                        grad_y_sum[k] += grad[k] * y[k];
+                    }
+                    let g = apply_weight(grad[k], affine[k].weight);
+                    finish(
+                        at_of(first, column[k]),
+                        affine[k],
+                        x[k],
+                        y[k],
+                        (g - lost.x - slope(y[k]) * lost.y) * rstd * scale,
+                    );
                 }
-                let g = apply_weight(grad_K, affine[K].weight);
-                finish(at_of(first, column_K), affine[K], x_K, y_K, (g - lost.x - slope(y_K) * lost.y) * rstd * scale);
             }
-            // end
             if team.lane == 0u {
                 save(params.first + row, mean, correction, rstd * scale);
             }
@@ -172,12 +185,12 @@ fn run(team: Team) {
     }
 
     if SUMS && team.index < params.teams {
-        // unroll K < BLOCK
-        if in_row(K, team) {
-            // [teams, columns]
-            let to = params.first_partial + team.index * params.elements;
-            put_partial_sums(to, column_of(K, team), grad_sum[K], grad_y_sum[K]);
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if in_row(k, team) {
+                // [teams, columns]
+                let to = params.first_partial + team.index * params.elements;
+                put_partial_sums(to, column_of(k, team), grad_sum[k], grad_y_sum[k]);
+            }
         }
-        // end
     }
 }

@@ -60,46 +60,46 @@ fn run(team: Team) {
     var stat_place = place_of(params.first_row + run, params.stat_rows);
     var param_place = place_of(params.first_row + run, params.param_rows);
 
-    let statistics = statistics_at(stat_index(stat_place, pack));
-    let affine = affine_at(param_index(param_place, pack));
+    let fixed_statistics = statistics_at(stat_index(stat_place, pack));
+    let fixed_affine = affine_at(param_index(param_place, pack));
 
     var sums = Sums();
     let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
     for (var block = 0u; block < blocks; block += 1u) {
         // No branch around the loads of a pack, so that those of all packs are on their way at once.
-        // unroll K < BLOCK
-        let live_K = at < end;
-        let run_K = select(first, run, live_K);
-        let pack_K = select(0u, pack, live_K);
-        var affine_K = affine;
-        if !PARAMS_FIXED {
-            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, pack), live_K));
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let live = at < end;
+            let safe_run = select(first, run, live);
+            let safe_pack = select(0u, pack, live);
+            var affine = fixed_affine;
+            if !PARAMS_FIXED {
+                affine = affine_at(select(ParamAt(0u), param_index(param_place, pack), live));
+            }
+            var statistics = fixed_statistics;
+            if !STATS_FIXED {
+                statistics = statistics_at(select(StatAt(0u), stat_index(stat_place, pack), live));
+            }
+            let x = load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack);
+            let grad = gradient(normalize(x, statistics), affine, safe_run * params.packs + safe_pack);
+            let g = select(grad, apply_weight(grad, affine.weight), WEIGHTED);
+            sums = with_element(sums, g, x, statistics, live);
+            at += stride;
+            run += step_run;
+            pack += step_pack;
+            stat_place = advance(stat_place, stat_step, params.stat_rows);
+            param_place = advance(param_place, param_step, params.param_rows);
+            if pack >= params.packs {
+                pack -= params.packs;
+                run += params.kept;
+                stat_place = advance(stat_place, stat_run, params.stat_rows);
+                param_place = advance(param_place, param_run, params.param_rows);
+            }
         }
-        var statistics_K = statistics;
-        if !STATS_FIXED {
-            statistics_K = statistics_at(select(StatAt(0u), stat_index(stat_place, pack), live_K));
-        }
-        let x_K = load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K);
-        let grad_K = gradient(normalize(x_K, statistics_K), affine_K, run_K * params.packs + pack_K);
-        let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
-        sums = with_element(sums, g_K, x_K, statistics_K, live_K);
-        at += stride;
-        run += step_run;
-        pack += step_pack;
-        stat_place = advance(stat_place, stat_step, params.stat_rows);
-        param_place = advance(param_place, param_step, params.param_rows);
-        if pack >= params.packs {
-            pack -= params.packs;
-            run += params.kept;
-            stat_place = advance(stat_place, stat_run, params.stat_rows);
-            param_place = advance(param_place, param_run, params.param_rows);
-        }
-        // end
     }
     // Packs of the lane.
     let own = split * team.lanes + team.lane;
     let count = select(0u, (total - own + stride - 1u) / stride, own < total);
-    let of_team = team_sums(scaled(sums, statistics, count), team);
+    let of_team = team_sums(scaled(sums, fixed_statistics, count), team);
     if has_group && team.lane == 0u {
         // [splits, all groups]
         let to = params.first_partial + split * params.partial_stride + group;

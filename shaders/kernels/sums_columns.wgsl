@@ -59,35 +59,35 @@ fn main(
     var stat_place = place_of(params.first_row + row, params.stat_rows);
     var param_place = place_of(params.first_row + row, params.param_rows);
 
-    let statistics = statistics_at(stat_index(stat_place, column));
-    let affine = affine_at(param_index(param_place, column));
+    let fixed_statistics = statistics_at(stat_index(stat_place, column));
+    let fixed_affine = affine_at(param_index(param_place, column));
 
     var sums = Sums();
     while row < end {
         // No branch around the loads of a row, so that those of all rows are on their way at once.
-        // unroll K < BLOCK
-        let live_K = row < end;
-        let row_K = select(first_row, row, live_K);
-        let at_K = row_K * column_packs + column;
-        var affine_K = affine;
-        if !PARAMS_FIXED {
-            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, column), live_K));
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let live = row < end;
+            let safe_row = select(first_row, row, live);
+            let at = safe_row * column_packs + column;
+            var affine = fixed_affine;
+            if !PARAMS_FIXED {
+                affine = affine_at(select(ParamAt(0u), param_index(param_place, column), live));
+            }
+            var statistics = fixed_statistics;
+            if !STATS_FIXED {
+                statistics = statistics_at(select(StatAt(0u), stat_index(stat_place, column), live));
+            }
+            let x = load_x(safe_row * params.input_packs + column, at);
+            let grad = gradient(normalize(x, statistics), affine, at);
+            let g = select(grad, apply_weight(grad, affine.weight), WEIGHTED);
+            sums = with_element(sums, g, x, statistics, live);
+            row += params.splits;
+            stat_place = advance(stat_place, stat_step, params.stat_rows);
+            param_place = advance(param_place, param_step, params.param_rows);
         }
-        var statistics_K = statistics;
-        if !STATS_FIXED {
-            statistics_K = statistics_at(select(StatAt(0u), stat_index(stat_place, column), live_K));
-        }
-        let x_K = load_x(row_K * params.input_packs + column, at_K);
-        let grad_K = gradient(normalize(x_K, statistics_K), affine_K, at_K);
-        let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
-        sums = with_element(sums, g_K, x_K, statistics_K, live_K);
-        row += params.splits;
-        stat_place = advance(stat_place, stat_step, params.stat_rows);
-        param_place = advance(param_place, param_step, params.param_rows);
-        // end
     }
     // [splits, all outer, kept]
     let to = params.first_partial + split * params.partial_stride + outer * params.kept;
     let count = select(0u, (end - first_row + params.splits - 1u) / params.splits, first_row < end);
-    put_column_sums(to, column, scaled(sums, statistics, count));
+    put_column_sums(to, column, scaled(sums, fixed_statistics, count));
 }

@@ -37,13 +37,13 @@ fn total(sum: Pair) -> Pack {
 fn power_of(first: u32, channel: u32) -> Power {
     let reach = window(channel, params.before, params.after);
     var squares = Pair();
-    for (var i = reach.x; i <= reach.y; i += BLOCK) {
+    for (var first_i = reach.x; first_i <= reach.y; first_i += BLOCK) {
         var block = Pack(0.0);
-        // unroll K < BLOCK
-        let i_K = i + K;
-        let x_K = load_input(first + min(i_K, reach.y) * params.stride);
-        block += select(Pack(0.0), x_K * x_K, i_K <= reach.y);
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let i = first_i + k;
+            let x = load_input(first + min(i, reach.y) * params.stride);
+            block += select(Pack(0.0), x * x, i <= reach.y);
+        }
         squares = add(squares, block);
     }
     return power_of_squares(total(squares));
