@@ -1,5 +1,8 @@
-//! Time of each op beside a copy of as many bytes, on the adapter of this machine, in one run; and the time that the host
-//! takes to plan, bind and record.
+//! Speed of each op in % of copy bandwidth, on the adapter of this machine, in one run; and the time that the host takes to
+//! plan, bind and record.
+//!
+//! % of copy bandwidth is 100 times the time of a copy shader over the time of the op, for as many bytes as the op must move.
+//! Higher is better.
 //!
 //! `cargo bench --bench bandwidth [-- --quick] [--cases FILE] [--host] [--filter OP] [--json FILE] [--rounds N]
 //! [--all-methods] [--adapter NAME-PART] [--tuning FILE] [--tune FILE]`
@@ -29,7 +32,7 @@ use wgpu_norm::{
     wgpu,
 };
 
-/// Time of each op beside a copy of as many bytes, and of what the host does.
+/// Speed of each op in % of copy bandwidth (higher is better), and the time that the host takes.
 #[derive(Parser)]
 struct Args {
     /// Writes the rows as a JSON list.
@@ -178,8 +181,10 @@ struct Row {
     spread: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     gbps: Option<f64>,
+    /// % of copy bandwidth.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ratio_to_copy: Option<f64>,
+    percent_of_copy: Option<f64>,
+    /// The time of recording over the time of the bare calls of wgpu.
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio_to_bare: Option<f64>,
     /// The op or shader that the host works at.
@@ -190,19 +195,20 @@ struct Row {
 }
 
 fn print_head() {
+    println!("copy: % of copy bandwidth, higher is better");
     println!(
         "{:<28} {:<14} {:<4} out {:>9} {:>8} {:>7} {:>6}  strategy",
-        "op", "shape", "type", "ms", "spread", "GB/s", "/copy"
+        "op", "shape", "type", "ms", "spread", "GB/s", "copy"
     );
 }
 
 impl Row {
     fn print(&self) {
         let Self { op, shape, dtype, outputs, ms, strategy, .. } = self;
-        let (spread, gbps, ratio) =
-            (self.spread * 100.0, self.gbps.unwrap_or(f64::NAN), self.ratio_to_copy.unwrap_or(f64::NAN));
+        let (spread, gbps, percent) =
+            (self.spread * 100.0, self.gbps.unwrap_or(f64::NAN), self.percent_of_copy.unwrap_or(f64::NAN));
         println!(
-            "{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {gbps:>7.2} {ratio:>6.2}  {strategy}"
+            "{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {gbps:>7.2} {percent:>5.0}%  {strategy}"
         );
     }
 }
@@ -638,7 +644,7 @@ impl Bench {
         Ok(())
     }
 
-    /// How many times faster another plan is, in turns; `None` where the memory is not there.
+    /// How many times as fast as a plan another one is, in turns; `None` where the memory is not there.
     fn faster(&self, plan: &Plan, other: &Plan) -> Result<Option<f64>, Error> {
         self.stay_awake();
         let moved = moved(plan.tensors());
@@ -671,7 +677,7 @@ impl Bench {
             ms: time * 1e3,
             spread,
             gbps: Some(moved as f64 / time * 1e-9),
-            ratio_to_copy: Some(time / copy),
+            percent_of_copy: Some(100.0 * copy / time),
             ratio_to_bare: None,
             subject: None,
             strategy: String::new(),
@@ -868,8 +874,8 @@ impl Bench {
         }
     }
 
-    /// How long rows that are no whole packs take a byte, in parts of their neighbours that are, where both are among the ops. In turns, once more:
-    /// machines get faster and slower between two cases.
+    /// The speed, in bytes, of rows whose length is no multiple of four, over that of their neighbours of whole packs, where
+    /// both are among the ops. In turns, once more: machines get faster and slower between two cases.
     fn neighbours(&self, timed: &[(&dyn Norm, Plan)]) -> Result<(), Error> {
         let mut first = true;
         for (rows, even, odd) in cases::NEIGHBOURS {
@@ -879,14 +885,16 @@ impl Bench {
                     even.name() == odd.name() && signature(even_plan) == signature(odd_plan)
                 };
                 let Some((even, even_plan)) = of_len(even).find(alike) else { continue };
-                let Some(ratio) = self.faster(odd_plan, even_plan)? else { continue };
+                let Some(speed) = self.faster(even_plan, odd_plan)? else { continue };
                 if std::mem::take(&mut first) {
                     println!();
                 }
                 let (name, odd, even, (dtype, outputs)) =
                     (odd.name(), dimensions(odd.shape()), dimensions(even.shape()), kind(odd_plan));
-                let ratio = ratio * moved(even_plan.tensors()) as f64 / moved(odd_plan.tensors()) as f64;
-                println!("{name:<28} {odd:<14} {dtype:<4} {outputs:>3} takes {ratio:.2} times a byte of {even}");
+                let speed = speed * moved(odd_plan.tensors()) as f64 / moved(even_plan.tensors()) as f64;
+                println!(
+                    "{name:<28} {odd:<14} {dtype:<4} {outputs:>3} {speed:.2} times as many bytes a second as {even}"
+                );
             }
         }
         Ok(())

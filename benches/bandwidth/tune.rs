@@ -8,9 +8,9 @@ use wgpu_norm::{
 
 use crate::{Bench, cases::Ops, dimensions, timer::Work};
 
-/// Times faster that the ops must get, as a geometric mean: less could be chance.
+/// How many times as fast the ops must get, as a geometric mean: less could be chance.
 const GAIN: f64 = 1.04;
-/// No op may get slower than this many times.
+/// No op may take more than this many times as long.
 const WORST: f64 = 1.1;
 /// Seconds that the plan of an op and its first run may take when no kernel is there yet: some drivers compile when a kernel is first run.
 const COLD_START: f64 = 4.0;
@@ -85,9 +85,9 @@ pub fn run(bench: &Bench) -> Result<String, Error> {
                         break;
                     }
                     Verdict::Faster(gain) => {
-                        println!("{name}: {from} -> {value}, {gain:.2} times faster");
+                        println!("{name}: {from} -> {value}, {gain:.2} times as fast");
                         let _ =
-                            writeln!(log, "# {name}: {from} -> {value} made what it changes {gain:.2} times faster");
+                            writeln!(log, "# {name}: {from} -> {value} made what it changes {gain:.2} times as fast");
                         best = candidate;
                         from = value;
                         better = true;
@@ -149,7 +149,7 @@ fn judge(bench: &Bench, ops: &Ops, best: &Tuning, candidate: &Tuning) -> Result<
             };
             if ratio < 1.0 / WORST {
                 let what = format!("{} {}", op.name(), dimensions(op.shape()));
-                return Ok(Verdict::Slow(format!("makes {what} {:.2} times slower", 1.0 / ratio)));
+                return Ok(Verdict::Slow(format!("makes {what} {ratio:.2} times as fast")));
             }
             log_gain += ratio.ln();
         }

@@ -204,7 +204,7 @@ def drive(engines, adapter, prepare):
                     "shape": "x".join(map(str, case.shape)),
                     "ms": median * 1e3,
                     "gbps": gbps,
-                    "ratio_to_copy": None,
+                    "percent_of_copy": None,
                     "strategy": "",
                     "timer": "wall",
                     "spread": spread,

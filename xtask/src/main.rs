@@ -39,7 +39,7 @@ Tasks:
                    run the example `conformance` on wgpu's DX12 backend under Wine, on a Debian 12; its packages and Mesa 25
                    are installed where they are not there
   report [FILE]    write down what the adapter is, whether it computes right and how fast (target/report.txt)
-  bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
+  bench [args..]   measure speed in % of copy bandwidth; the arguments go to `cargo bench --bench bandwidth --`
   compare [args..] measure other engines on the same adapter, and print them beside this crate:
                      --adapter mesa25|swiftshader|system  (mesa25 on a Debian 12 without a GPU, which is unpacked below
                                                           target; else the adapter of the system)

@@ -144,7 +144,7 @@ fn row(case: &Case, device: &Device, rounds: usize) -> Result<serde_json::Value>
         "shape": case.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x"),
         "ms": seconds * 1e3,
         "gbps": moved as f64 / seconds * 1e-9,
-        "ratio_to_copy": null,
+        "percent_of_copy": null,
         "strategy": "",
         "timer": "wall",
         "spread": spread,
