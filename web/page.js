@@ -37,8 +37,8 @@ function show(answer) {
     ['stored as', answer.dtype],
     ['method', answer.method],
     ['time', `${answer.milliseconds.toPrecision(3)} ms`],
+    ['speed', `${answer.percent_of_copy.toFixed(0)} % of copy bandwidth`],
     ['bandwidth', `${answer.gb_per_s.toPrecision(3)} GB/s`],
-    ['a copy of as many bytes', `${answer.copy_gb_per_s.toPrecision(3)} GB/s`],
     ['largest error', `${answer.error.toFixed(3)} of the promised bound`],
   ];
   by('rows').replaceChildren(...rows.map(([name, value]) => {

@@ -58,6 +58,7 @@ for (const op of await page.$$eval('#op option', options => options.map(option =
     assert.ok(shown.op.startsWith(op), shown.op);
     assert.equal(shown['stored as'], dtype);
     assert.ok(parseFloat(shown.bandwidth) > 0, JSON.stringify(shown));
+    assert.match(shown.speed, /^\d+ % of copy bandwidth$/);
     assert.ok(parseFloat(shown['largest error']) <= 1, JSON.stringify(shown));
     assert.equal(await page.$$eval('#histograms svg', all => all.length), 1);
   }
