@@ -255,19 +255,18 @@ fn draw_engines(path: &Path, adapter: &str, cases: &BTreeMap<String, BTreeMap<St
     let root = root.titled(&format!("Engines, f32: {adapter}"), (FONT, 20))?;
     let (panel, legend) = root.split_vertically(height as i32 - 70);
     let most = cases.values().flat_map(BTreeMap::values).copied().fold(100.0, f64::max);
-    let least = cases.values().flat_map(BTreeMap::values).copied().fold(100.0, f64::min);
     let mut chart = ChartBuilder::on(&panel)
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(270)
-        .build_cartesian_2d((least / 1.3..most * 1.3).log_scale(), 0.0..cases.len() as f64)?;
+        .build_cartesian_2d(0.0..most * 1.1, 0.0..cases.len() as f64)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .disable_y_axis()
         .disable_y_mesh()
         .x_desc("% of copy bandwidth (more is better)")
-        .x_label_formatter(&|x| format!("{x}"))
+        .x_label_formatter(&|x| format!("{x:.0}"))
         .label_style((FONT, 14))
         .draw()?;
     let text = TextStyle::from((FONT, 14)).color(&BLACK);
@@ -276,7 +275,7 @@ fn draw_engines(path: &Path, adapter: &str, cases: &BTreeMap<String, BTreeMap<St
         let (_, pixel) = chart.backend_coord(&(100.0, y));
         let (_, panel_top) = panel.get_base_pixel();
         panel.draw_text(case, &text, (16, pixel - panel_top - 2))?;
-        chart.draw_series(LineSeries::new([(least / 1.3, y), (most * 1.3, y)], BLACK.mix(0.15)))?;
+        chart.draw_series(LineSeries::new([(0.0, y), (most * 1.1, y)], BLACK.mix(0.15)))?;
         for (color_at, engine) in engines.iter().enumerate() {
             if let Some(&percent) = of_case.get(*engine) {
                 chart.draw_series([Circle::new((percent, y), 5, style(engine, color_at).0.filled())])?;

@@ -11,7 +11,7 @@
 //! normalize --list-adapters
 //! ```
 //!
-//! The time in the result is that of the second of two runs; `cargo xtask bench` measures bandwidth.
+//! The time in the result is that of the second of two runs; `cargo xtask bench` measures speed in % of copy bandwidth.
 //!
 //! Exit codes: 0; 1 when a check or the work itself fails; 2 when the command line or a file is wrong, or there is no adapter.
 
