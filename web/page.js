@@ -62,7 +62,8 @@ async function run() {
   by('run').disabled = true;
   try {
     const request = {
-      op: by('op').value, dtype: by('dtype').value, groups: groups(), shape: file ? [] : shape(), file: file?.name ?? null,
+      op: by('op').value, dtype: by('dtype').value, groups: groups(),
+      shape: file ? [] : shape(), file: file?.name ?? null,
     };
     say('Normalizing …');
     const bytes = file ? new Uint8Array(await file.arrayBuffer()) : undefined;
@@ -89,7 +90,8 @@ for (const [name, over] of [['dragover', true], ['dragleave', false], ['drop', f
 
 try {
   if (!navigator.gpu) {
-    throw new Error('This browser has no WebGPU. Chrome and Edge have it from version 113, Firefox from 141, Safari from 26; on Linux it may have to be turned on in the settings.');
+    throw new Error('This browser has no WebGPU. Chrome and Edge have it from version 113, Firefox from 141, '
+      + 'Safari from 26; on Linux it may have to be turned on in the settings.');
   }
   await init();
   session = await Session.open().catch(error => {

@@ -137,8 +137,8 @@ pub struct BatchNormArgs {
     /// Use the statistics of the batch, and update the running ones if the file has them.
     #[arg(long)]
     pub training: bool,
-    /// How much of the statistics changes with a batch; `none`, with pytorch, averages over all batches [default: 0.1 for
-    /// pytorch, 0.9 for onnx, 0.99 for keras]
+    /// How much of the statistics changes with a batch; `none`, with pytorch, averages over all batches [default: 0.1
+    /// for pytorch, 0.9 for onnx, 0.99 for keras]
     #[arg(long, value_name = "F|none", value_parser = momentum, allow_hyphen_values = true, conflicts_with = "backward")]
     momentum: Option<Momentum>,
     /// The convention by which running statistics are updated [default: pytorch]
@@ -185,7 +185,8 @@ pub struct WindowArgs {
 
 #[derive(Debug, Args)]
 pub struct AxisArgs {
-    /// The axes that are normalized over, next to each other; negative ones count from the end [default: -1, the last one]
+    /// The axes that are normalized over, next to each other; negative ones count from the end [default: -1, the last
+    /// one]
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', allow_hyphen_values = true)]
     pub axis: Option<Vec<String>>,
 }
@@ -229,12 +230,12 @@ pub struct Affine {
 #[derive(Debug, Args)]
 pub struct Common {
     /// A .safetensors file with `input` and, as the op wants them, `weight`, `bias`, `running_mean`, `running_var`,
-    /// `running_low`, `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone. Floats of a
-    /// .safetensors are F32, F16 or BF16, running statistics F32; a .npy is f32.
+    /// `running_low`, `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone. Floats of
+    /// a .safetensors are F32, F16 or BF16, running statistics F32; a .npy is f32.
     #[arg(long, value_name = "IN")]
     pub input: PathBuf,
-    /// Where `output` goes, and with .safetensors all else that was computed. May be IN, and a link. An output that exists
-    /// keeps its owner and permissions.
+    /// Where `output` goes, and with .safetensors all else that was computed. May be IN, and a link. An output that
+    /// exists keeps its owner and permissions.
     #[arg(long, value_name = "OUT")]
     pub output: PathBuf,
     /// What is applied to each element at the end [default: nothing]
@@ -243,8 +244,8 @@ pub struct Common {
     /// How the output is stored; .npy files have f32 only [default: as the input]
     #[arg(long, conflicts_with = "backward")]
     pub dtype: Option<Float>,
-    /// Compute not `output` but, from `grad_output`, the gradients: `grad_input`, `grad_weight`, `grad_bias` and, of a residual in
-    /// batch norm with an activation, `grad_residual`. Each is stored as what it is the gradient of.
+    /// Compute not `output` but, from `grad_output`, the gradients: `grad_input`, `grad_weight`, `grad_bias` and, of a
+    /// residual in batch norm with an activation, `grad_residual`. Each is stored as what it is the gradient of.
     #[arg(long)]
     pub backward: bool,
     /// Where to compute: on the GPU, or in f64 on the CPU.

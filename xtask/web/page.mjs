@@ -37,7 +37,8 @@ async function run(page, press = () => page.click('#run')) {
 }
 
 async function rows(page) {
-  return Object.fromEntries(await page.$$eval('#rows tr', rows => rows.map(row => [row.cells[0].textContent, row.cells[1].textContent])));
+  const cells = rows => rows.map(row => [row.cells[0].textContent, row.cells[1].textContent]);
+  return Object.fromEntries(await page.$$eval('#rows tr', cells));
 }
 
 async function fill(page, selector, value) {
