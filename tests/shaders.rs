@@ -1,6 +1,12 @@
 //! Every shader that the crate can make, without an adapter: validated, translated, and compared with the Rust side.
 
-use std::{collections::BTreeMap, sync::Mutex, thread};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
+};
 
 use wgpu_norm::{
     Access, BatchNorm, Caps, LayerNorm, Method, Norm, Slot, Strategy, Team,
@@ -228,24 +234,54 @@ fn translation_reports_what_is_wrong_and_where() {
     assert!(translate(invalid, Backend::SpirV).is_err());
 }
 
-#[test]
-fn shader_files_are_tidy() {
-    fn visit(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
+/// The files below `shaders/`, with their text.
+fn shader_files() -> Vec<(PathBuf, String)> {
+    fn visit(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() { visit(&path, files) } else { files.push(path) }
+            match path.extension() {
+                None => visit(&path, files),
+                Some(extension) if extension == "wgsl" => {
+                    let text = fs::read_to_string(&path).expect("text");
+                    files.push((path, text));
+                }
+                Some(_) => {}
+            }
         }
     }
     let mut files = Vec::new();
-    visit(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders"), &mut files);
-    let used: String = shaders::all().iter().map(Shader::wgsl).collect();
-    for path in files {
-        let text = std::fs::read_to_string(&path).expect("text");
+    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders"), &mut files);
+    files
+}
+
+#[test]
+fn shader_files_are_tidy() {
+    for (path, text) in shader_files() {
         let name = path.display();
         assert!(text.starts_with("// "), "{name}: the head says what it is for");
-        assert!(text.ends_with("}\n"), "{name}: ends in a newline");
+        assert!(text.ends_with("}\n") || text.ends_with(";\n"), "{name}: ends in a newline");
         assert!(!text.contains('\t') && text.lines().all(|line| line.trim_end() == line), "{name}: tabs or blanks");
-        let head = text.lines().next().expect("a line");
-        assert!(used.contains(head), "{name}: no shader uses it");
     }
+}
+
+/// Every variant of every role, in a shader of `shaders::all()`.
+#[test]
+fn every_item_of_the_roles_is_in_a_shader() {
+    let shaders: String = shaders::all().iter().map(Shader::wgsl).collect();
+    let (mut items, mut unused) = (0, Vec::new());
+    for (path, text) in shader_files().iter().filter(|(path, _)| path.parent().is_some_and(|p| p.ends_with("roles"))) {
+        for item in text.split("\n\n").filter(|block| !block.lines().all(|line| line.starts_with("//"))) {
+            // A shader has the item by the name without its variant.
+            let mut names = item.split("__");
+            let first = names.next().unwrap_or_default().to_owned();
+            let rest = names.map(|part| part.trim_start_matches(|c: char| c == '_' || c.is_alphanumeric()));
+            let plain = rest.fold(first, |text, part| text + part);
+            items += 1;
+            if !shaders.contains(plain.trim()) {
+                unused.push(format!("{}:\n{}", path.display(), item.trim()));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "no shader has\n{}", unused.join("\n"));
+    assert!(items > 200, "{items}");
 }

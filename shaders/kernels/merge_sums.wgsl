@@ -25,7 +25,7 @@ const GROUPS: u32 = WORKGROUP_SIZE / LANES; // of a workgroup
 
 // Sums of g and g * y: hi of both, lo of both.
 fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-    let sum = add(Pair(a.xy, a.zw), Pair(b.xy, b.zw));
+    let sum = add_pairs(Pair(a.xy, a.zw), Pair(b.xy, b.zw));
     return vec4<f32>(sum.hi, sum.lo);
 }
 
@@ -77,12 +77,12 @@ fn main(
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             if is_there[k] {
                 let sums = Pair(vec2<f32>(partial[k].g.x, partial[k].gy.x), vec2<f32>(partial[k].g.y, partial[k].gy.y));
-                own = add(own, sums);
+                own = add_pairs(own, sums);
                 if WEIGHTED {
-                    weighted = add(weighted, times(sums, vec2<f32>(weight[k])));
+                    weighted = add_pairs(weighted, times(sums, vec2<f32>(weight[k])));
                 }
                 if MEAN_OF_Y {
-                    y = add(y, Pair(vec2<f32>(partial[k].y.x, 0.0), vec2<f32>(partial[k].y.y, 0.0)));
+                    y = add_pairs(y, Pair(vec2<f32>(partial[k].y.x, 0.0), vec2<f32>(partial[k].y.y, 0.0)));
                 }
             }
         }

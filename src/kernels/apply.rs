@@ -9,7 +9,7 @@ use crate::{
     tensor::{Access, DType, Slot},
     types::Scale,
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
@@ -67,6 +67,13 @@ params! {
 }
 
 impl Code for Apply {
+    fn scale(&self) -> Option<Scale> {
+        match self.pass {
+            Pass::Forward(_) => None,
+            Pass::Backward { through_statistics, .. } => through_statistics,
+        }
+    }
+
     fn block(&self) -> u32 {
         BLOCK
     }
@@ -99,34 +106,34 @@ impl Code for Apply {
     }
 
     fn constants(&self) -> Vec<String> {
-        self.lookups.constants(self.layout)
+        self.lookups.constants()
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        parts.extend([roles::real(self.layout), part!("parts/place"), self.lookups.statistics()]);
+    fn file(&self) -> (&'static str, &'static str) {
+        kernel!("apply")
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.extend([roles::real(self.layout), "walk"]);
+        variants.extend(self.lookups.variants(self.layout));
         match self.pass {
             Pass::Forward(forward) => {
-                parts.extend(forward.parts());
-                parts.push(part!("parts/element/forward"));
+                variants.extend(forward.variants());
+                variants.push("element_forward");
             }
             Pass::Backward { gradient, through_statistics, grad_input, grad_residual } => {
-                parts.extend(gradient.parts());
-                match through_statistics {
-                    Some(scale) => {
-                        parts.extend([roles::measure(scale == Scale::L1), part!("parts/through/coefficients")]);
-                    }
-                    None => parts.push(part!("parts/through/none")),
-                }
-                parts.push(GradInput::part(grad_input));
-                parts.push(match grad_residual {
-                    None => part!("parts/grad_residual/none"),
-                    Some(_) => part!("parts/grad_residual/write"),
+                variants.extend(gradient.variants());
+                let taken = through_statistics.is_some();
+                variants.push(if taken { "taken_statistics" } else { "given_statistics" });
+                variants.push(GradInput::variant(grad_input));
+                variants.push(match grad_residual {
+                    None => "no_grad_residual",
+                    Some(_) => "grad_residual",
                 });
-                parts.push(part!("parts/element/backward"));
+                variants.push("element_backward");
             }
         }
-        parts.push(part!("kernels/apply"));
-        parts
+        variants
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     tensor::{Access, Slot},
     types::Scale,
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
@@ -21,7 +21,7 @@ pub(crate) enum Partials {
     Scratch,
     /// There too, sums of a norm.
     Norms,
-    /// The caller's, of the parts of a batch.
+    /// The caller's, of the variants of a batch.
     Moments,
 }
 
@@ -80,6 +80,13 @@ impl Code for Finalize {
         if self.by_workgroup { MERGE_STORAGE } else { 0 }
     }
 
+    fn scale(&self) -> Option<Scale> {
+        match self.merged {
+            Merged::Statistics(scale, _) => Some(scale),
+            Merged::Moments | Merged::Partials => None,
+        }
+    }
+
     fn block(&self) -> u32 {
         MERGE_BLOCK
     }
@@ -119,38 +126,36 @@ impl Code for Finalize {
         Vec::new()
     }
 
-    fn parts(&self) -> Vec<Part> {
+    fn file(&self) -> (&'static str, &'static str) {
+        kernel!("finalize")
+    }
+
+    fn variants(&self) -> Vec<Variant> {
         let real = roles::real(VectorLayout::Scalar);
-        let mut parts = vec![real, part!("parts/real/two_sum"), roles::merging(self.by_workgroup)];
-        parts.extend(match self.partials {
-            Partials::Scratch => [part!("parts/merge/moments"), part!("parts/partials/scratch")],
-            Partials::Norms => [part!("parts/merge/norms"), part!("parts/partials/scratch")],
-            Partials::Moments => [part!("parts/merge/moments"), part!("parts/partials/moments")],
+        let mut variants = vec![real, roles::merging(self.by_workgroup)];
+        variants.extend(match self.partials {
+            Partials::Scratch => ["merge_moments", "scratch_partials"],
+            Partials::Norms => ["merge_norms", "scratch_partials"],
+            Partials::Moments => ["merge_moments", "given_moments"],
         });
         match self.merged {
             Merged::Statistics(scale, saved) => {
                 let norms = scale.is_norm();
-                let statistics = if norms { part!("parts/merged/norms") } else { part!("parts/merged/statistics") };
-                parts.extend(roles::scale(scale));
-                parts.extend([saved.part(), statistics]);
+                let statistics = if norms { "to_norm" } else { "to_statistics" };
+                variants.extend([saved.variant(), statistics]);
             }
-            Merged::Moments => parts.push(part!("parts/merged/moments")),
-            Merged::Partials => parts.push(part!("parts/merged/partials")),
+            Merged::Moments => variants.push("to_moments"),
+            Merged::Partials => variants.push("to_partials"),
         }
         match self.tracking {
-            Tracking::None => parts.push(part!("parts/running/none")),
-            tracking => parts.extend([
-                if tracking == Tracking::Fixed {
-                    part!("parts/running/fixed")
-                } else {
-                    part!("parts/running/cumulative")
-                },
-                if self.low { part!("parts/running/pairs") } else { part!("parts/running/numbers") },
-                part!("parts/running/tracked"),
+            Tracking::None => variants.push("untracked"),
+            tracking => variants.extend([
+                if tracking == Tracking::Fixed { "fixed_momentum" } else { "cumulative_average" },
+                if self.low { "running_hi_lo" } else { "running_f32" },
+                "tracked",
             ]),
         }
-        parts.push(part!("kernels/finalize"));
-        parts
+        variants
     }
 }
 
@@ -181,7 +186,11 @@ impl Code for Count {
         Vec::new()
     }
 
-    fn parts(&self) -> Vec<Part> {
-        vec![part!("kernels/count")]
+    fn file(&self) -> (&'static str, &'static str) {
+        kernel!("count")
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        Vec::new()
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     tensor::{Access, DType, Slot},
     types::Scale,
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
@@ -77,6 +77,13 @@ impl Code for MergeSums {
         if self.by_workgroup { MERGE_STORAGE } else { 0 }
     }
 
+    fn scale(&self) -> Option<Scale> {
+        match self.merged {
+            Merged::Coefficients(Coefficients { scale, .. }) => Some(scale),
+            Merged::Nothing | Merged::Partials => None,
+        }
+    }
+
     fn block(&self) -> u32 {
         MERGE_BLOCK
     }
@@ -99,26 +106,23 @@ impl Code for MergeSums {
     }
 
     fn constants(&self) -> Vec<String> {
-        vec!["alias Param = f32;".into(), "alias ParamAt = u32;".into(), flag("WEIGHTED", self.is_weighted())]
+        vec![flag("WEIGHTED", self.is_weighted())]
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(VectorLayout::Scalar);
-        parts.extend([part!("parts/real/two_sum"), part!("parts/real/pairs"), part!("parts/real/x2")]);
-        let numbers = part!("parts/merged_from/numbers");
-        parts
-            .extend([part!("parts/group_sums"), if self.numbers { numbers } else { part!("parts/merged_from/pairs") }]);
-        parts.extend([roles::merging(self.by_workgroup), roles::weight(self.is_weighted())]);
+    fn file(&self) -> (&'static str, &'static str) {
+        kernel!("merge_sums")
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(VectorLayout::Scalar);
+        variants.extend(["sum_vec2", "param_row", if self.numbers { "from_numbers" } else { "from_hi_lo" }]);
+        variants.extend([roles::merging(self.by_workgroup), roles::weight(self.is_weighted())]);
         match self.merged {
-            Merged::Nothing => parts.push(part!("parts/merged_sums/none")),
-            Merged::Partials => parts.push(part!("parts/merged_sums/partials")),
-            Merged::Coefficients(Coefficients { scale, .. }) => {
-                parts.extend(roles::scale(scale));
-                parts.push(part!("parts/merged_sums/coefficients"));
-            }
+            Merged::Nothing => variants.push("to_nothing"),
+            Merged::Partials => variants.push("to_partial_sums"),
+            Merged::Coefficients(_) => variants.push("to_coefficients"),
         }
-        parts.extend(self.gradients.parts());
-        parts.push(part!("kernels/merge_sums"));
-        parts
+        variants.extend(self.gradients.variants());
+        variants
     }
 }

@@ -1,5 +1,5 @@
 //! Kernels: one file each, with its key (what changes the code), the parameters of its uniform, its buffers and its
-//! parts. The key holds no run-time parameter: shapes, eps and momentum are in the uniform.
+//! variants. The key holds no run-time parameter: shapes, eps and momentum are in the uniform.
 
 pub(crate) mod apply;
 pub(crate) mod finalize;
@@ -15,9 +15,9 @@ use std::fmt;
 use crate::{
     caps::Caps,
     tensor::DType,
-    types::Team,
+    types::{Scale, Team},
     wgsl::{
-        Part,
+        Variant,
         compose::{Source, compose},
         storage::Storage,
     },
@@ -66,6 +66,11 @@ pub(crate) trait Code: fmt::Debug {
         None
     }
 
+    /// The scale, in kernels that use it.
+    fn scale(&self) -> Option<Scale> {
+        None
+    }
+
     /// How often the kernel's unrolled loops are repeated.
     fn block(&self) -> u32;
 
@@ -84,11 +89,14 @@ pub(crate) trait Code: fmt::Debug {
     /// The fields of the uniform; none where the kernel has none.
     fn uniform(&self) -> &'static [ParamField];
 
-    /// Declarations that differ between kernels made of the same parts.
+    /// Declarations that differ between kernels made of the same variants.
     fn constants(&self) -> Vec<String>;
 
-    /// One part for each role that the kernel needs, and the kernel.
-    fn parts(&self) -> Vec<Part>;
+    /// The path and the text of its file.
+    fn file(&self) -> (&'static str, &'static str);
+
+    /// The variant of each role that the kernel uses.
+    fn variants(&self) -> Vec<Variant>;
 }
 
 macro_rules! kernels {
@@ -131,7 +139,7 @@ struct DeviceConstants {
     native_f16: bool,
     /// Lanes of each subgroup; 0 where they may differ.
     subgroup_size: u32,
-    /// All storage buffers are `read_write`, as parts of one buffer must be bound alike.
+    /// All storage buffers are `read_write`, as variants of one buffer must be bound alike.
     shared_buffers: bool,
 }
 
@@ -193,12 +201,16 @@ impl ShaderKey {
         }
         constants.push(format!("const BLOCK: u32 = {}u;", code.block()));
         constants.extend(code.constants());
+        constants.extend(code.scale().map(roles::scale_constants).unwrap_or_default());
+        let mut variants = code.variants();
+        variants.extend(code.scale().map(roles::scale).unwrap_or_default());
+        variants.push(if self.constants.native_f16 { "f16_native" } else { "f16_by_integers" });
         compose(&Source {
             constants,
             storage: self.storage(),
-            parts: code.parts(),
+            kernel: code.file(),
+            variants,
             block: code.block(),
-            native_f16: self.constants.native_f16,
             shared_buffers: self.constants.shared_buffers,
         })
     }
@@ -227,7 +239,7 @@ fn flag(name: &str, on: bool) -> String {
 pub(crate) const SMALL_WORKGROUP: u32 = 64;
 /// The same where a subgroup has more lanes than that.
 pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;
-/// Lanes of a cluster, as `parts/team/cluster` has it.
+/// Lanes of a cluster, as `variants/team/cluster` has it.
 pub(crate) const CLUSTER: u32 = 4;
 /// Workgroup sizes of teams that are workgroups.
 pub(crate) const TEAM_WORKGROUPS: [u32; 5] = [64, 128, 256, 512, 1024];
@@ -235,7 +247,7 @@ pub(crate) const TEAM_WORKGROUPS: [u32; 5] = [64, 128, 256, 512, 1024];
 pub(crate) const REDUCE_BLOCK: u32 = 4;
 /// Partial results that an invocation which merges loads at a time.
 pub(crate) const MERGE_BLOCK: u32 = 4;
-/// Lanes that merge a group together, as `parts/merging/workgroup` has it, and of their workgroup.
+/// Lanes that merge a group together, as `variants/merging/workgroup` has it, and of their workgroup.
 pub(crate) const MERGE_LANES: u32 = 32;
 pub(crate) const MERGE_WORKGROUP: u32 = 256;
 /// Bytes of workgroup memory that they share.

@@ -10,7 +10,7 @@ use crate::{
     tensor::Access,
     types::{Scale, Team},
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
@@ -119,24 +119,27 @@ impl Code for Moments {
         Vec::new()
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        parts.extend([part!("parts/real/two_sum"), self.x.part()]);
-        parts.extend(self.team().map(roles::team));
+    fn file(&self) -> (&'static str, &'static str) {
+        match (self.measure, self.over) {
+            (Measure::Moments, Over::Runs { .. }) => kernel!("moments"),
+            (Measure::Moments, Over::Columns) => kernel!("moments_columns"),
+            (_, Over::Runs { .. }) => kernel!("norms"),
+            (_, Over::Columns) => kernel!("norms_columns"),
+        }
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.push(self.x.variant());
+        variants.extend(self.team().map(roles::team));
         if self.measure == Measure::Moments {
             // A lane adds up packs of its columns, or numbers.
             let of_sums = if self.over == Over::Columns { self.layout } else { VectorLayout::Scalar };
-            parts.push(roles::real(of_sums));
+            variants.push(roles::real(of_sums));
         } else {
-            parts.extend([roles::real(self.layout), part!("parts/real/total"), part!("parts/scales/norm")]);
-            parts.push(roles::measure(self.measure == Measure::Magnitudes));
+            let measure = roles::measure(self.measure == Measure::Magnitudes);
+            variants.extend([roles::real(self.layout), "three_scales", measure]);
         }
-        parts.push(match (self.measure, self.over) {
-            (Measure::Moments, Over::Runs { .. }) => part!("kernels/moments"),
-            (Measure::Moments, Over::Columns) => part!("kernels/moments_columns"),
-            (_, Over::Runs { .. }) => part!("kernels/norms"),
-            (_, Over::Columns) => part!("kernels/norms_columns"),
-        });
-        parts
+        variants
     }
 }

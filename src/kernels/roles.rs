@@ -7,7 +7,7 @@ use crate::{
     tensor::{Access, DType, Slot},
     types::{Activation, Scale, Team},
     wgsl::{
-        Part, part,
+        Variant,
         storage::{Buffer, Element, Storage},
     },
 };
@@ -93,12 +93,12 @@ impl X {
         }
     }
 
-    pub fn part(self) -> Part {
+    pub fn variant(self) -> Variant {
         match self {
-            Self::None => part!("parts/x/none"),
-            Self::Input(_) => part!("parts/x/input"),
-            Self::Residual(..) => part!("parts/x/residual"),
-            Self::Sum(_) => part!("parts/x/sum"),
+            Self::None => "no_x",
+            Self::Input(_) => "x_of_input",
+            Self::Residual(..) => "x_of_residual",
+            Self::Sum(_) => "x_of_sum",
         }
     }
 
@@ -127,26 +127,14 @@ impl Affine {
         buffers.tensor(Slot::Residual, Access::Read, self.after);
     }
 
-    fn parts(self) -> Vec<Part> {
-        let mut parts = vec![
+    fn variants(self) -> Vec<Variant> {
+        let activation = if self.activation == Activation::None { "identity" } else { self.activation.name() };
+        vec![
             weight(self.weight.is_some()),
-            if self.bias.is_some() { part!("parts/bias/table") } else { part!("parts/bias/none") },
-            part!("parts/affine"),
-            if self.after.is_some() { part!("parts/after/residual") } else { part!("parts/after/none") },
-        ];
-        if !matches!(self.activation, Activation::None | Activation::Relu) {
-            parts.push(part!("parts/exponential"));
-        }
-        parts.push(match self.activation {
-            Activation::None => part!("parts/activation/none"),
-            Activation::Relu => part!("parts/activation/relu"),
-            Activation::Gelu => part!("parts/activation/gelu"),
-            Activation::GeluTanh => part!("parts/activation/gelu_tanh"),
-            Activation::Silu => part!("parts/activation/silu"),
-            Activation::Sigmoid => part!("parts/activation/sigmoid"),
-            Activation::Tanh => part!("parts/activation/tanh"),
-        });
-        parts
+            if self.bias.is_some() { "bias" } else { "no_bias" },
+            if self.after.is_some() { "after" } else { "no_after" },
+            activation,
+        ]
     }
 }
 
@@ -169,12 +157,12 @@ impl Forward {
         buffers.tensor(Slot::Output, Access::Write, self.output);
     }
 
-    pub fn parts(self) -> Vec<Part> {
-        let mut parts = vec![self.x.part()];
-        parts.extend(self.affine.parts());
-        parts.push(if self.sum.is_some() { part!("parts/sum/residual_output") } else { part!("parts/sum/none") });
-        parts.push(if self.output.is_some() { part!("parts/result/output") } else { part!("parts/result/in_place") });
-        parts
+    pub fn variants(self) -> Vec<Variant> {
+        let mut variants = vec![self.x.variant()];
+        variants.extend(self.affine.variants());
+        variants.push(if self.sum.is_some() { "sum" } else { "no_sum" });
+        variants.push(if self.output.is_some() { "output" } else { "in_place" });
+        variants
     }
 }
 
@@ -193,12 +181,12 @@ impl Gradient {
         buffers.tensor(Slot::GradOutput, Access::Read, Some(self.grad_output));
     }
 
-    pub fn parts(self) -> Vec<Part> {
-        let mut parts = vec![self.x.part()];
-        parts.extend(self.affine.parts());
+    pub fn variants(self) -> Vec<Variant> {
+        let mut variants = vec![self.x.variant()];
+        variants.extend(self.affine.variants());
         let plain = self.affine.activation == Activation::None;
-        parts.push(if plain { part!("parts/gradient/plain") } else { part!("parts/gradient/activated") });
-        parts
+        variants.push(if plain { "plain_gradient" } else { "activated_gradient" });
+        variants
     }
 }
 
@@ -216,11 +204,11 @@ impl GradInput {
         buffers.tensor(Slot::GradInput, Access::Write, Some(self.dtype));
     }
 
-    pub fn part(grad_input: Option<Self>) -> Part {
+    pub fn variant(grad_input: Option<Self>) -> Variant {
         match grad_input.map(|grad| grad.grad_sum.is_some()) {
-            None => part!("parts/grad_input/none"),
-            Some(false) => part!("parts/grad_input/write"),
-            Some(true) => part!("parts/grad_input/sum"),
+            None => "no_grad_input",
+            Some(false) => "grad_input",
+            Some(true) => "grad_input_and_sum",
         }
     }
 }
@@ -242,11 +230,11 @@ impl Saved {
         }
     }
 
-    pub fn part(self) -> Part {
+    pub fn variant(self) -> Variant {
         match self {
-            Self::None => part!("parts/saved/none"),
-            Self::Rstd => part!("parts/saved/rstd"),
-            Self::MeanRstd => part!("parts/saved/mean_rstd"),
+            Self::None => "no_stats",
+            Self::Rstd => "rstd",
+            Self::MeanRstd => "mean_rstd",
         }
     }
 }
@@ -293,39 +281,42 @@ impl Lookups {
         }
     }
 
-    pub fn statistics(self) -> Part {
-        match self.given {
-            Given::None => part!("parts/statistics/none"),
-            Given::Batch | Given::Saved => part!("parts/statistics/batch"),
-            Given::Norms => part!("parts/statistics/norms"),
-            Given::Running => part!("parts/statistics/running"),
-        }
+    pub fn variants(self, layout: VectorLayout) -> [Variant; 3] {
+        let statistics = match self.given {
+            Given::None => "no_statistics",
+            Given::Batch | Given::Saved => "batch_statistics",
+            Given::Norms => "norm_statistics",
+            Given::Running => "running_statistics",
+        };
+        [statistics, stat_table(self.stats, layout), affine_table(self.affine, layout)]
     }
 
-    pub fn constants(self, layout: VectorLayout) -> Vec<String> {
-        let mut lines = table("Stat", self.stats, layout);
-        lines.extend(table("Param", self.affine, layout));
-        lines.extend([flag("STATS_FIXED", self.stats_fixed), flag("PARAMS_FIXED", self.affine_fixed)]);
-        lines
+    pub fn constants(self) -> Vec<String> {
+        vec![flag("STATS_FIXED", self.stats_fixed), flag("PARAMS_FIXED", self.affine_fixed)]
     }
 }
 
-/// What a table gives for a pack, and its index for a column.
-pub(crate) fn table(name: &str, by: TableAccess, layout: VectorLayout) -> Vec<String> {
-    let lower = name.to_lowercase();
-    let (ty, index) = match by {
-        TableAccess::Row => ("u32", "0u".into()),
-        TableAccess::Element => ("u32", "number_of(column)".into()),
-        TableAccess::Run => ("u32", format!("number_of(column) / params.{lower}_run")),
-        TableAccess::Gather => ("vec4<u32>", format!("indices_of(column) / params.{lower}_run")),
-    };
-    let is_element = by == TableAccess::Element && layout != VectorLayout::Perpendicular;
-    let value = if by == TableAccess::Gather || is_element { "Pack" } else { "f32" };
-    vec![
-        format!("alias {name} = {value};"),
-        format!("alias {name}At = {ty};"),
-        format!("fn {lower}_column(column: At) -> {name}At {{ return {index}; }}"),
-    ]
+/// How a pack looks up statistics.
+fn stat_table(by: TableAccess, layout: VectorLayout) -> Variant {
+    match (by, layout) {
+        (TableAccess::Row, _) => "stat_row",
+        // A pack of a perpendicular layout is at one position of its rows.
+        (TableAccess::Element, VectorLayout::Perpendicular) => "stat_position",
+        (TableAccess::Element, _) => "stat_element",
+        (TableAccess::Run, _) => "stat_run",
+        (TableAccess::Gather, _) => "stat_gather",
+    }
+}
+
+/// How a pack looks up weight and bias.
+pub(crate) fn affine_table(by: TableAccess, layout: VectorLayout) -> Variant {
+    match (by, layout) {
+        (TableAccess::Row, _) => "param_row",
+        (TableAccess::Element, VectorLayout::Perpendicular) => "param_position",
+        (TableAccess::Element, _) => "param_element",
+        (TableAccess::Run, _) => "param_run",
+        (TableAccess::Gather, _) => "param_gather",
+    }
 }
 
 /// How gradients of weight and bias are written.
@@ -346,73 +337,78 @@ impl AffineGradients {
         buffers.tensor(Slot::GradBias, access, self.bias.then_some(self.dtype));
     }
 
-    pub fn parts(self) -> [Part; 2] {
+    pub fn variants(self) -> [Variant; 2] {
         [
             match (self.weight, self.accumulate) {
-                (false, _) => part!("parts/grad_weight/none"),
-                (true, false) => part!("parts/grad_weight/write"),
-                (true, true) => part!("parts/grad_weight/add"),
+                (false, _) => "no_grad_weight",
+                (true, false) => "grad_weight",
+                (true, true) => "add_grad_weight",
             },
             match (self.bias, self.accumulate) {
-                (false, _) => part!("parts/grad_bias/none"),
-                (true, false) => part!("parts/grad_bias/write"),
-                (true, true) => part!("parts/grad_bias/add"),
+                (false, _) => "no_grad_bias",
+                (true, false) => "grad_bias",
+                (true, true) => "add_grad_bias",
             },
         ]
     }
 }
 
 /// The table of the weight.
-pub(crate) fn weight(on: bool) -> Part {
-    if on { part!("parts/weight/table") } else { part!("parts/weight/none") }
+pub(crate) fn weight(on: bool) -> Variant {
+    if on { "weight" } else { "no_weight" }
 }
 
 /// What a pack is, and where it is in its row.
-pub(crate) fn pack(layout: VectorLayout) -> Vec<Part> {
-    let (single, four, lane) = (part!("parts/pack/x1"), part!("parts/pack/x4"), part!("parts/at/lane"));
+pub(crate) fn pack(layout: VectorLayout) -> Vec<Variant> {
     match layout {
-        VectorLayout::Scalar => vec![single, part!("parts/at/whole"), lane],
-        VectorLayout::Vec4 => vec![four, part!("parts/at/whole"), part!("parts/at/gathered"), lane],
-        VectorLayout::HalfUnaligned => vec![four, part!("parts/at/half_unaligned")],
-        VectorLayout::Vec4x2 => vec![four, part!("parts/at/pairs")],
-        VectorLayout::Perpendicular => vec![four, part!("parts/at/across")],
+        VectorLayout::Scalar => vec!["scalar", "contiguous"],
+        VectorLayout::Vec4 => vec!["vec4", "contiguous"],
+        VectorLayout::HalfUnaligned => vec!["vec4", "half_unaligned"],
+        VectorLayout::Vec4x2 => vec!["vec4", "vec4x2"],
+        VectorLayout::Perpendicular => vec!["vec4", "perpendicular"],
     }
 }
 
 /// Sums of packs as hi + lo.
-pub(crate) fn real(layout: VectorLayout) -> Part {
-    if layout == VectorLayout::Scalar { part!("parts/real/x1") } else { part!("parts/real/x4") }
+pub(crate) fn real(layout: VectorLayout) -> Variant {
+    if layout == VectorLayout::Scalar { "sum_scalar" } else { "sum_vec4" }
 }
 
-pub(crate) fn team(team: Team) -> Part {
+pub(crate) fn team(team: Team) -> Variant {
     match team {
-        Team::Lane => part!("parts/team/lane"),
-        Team::Cluster => part!("parts/team/cluster"),
-        Team::Subgroup => part!("parts/team/subgroup"),
-        Team::Workgroup => part!("parts/team/workgroup"),
-        Team::WorkgroupSubgroups => part!("parts/team/workgroup_subgroups"),
+        Team::Lane => "lane",
+        Team::Cluster => "cluster",
+        Team::Subgroup => "subgroup",
+        Team::Workgroup => "workgroup",
+        Team::WorkgroupSubgroups => "workgroup_subgroups",
     }
 }
 
-/// From sums to the factor that normalizes, and the powers of two at which the sums are taken.
-pub(crate) fn scale(scale: Scale) -> [Part; 2] {
-    [
+/// From sums to the factor that normalizes, the powers of two at which the sums are taken, and what is summed up.
+pub(crate) fn scale(scale: Scale) -> Vec<Variant> {
+    vec![
         match scale {
-            Scale::Variance => part!("parts/scale/variance"),
-            Scale::MeanSquare => part!("parts/scale/mean_square"),
-            Scale::L2 => part!("parts/scale/l2"),
-            Scale::L1 => part!("parts/scale/l1"),
+            Scale::Variance => "variance",
+            Scale::MeanSquare => "mean_square",
+            Scale::L2 => "l2",
+            Scale::L1 => "l1",
         },
-        if scale.is_norm() { part!("parts/scales/norm") } else { part!("parts/scales/one") },
+        if scale.is_norm() { "three_scales" } else { "one_scale" },
+        measure(scale == Scale::L1),
     ]
 }
 
+/// The constants of a scale: whether the mean is subtracted, and whether sums are taken at three powers of two.
+pub(crate) fn scale_constants(scale: Scale) -> Vec<String> {
+    vec![flag("CENTERED", scale == Scale::Variance), flag("SCALED", scale.is_norm())]
+}
+
 /// What is summed up: squares or magnitudes.
-pub(crate) fn measure(magnitudes: bool) -> Part {
-    if magnitudes { part!("parts/measure/magnitude") } else { part!("parts/measure/square") }
+pub(crate) fn measure(magnitudes: bool) -> Variant {
+    if magnitudes { "magnitudes" } else { "squares" }
 }
 
 /// Whether a lane merges alone or lanes of a workgroup share a group.
-pub(crate) fn merging(by_workgroup: bool) -> Part {
-    if by_workgroup { part!("parts/merging/workgroup") } else { part!("parts/merging/lane") }
+pub(crate) fn merging(by_workgroup: bool) -> Variant {
+    if by_workgroup { "merge_by_workgroup" } else { "merge_by_lane" }
 }

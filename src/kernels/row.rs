@@ -10,7 +10,7 @@ use crate::{
     tensor::{Access, Slot},
     types::{Scale, Team},
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
@@ -48,19 +48,19 @@ impl Pass {
         }
     }
 
-    fn parts(self) -> Vec<Part> {
+    fn variants(self) -> Vec<Variant> {
         match self {
             Self::Forward(forward, saved) => {
-                let mut parts = forward.parts();
-                parts.extend([part!("parts/row/forward"), saved.part()]);
-                parts
+                let mut variants = forward.variants();
+                variants.extend(["row_forward", saved.variant()]);
+                variants
             }
             Self::Backward(gradient, grad_input, for_affine) => {
-                let mut parts = gradient.parts();
+                let mut variants = gradient.variants();
                 let keeps = for_affine == ForAffine::Statistics;
-                let saved = if keeps { part!("parts/saved/statistics") } else { Saved::None.part() };
-                parts.extend([GradInput::part(Some(grad_input)), part!("parts/row/backward"), saved]);
-                parts
+                let saved = if keeps { "statistics" } else { Saved::None.variant() };
+                variants.extend([GradInput::variant(Some(grad_input)), "row_backward", saved]);
+                variants
             }
         }
     }
@@ -82,7 +82,7 @@ pub(crate) struct Row {
 }
 
 params! {
-    /// `parts/rows.wgsl`
+    /// `variants/rows.wgsl`
     RowParams {
         rows: u32,
         first: u32,
@@ -117,6 +117,10 @@ impl Code for Row {
 
     fn team(&self) -> Option<Team> {
         Some(self.team)
+    }
+
+    fn scale(&self) -> Option<Scale> {
+        Some(self.scale)
     }
 
     fn block(&self) -> u32 {
@@ -154,42 +158,38 @@ impl Code for Row {
     }
 
     fn constants(&self) -> Vec<String> {
-        let mut lines = roles::table("Param", self.affine, self.layout);
-        lines.extend([flag("SHARED", self.shared), flag("HALVES", self.pass.x().is_half_precision())]);
-        lines.push(match self.residency {
+        let half_precision = flag("HALVES", self.pass.x().is_half_precision());
+        let residency = match self.residency {
             Residency::Resident { full, .. } => format!("const FULL: u32 = {full}u;"),
             Residency::Streamed { whole, .. } => flag("WHOLE", whole),
-        });
-        lines
+        };
+        vec![flag("SHARED", self.shared), half_precision, residency]
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        parts.push(roles::team(self.team));
-        parts.extend(roles::scale(self.scale));
-        parts.push(roles::measure(self.scale == Scale::L1));
-        parts.extend(self.pass.parts());
-        parts.push(part!("parts/rows"));
-        let no_sums = part!("parts/partial_sums/none");
+    fn file(&self) -> (&'static str, &'static str) {
         match self.residency {
-            Residency::Resident { .. } => {
-                let by_elements = self.layout == VectorLayout::HalfUnaligned;
-                parts.push(if by_elements { part!("parts/mask/elements") } else { part!("parts/mask/pack") });
-                parts.push(if self.sums() { part!("parts/partial_sums/write") } else { no_sums });
-                parts.push(part!("kernels/row"));
-            }
-            Residency::Streamed { .. } => {
-                let (direction, of_sums, add) = match self.layout {
-                    VectorLayout::Perpendicular => {
-                        (part!("parts/direction/across"), self.layout, part!("parts/partial_sums/add_across"))
-                    }
-                    _ => (part!("parts/direction/along"), VectorLayout::Scalar, part!("parts/partial_sums/add")),
-                };
-                let (two_sum, total) = (part!("parts/real/two_sum"), part!("parts/real/total"));
-                let sums = if self.sums() { add } else { no_sums };
-                parts.extend([roles::real(of_sums), two_sum, total, direction, sums, part!("kernels/stream")]);
-            }
+            Residency::Resident { .. } => kernel!("row"),
+            Residency::Streamed { .. } => kernel!("stream"),
         }
-        parts
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.extend(["rows", roles::team(self.team), roles::affine_table(self.affine, self.layout)]);
+        variants.extend(self.pass.variants());
+        let perpendicular = self.layout == VectorLayout::Perpendicular;
+        let sums = match self.residency {
+            Residency::Resident { .. } => "write_partial_sums",
+            Residency::Streamed { .. } if perpendicular => "add_partial_sums_across",
+            Residency::Streamed { .. } => "add_partial_sums",
+        };
+        variants.push(if self.sums() { sums } else { "no_partial_sums" });
+        variants.extend(match (self.residency, self.layout) {
+            (Residency::Resident { .. }, VectorLayout::HalfUnaligned) => ["mask_elements", "sum_scalar"],
+            (Residency::Resident { .. }, _) => ["mask_packs", "sum_scalar"],
+            (Residency::Streamed { .. }, VectorLayout::Perpendicular) => ["across", "sum_vec4"],
+            (Residency::Streamed { .. }, _) => ["along", "sum_scalar"],
+        });
+        variants
     }
 }

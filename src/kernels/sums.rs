@@ -10,7 +10,7 @@ use crate::{
     tensor::Access,
     types::Team,
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
@@ -112,32 +112,31 @@ impl Code for Sums {
     }
 
     fn constants(&self) -> Vec<String> {
-        let mut lines = self.lookups.constants(self.layout);
+        let mut lines = self.lookups.constants();
         lines.extend([flag("WEIGHTED", self.weighted), flag("ZERO_MEAN", self.zero_mean)]);
         lines
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        parts.extend([part!("parts/real/two_sum"), part!("parts/real/pairs"), part!("parts/exact_sums")]);
-        parts.extend([roles::real(self.layout), part!("parts/place"), self.lookups.statistics()]);
-        parts.extend(self.gradient.parts());
-        let group_sums = part!("parts/group_sums");
+    fn file(&self) -> (&'static str, &'static str) {
         match self.over {
-            Over::Runs { team, .. } => {
-                parts.extend([roles::team(team), group_sums, part!("parts/team_sums"), part!("kernels/sums")]);
-            }
-            Over::Columns { gradients, .. } => {
-                match gradients {
-                    Some(gradients) => {
-                        parts.extend(gradients.parts());
-                        parts.push(part!("parts/column_sums/gradients"));
-                    }
-                    None => parts.extend([group_sums, part!("parts/column_sums/write")]),
-                }
-                parts.push(part!("kernels/sums_columns"));
+            Over::Runs { .. } => kernel!("sums"),
+            Over::Columns { .. } => kernel!("sums_columns"),
+        }
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.extend([roles::real(self.layout), "walk"]);
+        variants.extend(self.lookups.variants(self.layout));
+        variants.extend(self.gradient.variants());
+        match self.over {
+            Over::Runs { team, .. } => variants.push(roles::team(team)),
+            Over::Columns { gradients: None, .. } => variants.push("partial_column_sums"),
+            Over::Columns { gradients: Some(gradients), .. } => {
+                variants.extend(gradients.variants());
+                variants.push("column_gradients");
             }
         }
-        parts
+        variants
     }
 }

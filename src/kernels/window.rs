@@ -8,7 +8,7 @@ use super::{
 use crate::{
     layout::VectorLayout,
     tensor::{Access, DType, Slot},
-    wgsl::{Part, part, storage::Storage},
+    wgsl::{Variant, kernel, storage::Storage},
 };
 
 /// Channels of a window that registers hold, at most.
@@ -76,20 +76,19 @@ impl Code for Window {
         })
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        let scalar = self.layout == VectorLayout::Scalar;
-        parts.push(if scalar { part!("parts/finite/x1") } else { part!("parts/finite/x4") });
-        parts.push(part!("parts/window/power"));
-        parts.extend(match (self.held.is_some(), self.backward) {
-            (true, false) => [part!("parts/slide/forward"), part!("kernels/slide")],
-            (true, true) => [part!("parts/slide/backward"), part!("kernels/slide")],
-            (false, false) => [part!("parts/window/forward"), part!("kernels/window")],
-            (false, true) => [part!("parts/window/backward"), part!("kernels/window")],
+    fn file(&self) -> (&'static str, &'static str) {
+        if self.held.is_some() { kernel!("slide") } else { kernel!("window") }
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.push(roles::real(self.layout));
+        variants.push(match (self.held.is_some(), self.backward) {
+            (true, false) => "slide_forward",
+            (true, true) => "slide_backward",
+            (false, false) => "window_forward",
+            (false, true) => "window_backward",
         });
-        if self.held.is_none() {
-            parts.extend([roles::real(self.layout), part!("parts/real/two_sum")]);
-        }
-        parts
+        variants
     }
 }

@@ -158,6 +158,8 @@ fn storage_types(len: usize) -> Vec<Box<dyn Norm>> {
             BatchNorm::training(rows).dtype(dtype),
             BatchNorm::inference(image).dtype(dtype).residual(true),
             BatchNorm::inference(odd).dtype(dtype),
+            // Runs of whole packs, in samples of five channels.
+            BatchNorm::inference(&[32, 5, 4, 2]).dtype(dtype),
             BatchNorm::inference(rows).dtype(dtype),
         );
         ops.push(Box::new(layer.in_place(true)));

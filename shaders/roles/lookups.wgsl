@@ -1,0 +1,166 @@
+// Lookups: the statistics and weights of an element, where a kernel does not take them itself.
+
+// ---- walk
+// Where a row's statistics, weight and bias are. Tensors are seen as rows; an index is row / rows * quotient + row %
+// rows * remainder + what the column adds, with the numbers of params.
+
+// A row divided by `rows`; stepped along, which saves a division for each element.
+struct Place__walk {
+    quotient: u32,
+    remainder: u32,
+}
+
+fn place_of__walk(row: u32, rows: u32) -> Place__walk {
+    return Place__walk(row / rows, row % rows);
+}
+
+fn advance__walk(place: Place__walk, by: Place__walk, rows: u32) -> Place__walk {
+    let quotient = place.quotient + by.quotient;
+    let remainder = place.remainder + by.remainder;
+    let carry = remainder >= rows;
+    return Place__walk(select(quotient, quotient + 1u, carry), select(remainder, remainder - rows, carry));
+}
+
+fn stat_index__walk(place: Place__walk, column: At) -> StatAt {
+    return place.quotient * params.stat_quotient + place.remainder * params.stat_remainder + stat_column(column);
+}
+
+fn param_index__walk(place: Place__walk, column: At) -> ParamAt {
+    return place.quotient * params.param_quotient + place.remainder * params.param_remainder + param_column(column);
+}
+
+// ---- no_statistics
+// Nothing that is computed depends on the statistics.
+
+struct Statistics__no_statistics {
+    rstd: Stat,
+}
+
+fn statistics_at__no_statistics(i: StatAt) -> Statistics__no_statistics {
+    return Statistics__no_statistics(Stat(0.0));
+}
+
+// What sums are taken of.
+fn scaled_input__no_statistics(x: Pack, statistics: Statistics__no_statistics) -> Pack {
+    return x;
+}
+
+fn mean_hi__no_statistics(statistics: Statistics__no_statistics) -> Stat {
+    return Stat(0.0);
+}
+
+fn mean_lo__no_statistics(statistics: Statistics__no_statistics) -> Stat {
+    return Stat(0.0);
+}
+
+fn normalize__no_statistics(x: Pack, statistics: Statistics__no_statistics) -> Pack {
+    return x;
+}
+
+fn by_rstd__no_statistics(v: Pack, statistics: Statistics__no_statistics) -> Pack {
+    return v * statistics.rstd;
+}
+
+// ---- batch_statistics
+// Statistics that an earlier pass took: three regions, the mean as hi and lo, and rstd.
+
+struct Statistics__batch_statistics {
+    hi: Stat,
+    lo: Stat,
+    rstd: Stat,
+}
+
+fn statistics_at__batch_statistics(i: StatAt) -> Statistics__batch_statistics {
+    let lo = load_statistics(params.stats_stride + i);
+    return Statistics__batch_statistics(load_statistics(i), lo, load_statistics(2u * params.stats_stride + i));
+}
+
+// What sums are taken of.
+fn scaled_input__batch_statistics(x: Pack, statistics: Statistics__batch_statistics) -> Pack {
+    return x;
+}
+
+fn mean_hi__batch_statistics(statistics: Statistics__batch_statistics) -> Stat {
+    return statistics.hi;
+}
+
+// What f32 has no room for beside mean_hi.
+fn mean_lo__batch_statistics(statistics: Statistics__batch_statistics) -> Stat {
+    return statistics.lo;
+}
+
+// x - hi comes first and stays on its own: f32 can't hold hi + lo for data with a large offset.
+fn normalize__batch_statistics(x: Pack, statistics: Statistics__batch_statistics) -> Pack {
+    return (opaque(x - statistics.hi) - statistics.lo) * statistics.rstd;
+}
+
+fn by_rstd__batch_statistics(v: Pack, statistics: Statistics__batch_statistics) -> Pack {
+    return v * statistics.rstd;
+}
+
+// ---- norm_statistics
+// Norms that an earlier pass took: a scale, nothing, and the factor of what is multiplied by the scale, in three
+// regions.
+
+struct Statistics__norm_statistics {
+    scale: Stat,
+    rstd: Stat,
+}
+
+fn statistics_at__norm_statistics(i: StatAt) -> Statistics__norm_statistics {
+    return Statistics__norm_statistics(load_statistics(i), load_statistics(2u * params.stats_stride + i));
+}
+
+// What sums are taken of.
+fn scaled_input__norm_statistics(x: Pack, statistics: Statistics__norm_statistics) -> Pack {
+    return x * statistics.scale;
+}
+
+fn mean_hi__norm_statistics(statistics: Statistics__norm_statistics) -> Stat {
+    return Stat(0.0);
+}
+
+fn mean_lo__norm_statistics(statistics: Statistics__norm_statistics) -> Stat {
+    return Stat(0.0);
+}
+
+fn normalize__norm_statistics(x: Pack, statistics: Statistics__norm_statistics) -> Pack {
+    return x * statistics.scale * statistics.rstd;
+}
+
+fn by_rstd__norm_statistics(v: Pack, statistics: Statistics__norm_statistics) -> Pack {
+    return v * statistics.rstd * statistics.scale;
+}
+
+// ---- running_statistics
+// Running statistics, as batch norm inference uses them.
+
+struct Statistics__running_statistics {
+    mean: Stat,
+    rstd: Stat,
+}
+
+fn statistics_at__running_statistics(i: StatAt) -> Statistics__running_statistics {
+    return Statistics__running_statistics(load_running_mean(i), inverseSqrt(load_running_var(i) + params.eps));
+}
+
+// What sums are taken of.
+fn scaled_input__running_statistics(x: Pack, statistics: Statistics__running_statistics) -> Pack {
+    return x;
+}
+
+fn mean_hi__running_statistics(statistics: Statistics__running_statistics) -> Stat {
+    return statistics.mean;
+}
+
+fn mean_lo__running_statistics(statistics: Statistics__running_statistics) -> Stat {
+    return Stat(0.0);
+}
+
+fn normalize__running_statistics(x: Pack, statistics: Statistics__running_statistics) -> Pack {
+    return (x - statistics.mean) * statistics.rstd;
+}
+
+fn by_rstd__running_statistics(v: Pack, statistics: Statistics__running_statistics) -> Pack {
+    return v * statistics.rstd;
+}
