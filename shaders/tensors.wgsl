@@ -1,8 +1,8 @@
 // Tensors: how a shader loads and stores the packs of a tensor, whatever its type, by the vector layout.
 //
-// Each variant is made into the tensors of a shader: `tensor` becomes the tensor's name, `half` its type f16 or bf16, and
-// binding and access mode become its own. Kernels call load_input(i), store_output(i, v), .. with the index that the
-// layout has.
+// Each variant is made into the tensors of a shader: `tensor` becomes the tensor's name, `half` its type, f16 or bf16,
+// and binding and access mode become its own. Kernels call load_input(i), store_output(i, v), .. with the index of the
+// layout.
 
 // ---- f32
 
@@ -40,7 +40,12 @@ fn store_tensor__vec4x2_f32(at: At, v: vec4<f32>) {
 @group(0) @binding(0) var<storage, read_write> tensor__gather_f32: array<f32>;
 
 fn load_tensor__gather_f32(i: vec4<u32>) -> vec4<f32> {
-    return vec4<f32>(tensor__gather_f32[i.x], tensor__gather_f32[i.y], tensor__gather_f32[i.z], tensor__gather_f32[i.w]);
+    return vec4<f32>(
+        tensor__gather_f32[i.x],
+        tensor__gather_f32[i.y],
+        tensor__gather_f32[i.z],
+        tensor__gather_f32[i.w],
+    );
 }
 
 // ---- half precision: two elements a word
@@ -79,7 +84,7 @@ fn store_tensor__vec4_half(i: u32, v: vec4<f32>) {
 // A lane stores the two packs of a pair one after the other: the first waits for the second.
 var<private> first_of_tensor__vec4x2_half: vec2<u32>;
 
-// Both packs load the same 16 bytes, which compilers load once: nothing is stored in between, and `second` is a constant.
+// Both packs load the same 16 bytes. Compilers load them once: no store is in between, and `second` is a constant.
 fn load_tensor__vec4x2_half(at: At) -> vec4<f32> {
     let words = tensor__vec4x2_half[at.pair];
     return decode4_half(select(words.xy, words.zw, at.second));

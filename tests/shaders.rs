@@ -261,6 +261,8 @@ fn shader_files_are_tidy() {
         assert!(text.starts_with("// "), "{name}: the head says what it is for");
         assert!(text.ends_with("}\n") || text.ends_with(";\n"), "{name}: ends in a newline");
         assert!(!text.contains('\t') && text.lines().all(|line| line.trim_end() == line), "{name}: tabs or blanks");
+        let long = text.lines().find(|line| line.len() > 120);
+        assert!(long.is_none(), "{name}: longer than 120: {long:?}");
     }
 }
 

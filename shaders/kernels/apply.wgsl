@@ -1,9 +1,8 @@
-// Goes through the elements one by one, or through their gradients, with statistics that are already there: batch norm
-// inference, and the second pass of what is reduced by several teams. The tensor is [blocks, steps, packs]; a lane walks through the steps of
-// a block, which are rows or the columns of one row, and keeps what all of them share.
+// Normalizes elements one by one, or computes their gradients, with statistics that are already there: batch norm
+// inference, and the second pass where several teams reduce a group.
 //
-// Requires pack, real as wide as pack, place, affine, element. STATS_FIXED, PARAMS_FIXED: the steps of a block share
-// statistics, weight and bias.
+// The tensor is [blocks, steps, packs]. A lane walks over the steps of a block, which are rows or the columns of one
+// row, and loads once what the steps share.
 
 struct Params {
     blocks: u32,

@@ -1,10 +1,10 @@
-// Partial statistics over `reduced` and `inner` of [outer, reduced, kept, inner], once for each (outer, kept): a channel of
-// batch norm, or one long row. `splits` teams share a group; each writes one partial.
+// Partial statistics over `reduced` and `inner` of [outer, reduced, kept, inner], for each (outer, kept): a channel of
+// batch norm, or one long row. `splits` teams share a group, and each writes one partial.
 //
-// Numerics: a block of BLOCK packs a lane is held in registers and reduced by corrected two-pass, its first mean taken of
-// x - x[0]; blocks, then lanes, are merged by Chan's formula in a fixed order, the mean as hi + lo. One read of the input.
+// Numerics: a lane holds a block of BLOCK packs in registers and reduces it by corrected two-pass, with x - x[0] for
+// the first mean. Chan's formula merges blocks, then lanes, in a fixed order, with the mean as hi + lo. The input is
+// read once.
 //
-// Requires pack, real/x1, two_sum, x, team.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
@@ -86,11 +86,11 @@ fn run(team: Team) {
         count = both;
     }
 
-    // The same over the lanes of the team: a first mean, shifted as that of a block, then what it lacks.
+    // The same over the lanes of the team: a first mean, shifted as that of a block, then its correction.
     let sums = team_sum2(vec2<f32>(count, count * (mean.hi - shift)), team);
     let inv_count = 1.0 / max(sums.x, 1.0);
     let team_mean = shift + sums.y * inv_count;
-    // A lane without an element has no say, not even where f32 overflows.
+    // A lane without elements adds zero, even if f32 overflows.
     let e = select(0.0, opaque(mean.hi - team_mean) + mean.lo, count > 0.0);
     let moments = team_sum2(vec2<f32>(count * e, m2 + count * e * e), team);
     let correction = moments.x * inv_count;

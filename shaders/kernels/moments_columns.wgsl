@@ -1,10 +1,10 @@
-// Partial statistics of each column of [outer, rows, columns]: batch norm of channels-last tensors, layer norm over axes in the
-// middle. A lane walks down a pack of neighbouring columns, so that neighbouring lanes read neighbouring memory; `splits`
-// lanes share a column, and no lane waits for another.
+// Partial statistics of each column of [outer, rows, columns]: batch norm of channels-last tensors, layer norm over
+// middle axes.
+//
+// A lane walks down a pack of neighbouring columns, so that neighbouring lanes read neighbouring memory. `splits` lanes
+// share a column, and no lane waits for another.
 //
 // Numerics: as in moments.wgsl, for each column on its own.
-//
-// Requires pack, real as wide as pack, two_sum, x.
 
 struct Params {
     outer: u32,

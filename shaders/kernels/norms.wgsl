@@ -1,10 +1,9 @@
-// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, kept, inner], once for each
-// (outer, kept), at three scales: f32 has no room for the squares of all of its numbers. `splits` teams share a group;
-// each writes one partial.
+// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, kept, inner], for each (outer,
+// kept). `splits` teams share a group, and each writes one partial.
 //
-// Numerics: blocks are added up as hi + lo, lanes by a tree: no term is negative.
+// Numerics: sums are taken at three scales, since f32 cannot hold the squares of all its numbers. Blocks are added as
+// hi + lo, lanes by a tree: no term is negative.
 //
-// Requires pack, real as wide as pack, two_sum, x, measure, scales, team.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {

@@ -1,8 +1,7 @@
-// The sums of kernels/norms.wgsl for each column of [outer, rows, columns]. A lane walks down a pack of neighbouring
-// columns, so that neighbouring lanes read neighbouring memory; `splits` lanes share a column, and no lane waits for
-// another.
+// The sums of norms.wgsl for each column of [outer, rows, columns].
 //
-// Requires pack, real as wide as pack, two_sum, x, measure, scales.
+// A lane walks down a pack of neighbouring columns, so that neighbouring lanes read neighbouring memory. `splits` lanes
+// share a column, and no lane waits for another.
 
 struct Params {
     outer: u32,

@@ -1,39 +1,41 @@
-// Goes through rows that lie one after the other in memory, or through their gradients: layer, RMS and Lp norm over the last
-// axes, group and instance norm of channels-first tensors. A team reads a row once, holds it in registers, and writes it once;
-// then it goes on to its next row. Weights that serve all rows of a team stay in registers too, and so do the sums over rows that are
-// the gradients of weight and bias.
+// Normalizes contiguous rows, or computes their gradients: layer, RMS and Lp norm over the last axes, group and
+// instance norm of channels-first tensors.
 //
-// Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
-// correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. The mean of halves
-// is taken of x, and has so few digits that it is exact where all of x is the same. Norms that are not CENTERED take both as zero.
-// A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
-// of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
+// A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all rows
+// share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
+// lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
 //
-// Requires rows, at, mask, pack, team, x, scale, scales, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE.
-// BLOCK packs a lane must cover a row; the first FULL of each are in it. HALVES: x has at most 11 digits. SHARED: weights
-// are loaded once for all rows of a team; otherwise they come late, when fewer registers are taken. What is held for all
-// rows of a team lies in arrays: registers, as their indices are constants.
-// Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
+// Numerics: corrected two-pass. The first mean is of x - x[0]. A second reduction sums the deviations d from it. The
+// result corrects the variance and the output, since f32 cannot hold the mean of data with a large offset. The mean of
+// half-precision x is taken of x itself: it has so few digits that it is exact for a constant row. Norms that are not
+// CENTERED take both as zero.
+//
+// A backward pass takes the statistics again, so that y is what the forward pass computed. Its sums of g and g * d go
+// with those of the deviations, unless an activation's gradient needs y: EARLY. The sum of g * y follows from them.
+//
+// Uniformity: no return, and no branch around team sums but on constants. A team past the last row computes and writes
+// nothing.
 
-// Products with numbers near the ends of f32 wait for their scale too.
+// Products with numbers near the ends of f32's range wait for their scale too.
 const LATE: bool = BACKWARD && (BACKWARD_NEEDS_Y || SCALED);
 const EARLY: bool = BACKWARD && !LATE;
-// Whether sums grow under a branch, which takes fewer instructions. Lanes of the largest workgroups have too few registers for it: on an H100 it
-// made rows of 16384 halves take seven times as long.
+// Sums grow under a branch, which takes fewer instructions. Lanes of larger workgroups have too few registers for it:
+// on an H100, rows of 16384 halves took seven times as long.
 const SUMS_BRANCH: bool = WORKGROUP_SIZE <= 256u;
 
-// Whether the lane's pack number k is in the row.
+// Whether pack number k of the lane is in the row.
 fn in_row(k: u32, team: Team) -> bool {
     return k < FULL || pack_of(k, team.lane, team.lanes) < params.packs;
 }
 
-// Where it is. All rows of a team begin in a word as that of its number does.
+// All rows of a team have the alignment phase of the row with the team's number.
 fn column_of(k: u32, team: Team) -> At {
     return column_of_lane(k, team.lane, team.lanes, in_row(k, team), team.index, 0u < k && k < FULL);
 }
 
-// A mean, to 16 digits if x has few. By its bits: a compiler that sees what it is made of may take x - mean apart, and then the deviations are
-// not those from a rounded mean. Where the sum of a constant row is infinite, any x is its mean; other such rows have no variance in f32.
+// A mean, rounded to 16 bits if x has few. It goes through a bitcast: one compiler expanded the mean inside x - mean,
+// and the deviations were not those from the rounded mean. If the sum of a constant row is infinite, any x is its mean.
+// Other such rows have no variance in f32.
 fn rounded(mean: f32, x: f32) -> f32 {
     let bits = bitcast<u32>(mean);
     if !HALVES {
@@ -74,7 +76,7 @@ fn run(team: Team) {
             shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
         }
 
-        // Both tensors are on their way at once.
+        // The loads of both tensors are issued together.
         var x: array<Pack, BLOCK>; // unroll
         var grad: array<Pack, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
@@ -110,7 +112,7 @@ fn run(team: Team) {
             }
             if EARLY {
                 if !SHARED {
-                    affine[k] = affine_at(param_index(params.first + row, column[k]));
+                    affine[k] = affine_at(row_param_index(params.first + row, column[k]));
                 }
                 let g = apply_weight(grad[k], affine[k].weight);
                 g_sum += g;
@@ -137,7 +139,7 @@ fn run(team: Team) {
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             y[k] = (d[k] - correction) * scale * rstd;
             if !SHARED && !EARLY {
-                affine[k] = affine_at(param_index(params.first + row, column[k]));
+                affine[k] = affine_at(row_param_index(params.first + row, column[k]));
             }
             if LATE {
                 grad[k] = masked(row_gradient(y[k], affine[k], at_of(first, column[k])), mask[k]);
@@ -150,7 +152,7 @@ fn run(team: Team) {
                 grad_y_sum[k] += select(Pack(0.0), grad[k] * y[k], has_row);
             }
         }
-        // What the gradient loses through the statistics: its mean, and its share along y.
+        // The two coefficients of the gradient through the statistics: the mean of g, and the factor of y.
         var lost = vec2<f32>();
         if BACKWARD {
             if LATE {
@@ -161,7 +163,7 @@ fn run(team: Team) {
         }
 
         if has_row {
-            // In order: packs that are stored in pairs, see at/pairs.wgsl, are both there or neither.
+            // In order of k: of two packs that are stored as a pair, the second one stores both. See parts/at/pairs.
             for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                 if is_in_row[k] {
                     if SUMS && SUMS_BRANCH {

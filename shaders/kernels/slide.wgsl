@@ -1,13 +1,11 @@
-// Ops over a window of neighbouring channels that registers hold: the tensor is [outer, channels, stride] in packs, and a lane goes through
-// some channels of one place. It loads each of them once, and some before and after them, which other lanes load too.
+// Ops over a window of neighbouring channels that registers hold. The tensor is [outer, channels, stride] in packs. A
+// lane walks over some channels of one place. It loads each of them once, and some before and after them, which other
+// lanes load too.
 //
-// A window is a row of registers, the newest channel first. In a backward pass a second one follows: of the gradient at the channels whose own
-// windows are known. What is not there is zero.
+// A window is a row of registers, the newest channel first. A backward pass has a second one, with the gradients of the
+// channels whose own windows are complete. Channels outside the tensor count as zero.
 //
-// Numerics: squares are added up anew for each window. A running sum would keep what a large neighbour left in its last bits.
-//
-// Requires pack, finite, power, slide, load_input. BEFORE, AFTER: channels of a window before its own and after it.
-// BACKWARD.
+// Numerics: each window adds its squares anew. A running sum would keep the rounding error of a large neighbour.
 
 struct Params {
     lanes: u32,
@@ -22,9 +20,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-// Channels of a window but its own.
+// Channels of a window except its own.
 const EDGE: u32 = BLOCK - 1u;
-// Channels before the first that is written to which a window of it reaches, or a window of a window.
+// Channels before the first written one that its window reaches, or a window of its window.
 const REACH: u32 = select(BEFORE, EDGE, BACKWARD);
 
 fn at_of_channel(first: u32, channel: u32) -> u32 {
@@ -77,7 +75,7 @@ fn main(
                 let is_there = channel < params.channels;
                 let gradient = load_gradient(at_of_channel(first, channel)) * power.inverse;
                 var next_g = select(Pack(0.0), gradient, is_there);
-                // An x of a window times this is of the order of 1, where the base alone may be tiny.
+                // An x of the window times this is of the order of 1, though the base alone may be tiny.
                 var next_ratio = select(Pack(0.0), center / power.base, is_there);
                 var direct = Pack(0.0);
                 var through = Pack(0.0);
@@ -94,10 +92,13 @@ fn main(
                     through += g[k] * (oldest * ratio[k]);
                 }
                 if step >= 2u * EDGE {
-                    put(at_of_channel(first, channel - BEFORE), direct - 2.0 * params.alpha * params.beta * through);
+                    write_value(
+                        at_of_channel(first, channel - BEFORE),
+                        direct - 2.0 * params.alpha * params.beta * through,
+                    );
                 }
             } else {
-                put(at_of_channel(first, channel), center * power.inverse);
+                write_value(at_of_channel(first, channel), center * power.inverse);
             }
         }
     }

@@ -1,22 +1,23 @@
-// Goes through the rows of kernels/row.wgsl that no registers hold: a team reads BLOCK rows at once, for all sums and again for the
-// result, while they are in the cache. All of them use a weight that was loaded once, and add to a column's sum together. Where a pack has an element
+// The ops of row.wgsl on rows that do not fit in registers. A team reads BLOCK rows at once, and again for each further
+// sum and for the result, while the cache has them.
+//
+// All rows of a block use a weight that was loaded once, and add to the same sum of a column. If a pack has an element
 // of each of four rows, a row stands for the four.
 //
-// Numerics: as in row.wgsl, with deviations from the mean of the first eighth of the row (SAMPLE). The square of the mean of those
-// deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, if they are a
-// row's, so that its sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
+// Numerics: as in row.wgsl, but the first mean is that of the first eighth of the row (SAMPLE). The square of the mean
+// of the deviations from it is at most 7 times the variance, so its subtraction loses little. A lane first adds the
+// elements of a pack, if they are of one row, then CHUNK packs, then chunks as hi + lo: a lane may have many packs.
 //
-// Requires rows, at, pack, direction, real of its sums, two_sum, total, scales, team, x, scale, measure, affine, row,
-// saved, partial_sums. SHARED: all rows have the same weight and bias. WHOLE: no block lacks a row.
-// Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
+// Uniformity: no return, and no branch around team sums but on constants. A row past the last one is the last one
+// again, and is not written.
 
-// Products with numbers near the ends of f32 wait for their scale.
+// Products with numbers near the ends of f32's range wait for their scale.
 const LATE: bool = BACKWARD && (BACKWARD_NEEDS_Y || SCALED);
 const EARLY: bool = BACKWARD && !LATE;
 const CHUNK: u32 = 64u;
 const SAMPLE: u32 = 8u;
 
-fn add(sum: Pair, v: Sum) -> Pair {
+fn add_sum(sum: Pair, v: Sum) -> Pair {
     return two_sum(sum.hi, sum.lo + v);
 }
 
@@ -35,7 +36,7 @@ fn run(team: Team) {
         var shifted_sum: array<Pair, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let index = (round * BLOCK + k) * params.teams + team.index;
-            // Known to be so, a branch less around the loads and stores of a row.
+            // A constant saves a branch around the loads and stores of a row.
             has_row[k] = select(index < params.rows, true, WHOLE);
             row[k] = min(index, params.rows - 1u);
             first[k] = first_of(row[k], params.stride);
@@ -60,7 +61,7 @@ fn run(team: Team) {
                     }
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-                    shifted_sum[k] = add(shifted_sum[k], sum[k]);
+                    shifted_sum[k] = add_sum(shifted_sum[k], sum[k]);
                 }
             }
         }
@@ -116,7 +117,7 @@ fn run(team: Team) {
                     }
                     if EARLY {
                         if !SHARED {
-                            affine = affine_at(param_index(params.first + row[k], column));
+                            affine = affine_at(row_param_index(params.first + row[k], column));
                         }
                         let grad = row_gradient(d, affine, at_of(first[k], column));
                         let g = apply_weight(grad, affine.weight);
@@ -126,14 +127,14 @@ fn run(team: Team) {
                 }
             }
             for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-                d_sum[k] = add(d_sum[k], d_chunk[k]);
-                measure_sum[k] = add(measure_sum[k], measure_chunk[k]);
+                d_sum[k] = add_sum(d_sum[k], d_chunk[k]);
+                measure_sum[k] = add_sum(measure_sum[k], measure_chunk[k]);
                 if SCALED {
-                    down_sum[k] = add(down_sum[k], down_chunk[k]);
-                    up_sum[k] = add(up_sum[k], up_chunk[k]);
+                    down_sum[k] = add_sum(down_sum[k], down_chunk[k]);
+                    up_sum[k] = add_sum(up_sum[k], up_chunk[k]);
                 }
-                g_sum[k] = add(g_sum[k], g_chunk[k]);
-                gd_sum[k] = add(gd_sum[k], gd_chunk[k]);
+                g_sum[k] = add_sum(g_sum[k], g_chunk[k]);
+                gd_sum[k] = add_sum(gd_sum[k], gd_chunk[k]);
             }
         }
         var correction: array<Sum, BLOCK>; // unroll
@@ -146,7 +147,7 @@ fn run(team: Team) {
                 ends = row_sums(Sums(total_of(down_sum[k]), total_of(up_sum[k])), team);
             }
             correction[k] = select(Sum(0.0), moments.a / len, CENTERED);
-            // Both leave f32 together; their difference would be a NaN.
+            // Both overflow f32 together, and their difference would be a NaN.
             let square = correction[k] * correction[k];
             let lost_square = select(square, Sum(0.0), square > Sum(3e38));
             scale[k] = scales_of(ends.a, moments.b, ends.b);
@@ -171,7 +172,7 @@ fn run(team: Team) {
                     }
                     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                         if !SHARED {
-                            affine = affine_at(param_index(params.first + row[k], column));
+                            affine = affine_at(row_param_index(params.first + row[k], column));
                         }
                         let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
                         let d = x - mean[k];
@@ -183,12 +184,12 @@ fn run(team: Team) {
                     }
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-                    g_sum[k] = add(g_sum[k], g_chunk[k]);
-                    gd_sum[k] = add(gd_sum[k], gd_chunk[k]);
+                    g_sum[k] = add_sum(g_sum[k], g_chunk[k]);
+                    gd_sum[k] = add_sum(gd_sum[k], gd_chunk[k]);
                 }
             }
         }
-        // What the gradient loses through the statistics: its mean, and its share along y.
+        // The two coefficients of the gradient through the statistics: the mean of g, and the factor of y.
         var lost: array<Sums, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             lost[k] = Sums();
@@ -211,7 +212,7 @@ fn run(team: Team) {
             for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                 if has_row[k] {
                     if !SHARED {
-                        affine = affine_at(param_index(params.first + row[k], column));
+                        affine = affine_at(row_param_index(params.first + row[k], column));
                     }
                     let at = at_of(first[k], column);
                     let x = load_x(at_of(first_input[k], column), at);

@@ -1,12 +1,9 @@
-// Partial sums of g and of g * y over `reduced` and `inner` of [outer, reduced, kept, inner], once for each (outer, kept), with
-// the normalized y: what the gradient of weight and bias is, and what the gradient of the input loses through the
-// statistics. `splits` teams share a group; each writes one partial.
+// Partial sums of g and g * y over `reduced` and `inner` of [outer, reduced, kept, inner], for each (outer, kept). They
+// are the gradients of weight and bias, and the coefficients of the gradient through the statistics. `splits` teams
+// share a group, and each writes one partial.
 //
-// Numerics: as parts/exact_sums and parts/team_sums say. Deterministic: fixed splits, no atomics.
+// Numerics: as in parts/exact_sums and parts/team_sums. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, real as wide as pack, place, x, statistics, affine, weight, bias, after, activation, gradient, team,
-// exact_sums, team_sums, group_sums. WEIGHTED: g is multiplied by the weight. STATS_FIXED, PARAMS_FIXED: the elements
-// of a group share statistics, weight and bias.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
@@ -63,10 +60,10 @@ fn run(team: Team) {
     let fixed_statistics = statistics_at(stat_index(stat_place, pack));
     let fixed_affine = affine_at(param_index(param_place, pack));
 
-    var sums = Sums();
+    var sums = ExactSums();
     let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
     for (var block = 0u; block < blocks; block += 1u) {
-        // No branch around the loads of a pack, so that those of all packs are on their way at once.
+        // No branch around the loads of a pack, so that the loads of all packs are issued together.
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let live = at < end;
             let safe_run = select(first, run, live);

@@ -1,11 +1,9 @@
-// The sums of kernels/sums.wgsl for each column of [outer, reduced, kept]: the gradient of layer norm's weight and bias, and
-// channels-last tensors. A lane walks down a pack of neighbouring columns; `splits` lanes share a column, and no lane
-// waits for another.
+// The sums of sums.wgsl for each column of [outer, reduced, kept]: the gradients of layer norm's weight and bias, and
+// channels-last tensors.
 //
-// Numerics: as parts/exact_sums says. Deterministic: fixed splits, no atomics.
+// A lane walks down a pack of neighbouring columns. `splits` lanes share a column, and no lane waits for another.
 //
-// Requires pack, real as wide as pack, place, x, statistics, weight, bias, after, activation, gradient, exact_sums,
-// column_sums. WEIGHTED: g is multiplied by the weight.
+// Numerics: as in parts/exact_sums. Deterministic: fixed splits, no atomics.
 
 struct Params {
     outer: u32,
@@ -62,9 +60,9 @@ fn main(
     let fixed_statistics = statistics_at(stat_index(stat_place, column));
     let fixed_affine = affine_at(param_index(param_place, column));
 
-    var sums = Sums();
+    var sums = ExactSums();
     while row < end {
-        // No branch around the loads of a row, so that those of all rows are on their way at once.
+        // No branch around the loads of a row, so that the loads of all rows are issued together.
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let live = row < end;
             let safe_row = select(first_row, row, live);

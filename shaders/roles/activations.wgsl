@@ -1,9 +1,10 @@
 // Activations: functions of each element of the result, and their derivatives.
 
 // ---- exponential
-// Exponentials of numbers that are not positive, and what is made of them without losing digits at either end.
+//
+// Exponentials of numbers that are not positive, and functions of them that keep their digits at either end.
 
-// exp(-a), and 0 where that would be less than 1.7e-38: before numbers become subnormal, of which each device makes what it likes.
+// 0 below 1.7e-38, since devices treat subnormal numbers differently.
 fn exp_minus(a: Pack) -> Pack {
     let ends = a > Pack(87.0);
     return select(exp(-select(a, Pack(87.0), ends)), Pack(0.0), ends);
@@ -20,15 +21,17 @@ fn sigmoid_slope(u: Pack) -> Pack {
     return pack_nan_of(u, e / ((1.0 + e) * (1.0 + e)));
 }
 
-// ---- identity
+// ---- activation: identity
+//
 // No activation.
 
 fn activate__identity(u: Pack) -> Pack {
     return u;
 }
 
-// ---- relu
-// relu: max(u, 0), where a NaN stays one. Its slope at 0 is 0.
+// ---- activation: relu
+//
+// relu: max(u, 0), but a NaN stays. Its derivative at 0 is 0.
 
 fn activate__relu(u: Pack) -> Pack {
     return pack_nan_of(u, select(u, Pack(0.0), u < Pack(0.0)));
@@ -38,16 +41,17 @@ fn activation_slope__relu(u: Pack) -> Pack {
     return select(Pack(1.0), Pack(0.0), u <= Pack(0.0));
 }
 
-// ---- gelu
-// gelu: u * Phi(u), with the normal distribution function by a Chebyshev fit of erfc (Press et al., Numerical Recipes,
-// 6.2: erfcc, relative error below 1.2e-7 everywhere).
+// ---- activation: gelu
+//
+// gelu: u * Phi(u). The normal distribution function is a Chebyshev fit of erfc with a relative error below 1.2e-7
+// (Press et al., Numerical Recipes, 6.2: erfcc).
 
 // Beyond 14 standard deviations nothing is left in f32, and squares stay finite.
 fn bounded__gelu(u: Pack) -> Pack {
     return clamp(u, Pack(-14.0), Pack(14.0));
 }
 
-fn normal_distribution__gelu(u: Pack) -> Pack {
+fn normal_distribution(u: Pack) -> Pack {
     let z = abs(bounded__gelu(u)) * 0.70710678;
     let t = 1.0 / (1.0 + 0.5 * z);
     let p = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806
@@ -57,15 +61,16 @@ fn normal_distribution__gelu(u: Pack) -> Pack {
 }
 
 fn activate__gelu(u: Pack) -> Pack {
-    return u * normal_distribution__gelu(u);
+    return u * normal_distribution(u);
 }
 
 fn activation_slope__gelu(u: Pack) -> Pack {
     let c = bounded__gelu(u);
-    return normal_distribution__gelu(u) + c * (0.3989423 * exp_minus(0.5 * c * c));
+    return normal_distribution(u) + c * (0.3989423 * exp_minus(0.5 * c * c));
 }
 
-// ---- gelu_tanh
+// ---- activation: gelu_tanh
+//
 // gelu by tanh: u / 2 * (1 + tanh(v / 2)) with v = 2 sqrt(2 / pi) * (u + 0.044715 u^3), which is u * sigmoid(v).
 
 // Beyond 20 the sigmoid is 0 or 1; u^3 stays finite.
@@ -73,21 +78,22 @@ fn bounded__gelu_tanh(u: Pack) -> Pack {
     return pack_nan_of(u, clamp(u, Pack(-20.0), Pack(20.0)));
 }
 
-fn argument__gelu_tanh(c: Pack) -> Pack {
+fn argument(c: Pack) -> Pack {
     return 1.5957691 * (c + 0.044715 * c * c * c);
 }
 
 fn activate__gelu_tanh(u: Pack) -> Pack {
-    return u * sigmoid(argument__gelu_tanh(bounded__gelu_tanh(u)));
+    return u * sigmoid(argument(bounded__gelu_tanh(u)));
 }
 
 fn activation_slope__gelu_tanh(u: Pack) -> Pack {
     let c = bounded__gelu_tanh(u);
-    let v = argument__gelu_tanh(c);
+    let v = argument(c);
     return sigmoid(v) + c * 1.5957691 * (1.0 + 0.134145 * c * c) * sigmoid_slope(v);
 }
 
-// ---- silu
+// ---- activation: silu
+//
 // silu: u * sigmoid(u).
 
 fn activate__silu(u: Pack) -> Pack {
@@ -98,7 +104,8 @@ fn activation_slope__silu(u: Pack) -> Pack {
     return sigmoid(u) + u * sigmoid_slope(u);
 }
 
-// ---- sigmoid
+// ---- activation: sigmoid
+//
 // sigmoid: 1 / (1 + exp(-u)).
 
 fn activate__sigmoid(u: Pack) -> Pack {
@@ -109,7 +116,8 @@ fn activation_slope__sigmoid(u: Pack) -> Pack {
     return sigmoid_slope(u);
 }
 
-// ---- tanh
+// ---- activation: tanh
+//
 // tanh.
 
 // Near 0, where 1 - exp cancels, the odd Taylor polynomial.

@@ -1,6 +1,7 @@
 // Affine: weight, bias and the residual after them.
 
-// ---- no_weight
+// ---- weight: no_weight
+//
 // No weight.
 
 fn weight_at__no_weight(i: ParamAt) -> Param {
@@ -11,8 +12,9 @@ fn apply_weight__no_weight(y: Pack, weight: Param) -> Pack {
     return y;
 }
 
-// ---- weight
-// A weight: a pack for each position, or one value for a row or channel, as load_weight says.
+// ---- weight: weight
+//
+// A weight: one for each position, or one for a row or channel, as load_weight says.
 
 fn weight_at__weight(i: ParamAt) -> Param {
     return load_weight(i) + params.weight_offset;
@@ -22,7 +24,8 @@ fn apply_weight__weight(y: Pack, weight: Param) -> Pack {
     return y * weight;
 }
 
-// ---- no_bias
+// ---- bias: no_bias
+//
 // No bias.
 
 fn bias_at__no_bias(i: ParamAt) -> Param {
@@ -33,8 +36,9 @@ fn apply_bias__no_bias(y: Pack, bias: Param) -> Pack {
     return y;
 }
 
-// ---- bias
-// A bias: a pack for each position, or one value for a row or channel, as load_bias says.
+// ---- bias: bias
+//
+// A bias: one for each position, or one for a row or channel, as load_bias says.
 
 fn bias_at__bias(i: ParamAt) -> Param {
     return load_bias(i);
@@ -45,7 +49,8 @@ fn apply_bias__bias(y: Pack, bias: Param) -> Pack {
 }
 
 // ---- affine
-// The weight and the bias of a pack, loaded together so that a kernel can keep them.
+//
+// The weight and the bias of a pack, loaded together so that a kernel can hold them.
 
 struct Affine {
     weight: Param,
@@ -56,15 +61,17 @@ fn affine_at(i: ParamAt) -> Affine {
     return Affine(weight_at(i), bias_at(i));
 }
 
-// ---- no_after
-// Nothing is added to what was normalized.
+// ---- after: no_after
+//
+// No residual is added behind weight and bias.
 
 fn add_after__no_after(u: Pack, at: At) -> Pack {
     return u;
 }
 
-// ---- after
-// The residual is added to what was normalized: batch norm.
+// ---- after: after
+//
+// The residual is added behind weight and bias: batch norm.
 
 fn add_after__after(u: Pack, at: At) -> Pack {
     return u + load_residual(at);

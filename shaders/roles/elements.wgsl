@@ -1,63 +1,64 @@
 // Elements: an element with given statistics, by direction.
 
-// ---- element_forward
-// An element is normalized with statistics that are already there.
+// ---- element: forward
+//
+// The output of an element, with statistics that are already there.
 
-// What is looked up by the statistic's index.
-struct Table__element_forward {
+struct Table__forward {
     statistics: Statistics,
 }
 
-struct Element__element_forward {
+struct Element__forward {
     x: Pack,
     y: Pack,
 }
 
-fn table_at__element_forward(i: StatAt) -> Table__element_forward {
-    return Table__element_forward(statistics_at(i));
+fn table_at__forward(i: StatAt) -> Table__forward {
+    return Table__forward(statistics_at(i));
 }
 
-fn load_element__element_forward(input_at: At, at: At, table: Table__element_forward, affine: Affine) -> Element__element_forward {
+fn load_element__forward(input_at: At, at: At, table: Table__forward, affine: Affine) -> Element__forward {
     let x = load_x(input_at, at);
-    return Element__element_forward(x, normalize(x, table.statistics));
+    return Element__forward(x, normalize(x, table.statistics));
 }
 
-fn store_element__element_forward(element: Element__element_forward, at: At, table: Table__element_forward, affine: Affine) {
+fn store_element__forward(element: Element__forward, at: At, table: Table__forward, affine: Affine) {
     store_sum(at, element.x);
     store_result(at, activate(add_after(apply_bias(apply_weight(element.y, affine.weight), affine.bias), at)));
 }
 
-// ---- element_backward
-// The gradient of an element is computed, with statistics and coefficients that are already there.
+// ---- element: backward
+//
+// The gradient of an element, with statistics and coefficients that are already there.
 
-// What is looked up by the statistic's index.
-struct Table__element_backward {
+struct Table__backward {
     statistics: Statistics,
     lost: Lost,
 }
 
-struct Element__element_backward {
+struct Element__backward {
     y: Pack,
     grad: Pack,
 }
 
-fn table_at__element_backward(i: StatAt) -> Table__element_backward {
-    return Table__element_backward(statistics_at(i), lost_at(i));
+fn table_at__backward(i: StatAt) -> Table__backward {
+    return Table__backward(statistics_at(i), lost_at(i));
 }
 
-fn load_element__element_backward(input_at: At, at: At, table: Table__element_backward, affine: Affine) -> Element__element_backward {
+fn load_element__backward(input_at: At, at: At, table: Table__backward, affine: Affine) -> Element__backward {
     let y = normalize(load_x(input_at, at), table.statistics);
-    return Element__element_backward(y, gradient(y, affine, at));
+    return Element__backward(y, gradient(y, affine, at));
 }
 
-fn store_element__element_backward(element: Element__element_backward, at: At, table: Table__element_backward, affine: Affine) {
+fn store_element__backward(element: Element__backward, at: At, table: Table__backward, affine: Affine) {
     put_grad_residual(at, element.grad);
     let g = apply_weight(element.grad, affine.weight);
     put_grad_input(at, by_rstd(through_statistics(g, element.y, table.lost), table.statistics));
 }
 
-// ---- given_statistics
-// The statistics are given: the gradient does not go through them.
+// ---- through: given_statistics
+//
+// The statistics are given: no gradient goes through them.
 
 struct Lost__given_statistics {
     mean: Stat,
@@ -71,12 +72,13 @@ fn through_statistics__given_statistics(g: Pack, y: Pack, lost: Lost__given_stat
     return g;
 }
 
-// ---- taken_statistics
-// Takes from the gradient what the statistics lose, by two coefficients that an earlier pass merged.
+// ---- through: taken_statistics
+//
+// Subtracts the gradient through the statistics, with two coefficients from an earlier pass.
 
 struct Lost__taken_statistics {
-    mean: Stat, // of g
-    along: Stat, // its share along y
+    mean: Stat,
+    along: Stat, // the factor of the derivative of the measure
 }
 
 fn lost_at__taken_statistics(i: StatAt) -> Lost__taken_statistics {

@@ -1,10 +1,13 @@
 // Lookups: the statistics and weights of an element, where a kernel does not take them itself.
 
-// ---- walk
-// Where a row's statistics, weight and bias are. Tensors are seen as rows; an index is row / rows * quotient + row %
-// rows * remainder + what the column adds, with the numbers of params.
+// ---- place: walk
+//
+// The lookup of a row's statistics, weight and bias.
+//
+// An index is row / rows * quotient + row % rows * remainder, plus what the column adds, with rows, quotient and
+// remainder from params.
 
-// A row divided by `rows`; stepped along, which saves a division for each element.
+// Kernels step it along, which saves a division for each element.
 struct Place__walk {
     quotient: u32,
     remainder: u32,
@@ -29,8 +32,9 @@ fn param_index__walk(place: Place__walk, column: At) -> ParamAt {
     return place.quotient * params.param_quotient + place.remainder * params.param_remainder + param_column(column);
 }
 
-// ---- no_statistics
-// Nothing that is computed depends on the statistics.
+// ---- statistics: no_statistics
+//
+// Nothing depends on the statistics.
 
 struct Statistics__no_statistics {
     rstd: Stat,
@@ -40,7 +44,6 @@ fn statistics_at__no_statistics(i: StatAt) -> Statistics__no_statistics {
     return Statistics__no_statistics(Stat(0.0));
 }
 
-// What sums are taken of.
 fn scaled_input__no_statistics(x: Pack, statistics: Statistics__no_statistics) -> Pack {
     return x;
 }
@@ -61,8 +64,9 @@ fn by_rstd__no_statistics(v: Pack, statistics: Statistics__no_statistics) -> Pac
     return v * statistics.rstd;
 }
 
-// ---- batch_statistics
-// Statistics that an earlier pass took: three regions, the mean as hi and lo, and rstd.
+// ---- statistics: batch_statistics
+//
+// Statistics from an earlier pass, in three regions: the mean's hi, its lo, and rstd.
 
 struct Statistics__batch_statistics {
     hi: Stat,
@@ -75,7 +79,6 @@ fn statistics_at__batch_statistics(i: StatAt) -> Statistics__batch_statistics {
     return Statistics__batch_statistics(load_statistics(i), lo, load_statistics(2u * params.stats_stride + i));
 }
 
-// What sums are taken of.
 fn scaled_input__batch_statistics(x: Pack, statistics: Statistics__batch_statistics) -> Pack {
     return x;
 }
@@ -84,12 +87,11 @@ fn mean_hi__batch_statistics(statistics: Statistics__batch_statistics) -> Stat {
     return statistics.hi;
 }
 
-// What f32 has no room for beside mean_hi.
 fn mean_lo__batch_statistics(statistics: Statistics__batch_statistics) -> Stat {
     return statistics.lo;
 }
 
-// x - hi comes first and stays on its own: f32 can't hold hi + lo for data with a large offset.
+// x - hi comes first and stays on its own: f32 cannot hold hi + lo of data with a large offset.
 fn normalize__batch_statistics(x: Pack, statistics: Statistics__batch_statistics) -> Pack {
     return (opaque(x - statistics.hi) - statistics.lo) * statistics.rstd;
 }
@@ -98,9 +100,9 @@ fn by_rstd__batch_statistics(v: Pack, statistics: Statistics__batch_statistics) 
     return v * statistics.rstd;
 }
 
-// ---- norm_statistics
-// Norms that an earlier pass took: a scale, nothing, and the factor of what is multiplied by the scale, in three
-// regions.
+// ---- statistics: norm_statistics
+//
+// Norms from an earlier pass, in three regions: a scale, nothing, and the factor of elements times this scale.
 
 struct Statistics__norm_statistics {
     scale: Stat,
@@ -111,7 +113,6 @@ fn statistics_at__norm_statistics(i: StatAt) -> Statistics__norm_statistics {
     return Statistics__norm_statistics(load_statistics(i), load_statistics(2u * params.stats_stride + i));
 }
 
-// What sums are taken of.
 fn scaled_input__norm_statistics(x: Pack, statistics: Statistics__norm_statistics) -> Pack {
     return x * statistics.scale;
 }
@@ -132,8 +133,9 @@ fn by_rstd__norm_statistics(v: Pack, statistics: Statistics__norm_statistics) ->
     return v * statistics.rstd * statistics.scale;
 }
 
-// ---- running_statistics
-// Running statistics, as batch norm inference uses them.
+// ---- statistics: running_statistics
+//
+// Running statistics: batch norm inference.
 
 struct Statistics__running_statistics {
     mean: Stat,
@@ -144,7 +146,6 @@ fn statistics_at__running_statistics(i: StatAt) -> Statistics__running_statistic
     return Statistics__running_statistics(load_running_mean(i), inverseSqrt(load_running_var(i) + params.eps));
 }
 
-// What sums are taken of.
 fn scaled_input__running_statistics(x: Pack, statistics: Statistics__running_statistics) -> Pack {
     return x;
 }

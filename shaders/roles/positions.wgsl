@@ -1,130 +1,125 @@
 // Positions: where the packs of a row lie in a tensor, by the vector layout, and which elements of them are in the row.
 
-// ---- contiguous
-// Where a pack is: its number. It lies inside its row.
+// ---- at: contiguous
+//
+// A pack lies inside its row. Its index is its number.
 
 alias At__contiguous = u32;
 
-// Of a row's pack in the row.
 fn column_at__contiguous(pack: u32) -> At__contiguous {
     return pack;
 }
 
-// Of a column, among the packs of its row.
 fn number_of__contiguous(column: At__contiguous) -> u32 {
     return column;
 }
 
-// Where a row begins, of rows that are `stride` apart.
 fn first_of__contiguous(row: u32, stride: u32) -> u32 {
     return row * stride;
 }
 
-// Of a column in the row that begins at `first`.
 fn at_of__contiguous(first: u32, column: At__contiguous) -> At__contiguous {
     return first + column;
 }
 
-// The first element of a row, from its first pack.
 fn first_inside__contiguous(v: Pack, column: At__contiguous) -> f32 {
     return pack_first(v);
 }
 
-// In elements from the begin of the row.
 fn element_of__contiguous(column: At__contiguous, i: u32) -> u32 {
     return column * PACK + i;
 }
 
-// Elements in the first packs of a row.
 fn elements_of__contiguous(packs: u32) -> f32 {
     return f32(packs * PACK);
 }
 
-// ---- contiguous
-// The elements of a pack, where each looks its weight or statistic up.
+// ---- at: contiguous
+//
+// Each element of a pack looks up its own weight or statistic. The pack has four elements.
 
-// In elements from the begin of the row.
 fn indices_of__contiguous(column: At__contiguous) -> vec4<u32> {
     return vec4<u32>(column * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
 }
 
-// ---- contiguous
-// Packs of a lane that go round the lanes of a team.
+// ---- at: contiguous
+//
+// Packs of a lane: every `lanes`-th pack of the row.
 
-// The pack number k of a lane.
 fn pack_of__contiguous(k: u32, lane: u32, lanes: u32) -> u32 {
     return lane + k * lanes;
 }
 
-// Where it is. One that is not there is the first of the row. `row` and `middle` are for rows that begin inside of words.
+// `row` and `middle` matter only if rows begin inside a word.
 fn column_of_lane__contiguous(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At__contiguous {
     return column_at__contiguous(select(0u, pack_of__contiguous(k, lane, lanes), is_there));
 }
 
-// ---- vec4x2
-// Where a pack is, in rows that are whole pairs of packs: a lane has both packs of a pair, and halves are loaded and
-// stored by the pair. A kernel stores both, the first one first: it waits in a variable for the second.
+// ---- at: vec4x2
+//
+// Rows of whole pairs of packs: a lane has both packs of a pair, and loads and stores of halves move the pair at once.
+// A kernel stores both packs, the first one first, which waits in a variable for the second.
 
 struct At__vec4x2 {
     pair: u32,
-    second: bool, // of the two packs
+    second: bool, // the second pack of the pair
 }
 
-// The pack number k of a lane: that after an even one is its neighbour.
+// A lane has pairs of neighbours: an even k and the next one.
 fn pack_of__vec4x2(k: u32, lane: u32, lanes: u32) -> u32 {
     return (lane + k / 2u * lanes) * 2u + k % 2u;
 }
 
-// Where it is. One that is not there is in the first pair of the row. Which of a pair it is follows from k alone, which is a constant.
+// `second` depends on k alone, which is a constant, so that compilers drop the other branch of loads and stores.
 fn column_of_lane__vec4x2(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At__vec4x2 {
     return At__vec4x2(select(0u, lane + k / 2u * lanes, is_there), k % 2u == 1u);
 }
 
-// Of a column, among the packs of its row.
 fn number_of__vec4x2(column: At__vec4x2) -> u32 {
     return column.pair * 2u + select(0u, 1u, column.second);
 }
 
-// Where a row begins, of rows that are `stride` apart.
 fn first_of__vec4x2(row: u32, stride: u32) -> u32 {
     return row * stride;
 }
 
-// Of a column in the row that begins at the pair `first`.
 fn at_of__vec4x2(first: u32, column: At__vec4x2) -> At__vec4x2 {
     return At__vec4x2(first + column.pair, column.second);
 }
 
-// The first element of a row, from its first pack.
 fn first_inside__vec4x2(v: Pack, column: At__vec4x2) -> f32 {
     return v.x;
 }
 
-// In elements from the begin of the row.
 fn element_of__vec4x2(column: At__vec4x2, i: u32) -> u32 {
     return number_of__vec4x2(column) * 4u + i;
 }
 
-// ---- half_unaligned
-// Where a pack is, in rows of halves that begin and end anywhere in a word: a pack is two whole words. The first and
-// the last pack of a row have elements that are not its own, which are masked; a word that two rows share is stored
-// atomically by both.
+// ---- at: half_unaligned
+//
+// Rows of halves that begin and end anywhere in a word: a pack is two whole words. A mask excludes the elements of the
+// first and the last pack that are outside the row. If two rows share a word, both store their half of it atomically.
 
 struct At__half_unaligned {
-    words: vec2<u32>, // of its first two elements and of the others; the first word twice, if all of the others are outside
-    bits: vec2<u32>, // of the words, that are inside
-    in_row: vec4<u32>, // its elements; a neighbour in the row, where they are outside
+    words: vec2<u32>, // of elements 0 and 1, and of 2 and 3, or the first word twice if 2 and 3 are outside the row
+    bits: vec2<u32>, // of the words, those inside the row
+    in_row: vec4<u32>, // indices of the elements, or of neighbours inside the row
     inside: vec4<bool>,
 }
 
-// The pack number k of a lane.
 fn pack_of__half_unaligned(k: u32, lane: u32, lanes: u32) -> u32 {
     return lane + k * lanes;
 }
 
-// Where it is, from the word where `row` begins, in its upper half or not. One that is not there is the first of the row. `middle`: it is known to
-// be neither the first nor the last.
-fn column_of_lane__half_unaligned(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At__half_unaligned {
+// Words count from the one in which `row` begins. The alignment phase is 1 if the row begins in its upper half.
+fn column_of_lane__half_unaligned(
+    k: u32,
+    lane: u32,
+    lanes: u32,
+    is_there: bool,
+    row: u32,
+    middle: bool,
+) -> At__half_unaligned {
     let pack = select(0u, pack_of__half_unaligned(k, lane, lanes), is_there);
     let phase = (row * params.elements) & 1u;
     let words = vec2<u32>(pack * 2u) + vec2<u32>(0u, 1u);
@@ -140,67 +135,60 @@ fn column_of_lane__half_unaligned(k: u32, lane: u32, lanes: u32, is_there: bool,
     return At__half_unaligned(vec2<u32>(words.x, select(words.x, words.y, bits.y != 0u)), bits, in_row, inside);
 }
 
-// Of a column's elements, in the row.
 fn indices_of__half_unaligned(column: At__half_unaligned) -> vec4<u32> {
     return column.in_row;
 }
 
-// The word where a row begins, of rows that are `stride` elements apart.
 fn first_of__half_unaligned(row: u32, stride: u32) -> u32 {
     return row * stride / 2u;
 }
 
-// Of a column in the row that begins at the word `first`.
 fn at_of__half_unaligned(first: u32, column: At__half_unaligned) -> At__half_unaligned {
     return At__half_unaligned(first + column.words, column.bits, column.in_row, column.inside);
 }
 
-// The first element of a row, from its first pack.
 fn first_inside__half_unaligned(v: Pack, column: At__half_unaligned) -> f32 {
     return select(v.y, v.x, column.inside.x);
 }
 
-// In elements from the begin of the row.
 fn element_of__half_unaligned(column: At__half_unaligned, i: u32) -> u32 {
     return column.in_row[i];
 }
 
-// ---- perpendicular
-// Where a pack is that has an element of each of four rows: its number in them. They have a pack for each element.
+// ---- at: perpendicular
+//
+// Packs across rows: a pack has an element of each of four neighbouring rows, and its index is its number. Four rows
+// have a pack for each of their elements.
 
 alias At__perpendicular = u32;
 
-// Of the rows' pack in the rows.
 fn column_at__perpendicular(pack: u32) -> At__perpendicular {
     return pack;
 }
 
-// Of a column, among the packs of its rows.
 fn number_of__perpendicular(column: At__perpendicular) -> u32 {
     return column;
 }
 
-// Where four rows begin: so many fours are neighbours as are between one element of a row and the next.
+// Consecutive groups of four rows are neighbours, up to the stride between two elements of a row.
 fn first_of__perpendicular(row: u32, stride: u32) -> u32 {
     return row / stride * stride * params.packs + row % stride;
 }
 
-// Of a column in the rows that begin at `first`.
 fn at_of__perpendicular(first: u32, column: At__perpendicular) -> At__perpendicular {
     return first + column * params.stride;
 }
 
-// Elements in the first packs of a row.
 fn elements_of__perpendicular(packs: u32) -> f32 {
     return f32(packs);
 }
 
-// ---- mask_packs
-// What of a pack counts, where all of its elements lie inside its row: all or nothing.
+// ---- mask: mask_packs
+//
+// The elements of a pack that count: all or none, as packs lie inside their row.
 
 alias Mask__mask_packs = bool;
 
-// What of a pack counts, if the pack does.
 fn mask_of__mask_packs(column: At, counts: bool) -> Mask__mask_packs {
     return counts;
 }
@@ -213,20 +201,20 @@ fn has_element__mask_packs(column: At, i: u32) -> bool {
     return true;
 }
 
-// ---- mask_elements
-// What of a pack counts, where elements lie outside its row.
+// ---- mask: half_unaligned
+//
+// The elements of a pack that count, where some of them are outside the row.
 
-alias Mask__mask_elements = vec4<bool>;
+alias Mask__half_unaligned = vec4<bool>;
 
-// What of a pack counts, if the pack does.
-fn mask_of__mask_elements(column: At, counts: bool) -> Mask__mask_elements {
+fn mask_of__half_unaligned(column: At__half_unaligned, counts: bool) -> Mask__half_unaligned {
     return column.inside & vec4<bool>(counts);
 }
 
-fn masked__mask_elements(v: Pack, mask: Mask__mask_elements) -> Pack {
+fn masked__half_unaligned(v: Pack, mask: Mask__half_unaligned) -> Pack {
     return select(Pack(0.0), v, mask);
 }
 
-fn has_element__mask_elements(column: At, i: u32) -> bool {
+fn has_element__half_unaligned(column: At__half_unaligned, i: u32) -> bool {
     return column.inside[i];
 }

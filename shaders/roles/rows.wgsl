@@ -1,18 +1,21 @@
 // Rows: what the kernels of rows have in common, by direction and by layout.
 
-// ---- rows
-// The uniform of the kernels that go through rows, and where the weights of a row are: those of `row` begin at row /
-// rows * quotient + row % rows * remainder, with the numbers of params.
+// ---- rows: rows
+//
+// The uniform of the kernels over rows, and the lookup of weight and bias.
+//
+// The weights of `row` begin at row / rows * quotient + row % rows * remainder, with rows, quotient and remainder from
+// params.
 
-struct Params__rows {
-    rows: u32, // or fours of them, which lie across a pack
-    first: u32, // row of these in the whole tensor, where it is bound in parts
-    packs: u32, // in a row
-    stride: u32, // from one row to the next, in what an index of a tensor counts: packs, pairs of them, or elements. Across, from one pack to the next
+struct Params {
+    rows: u32, // or fours of them, if packs are across rows
+    first: u32, // row of the whole tensor at which the binding begins
+    packs: u32, // of a row
+    stride: u32, // from one row to the next, in what a tensor's index counts. Across rows: from one pack to the next
     input_stride: u32, // the same of the input
     rounds: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
-    elements: u32, // in a row
+    elements: u32, // of a row
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` to the next
@@ -20,51 +23,53 @@ struct Params__rows {
     param_rows: u32,
     param_quotient: u32,
     param_remainder: u32,
-    param_run: u32, // that share a weight, in what an index of a table counts
+    param_run: u32, // neighbours that share a weight, in what a table's index counts
     zero: u32, // always 0
 }
 
-@group(0) @binding(0) var<uniform> params__rows: Params__rows;
+@group(0) @binding(0) var<uniform> params: Params;
 
-fn param_index__rows(row: u32, column: At) -> ParamAt {
-    let first = row / params__rows.param_rows * params__rows.param_quotient + row % params__rows.param_rows * params__rows.param_remainder;
+fn row_param_index(row: u32, column: At) -> ParamAt {
+    let first = row / params.param_rows * params.param_quotient + row % params.param_rows * params.param_remainder;
     return first + param_column(column);
 }
 
-// ---- row_forward
-// A row is normalized.
+// ---- row: forward
+//
+// The output of a row.
 
-const BACKWARD__row_forward: bool = false;
+const BACKWARD__forward: bool = false;
 
-const BACKWARD_NEEDS_Y__row_forward: bool = false;
+const BACKWARD_NEEDS_Y__forward: bool = false;
 
-fn row_gradient__row_forward(y: Pack, affine: Affine, at: At) -> Pack {
+fn row_gradient__forward(y: Pack, affine: Affine, at: At) -> Pack {
     return Pack(0.0);
 }
 
-fn finish__row_forward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+fn finish__forward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
     store_result(at, activate(add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
 }
 
-// ---- row_backward
-// The gradient of a row is computed.
+// ---- row: backward
+//
+// The gradient of a row.
 
-const BACKWARD__row_backward: bool = true;
+const BACKWARD__backward: bool = true;
 
-const BACKWARD_NEEDS_Y__row_backward: bool = GRADIENT_NEEDS_Y;
+const BACKWARD_NEEDS_Y__backward: bool = GRADIENT_NEEDS_Y;
 
-// The gradient that reaches what weight and bias are applied to; of y and the weights only what BACKWARD_NEEDS_Y says.
-fn row_gradient__row_backward(y: Pack, affine: Affine, at: At) -> Pack {
+fn row_gradient__backward(y: Pack, affine: Affine, at: At) -> Pack {
     return gradient(y, affine, at);
 }
 
-fn finish__row_backward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+fn finish__backward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     put_grad_input(at, grad_input);
 }
 
-// ---- along
-// A row lies along its packs, and a team adds them up: the sums of a row are numbers.
+// ---- direction: along
+//
+// A row lies along its packs, and a team adds them: the sums of a row are numbers.
 
 alias Sum__along = f32;
 
@@ -73,12 +78,10 @@ struct Sums__along {
     b: Sum__along,
 }
 
-// The first element of a row, from its first pack.
 fn first_of_rows__along(v: Pack) -> Sum__along {
     return pack_first(v);
 }
 
-// What a pack adds to the sum of its row.
 fn sum_of__along(v: Pack) -> Sum__along {
     return pack_sum(v);
 }
@@ -92,7 +95,6 @@ fn row_sums__along(v: Sums__along, team: Team) -> Sums__along {
     return Sums__along(sums.x, sums.y);
 }
 
-// Of the sums at three scales.
 fn scales_of__along(down: Sum__along, unit: Sum__along, up: Sum__along) -> Sum__along {
     return scale_of(vec3<f32>(down, unit, up));
 }
@@ -113,23 +115,22 @@ fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along) 
     save(params.first + row, hi, lo, rstd);
 }
 
-// ---- across
-// Four rows lie across a pack, which has an element of each, and the next pack of them is params.stride further. Their
-// sums are a pack, and a lane has all of them.
+// ---- direction: across
+//
+// Packs across rows: a pack has an element of each of four rows, and the next pack of these rows is params.stride
+// further. A lane has whole rows, so that their sums are a pack.
 
-alias Sum__across = vec4<f32>;
+alias Sum__across = Pack;
 
 struct Sums__across {
     a: Sum__across,
     b: Sum__across,
 }
 
-// The first element of each row, from their first pack.
 fn first_of_rows__across(v: Pack) -> Sum__across {
     return v;
 }
 
-// What a pack adds to the sums of its rows.
 fn sum_of__across(v: Pack) -> Sum__across {
     return v;
 }
@@ -142,7 +143,6 @@ fn row_sums__across(v: Sums__across, team: Team) -> Sums__across {
     return v;
 }
 
-// Of the sums at three scales.
 fn scales_of__across(down: Sum__across, unit: Sum__across, up: Sum__across) -> Sum__across {
     let x = scale_of(vec3<f32>(down.x, unit.x, up.x));
     let y = scale_of(vec3<f32>(down.y, unit.y, up.y));
@@ -173,8 +173,9 @@ fn save_rows__across(row: u32, hi: Sum__across, lo: Sum__across, rstd: Sum__acro
     }
 }
 
-// ---- no_partial_sums
-// No sums of columns are taken.
+// ---- partial sums: no_partial_sums
+//
+// No sums of columns are asked for.
 
 const SUMS__no_partial_sums: bool = false;
 
@@ -184,12 +185,12 @@ fn put_partial_sums__no_partial_sums(first: u32, column: At, g: Pack, gy: Pack) 
 fn add_partial_sums__no_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
 }
 
-// ---- write_partial_sums
-// Partial sums of g and of g * y of a pack of columns.
+// ---- partial sums: write_partial_sums
+//
+// Sums of g and g * y of a pack of columns.
 
 const SUMS__write_partial_sums: bool = true;
 
-// Those of a row of columns begin at `first`.
 fn put_partial_sums__write_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {
     for (var i = 0u; i < PACK; i += 1u) {
         if has_element(column, i) {
@@ -198,13 +199,13 @@ fn put_partial_sums__write_partial_sums(first: u32, column: At, g: Pack, gy: Pac
     }
 }
 
-// ---- add_partial_sums
-// Partial sums of g and of g * y of a pack of columns, to which more rows are added.
+// ---- partial sums: add_partial_sums
+//
+// Sums of g and g * y of a pack of columns, to which a team adds its further rows.
 
 const SUMS__add_partial_sums: bool = true;
 
-// Those of a row of columns begin at `first`. The `fresh` ones are what the others are added to. No branch around the load: Microsoft's FXC takes
-// it for one around the barriers that come later in the loop.
+// No branch around the load: Microsoft's FXC takes it for a branch around the barriers later in the loop.
 fn add_partial_sums__add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
     for (var i = 0u; i < PACK; i += 1u) {
         let to = first + element_of(column, i);
@@ -213,12 +214,12 @@ fn add_partial_sums__add_partial_sums(first: u32, column: At, g: Pack, gy: Pack,
     }
 }
 
-// ---- add_partial_sums_across
-// Partial sums of g and of g * y of a column, to which more rows are added; four of them lie across a pack.
+// ---- partial sums: add_partial_sums_across
+//
+// Sums of g and g * y of a column, to which a team adds its further rows. A pack has elements of four rows.
 
 const SUMS__add_partial_sums_across: bool = true;
 
-// Those of a row of columns begin at `first`. The `fresh` ones are what the others are added to.
 fn add_partial_sums__add_partial_sums_across(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
     let before = select(partial_sums[first + column], vec2<f32>(), fresh);
     partial_sums[first + column] = before + vec2<f32>(pack_sum(g), pack_sum(gy));

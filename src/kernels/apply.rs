@@ -120,7 +120,7 @@ impl Code for Apply {
         match self.pass {
             Pass::Forward(forward) => {
                 variants.extend(forward.variants());
-                variants.push("element_forward");
+                variants.push("forward");
             }
             Pass::Backward { gradient, through_statistics, grad_input, grad_residual } => {
                 variants.extend(gradient.variants());
@@ -131,7 +131,7 @@ impl Code for Apply {
                     None => "no_grad_residual",
                     Some(_) => "grad_residual",
                 });
-                variants.push("element_backward");
+                variants.push("backward");
             }
         }
         variants

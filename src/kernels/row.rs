@@ -52,14 +52,14 @@ impl Pass {
         match self {
             Self::Forward(forward, saved) => {
                 let mut variants = forward.variants();
-                variants.extend(["row_forward", saved.variant()]);
+                variants.extend(["forward", saved.variant()]);
                 variants
             }
             Self::Backward(gradient, grad_input, for_affine) => {
                 let mut variants = gradient.variants();
                 let keeps = for_affine == ForAffine::Statistics;
                 let saved = if keeps { "statistics" } else { Saved::None.variant() };
-                variants.extend([GradInput::variant(Some(grad_input)), "row_backward", saved]);
+                variants.extend([GradInput::variant(Some(grad_input)), "backward", saved]);
                 variants
             }
         }
@@ -175,7 +175,7 @@ impl Code for Row {
 
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
-        variants.extend(["rows", roles::team(self.team), roles::affine_table(self.affine, self.layout)]);
+        variants.extend([roles::team(self.team), roles::affine_table(self.affine, self.layout)]);
         variants.extend(self.pass.variants());
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {
@@ -185,7 +185,7 @@ impl Code for Row {
         };
         variants.push(if self.sums() { sums } else { "no_partial_sums" });
         variants.extend(match (self.residency, self.layout) {
-            (Residency::Resident { .. }, VectorLayout::HalfUnaligned) => ["mask_elements", "sum_scalar"],
+            (Residency::Resident { .. }, VectorLayout::HalfUnaligned) => ["half_unaligned", "sum_scalar"],
             (Residency::Resident { .. }, _) => ["mask_packs", "sum_scalar"],
             (Residency::Streamed { .. }, VectorLayout::Perpendicular) => ["across", "sum_vec4"],
             (Residency::Streamed { .. }, _) => ["along", "sum_scalar"],

@@ -83,12 +83,7 @@ impl Code for Window {
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
         variants.push(roles::real(self.layout));
-        variants.push(match (self.held.is_some(), self.backward) {
-            (true, false) => "slide_forward",
-            (true, true) => "slide_backward",
-            (false, false) => "window_forward",
-            (false, true) => "window_backward",
-        });
+        variants.push(if self.backward { "backward" } else { "forward" });
         variants
     }
 }

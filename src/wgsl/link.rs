@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What separates a name from its variant.
-const VARIANT: &str = "__";
+pub(super) const VARIANT: &str = "__";
 
 /// The name of a variant, unique in all files.
 pub(crate) type Variant = &'static str;
@@ -22,8 +22,13 @@ macro_rules! files {
 }
 
 /// The roles, in the order in which a shader has them.
-const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "positions" "teams" "access" "tables" "lookups" "affine"
+pub(super) const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "positions" "teams" "access" "tables" "lookups" "affine"
     "activations" "scales" "gradients" "elements" "rows" "partials" "sums" "windows");
+
+/// The kernels.
+#[cfg(test)]
+pub(super) const KERNELS: &[(&str, &str)] = files!("kernels": "apply" "count" "finalize" "merge_sums" "moments"
+    "moments_columns" "norms" "norms_columns" "row" "slide" "stream" "sums" "sums_columns" "window");
 
 /// An item of a module, with the comment before it.
 #[derive(Clone, Debug)]
@@ -33,9 +38,9 @@ pub(super) struct Item<'a> {
     pub name: &'a str,
     pub variant: Option<&'a str>,
     pub text: &'a str,
-    is_function: bool,
+    pub is_function: bool,
     /// The names in it, without their variants, each with whether it is called.
-    uses: Vec<(&'a str, bool)>,
+    pub uses: Vec<(&'a str, bool)>,
 }
 
 /// The items of a file.
@@ -56,7 +61,8 @@ pub(super) fn items<'a>(file: &'a str, text: &'a str) -> Vec<Item<'a>> {
         }
         // An attribute may have a line of its own, before the item.
         let line = line.split(" //").next().unwrap_or_default();
-        let ends = line == "}" || (!line.starts_with(' ') && (line.ends_with(';') || line.ends_with(" }")));
+        let ends = line == "}"
+            || (!line.starts_with(' ') && (line.ends_with(';') || line.ends_with(" }") || line.ends_with("{}")));
         if let Some((name, from)) = declaration.filter(|_| ends) {
             let (name, variant) =
                 name.split_once(VARIANT).map_or((name, None), |(name, variant)| (name, Some(variant)));

@@ -1,6 +1,8 @@
 //! WGSL text: tensors are declared, roles linked to a kernel, and unrolled loops expanded. Knows no kernel.
 
 pub(crate) mod compose;
+#[cfg(test)]
+mod interfaces;
 mod link;
 pub(crate) mod storage;
 mod unroll;

@@ -389,7 +389,7 @@ uint naga_mod(uint lhs, uint rhs) {
     return lhs % metal::select(rhs, 1u, rhs == 0u);
 }
 
-ParamAt param_index(
+ParamAt row_param_index(
     uint row_2,
     At column_5,
     constant Params& params
@@ -694,7 +694,7 @@ void run(
             if (EARLY) {
                 if (false) {
                     uint _e180 = params.first;
-                    ParamAt _e182 = param_index(_e180 + row_3, _e10, params);
+                    ParamAt _e182 = row_param_index(_e180 + row_3, _e10, params);
                     Affine _e183 = affine_at(_e182, params, weight_1, bias_1, _buffer_sizes);
                     affine_2.inner[0] = _e183;
                 }
@@ -724,7 +724,7 @@ void run(
             if (EARLY) {
                 if (false) {
                     uint _e219 = params.first;
-                    ParamAt _e221 = param_index(_e219 + row_3, _e15, params);
+                    ParamAt _e221 = row_param_index(_e219 + row_3, _e15, params);
                     Affine _e222 = affine_at(_e221, params, weight_1, bias_1, _buffer_sizes);
                     affine_2.inner[1] = _e222;
                 }
@@ -783,7 +783,7 @@ void run(
             bool _e291 = local_3;
             if (_e291) {
                 uint _e295 = params.first;
-                ParamAt _e297 = param_index(_e295 + row_3, _e10, params);
+                ParamAt _e297 = row_param_index(_e295 + row_3, _e10, params);
                 Affine _e298 = affine_at(_e297, params, weight_1, bias_1, _buffer_sizes);
                 affine_2.inner[0] = _e298;
             }
@@ -824,7 +824,7 @@ void run(
             bool _e346 = local_5;
             if (_e346) {
                 uint _e350 = params.first;
-                ParamAt _e352 = param_index(_e350 + row_3, _e15, params);
+                ParamAt _e352 = row_param_index(_e350 + row_3, _e15, params);
                 Affine _e353 = affine_at(_e352, params, weight_1, bias_1, _buffer_sizes);
                 affine_2.inner[1] = _e353;
             }
