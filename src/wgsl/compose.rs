@@ -1,4 +1,4 @@
-//! A shader from its constants, its storage buffers and its parts.
+//! Composes a shader from its constants, its storage buffers and its parts.
 
 use std::fmt::Write as _;
 
@@ -9,13 +9,13 @@ use super::{
 };
 use crate::tensor::DType;
 
-/// What a shader is made of.
+/// The components of a shader.
 pub(crate) struct Source {
     /// Declarations that differ between kernels made of the same parts.
     pub constants: Vec<String>,
     pub storage: Vec<Storage>,
     pub parts: Vec<Part>,
-    /// How often unrolled loops are repeated.
+    /// The iterations of unrolled loops.
     pub block: u32,
     /// Whether the device's own instructions convert f16.
     pub native_f16: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Source {
     pub shared_buffers: bool,
 }
 
-/// The complete text.
+/// The complete WGSL.
 pub(crate) fn compose(source: &Source) -> String {
     let mut text = String::new();
     for line in &source.constants {
@@ -34,13 +34,13 @@ pub(crate) fn compose(source: &Source) -> String {
         text.push_str(&declare(storage, source.shared_buffers));
     }
     for (name, part) in conversions(source).iter().chain(&source.parts) {
-        // Writing to a String does not fail.
+        // Writing to a String can't fail.
         let _ = write!(text, "\n// ==== {name}.wgsl\n{}", unroll(part, source.block));
     }
     text
 }
 
-/// How the half-precision types of the storage buffers are decoded and encoded.
+/// The parts that decode and encode the half-precision types of the storage buffers.
 fn conversions(source: &Source) -> Vec<Part> {
     let uses = |dtype| source.storage.iter().any(|storage| storage.element.dtype() == Some(dtype));
     let f16 = if source.native_f16 { part!("parts/storage/f16_native") } else { part!("parts/storage/f16") };

@@ -1,4 +1,4 @@
-//! WGSL text: storage buffers are declared, unrolled loops expanded, and parts put together. Knows no kernel.
+//! WGSL text: declares storage buffers, expands unrolled loops, and joins parts. Knows no kernel.
 
 pub(crate) mod compose;
 pub(crate) mod storage;

@@ -1,4 +1,4 @@
-//! The storage buffers of kernels: what a shader declares for each, and how it loads and stores elements.
+//! The storage buffers of kernels: their declarations, and the functions that load and store elements.
 
 use std::fmt::Write as _;
 
@@ -11,13 +11,13 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Buffer {
-    /// A tensor of the op. `statistics` is scratch where the op does not have it.
+    /// A tensor of the op. `statistics` is scratch if the op has no such tensor.
     Tensor(Slot),
     /// Scratch: partial statistics, one for each team that shares a row or channel.
     Partials,
     /// Scratch: partial sums of gradients.
     PartialSums,
-    /// Scratch: merged sums of gradients, which the gradient of the input needs.
+    /// Scratch: the coefficients of the statistics' gradient, for the gradient of the input.
     Coefficients,
 }
 
@@ -51,16 +51,16 @@ impl Buffer {
 /// How a shader sees the elements of a storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Element {
-    /// Floats of a type, in packs.
+    /// Floats of a storage type, in packs.
     Floats(DType, VectorLayout),
-    /// Floats of a type that are read, four at once from four indices.
+    /// Floats of a storage type, which a shader reads four at a time, from four indices.
     Gather(DType),
-    /// A type of the shaders' own.
+    /// A type that the shaders define.
     Raw(&'static str),
 }
 
 impl Element {
-    /// The type of floats that are stored.
+    /// The storage type, for floats.
     pub fn dtype(self) -> Option<DType> {
         match self {
             Self::Floats(dtype, _) | Self::Gather(dtype) => Some(dtype),
@@ -77,7 +77,7 @@ pub(crate) struct Storage {
     pub element: Element,
 }
 
-/// A storage buffer, and for floats the functions that load and store them, whatever their type.
+/// The declaration of a storage buffer. For floats, also the functions that load and store them, which hide their type.
 pub(super) fn declare(storage: &Storage, shared: bool) -> String {
     let Storage { buffer, access, element } = *storage;
     let (name, binding) = (buffer.name(), buffer.binding());
@@ -102,7 +102,8 @@ pub(super) fn declare(storage: &Storage, shared: bool) -> String {
         (DType::F32 | DType::U32, VectorLayout::Vec4x2) => {
             ("vec4<f32>", "vec4<f32>", format!("return {name}[number_of(at)];"), format!("{name}[number_of(at)] = v;"))
         }
-        // Both packs load the same 16 bytes, which compilers load once: nothing is stored in between, and `second` is a constant.
+        // Both packs load the same 16 bytes. Compilers load them once: no store comes between, and `second` is a
+        // constant.
         (half, VectorLayout::Vec4x2) => (
             "vec4<f32>",
             "vec4<u32>",
@@ -122,7 +123,8 @@ pub(super) fn declare(storage: &Storage, shared: bool) -> String {
             "f32",
             "atomic<u32>",
             format!("return decode1_{half}(atomicLoad(&{name}[i / 2u]), i);"),
-            // The neighbour in the word may belong to another invocation, and change between load and exclusive or; this half does not.
+            // Another invocation may own the other half of the word, and change it between load and exclusive or. This
+            // half stays.
             format!(
                 "let shift = 16u * (i & 1u); let was = (atomicLoad(&{name}[i / 2u]) >> shift) & 0xffffu; \
                  atomicXor(&{name}[i / 2u], (was ^ encode1_{half}(v)) << shift);"
@@ -131,7 +133,7 @@ pub(super) fn declare(storage: &Storage, shared: bool) -> String {
         (half, VectorLayout::Scalar) => {
             ("f32", "u32", format!("return decode1_{half}({name}[i / 2u], i);"), String::new())
         }
-        // All tensors of such rows are halves.
+        // All tensors of such rows are f16 or bf16.
         (half, VectorLayout::HalfUnaligned) if writes => (
             "vec4<f32>",
             "atomic<u32>",
@@ -152,7 +154,7 @@ pub(super) fn declare(storage: &Storage, shared: bool) -> String {
         let _ = writeln!(text, "fn load_{name}({index}) -> {value} {{ {load} }}");
     }
     if writes && layout == VectorLayout::Vec4x2 && word == "vec4<u32>" {
-        // A lane stores the two packs of a pair one after the other: the first waits for the second.
+        // A lane stores the two packs of a pair in sequence: the first waits for the second.
         let _ = writeln!(text, "var<private> first_of_{name}: vec2<u32>;");
     }
     if writes {
@@ -161,7 +163,7 @@ pub(super) fn declare(storage: &Storage, shared: bool) -> String {
     text
 }
 
-/// Stores a word, or the half of it that `at` has, and leaves the other half to who stores it at the same time.
+/// Stores a word, or the half that the mask `at.bits` has. A concurrent invocation may store the other half.
 fn masked_store(name: &str, c: &str) -> String {
     format!(
         "if at.bits.{c} == 0xffffffffu {{ atomicStore(&{name}[at.words.{c}], words.{c}); }} \
@@ -170,11 +172,11 @@ fn masked_store(name: &str, c: &str) -> String {
     )
 }
 
-/// A table that four elements are read of, at four indices, of which each is the one before it or the next.
+/// A table from which a lane reads four elements, at four indices. Each index is the one before it, or the next.
 fn declare_gathered(name: &str, binding: u32, mode: &str, dtype: DType) -> String {
     let (word, load) = match dtype {
         DType::F32 | DType::U32 => ("f32", format!("return vec4<f32>({});", four(|c| format!("{name}[i.{c}]")))),
-        // The four lie in three words at most: the third one in the second's or in the last one's.
+        // The four lie in at most three words. The third element is in the word of the second, or in that of the last.
         half => {
             let words = format!(
                 "let at = i / 2u; let second = {name}[at.y]; let last = {name}[at.w]; \
