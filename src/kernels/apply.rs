@@ -17,7 +17,7 @@ use crate::{
 /// Packs that a lane loads before it stores.
 const BLOCK: u32 = 4;
 
-/// A direction, with what it reads and writes.
+/// A direction, with the tensors that it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pass {
     Forward(Forward),
@@ -30,7 +30,7 @@ pub(crate) enum Pass {
     },
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Apply {
     pub layout: VectorLayout,

@@ -1,5 +1,5 @@
-//! Partial statistics are merged, `kernels/finalize.wgsl`, and running statistics updated; a cumulative average counts
-//! its batches before, `kernels/count.wgsl`.
+//! The merge of partial statistics (`kernels/finalize.wgsl`), which also updates running statistics. For a cumulative
+//! average, `kernels/count.wgsl` counts the batch first.
 
 use super::{
     Code, MERGE_BLOCK, MERGE_STORAGE, MERGE_WORKGROUP, ParamField, SMALL_WORKGROUP, params,
@@ -15,27 +15,27 @@ use crate::{
     },
 };
 
-/// Where partial statistics are.
+/// The source of partial statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Partials {
     Scratch,
-    /// There too, sums of a norm.
+    /// Scratch too, with the sums of a norm.
     Norms,
-    /// The caller's, of the variants of a batch.
+    /// The caller: the moments of the parts of a batch.
     Moments,
 }
 
-/// What they are merged to.
+/// The result of the merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Merged {
     Statistics(Scale, Saved),
-    /// The caller's, of one part of a batch.
+    /// The moments of one part of a batch, for the caller.
     Moments,
-    /// Fewer partials.
+    /// Fewer partial statistics.
     Partials,
 }
 
-/// How running statistics are updated.
+/// The update of running statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Tracking {
     None,
@@ -43,15 +43,15 @@ pub(crate) enum Tracking {
     Cumulative,
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Finalize {
-    /// Whether lanes of a workgroup share a group.
+    /// Whether the lanes of a workgroup share a group.
     pub by_workgroup: bool,
     pub partials: Partials,
     pub merged: Merged,
     pub tracking: Tracking,
-    /// Whether running statistics come with their low half.
+    /// Whether running statistics have lo parts.
     pub low: bool,
 }
 
@@ -103,7 +103,7 @@ impl Code for Finalize {
                 buffers.values(&[Slot::Statistics], Access::Write);
             }
             Merged::Moments => buffers.raw(Buffer::Tensor(Slot::Moments), Access::Write, "vec4<f32>"),
-            // Over those that were merged.
+            // The kernel overwrites the partial statistics that it merged.
             Merged::Partials => {}
         }
         if self.tracking != Tracking::None {
@@ -159,7 +159,7 @@ impl Code for Finalize {
     }
 }
 
-/// The key of the kernel that counts a batch.
+/// The key of the kernel that counts batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Count;
 

@@ -1,5 +1,5 @@
-//! Partial sums of gradients are merged to the gradients of weight and bias, and to the coefficients that the gradient
-//! of the input needs: `kernels/merge_sums.wgsl`.
+//! The merge of partial sums of gradients: `kernels/merge_sums.wgsl`. It gives the gradients of weight and bias, and
+//! the coefficients of the statistics' gradient.
 
 use super::{
     Code, MERGE_BLOCK, MERGE_STORAGE, MERGE_WORKGROUP, ParamField, SMALL_WORKGROUP, flag, params,
@@ -15,17 +15,17 @@ use crate::{
     },
 };
 
-/// The coefficients that the gradient of the input needs.
+/// The coefficients of the statistics' gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Coefficients {
     pub scale: Scale,
-    /// The weight that multiplies sums as they are merged.
+    /// The weight by which the merge multiplies the sums.
     pub weight: Option<DType>,
     /// Whether the statistics are a tensor that the forward pass wrote.
     pub saved: bool,
 }
 
-/// What partial sums are merged to, besides the gradients of weight and bias.
+/// The result of the merge, besides the gradients of weight and bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Merged {
     Nothing,
@@ -34,10 +34,10 @@ pub(crate) enum Merged {
     Coefficients(Coefficients),
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MergeSums {
-    /// Whether lanes of a workgroup share a group.
+    /// Whether the lanes of a workgroup share a group.
     pub by_workgroup: bool,
     /// Whether partial sums are f32, not hi and lo.
     pub numbers: bool,

@@ -1,5 +1,5 @@
-//! Partial statistics of what is kept of a reduction: `kernels/moments.wgsl`, and `kernels/norms.wgsl` where nothing is
-//! subtracted and f32's whole range counts; by columns, `kernels/moments_columns.wgsl` and `kernels/norms_columns.wgsl`.
+//! Partial statistics of each group: `kernels/moments.wgsl`. Norms have no mean and need f32's whole range:
+//! `kernels/norms.wgsl`. By columns: `kernels/moments_columns.wgsl` and `kernels/norms_columns.wgsl`.
 
 use super::{
     Code, ParamField, REDUCE_BLOCK, SMALL_WORKGROUP, params,
@@ -15,16 +15,16 @@ use crate::{
     },
 };
 
-/// Which elements a lane or a team reduces.
+/// The elements that a lane or a team reduces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Over {
-    /// Contiguous runs, by teams that share them.
+    /// Contiguous runs, which teams share.
     Runs { team: Team, workgroup_size: u32 },
-    /// A column of a matrix, by a lane for each pack of columns.
+    /// Columns of a matrix: a lane for each pack of columns.
     Columns,
 }
 
-/// What is taken.
+/// The sums that the kernel computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Measure {
     /// Mean and squared deviations.
@@ -36,7 +36,7 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    /// What a scale is made of.
+    /// The sums that a scale needs.
     pub fn of(scale: Scale) -> Self {
         match scale {
             Scale::Variance | Scale::MeanSquare => Self::Moments,
@@ -46,7 +46,7 @@ impl Measure {
     }
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Moments {
     pub over: Over,
@@ -133,7 +133,7 @@ impl Code for Moments {
         variants.push(self.x.variant());
         variants.extend(self.team().map(roles::team));
         if self.measure == Measure::Moments {
-            // A lane adds up packs of its columns, or numbers.
+            // A lane sums packs of its columns, or single numbers.
             let of_sums = if self.over == Over::Columns { self.layout } else { VectorLayout::Scalar };
             variants.push(roles::real(of_sums));
         } else {

@@ -1,5 +1,5 @@
-//! The roles that several kernels have: what is normalized, what happens to it, which gradients reach it, and where its
-//! statistics and weights are. Each says which buffers it binds and which part of a shader it is.
+//! The roles that several kernels share: the values to normalize, the affine map, the gradients, and the tables of
+//! statistics and weights. Each role lists its buffers and its variants.
 
 use super::flag;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The storage buffers of a kernel, as they are put together.
+/// The storage buffers of a kernel under construction.
 pub(crate) struct Buffers {
     layout: VectorLayout,
     list: Vec<Storage>,
@@ -31,7 +31,7 @@ impl Buffers {
         self.list.push(Storage { buffer, access, element });
     }
 
-    /// A tensor with an element for each of the input's.
+    /// A tensor with one element for each element of the input.
     pub fn tensor(&mut self, slot: Slot, access: Access, dtype: Option<DType>) {
         if let Some(dtype) = dtype {
             self.floats(Buffer::Tensor(slot), access, Element::Floats(dtype, self.layout));
@@ -44,7 +44,7 @@ impl Buffers {
         let element = match (by, self.layout) {
             (TableAccess::Gather, _) => Element::Gather(dtype),
             (TableAccess::Element, VectorLayout::Vec4x2) => Element::Floats(dtype, VectorLayout::Vec4),
-            // A pack of a perpendicular layout is at one position of its rows.
+            // A pack of a perpendicular layout has one position of its rows.
             (TableAccess::Element, VectorLayout::Perpendicular) | (TableAccess::Row | TableAccess::Run, _) => {
                 Element::Floats(dtype, VectorLayout::Scalar)
             }
@@ -53,7 +53,7 @@ impl Buffers {
         self.floats(buffer, access, element);
     }
 
-    /// Elements of a type of the shaders' own.
+    /// A buffer whose element type the shaders define.
     pub fn raw(&mut self, buffer: Buffer, access: Access, ty: &'static str) {
         self.list.push(Storage { buffer, access, element: Element::Raw(ty) });
     }
@@ -66,10 +66,10 @@ impl Buffers {
     }
 }
 
-/// What is normalized.
+/// The values to normalize.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum X {
-    /// Nothing depends on it.
+    /// No values: nothing depends on them.
     None,
     Input(DType),
     /// The sum of input and residual.
@@ -102,18 +102,18 @@ impl X {
         }
     }
 
-    /// Whether its elements have the few digits of half precision, and not those of a sum.
+    /// Whether the values have the few digits of half precision. A sum of input and residual has more.
     pub fn is_half_precision(self) -> bool {
         matches!(self, Self::Input(DType::F16 | DType::BF16) | Self::Sum(DType::F16 | DType::BF16))
     }
 }
 
-/// What happens to normalized elements: the tables and tensors that it needs, by their types.
+/// The affine map, the residual and the activation after the normalization, with the types of their tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Affine {
     pub weight: Option<DType>,
     pub bias: Option<DType>,
-    /// The residual that is added after weight and bias.
+    /// The residual after weight and bias.
     pub after: Option<DType>,
     pub activation: Activation,
 }
@@ -145,7 +145,7 @@ pub(crate) struct Forward {
     pub affine: Affine,
     /// The sum of input and residual.
     pub sum: Option<DType>,
-    /// `None`: over the input.
+    /// The type of the output; `None` in place.
     pub output: Option<DType>,
 }
 
@@ -166,7 +166,7 @@ impl Forward {
     }
 }
 
-/// The gradient that reaches the normalized elements.
+/// The gradient of the normalized values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Gradient {
     pub x: X,
@@ -190,11 +190,11 @@ impl Gradient {
     }
 }
 
-/// How `grad_input` is written.
+/// The gradient of the input, as the kernel writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GradInput {
     pub dtype: DType,
-    /// The gradient that is added: that of the sum of input and residual.
+    /// The gradient of the sum of input and residual, which the kernel adds.
     pub grad_sum: Option<DType>,
 }
 
@@ -213,7 +213,7 @@ impl GradInput {
     }
 }
 
-/// Which statistics are written for the caller.
+/// The statistics that the op writes for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Saved {
     None,
@@ -239,16 +239,16 @@ impl Saved {
     }
 }
 
-/// Where a kernel finds statistics that it does not take itself.
+/// The source of statistics that a kernel does not compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Given {
     /// Nothing depends on them.
     None,
     /// An earlier pass of this op.
     Batch,
-    /// The same, of norms.
+    /// The same, for norms.
     Norms,
-    /// The forward pass.
+    /// The forward pass, through the tensor `statistics`.
     Saved,
     Running,
 }
@@ -259,15 +259,15 @@ pub(crate) struct Lookups {
     pub given: Given,
     pub stats: TableAccess,
     pub affine: TableAccess,
-    /// Whether a lane uses one statistic for all that it goes through.
+    /// Whether a lane uses one statistic for its whole walk.
     pub stats_fixed: bool,
     /// The same for weight and bias.
     pub affine_fixed: bool,
 }
 
 impl Lookups {
-    /// Binds the statistics. wgpu allows no buffer to be bound both to be read and to be written, and scratch buffers
-    /// share one: `access` is `ReadWrite` where the kernel writes another scratch buffer.
+    /// Binds the statistics. wgpu does not allow a dispatch to read and to write one buffer through different bindings,
+    /// and scratch regions share a buffer. So `access` is `ReadWrite` if the kernel writes another scratch region.
     pub fn bind_statistics(self, buffers: &mut Buffers, access: Access) {
         let mut table = |slot, access| buffers.table(Buffer::Tensor(slot), access, Some(DType::F32), self.stats);
         match self.given {
@@ -319,7 +319,7 @@ pub(crate) fn affine_table(by: TableAccess, layout: VectorLayout) -> Variant {
     }
 }
 
-/// How gradients of weight and bias are written.
+/// The gradients of weight and bias, as the kernel writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AffineGradients {
     pub weight: bool,

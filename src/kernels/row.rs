@@ -1,5 +1,5 @@
-//! Rows that belong to a team each, in either direction: `kernels/row.wgsl` holds a row in registers,
-//! `kernels/stream.wgsl` reads it again for each sum.
+//! Rows that belong to one team each, in either direction. `kernels/row.wgsl` holds a row in registers.
+//! `kernels/stream.wgsl` reads it for the sums, and again for the result.
 
 use super::{
     Code, ParamField, flag, params,
@@ -18,23 +18,24 @@ use crate::{
 /// How a team reads its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Residency {
-    /// One after the other, each in so many packs of a lane's registers. The first `full` are in the row for every lane.
+    /// One row after the other, each in this many packs of a lane's registers. The first `full` packs of all lanes are
+    /// in the row.
     Resident { packs: u32, full: u32 },
-    /// So many at once, read again for each sum. `whole`: no team lacks a row.
+    /// This many rows at once, read for the sums and again for the result. `whole`: no team lacks a row.
     Streamed { rows: u32, whole: bool },
 }
 
-/// What the backward pass leaves for the gradients of weight and bias.
+/// The results of the backward pass for the gradients of weight and bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ForAffine {
     None,
-    /// The statistics, for a pass over the tensors that takes the sums.
+    /// The statistics, for another pass that computes the sums.
     Statistics,
     /// Partial sums of each column.
     Sums,
 }
 
-/// A direction, with what it reads and writes.
+/// A direction, with the tensors that it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pass {
     Forward(Forward, Saved),
@@ -66,7 +67,7 @@ impl Pass {
     }
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     pub team: Team,
@@ -74,7 +75,7 @@ pub(crate) struct Row {
     pub residency: Residency,
     pub layout: VectorLayout,
     pub scale: Scale,
-    /// How weight and bias are looked up.
+    /// How the kernel looks up weight and bias.
     pub affine: TableAccess,
     /// Whether a team loads weight and bias once for all of its rows.
     pub shared: bool,

@@ -1,5 +1,5 @@
-//! Sums of gradients over what shares a statistic or a weight: `kernels/sums.wgsl` by teams that share contiguous runs,
-//! `kernels/sums_columns.wgsl` by a lane for each pack of columns.
+//! Sums of gradients over the groups of the statistics, or of the weight. In `kernels/sums.wgsl`, teams share
+//! contiguous runs. In `kernels/sums_columns.wgsl`, each lane owns a pack of columns.
 
 use super::{
     Code, ParamField, REDUCE_BLOCK, SMALL_WORKGROUP, flag, params,
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Which elements a lane or a team adds up.
+/// The elements that a lane or a team sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Over {
     Runs {
@@ -23,23 +23,23 @@ pub(crate) enum Over {
         workgroup_size: u32,
     },
     Columns {
-        /// Rows that a lane adds up before it adds them to its sum.
+        /// Rows that a lane sums before it adds them to its total.
         block: u32,
-        /// What the sums are, where a lane has all of a column.
+        /// The gradients that the sums are, if a lane has whole columns.
         gradients: Option<AffineGradients>,
     },
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sums {
     pub over: Over,
     pub layout: VectorLayout,
     pub lookups: Lookups,
     pub gradient: Gradient,
-    /// Whether the gradient is multiplied by the weight.
+    /// Whether the kernel multiplies the gradient by the weight.
     pub weighted: bool,
-    /// Whether the statistics were taken of what is summed up, so that normalized elements have a mean of zero in it.
+    /// Whether the groups are those of the statistics, so that normalized values have a mean of zero over each.
     pub zero_mean: bool,
 }
 

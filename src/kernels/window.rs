@@ -1,5 +1,5 @@
-//! Local response norm, in either direction: `kernels/slide.wgsl` holds a window in registers, `kernels/window.wgsl`
-//! loads it for each element.
+//! Local response norm, in either direction. `kernels/slide.wgsl` holds a window in registers. `kernels/window.wgsl`
+//! loads the window for each element.
 
 use super::{
     Code, ParamField, flag, params,
@@ -13,18 +13,18 @@ use crate::{
 
 /// Channels of a window that registers hold, at most.
 pub(crate) const HELD_WINDOW: u32 = 11;
-/// Channels of a wider window that are loaded at a time.
+/// Channels of a wider window that a lane loads at a time.
 const BLOCK: u32 = 4;
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Window {
     pub layout: VectorLayout,
-    /// Of the input and its gradient.
+    /// The type of the input and its gradient.
     pub input: DType,
-    /// Of the output and its gradient.
+    /// The type of the output and its gradient.
     pub output: DType,
-    /// Channels before and after its own, of a window that registers hold.
+    /// Channels before and after the lane's own, of a window in registers.
     pub held: Option<[u32; 2]>,
     pub backward: bool,
 }

@@ -1,4 +1,4 @@
-//! The passes that take statistics where teams share them: partial statistics, and their merge.
+//! The passes that compute statistics which several teams share: partial statistics, and their merge.
 
 use super::{
     KernelCall, Passes, Scratch,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Problem<'_> {
-    /// Takes the statistics of the input. Says how they lie.
+    /// Computes the statistics of the input. Returns their geometry.
     pub(super) fn take_statistics(&self, passes: &mut Passes, method: Method, x: X, saved: Saved) -> Result<Reduction> {
         let (stats, members) = match method {
             Method::Columns => (self.stats.by_columns(), self.stats.inner),
@@ -31,7 +31,7 @@ impl Problem<'_> {
         Ok(stats)
     }
 
-    /// Scratch for the statistics of a reduction, unless they are a tensor: the mean's hi and lo, and rstd.
+    /// Scratch for statistics (the mean as hi and lo, and rstd), unless they are a tensor of the op.
     pub(super) fn statistics_scratch(&self, passes: &mut Passes, stats: Reduction) {
         if !self.options.save_for_backward {
             let bytes = u64::from(stats.group_count()) * 3 * 4;
@@ -39,7 +39,7 @@ impl Problem<'_> {
         }
     }
 
-    /// Partial statistics. Says how many there are of a group.
+    /// Computes partial statistics. Returns how many each group has.
     pub(super) fn partial_statistics(&self, passes: &mut Passes, method: Method, x: X) -> Result<u32> {
         let measure = Measure::of(self.scale());
         let columns = method == Method::Columns;
@@ -96,10 +96,10 @@ impl Problem<'_> {
             Some(Some((old, new))) => (Tracking::Fixed, old as f32, new as f32),
             Some(None) => (Tracking::Cumulative, 0.0, 0.0),
         };
-        // Groups are merged on their own, unless running statistics average over some of them.
+        // A merge has one group, unless running statistics average over several groups.
         let (outer, groups) =
             if tracked.is_some() { (self.stats.outer, self.stats.groups) } else { (1, self.stats.group_count()) };
-        // No more than there are elements.
+        // At most the number of elements.
         let apart = self.stats.group_count() * members;
         let merged_by_one = outer.saturating_mul(members);
         let left = if partials == Partials::Moments { splits } else { left_to_merge(splits, merged_by_one, self.caps) };

@@ -125,7 +125,7 @@ fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
             );
         }
         assert_eq!(layout_of(&InstanceNorm::new(&[8, 512, 7, 7]).dtype(DType::F16), caps), VectorLayout::HalfUnaligned);
-        // Whole packs, a type of 32 bits among them, rows that are apart, rows that are streamed.
+        // Whole packs, an f32 tensor among them, strided rows, streamed rows.
         for op in [halves(52), halves(49).output_dtype(DType::F32), halves(49).input_row_stride(51), halves(100_001)] {
             assert_ne!(layout_of(&op, caps), VectorLayout::HalfUnaligned, "{op:?}");
         }
@@ -134,7 +134,8 @@ fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
 
 #[test]
 fn all_rows_of_a_team_have_one_alignment_phase() {
-    // Two chunks, the second of an odd number of rows: an even number of teams in each, whose partial sums follow each other.
+    // Two chunks, the second of an odd number of rows. Each has an even number of teams, whose partial sums follow each
+    // other.
     let small = Caps { max_storage_buffer_binding_size: 1 << 18, ..LAVAPIPE };
     let lowered = lower(&LayerNorm::new(&[2307, 65], 1..).dtype(DType::F16).backward(), &small);
     let rows =
@@ -156,7 +157,7 @@ fn packs_are_whole_where_channels_end_inside_of_them() {
         Some(Kernel::Apply(apply)) => (apply.layout, apply.lookups.stats, apply.lookups.affine),
         other => panic!("{other:?}"),
     };
-    // Samples of 196 elements are whole packs, samples of 245 are not, and channels of 8 end with one.
+    // Samples of 196 elements are whole packs, samples of 245 are not, and channels of 8 elements are.
     let gathered = (VectorLayout::Vec4, TableAccess::Gather, TableAccess::Gather);
     for (shape, expected) in [
         ([32, 4, 7, 7], gathered),
@@ -218,7 +219,7 @@ fn lowering_is_pure_and_the_key_holds_no_run_time_parameter() {
 
 #[test]
 fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
-    // 64 lanes are two subgroups of 32 at most, or up to 16 of 4: two rows a workgroup can be relied on.
+    // 64 lanes are two subgroups of 32, or up to 16 of 4: a workgroup is sure to have two rows.
     let caps = Caps { subgroup_size: Some((4, 32)), ..SUBGROUPS };
     let workgroups = |rows, team| {
         let strategy = Strategy::Forced(Method::Resident(team));
@@ -227,7 +228,7 @@ fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
     };
     assert_eq!(workgroups(1001, Team::Subgroup), [501, 1, 1]);
     assert_eq!(workgroups(200_000, Team::Subgroup), [50000, 2, 1]);
-    // 64 clusters, whatever the subgroups.
+    // 64 clusters, whatever the size of a subgroup.
     assert_eq!(workgroups(1001, Team::Cluster), [16, 1, 1]);
 }
 
@@ -238,11 +239,11 @@ fn a_workgroup_of_a_cpu_is_small() {
         let KernelCall { key, workgroups, .. } = call(rows, 1024, &LAVAPIPE);
         assert_eq!((key.workgroup_size(), workgroups), (8, [teams, 1, 1]), "{rows}");
     }
-    // Lanes that are teams: as many of them share a device as subgroups of eight do.
+    // Lanes that are teams: as many share a device as subgroups of eight do.
     let KernelCall { key, workgroups, .. } = call(1024, 768, &LLVMPIPE);
     assert!(matches!(row(&key).residency, Residency::Streamed { rows: 4, .. }), "{key:?}");
     assert_eq!((key.workgroup_size(), workgroups), (16, [16, 1, 1]));
-    // A size that is not known can't be relied on.
+    // The size of a subgroup is unknown.
     let unknown = Caps { subgroup_size: Some((4, 128)), ..LAVAPIPE };
     assert_eq!(call(100, 768, &unknown).key.workgroup_size(), 128);
 }
@@ -267,7 +268,7 @@ fn rows_of_half_precision_are_vec4x2_where_no_lane_holds_more_for_it() {
     assert_eq!(layout_of(&halves(1024).input_row_stride(1028), &SUBGROUPS), VectorLayout::Vec4);
     assert_eq!(layout_of(&halves(65536), &SUBGROUPS), VectorLayout::Vec4, "streamed");
     assert_eq!(layout_of(&halves(1024), &LAVAPIPE), VectorLayout::Vec4);
-    // Registers of a pair are there together.
+    // A lane uses the registers of a pair of packs together.
     for len in (8..4096).step_by(8) {
         for caps in [&SUBGROUPS, &PLAIN, &Caps { subgroup_size: Some((8, 32)), ..SUBGROUPS }] {
             let Row { residency: Residency::Resident { packs, full }, layout: VectorLayout::Vec4x2, .. } =
@@ -309,14 +310,14 @@ fn weights_that_serve_one_row_come_late() {
     let short = LayerNorm::new(&[1 << 20, 16], 1..);
     let longer = LayerNorm::new(&[1 << 17, 128], 1..);
     assert_eq!(rows(short.clone(), &SUBGROUPS), (false, 1));
-    // Decoded for four.
+    // A cluster decodes the weights for four rows.
     assert_eq!(rows(short.dtype(DType::BF16), &SUBGROUPS), (true, 4));
     assert_eq!(rows(longer.dtype(DType::BF16), &SUBGROUPS), (false, 1));
     let wide = LayerNorm::new(&[4096, 1024], 1..);
     assert_eq!(rows(wide.clone(), &LAVAPIPE), (true, 16));
-    // Of one row for each team.
+    // A team has one row.
     assert_eq!(rows(LayerNorm::new(&[8, 1024], 1..), &LAVAPIPE), (false, 1));
-    // A block of rows shares what it loads.
+    // A block of rows shares its loads.
     assert_eq!(rows(LayerNorm::new(&[64, 8192], 1..), &LAVAPIPE), (true, 1));
 }
 
@@ -327,12 +328,12 @@ fn many_sums_are_merged_together() {
         let merges = calls.iter().filter(|call| matches!(call.key.kernel, Kernel::MergeSums(_)));
         merges.map(|call| call.workgroups[0]).collect()
     };
-    // Eight columns a workgroup.
+    // Eight columns per workgroup.
     assert_eq!(merges(32_768, 1024, &SUBGROUPS), [128]);
-    // Of 8192 sums, 2048 are left, by a lane for each of four.
+    // A first pass leaves 2048 of 8192 sums. A lane merges four.
     assert_eq!(merges(1 << 20, 32, &SUBGROUPS), [2048 * 32 / 64, 4]);
     assert_eq!(merges(4096, 1024, &LAVAPIPE), [16]);
-    // Statistics of columns: 2^16 of each of four, of which 2048 are left.
+    // Statistics of columns: a first pass leaves 2048 of the 2^16 of each of four columns.
     let finalized: Vec<_> = lower(&BatchNorm::training(&[1 << 24, 4]), &SUBGROUPS)
         .calls
         .into_iter()
@@ -340,7 +341,7 @@ fn many_sums_are_merged_together() {
         .map(|call| (call.key.workgroup_size(), call.workgroups[0]))
         .collect();
     assert_eq!(finalized, [(256, 2048 * 4 / 8), (256, 1)]);
-    // A device without room for that: a lane for each column, and of what a pass before left.
+    // A device without room for that: a first pass, and a lane for the rest of each column.
     let small = Caps { max_workgroup_size: 128, ..SUBGROUPS };
     assert_eq!(merges(32_768, 1024, &small), [32 * 1024 / 64, 16]);
 }
@@ -352,7 +353,7 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_chunk_lacks_a_row() {
         (256, &LAVAPIPE, Residency::Streamed { rows: 8, whole: true }),
         (127, &LAVAPIPE, Residency::Streamed { rows: 4, whole: false }),
         (124, &LAVAPIPE, Residency::Streamed { rows: 4, whole: true }),
-        // In chunks of 256 rows: none but the last one, of 24, then of 25.
+        // Chunks of 256 rows: only the last is shorter, with 24, then with 25 rows.
         (280, &small, Residency::Streamed { rows: 8, whole: true }),
         (281, &small, Residency::Streamed { rows: 8, whole: false }),
     ];
@@ -404,7 +405,7 @@ fn every_loop_ends_before_mesa_ends_it() {
                     let (kind, turns) = match call.key.kernel {
                         Kernel::Row(_) => {
                             let p: &RowParams = bytemuck::from_bytes(&call.params);
-                            // A block of rows takes three turns for each pack, and some for each chunk of packs.
+                            // A block of rows takes three iterations for each pack, and some for each 64 packs.
                             (0, p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
                         }
                         Kernel::Moments(_) => {
@@ -530,7 +531,8 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&rows.clone().grad_weight(false).grad_bias(false), &SUBGROUPS), "Row");
     assert_eq!(kernels(&rows.clone().grad_input(false).grad_weight(false), &SUBGROUPS), "SumsColumns MergeSums");
     assert_eq!(kernels(&rows.grad_input(false), &SUBGROUPS), "Moments Finalize SumsColumns MergeSums");
-    // Lanes that have all of a column write its gradients, where no other buffer may be read that they lie in.
+    // A lane with a whole column writes its gradients, unless it reads running statistics, which may share their
+    // buffer.
     assert_eq!(
         kernels(&LayerNorm::new(&[3, 4096], 1..).backward(), &LAVAPIPE),
         "Moments Finalize Sums MergeSums Apply SumsColumns"
@@ -538,20 +540,20 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&BatchNorm::inference(&[3, 4096]).backward(), &LAVAPIPE), "Apply SumsColumns MergeSums");
     let channels = BatchNorm::training(&[8, 64, 56, 56]).backward();
     assert_eq!(kernels(&channels, &PLAIN), "Moments Finalize Sums MergeSums Apply");
-    // Lanes of a CPU go down columns, four in a pack, where all have the same weights and there are enough of them.
+    // Lanes of a CPU walk down columns, four in a pack, if all have the same weights and there are enough of them.
     let middle = LayerNorm::new(&[8, 96, 56, 56], 1..2).backward();
     assert_eq!(kernels(&middle, &LAVAPIPE), "Row MergeSums");
     assert!(kernels(&middle, &SUBGROUPS).starts_with("MomentsColumns Finalize"));
     for few in [LayerNorm::new(&[2, 96, 10, 10], 1..2), LayerNorm::new(&[8, 96, 7, 7], 1..2)] {
         assert!(kernels(&few.backward(), &LAVAPIPE).starts_with("MomentsColumns Finalize"), "{few:?}");
     }
-    // Each channel of a sample has sums, which serve both.
+    // Each channel of a sample has sums, for both targets.
     let groups = GroupNorm::new(&[8, 64, 56, 56], 8);
     assert_eq!(kernels(&groups.backward(), &LAVAPIPE), "Moments Finalize Sums MergeSums MergeSums Apply");
     assert_eq!(kernels(&groups.backward().grad_weight(false).grad_bias(false), &LAVAPIPE), "Row");
     let last = GroupNorm::new(&[8, 56, 56, 64], 8).layout(Layout::ChannelsLast).backward();
     assert_eq!(kernels(&last, &LAVAPIPE), "MomentsColumns Finalize SumsColumns MergeSums MergeSums Apply");
-    // The mean of what is normalized comes out of the sums of a sample, before they are those of a weight.
+    // The correction by the mean uses the sums of a sample, before they become sums of a weight.
     let samples = |shape: &[usize]| InstanceNorm::new(shape).weight(true).bias(true).backward();
     let few = samples(&[2, 2, 256, 256]);
     assert_eq!(kernels(&few, &PLAIN), "Moments Finalize Sums MergeSums MergeSums MergeSums Apply");

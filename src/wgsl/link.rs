@@ -1,4 +1,4 @@
-//! Shaders are linked: of the roles' files, a shader has the items that its kernel uses, each in the variant that the key
+//! The linker: a shader has those items of the roles' files that its kernel reaches, each in the variant that the key
 //! chooses.
 //!
 //! An item is a function, type, constant or variable of a module. `team_sum__subgroup` is the variant `subgroup` of
@@ -22,8 +22,8 @@ macro_rules! files {
 }
 
 /// The roles, in the order in which a shader has them.
-pub(super) const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "positions" "teams" "access" "tables" "lookups" "affine"
-    "activations" "scales" "gradients" "elements" "rows" "partials" "sums" "windows");
+pub(super) const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "positions" "teams" "access" "tables" "lookups"
+    "affine" "activations" "scales" "gradients" "elements" "rows" "partials" "sums" "windows");
 
 /// The kernels.
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The storage buffers of kernels: what a shader declares for each, and how it loads and stores elements.
+//! The storage buffers of kernels: their declarations, and the functions that load and store elements.
 
 use std::sync::OnceLock;
 
@@ -12,13 +12,13 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Buffer {
-    /// A tensor of the op. `statistics` is scratch where the op does not have it.
+    /// A tensor of the op. `statistics` is scratch if the op has no such tensor.
     Tensor(Slot),
     /// Scratch: partial statistics, one for each team that shares a row or channel.
     Partials,
     /// Scratch: partial sums of gradients.
     PartialSums,
-    /// Scratch: merged sums of gradients, which the gradient of the input needs.
+    /// Scratch: the coefficients of the statistics' gradient, for the gradient of the input.
     Coefficients,
 }
 
@@ -52,16 +52,16 @@ impl Buffer {
 /// How a shader sees the elements of a storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Element {
-    /// Floats of a type, in packs.
+    /// Floats of a storage type, in packs.
     Floats(DType, VectorLayout),
-    /// Floats of a type that are read, four at once from four indices.
+    /// Floats of a storage type, which a shader reads four at a time, from four indices.
     Gather(DType),
-    /// A type of the shaders' own.
+    /// A type that the shaders define.
     Raw(&'static str),
 }
 
 impl Element {
-    /// The type of floats that are stored.
+    /// The storage type, for floats.
     pub fn dtype(self) -> Option<DType> {
         match self {
             Self::Floats(dtype, _) | Self::Gather(dtype) => Some(dtype),
@@ -102,7 +102,7 @@ impl Storage {
         })
     }
 
-    /// What a shader declares: the variable, and for floats the functions that load and store them, whatever their type.
+    /// The declaration in a shader: the variable, and for floats the functions that load and store them.
     /// `shared`: all buffers are bound alike.
     pub fn declare(&self, shared: bool) -> String {
         let Self { buffer, access, element } = *self;

@@ -23,8 +23,8 @@ struct Array<'a> {
 
 /// Repeats the body of each marked loop with `k` as `0u`, `1u`, ..
 ///
-/// An element of a marked array becomes a scalar: `x[k]` in a marked loop, and `x[0]` anywhere, become `x_0`. So do names
-/// that a body declares, which shadow no other name.
+/// An element of a marked array becomes a scalar: `x[k]` in a marked loop, and `x[0]` anywhere, become `x_0`. So do
+/// names that a body declares, which shadow no other name.
 ///
 /// A statement `x[k] = ..` of a marked loop is the first to assign a marked array, in the block that declares it. This
 /// statement declares the scalars: by `let` if no other one assigns them, else by `var`. The array's declaration could
