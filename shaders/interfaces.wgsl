@@ -11,15 +11,15 @@
 
 const WORKGROUP_SIZE: u32 = 64u; // invocations of a workgroup
 const SUBGROUP_SIZE: u32 = 0u; // lanes of a subgroup, or 0 if subgroups may differ
-// Iterations of a loop that is marked `// unroll`. The composer repeats the body, with scalars in place of marked
+// Iterations of a loop that is marked `// unroll`. The composer repeats the body, with scalars in row of marked
 // arrays: some Vulkan drivers keep a local array in memory, not in registers, if a loop indexes it.
 const BLOCK: u32 = 4u;
 const FULL: u32 = 1u; // packs of each lane that are in the row for certain, the first ones
 const WHOLE: bool = false; // every block has BLOCK rows
 const SHARED: bool = false; // all rows have the same weight and bias
-const HALVES: bool = false; // x is f16 or bf16, whose numbers have at most 11 significant bits
+const HALF_PRECISION: bool = false; // x is f16 or bf16, whose numbers have at most 11 significant bits
 const STATS_FIXED: bool = false; // all elements of a lane have the same statistics
-const PARAMS_FIXED: bool = false; // all elements of a lane have the same weight and bias
+const AFFINE_FIXED: bool = false; // all elements of a lane have the same weight and bias
 const WEIGHTED: bool = false; // sums have the weight as a factor
 const ZERO_MEAN: bool = false; // sums are over the groups of the statistics, where y has the mean 0
 const BEFORE: u32 = 1u; // channels of a window before its own
@@ -41,7 +41,7 @@ struct AnyParams {
     packs: u32, // of a row
     stride: u32, // from one row, channel, or pack across rows to the next
     input_stride: u32, // the same of the input
-    rounds: u32, // rows of a team, or blocks of rows, at most
+    rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
     elements: u32, // of a row
     first_partial: u32, // of these rows in `partial_sums`
@@ -54,13 +54,13 @@ struct AnyParams {
     old_weight: f32, // running = old_weight * running + new_weight * batch
     new_weight: f32,
     correction: f32, // 1 for the unbiased variance, else 0
-    stat_quotient: u32, // see `place`
+    stat_quotient: u32, // see `row`
     stat_remainder: u32,
-    param_rows: u32,
-    param_quotient: u32,
-    param_remainder: u32,
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
     stat_run: u32, // packs, or elements, that share a value
-    param_run: u32,
+    affine_run: u32,
     before: u32, // channels of a window before its own
     after: u32, // channels of a window after its own
     alpha: f32, // over the size of the window
@@ -83,8 +83,8 @@ fn store_residual_output(at: At, v: Pack) {}
 fn store_grad_input(at: At, v: Pack) {}
 fn store_grad_residual(at: At, v: Pack) {}
 
-fn load_weight(i: ParamAt) -> Param { return Param(); }
-fn load_bias(i: ParamAt) -> Param { return Param(); }
+fn load_weight(i: AffineAt) -> AffineValue { return AffineValue(); }
+fn load_bias(i: AffineAt) -> AffineValue { return AffineValue(); }
 fn load_grad_weight(i: u32) -> Pack { return Pack(); }
 fn load_grad_bias(i: u32) -> Pack { return Pack(); }
 fn store_grad_weight(i: u32, v: Pack) {}
@@ -124,10 +124,10 @@ alias StatAt = u32;
 // == param: made by src/wgsl and src/kernels, the lookup of weight and bias
 
 // What the column adds to the index of weight and bias.
-fn param_column(column: At) -> ParamAt { return ParamAt(); }
+fn affine_column(column: At) -> AffineAt { return AffineAt(); }
 
-alias Param = f32;
-alias ParamAt = u32;
+alias AffineValue = f32;
+alias AffineAt = u32;
 
 // == storage: half precision in words of two elements, the first one in the lower half; tensors.wgsl calls these
 
@@ -256,22 +256,22 @@ fn load_x(input_at: At, at: At) -> Pack { return Pack(); }
 
 // == weight
 
-fn weight_at(i: ParamAt) -> Param { return Param(); }
-fn apply_weight(y: Pack, weight: Param) -> Pack { return y; } // y * weight
+fn weight_at(i: AffineAt) -> AffineValue { return AffineValue(); }
+fn apply_weight(y: Pack, weight: AffineValue) -> Pack { return y; } // y * weight
 
 // == bias
 
-fn bias_at(i: ParamAt) -> Param { return Param(); }
-fn apply_bias(y: Pack, bias: Param) -> Pack { return y; } // y + bias
+fn bias_at(i: AffineAt) -> AffineValue { return AffineValue(); }
+fn apply_bias(y: Pack, bias: AffineValue) -> Pack { return y; } // y + bias
 
 // == affine: weight and bias, loaded together
 
 struct Affine {
-    weight: Param,
-    bias: Param,
+    weight: AffineValue,
+    bias: AffineValue,
 }
 
-fn affine_at(i: ParamAt) -> Affine { return Affine(); }
+fn affine_at(i: AffineAt) -> Affine { return Affine(); }
 
 // == after: the residual behind weight and bias
 
@@ -281,12 +281,12 @@ fn add_after(u: Pack, at: At) -> Pack { return u; } // u + residual
 
 fn exp_minus(a: Pack) -> Pack { return a; } // exp(-a), for a >= 0
 fn sigmoid(u: Pack) -> Pack { return u; } // 1 / (1 + exp(-u))
-fn sigmoid_slope(u: Pack) -> Pack { return u; } // the derivative of sigmoid
+fn sigmoid_derivative(u: Pack) -> Pack { return u; } // the derivative of sigmoid
 
 // == activation
 
 fn activate(u: Pack) -> Pack { return u; }
-fn activation_slope(u: Pack) -> Pack { return u; } // the derivative of activate
+fn activation_derivative(u: Pack) -> Pack { return u; } // the derivative of activate
 
 // == sum: the sum of input and residual
 
@@ -313,7 +313,7 @@ fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {}
 
 // == row_param: weight and bias of a row
 
-fn row_param_index(row: u32, column: At) -> ParamAt { return ParamAt(); }
+fn row_affine_index(row: u32, column: At) -> AffineAt { return AffineAt(); }
 
 // == saved: statistics for the backward pass
 
@@ -327,7 +327,7 @@ const CENTERED: bool = false; // the op subtracts the mean
 // The factor of elements times `scale`. `power` is the mean of their squares or magnitudes.
 fn rstd_of(power: f32, count: f32, scale: f32) -> f32 { return 1.0; }
 // The factor of sum(g * y) in the gradient through rstd: 1 / count, or 0 or 1 for norms.
-fn pull(count: f32, rstd: f32, scale: f32) -> f32 { return 1.0; }
+fn product_share(count: f32, rstd: f32, scale: f32) -> f32 { return 1.0; }
 
 // == power_of_moments: the power, from moments
 
@@ -347,7 +347,7 @@ fn at_scale(sums: vec3<f32>, scale: f32) -> f32 { return 0.0; }
 // == measure: what the power is a mean of
 
 fn measure(d: Pack) -> Pack { return d; } // squares or magnitudes
-fn slope(y: Pack) -> Pack { return y; } // the derivative of the measure, over that of squares: y or sign(y)
+fn measure_derivative(y: Pack) -> Pack { return y; } // the derivative of the measure, over that of squares: y or sign(y)
 
 // == direction: how rows lie in packs
 
@@ -365,7 +365,7 @@ fn row_sums(v: Sums, team: Team) -> Sums { return v; }
 fn scales_of(down: Sum, unit: Sum, up: Sum) -> Sum { return unit; }
 fn at_scales(down: Sum, unit: Sum, up: Sum, scale: Sum) -> Sum { return unit; }
 fn rstds_of(power: Sum, count: f32, scale: Sum) -> Sum { return power; }
-fn pulls(count: f32, rstd: Sum, scale: Sum) -> Sum { return rstd; }
+fn product_shares(count: f32, rstd: Sum, scale: Sum) -> Sum { return rstd; }
 fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {}
 
 alias Sum = f32;
@@ -379,18 +379,18 @@ fn put_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {}
 // Adds to them; the `fresh` ones overwrite what is there.
 fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {}
 
-// == place: the lookup of a row's statistics, weight and bias
+// == row: the lookup of a row's statistics, weight and bias
 
 // row / rows and row % rows, which `advance` adds without a division.
-struct Place {
+struct RowIndex {
     quotient: u32,
     remainder: u32,
 }
 
-fn place_of(row: u32, rows: u32) -> Place { return Place(); }
-fn advance(place: Place, by: Place, rows: u32) -> Place { return place; }
-fn stat_index(place: Place, column: At) -> StatAt { return StatAt(); }
-fn param_index(place: Place, column: At) -> ParamAt { return ParamAt(); }
+fn row_index(row: u32, rows: u32) -> RowIndex { return RowIndex(); }
+fn advance(row: RowIndex, by: RowIndex, rows: u32) -> RowIndex { return row; }
+fn stat_index(row: RowIndex, column: At) -> StatAt { return StatAt(); }
+fn affine_index(row: RowIndex, column: At) -> AffineAt { return AffineAt(); }
 
 // == statistics: statistics from an earlier pass
 
@@ -407,12 +407,12 @@ fn by_rstd(v: Pack, statistics: Statistics) -> Pack { return v; } // v * rstd, t
 
 // == through: the gradient through the statistics
 
-struct Lost { // and members that differ
+struct Coefficients { // and members that differ
     mean: Stat, // of g
 }
 
-fn lost_at(i: StatAt) -> Lost { return Lost(); }
-fn through_statistics(g: Pack, y: Pack, lost: Lost) -> Pack { return g; } // g less that gradient
+fn coefficients_at(i: StatAt) -> Coefficients { return Coefficients(); }
+fn less_statistics_gradient(g: Pack, y: Pack, coefficients: Coefficients) -> Pack { return g; } // g less that gradient
 
 // == element: one direction of an element whose statistics are there
 
@@ -544,7 +544,7 @@ fn power_of_squares(squares: Pack) -> Power { return Power(); }
 fn window(channel: u32, before: u32, after: u32) -> vec2<u32> { return vec2<u32>(); }
 fn add_pack(sum: Pair, v: Pack) -> Pair { return sum; } // sum + v
 fn total(sum: Pair) -> Pack { return Pack(); } // hi + lo, or an infinite hi
-// The power of a channel. `first` is the index of channel 0 at the same place.
+// The power of a channel. `first` is the index of channel 0 at the same row.
 fn power_of(first: u32, channel: u32) -> Power { return Power(); }
 
 // == window

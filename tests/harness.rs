@@ -147,7 +147,7 @@ fn a_broken_shader_does_not_conform() {
         (split, "opaque(x - statistics.hi) - statistics.lo", "opaque(x - statistics.hi)"),
         (split, "count * share", "share"),
         (split, "x_3 - block_mean, live_3)", "x_3 - block_mean, true)"),
-        (split, "block * params.place_block", "0u"),
+        (split, "block * params.block_rows", "0u"),
         (split, "safe_0 * params.column_step", "0u"),
         // An offset of 1e6 needs both halves of the mean, from the lanes to the output.
         (split, "Pair(hi, (a - a_part) + (b - b_part))", "Pair(hi, 0.0)"),
@@ -177,7 +177,7 @@ fn a_broken_shader_does_not_conform() {
     let mixed = [
         ("vec4<u32>(column * 4u) + vec4<u32>(0u, 1u, 2u, 3u)", "vec4<u32>(column * 4u)"),
         ("vec4<u32>(column * 4u) + vec4", "vec4<u32>(column) + vec4"),
-        ("indices_of(column) / params.param_run", "indices_of(column) / 4u"),
+        ("indices_of(column) / params.affine_run", "indices_of(column) / 4u"),
     ];
     let elementwise = Strategy::Forced(Method::Elementwise);
     all_are_missed(&BatchNorm::inference(&[16, 4, 7]), elementwise, &mixed);
@@ -193,9 +193,9 @@ fn a_broken_shader_does_not_conform() {
     let breaks = [
         ("(all.w - params.correction)", "all.w"),
         ("num_batches_tracked[0] += 1u", "num_batches_tracked[0] += 2u"),
-        ("slice * params.kept", "slice"),
+        ("slice * params.groups", "slice"),
         ("slice += 1u", ""),
-        ("block * params.place_block", "0u"),
+        ("block * params.block_rows", "0u"),
     ];
     assert!(conforms(&op, &tensors, split, "no such text", ""), "unbroken");
     for (from, to) in breaks {
@@ -211,7 +211,7 @@ fn a_broken_backward_pass_does_not_conform() {
     let columns = Strategy::Forced(Method::Columns);
     let layer_norm = LayerNorm::new(&[70, 257], 1..).backward();
     let rows = [
-        ("(g - lost.x", "(g"),
+        ("(g - coefficients.x", "(g"),
         ("gy_sum * pull", "0.0 * pull"),
         ("gd_sum += g * d_0", "gd_sum += g"),
         ("team_sum2(v.zw, team)", "v.zw"),
@@ -257,7 +257,7 @@ fn a_broken_backward_pass_does_not_conform() {
     all_are_missed(&GroupNorm::new(&[3, 4, 7], 2).backward(), resident, &kept);
     let streamed = Strategy::Forced(Method::Streamed(Team::Lane));
     let streams = [
-        ("- lost_0.a", ""),
+        ("- coefficients_0.a", ""),
         ("gd_chunk_0 += sum_of(g * d_0)", "gd_chunk_0 += sum_of(g)"),
         ("(sums.b - correction_0 * sums.a)", "sums.b"),
     ];
@@ -268,17 +268,17 @@ fn a_broken_backward_pass_does_not_conform() {
         ("first + column * params.stride", "first + column"),
         ("vec2<f32>(pack_sum(g), pack_sum(gy))", "vec2<f32>(g.x, gy.x)"),
         ("rstd_of(power.z, count, ", "rstd_of(power.x, count, "),
-        ("pull(count, rstd.w, scale.w)", "0.0"),
+        ("product_share(count, rstd.w, scale.w)", "0.0"),
     ];
     all_are_missed(&LayerNorm::new(&[3, 7, 5600], 1..2).backward(), streamed, &across);
     let saved = [("row * PACK + i", "row * PACK"), ("hi[i]", "hi[0u]")];
     all_are_missed(&LayerNorm::new(&[3, 7, 12], 1..2).save_stats(true), streamed, &saved);
-    let middle = [("param_place = advance(param_place, param_step, params.param_rows);", "")];
+    let middle = [("affine_place = advance(affine_place, affine_step, params.affine_rows);", "")];
     all_are_missed(&LayerNorm::new(&[3, 5, 7], 1..2), columns, &middle);
     let through = [
         ("store_coefficients(i, g_mean)", "store_coefficients(i, 0.0)"),
-        ("slope(y) * lost.along", "0.0 * lost.along"),
-        ("run += params.kept;", ""),
+        ("measure_derivative(y) * coefficients.along", "0.0 * coefficients.along"),
+        ("run += params.groups;", ""),
     ];
     all_are_missed(&layer_norm, split, &through[..2]);
     all_are_missed(&BatchNorm::training(&[3, 5, 7]).backward(), split, &through);
@@ -304,7 +304,11 @@ fn a_broken_backward_pass_does_not_conform() {
     let summed = LayerNorm::new(&[7, 36], 1..).residual(true).residual_output(true).backward();
     all_are_missed(&summed, resident, &[("v + load_grad_residual_output(at)", "v")]);
     let activated = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
-    all_are_missed(&activated, resident, &[("load_grad_output(at) * activation_slope(u)", "load_grad_output(at)")]);
+    all_are_missed(
+        &activated,
+        resident,
+        &[("load_grad_output(at) * activation_derivative(u)", "load_grad_output(at)")],
+    );
     all_are_missed(&activated, resident, &[("gd_sum += g * (d_0 * scale)", "gd_sum += g")]);
     all_are_missed(
         &activated,
@@ -392,8 +396,8 @@ fn a_broken_window_does_not_conform() {
     x[0] = f32::INFINITY;
     let finite = "select(sum.hi, sum.hi + sum.lo, is_finite(sum.hi))";
     assert!(conforms(&op, &Tensors::new(&x), Strategy::Inferred, "no such text", ""), "unbroken");
-    let lost = conforms(&op, &Tensors::new(&x), Strategy::Inferred, finite, "sum.hi + sum.lo");
-    assert!(!lost, "conforms without {finite:?}");
+    let coefficients = conforms(&op, &Tensors::new(&x), Strategy::Inferred, finite, "sum.hi + sum.lo");
+    assert!(!coefficients, "conforms without {finite:?}");
 }
 
 /// On a device whose dimensions end after a few workgroups, each kernel has more, and does not conform if it knows of one dimension.

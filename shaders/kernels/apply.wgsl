@@ -11,21 +11,21 @@ struct Params {
     splits: u32, // lanes that share the steps of a block
     input_block: u32, // packs from one block of the input to the next
     input_step: u32, // packs from one step of the input to the next
-    first_place: u32, // row of the lookups of the first block
-    place_block: u32, // rows of the lookups from one block to the next
-    place_step: u32, // and from one step to the next
+    first_row: u32, // row of the lookups of the first block
+    block_rows: u32, // rows of the lookups from one block to the next
+    step_rows: u32, // and from one step to the next
     column_step: u32, // columns of the lookups from one step to the next
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` and of `coefficients` to the next
-    stat_rows: u32, // see place
+    stat_rows: u32, // see RowIndex
     stat_quotient: u32,
     stat_remainder: u32,
     stat_run: u32, // packs that share a statistic
-    param_rows: u32,
-    param_quotient: u32,
-    param_remainder: u32,
-    param_run: u32, // packs that share a weight
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
+    affine_run: u32, // packs that share a weight
     zero: u32, // always 0
 }
 
@@ -46,13 +46,13 @@ fn main(
         return;
     }
 
-    let place = params.first_place + block * params.place_block + split * params.place_step;
-    var stat_place = place_of(place, params.stat_rows);
-    var param_place = place_of(place, params.param_rows);
-    let stat_step = place_of(params.splits * params.place_step, params.stat_rows);
-    let param_step = place_of(params.splits * params.place_step, params.param_rows);
-    let fixed_table = table_at(stat_index(stat_place, column + split * params.column_step));
-    let fixed_affine = affine_at(param_index(param_place, column + split * params.column_step));
+    let row = params.first_row + block * params.block_rows + split * params.step_rows;
+    var stat_row = row_index(row, params.stat_rows);
+    var affine_row = row_index(row, params.affine_rows);
+    let stat_step = row_index(params.splits * params.step_rows, params.stat_rows);
+    let affine_step = row_index(params.splits * params.step_rows, params.affine_rows);
+    let fixed_table = table_at(stat_index(stat_row, column + split * params.column_step));
+    let fixed_affine = affine_at(affine_index(affine_row, column + split * params.column_step));
 
     let first = block * params.steps * params.packs + column;
     let first_input = block * params.input_block + column;
@@ -70,13 +70,13 @@ fn main(
             let step_column = column + safe * params.column_step;
             table[k] = fixed_table;
             if !STATS_FIXED {
-                table[k] = table_at(select(StatAt(0u), stat_index(stat_place, step_column), live[k]));
-                stat_place = advance(stat_place, stat_step, params.stat_rows);
+                table[k] = table_at(select(StatAt(0u), stat_index(stat_row, step_column), live[k]));
+                stat_row = advance(stat_row, stat_step, params.stat_rows);
             }
             affine[k] = fixed_affine;
-            if !PARAMS_FIXED {
-                affine[k] = affine_at(select(ParamAt(0u), param_index(param_place, step_column), live[k]));
-                param_place = advance(param_place, param_step, params.param_rows);
+            if !AFFINE_FIXED {
+                affine[k] = affine_at(select(AffineAt(0u), affine_index(affine_row, step_column), live[k]));
+                affine_row = advance(affine_row, affine_step, params.affine_rows);
             }
             element[k] = load_element(first_input + safe * params.input_step, at[k], table[k], affine[k]);
         }

@@ -64,7 +64,7 @@ fn main(
         // A GPU waits for loads: all of them are issued before the first one is used.
         var is_there: array<bool, BLOCK>; // unroll
         var partial: array<GroupSums, BLOCK>; // unroll
-        var weight: array<Param, BLOCK>; // unroll
+        var weight: array<AffineValue, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let turn = first_turn + k;
             let i = turn % splits * stride + group * params.members + turn / splits;

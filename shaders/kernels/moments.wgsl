@@ -1,4 +1,4 @@
-// Partial statistics over `reduced` and `inner` of [outer, reduced, kept, inner], for each (outer, kept): a channel of
+// Partial statistics over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group): a channel of
 // batch norm, or one long row. `splits` teams share a group, and each writes one partial.
 //
 // Numerics: a lane holds a block of BLOCK packs in registers and reduces it by corrected two-pass, with x - x[0] for
@@ -8,9 +8,9 @@
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
-    groups: u32, // outer * kept
+    all_groups: u32, // outer * groups
     reduced: u32,
-    kept: u32,
+    groups: u32,
     packs: u32, // of inner
     input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
@@ -22,12 +22,12 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 
 fn run(team: Team) {
-    let has_group = team.index < params.groups * params.splits;
-    let group = min(team.index / params.splits, params.groups - 1u);
+    let has_group = team.index < params.all_groups * params.splits;
+    let group = min(team.index / params.splits, params.all_groups - 1u);
     let split = team.index % params.splits;
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
-    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+    let first = group / params.groups * params.reduced * params.groups + group % params.groups;
     let shift = pack_first(load_x(first * params.input_packs, first * params.packs));
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
@@ -49,7 +49,7 @@ fn run(team: Team) {
         var x: array<Pack, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             live[k] = at < end;
-            let safe_run = select(first, first + slice * params.kept, live[k]);
+            let safe_run = select(first, first + slice * params.groups, live[k]);
             let safe_pack = select(0u, pack, live[k]);
             x[k] = load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack);
             shifted_sum += select(Pack(0.0), x[k] - shift, live[k]);

@@ -1,5 +1,5 @@
-// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, kept, inner], for each (outer,
-// kept). `splits` teams share a group, and each writes one partial.
+// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer,
+// group). `splits` teams share a group, and each writes one partial.
 //
 // Numerics: sums are taken at three scales, since f32 cannot hold the squares of all its numbers. Blocks are added as
 // hi + lo, lanes by a tree: no term is negative.
@@ -7,9 +7,9 @@
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
-    groups: u32, // outer * kept
+    all_groups: u32, // outer * groups
     reduced: u32,
-    kept: u32,
+    groups: u32,
     packs: u32, // of inner
     input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
@@ -21,12 +21,12 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 
 fn run(team: Team) {
-    let has_group = team.index < params.groups * params.splits;
-    let group = min(team.index / params.splits, params.groups - 1u);
+    let has_group = team.index < params.all_groups * params.splits;
+    let group = min(team.index / params.splits, params.all_groups - 1u);
     let split = team.index % params.splits;
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
-    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+    let first = group / params.groups * params.reduced * params.groups + group % params.groups;
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
     let stride = params.splits * team.lanes;
@@ -47,7 +47,7 @@ fn run(team: Team) {
         var up_block = Pack(0.0);
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let live = at < end;
-            let safe_run = select(first, first + slice * params.kept, live);
+            let safe_run = select(first, first + slice * params.groups, live);
             let safe_pack = select(0u, pack, live);
             let x = select(
                 Pack(0.0),

@@ -38,7 +38,7 @@ fn column_of(k: u32, team: Team) -> At {
 // Other such rows have no variance in f32.
 fn rounded(mean: f32, x: f32) -> f32 {
     let bits = bitcast<u32>(mean);
-    if !HALVES {
+    if !HALF_PRECISION {
         return bitcast<f32>(bits ^ params.zero);
     }
     return select(bitcast<f32>((bits + 0x80u) & 0xffffff00u), x, (bits & 0x7f800000u) == 0x7f800000u);
@@ -60,18 +60,18 @@ fn run(team: Team) {
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-            affine[k] = affine_at(param_column(column_of(k, team)));
+            affine[k] = affine_at(affine_column(column_of(k, team)));
         }
     }
 
-    for (var round = 0u; round < params.rounds; round += 1u) {
+    for (var round = 0u; round < params.rows_per_team; round += 1u) {
         let index = round * params.teams + team.index;
         let has_row = team.index < params.teams && index < params.rows;
         let row = min(index, params.rows - 1u);
         let first = first_of(row, params.stride);
         let first_input = first_of(row, params.input_stride);
         var shift = 0.0;
-        if !HALVES {
+        if !HALF_PRECISION {
             let start = column_of_lane(0u, 0u, 1u, true, team.index, false);
             shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
         }
@@ -112,7 +112,7 @@ fn run(team: Team) {
             }
             if EARLY {
                 if !SHARED {
-                    affine[k] = affine_at(row_param_index(params.first + row, column[k]));
+                    affine[k] = affine_at(row_affine_index(params.first + row, column[k]));
                 }
                 let g = apply_weight(grad[k], affine[k].weight);
                 g_sum += g;
@@ -139,7 +139,7 @@ fn run(team: Team) {
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             y[k] = (d[k] - correction) * scale * rstd;
             if !SHARED && !EARLY {
-                affine[k] = affine_at(row_param_index(params.first + row, column[k]));
+                affine[k] = affine_at(row_affine_index(params.first + row, column[k]));
             }
             if LATE {
                 grad[k] = masked(row_gradient(y[k], affine[k], at_of(first, column[k])), mask[k]);
@@ -153,13 +153,13 @@ fn run(team: Team) {
             }
         }
         // The two coefficients of the gradient through the statistics: the mean of g, and the factor of y.
-        var lost = vec2<f32>();
+        var coefficients = vec2<f32>();
         if BACKWARD {
             if LATE {
                 sums = vec4<f32>(sums.xy, team_sum2(vec2<f32>(pack_sum(g_sum), pack_sum(gd_sum)), team));
             }
             let gy_sum = (sums.w - correction * sums.z) * rstd;
-            lost = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * pull(len, rstd, scale));
+            coefficients = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * product_share(len, rstd, scale));
         }
 
         if has_row {
@@ -176,7 +176,7 @@ fn run(team: Team) {
                         affine[k],
                         x[k],
                         y[k],
-                        (g - lost.x - slope(y[k]) * lost.y) * rstd * scale,
+                        (g - coefficients.x - measure_derivative(y[k]) * coefficients.y) * rstd * scale,
                     );
                 }
             }

@@ -27,7 +27,7 @@ fn run(team: Team) {
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
     let start = column_at(0u);
-    for (var round = 0u; round < params.rounds; round += 1u) {
+    for (var round = 0u; round < params.rows_per_team; round += 1u) {
         var has_row: array<bool, BLOCK>; // unroll
         var row: array<u32, BLOCK>; // unroll
         var first: array<u32, BLOCK>; // unroll
@@ -104,7 +104,7 @@ fn run(team: Team) {
                 let column = column_at(pack);
                 var affine = Affine();
                 if SHARED && EARLY {
-                    affine = affine_at(param_column(column));
+                    affine = affine_at(affine_column(column));
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                     let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
@@ -117,7 +117,7 @@ fn run(team: Team) {
                     }
                     if EARLY {
                         if !SHARED {
-                            affine = affine_at(row_param_index(params.first + row[k], column));
+                            affine = affine_at(row_affine_index(params.first + row[k], column));
                         }
                         let grad = row_gradient(d, affine, at_of(first[k], column));
                         let g = apply_weight(grad, affine.weight);
@@ -149,10 +149,10 @@ fn run(team: Team) {
             correction[k] = select(Sum(0.0), moments.a / len, CENTERED);
             // Both overflow f32 together, and their difference would be a NaN.
             let square = correction[k] * correction[k];
-            let lost_square = select(square, Sum(0.0), square > Sum(3e38));
+            let correction_square = select(square, Sum(0.0), square > Sum(3e38));
             scale[k] = scales_of(ends.a, moments.b, ends.b);
             let measured = at_scales(ends.a, moments.b, ends.b, scale[k]);
-            rstd[k] = rstds_of(measured / len - lost_square, len, scale[k]);
+            rstd[k] = rstds_of(measured / len - correction_square, len, scale[k]);
         }
 
         if LATE {
@@ -168,11 +168,11 @@ fn run(team: Team) {
                     let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(param_column(column));
+                        affine = affine_at(affine_column(column));
                     }
                     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                         if !SHARED {
-                            affine = affine_at(row_param_index(params.first + row[k], column));
+                            affine = affine_at(row_affine_index(params.first + row[k], column));
                         }
                         let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
                         let d = x - mean[k];
@@ -190,13 +190,13 @@ fn run(team: Team) {
             }
         }
         // The two coefficients of the gradient through the statistics: the mean of g, and the factor of y.
-        var lost: array<Sums, BLOCK>; // unroll
+        var coefficients: array<Sums, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-            lost[k] = Sums();
+            coefficients[k] = Sums();
             if BACKWARD {
                 let sums = row_sums(Sums(total_of(g_sum[k]), total_of(gd_sum[k])), team);
                 let gy_sum = (sums.b - correction[k] * sums.a) * rstd[k];
-                lost[k] = Sums(select(Sum(0.0), sums.a / len, CENTERED), gy_sum * pulls(len, rstd[k], scale[k]));
+                coefficients[k] = Sums(select(Sum(0.0), sums.a / len, CENTERED), gy_sum * product_shares(len, rstd[k], scale[k]));
             }
         }
 
@@ -205,21 +205,21 @@ fn run(team: Team) {
             let column = column_at(pack);
             var affine = Affine();
             if SHARED {
-                affine = affine_at(param_column(column));
+                affine = affine_at(affine_column(column));
             }
             var grad_sum = Pack(0.0);
             var grad_y_sum = Pack(0.0);
             for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                 if has_row[k] {
                     if !SHARED {
-                        affine = affine_at(row_param_index(params.first + row[k], column));
+                        affine = affine_at(row_affine_index(params.first + row[k], column));
                     }
                     let at = at_of(first[k], column);
                     let x = load_x(at_of(first_input[k], column), at);
                     let y = (x - mean[k] - correction[k]) * scale[k] * rstd[k];
                     let grad = row_gradient(y, affine, at);
                     let g = apply_weight(grad, affine.weight);
-                    finish(at, affine, x, y, (g - lost[k].a - slope(y) * lost[k].b) * rstd[k] * scale[k]);
+                    finish(at, affine, x, y, (g - coefficients[k].a - measure_derivative(y) * coefficients[k].b) * rstd[k] * scale[k]);
                     grad_sum += grad;
                     grad_y_sum += grad * y;
                 }

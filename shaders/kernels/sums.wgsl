@@ -1,4 +1,4 @@
-// Partial sums of g and g * y over `reduced` and `inner` of [outer, reduced, kept, inner], for each (outer, kept). They
+// Partial sums of g and g * y over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group). They
 // are the gradients of weight and bias, and the coefficients of the gradient through the statistics. `splits` teams
 // share a group, and each writes one partial.
 //
@@ -9,7 +9,7 @@
 struct Params {
     outer: u32,
     reduced: u32,
-    kept: u32,
+    groups: u32,
     packs: u32, // of inner
     input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
@@ -19,14 +19,14 @@ struct Params {
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` to the next
-    stat_rows: u32, // see place
+    stat_rows: u32, // see RowIndex
     stat_quotient: u32,
     stat_remainder: u32,
     stat_run: u32, // packs that share a statistic
-    param_rows: u32,
-    param_quotient: u32,
-    param_remainder: u32,
-    param_run: u32, // packs that share a weight
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
+    affine_run: u32, // packs that share a weight
     whole: u32, // 1 where one sum is that of a whole group
     mean_share: f32, // 1 / elements of a group
     zero: u32, // always 0
@@ -35,30 +35,30 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 
 fn run(team: Team) {
-    let groups = params.outer * params.kept;
+    let groups = params.outer * params.groups;
     let has_group = team.index < groups * params.splits;
     let group = min(team.index / params.splits, groups - 1u);
     let split = team.index % params.splits;
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
-    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+    let first = group / params.groups * params.reduced * params.groups + group % params.groups;
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
     let stride = params.splits * team.lanes;
-    let step_run = stride / params.packs * params.kept;
+    let step_run = stride / params.packs * params.groups;
     let step_pack = stride % params.packs;
-    let stat_step = place_of(step_run, params.stat_rows);
-    let stat_run = place_of(params.kept, params.stat_rows);
-    let param_step = place_of(step_run, params.param_rows);
-    let param_run = place_of(params.kept, params.param_rows);
+    let stat_step = row_index(step_run, params.stat_rows);
+    let stat_run = row_index(params.groups, params.stat_rows);
+    let affine_step = row_index(step_run, params.affine_rows);
+    let affine_run = row_index(params.groups, params.affine_rows);
     var at = split * team.lanes + team.lane;
-    var run = first + at / params.packs * params.kept;
+    var run = first + at / params.packs * params.groups;
     var pack = at % params.packs;
-    var stat_place = place_of(params.first_row + run, params.stat_rows);
-    var param_place = place_of(params.first_row + run, params.param_rows);
+    var stat_row = row_index(params.first_row + run, params.stat_rows);
+    var affine_row = row_index(params.first_row + run, params.affine_rows);
 
-    let fixed_statistics = statistics_at(stat_index(stat_place, pack));
-    let fixed_affine = affine_at(param_index(param_place, pack));
+    let fixed_statistics = statistics_at(stat_index(stat_row, pack));
+    let fixed_affine = affine_at(affine_index(affine_row, pack));
 
     var sums = ExactSums();
     let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
@@ -69,12 +69,12 @@ fn run(team: Team) {
             let safe_run = select(first, run, live);
             let safe_pack = select(0u, pack, live);
             var affine = fixed_affine;
-            if !PARAMS_FIXED {
-                affine = affine_at(select(ParamAt(0u), param_index(param_place, pack), live));
+            if !AFFINE_FIXED {
+                affine = affine_at(select(AffineAt(0u), affine_index(affine_row, pack), live));
             }
             var statistics = fixed_statistics;
             if !STATS_FIXED {
-                statistics = statistics_at(select(StatAt(0u), stat_index(stat_place, pack), live));
+                statistics = statistics_at(select(StatAt(0u), stat_index(stat_row, pack), live));
             }
             let x = load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack);
             let grad = gradient(normalize(x, statistics), affine, safe_run * params.packs + safe_pack);
@@ -83,13 +83,13 @@ fn run(team: Team) {
             at += stride;
             run += step_run;
             pack += step_pack;
-            stat_place = advance(stat_place, stat_step, params.stat_rows);
-            param_place = advance(param_place, param_step, params.param_rows);
+            stat_row = advance(stat_row, stat_step, params.stat_rows);
+            affine_row = advance(affine_row, affine_step, params.affine_rows);
             if pack >= params.packs {
                 pack -= params.packs;
-                run += params.kept;
-                stat_place = advance(stat_place, stat_run, params.stat_rows);
-                param_place = advance(param_place, param_run, params.param_rows);
+                run += params.groups;
+                stat_row = advance(stat_row, stat_run, params.stat_rows);
+                affine_row = advance(affine_row, affine_run, params.affine_rows);
             }
         }
     }

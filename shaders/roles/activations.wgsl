@@ -16,7 +16,7 @@ fn sigmoid(u: Pack) -> Pack {
 }
 
 // s * (1 - s), where 1 - s would lose all digits at large u.
-fn sigmoid_slope(u: Pack) -> Pack {
+fn sigmoid_derivative(u: Pack) -> Pack {
     let e = exp_minus(abs(u));
     return pack_nan_of(u, e / ((1.0 + e) * (1.0 + e)));
 }
@@ -37,7 +37,7 @@ fn activate__relu(u: Pack) -> Pack {
     return pack_nan_of(u, select(u, Pack(0.0), u < Pack(0.0)));
 }
 
-fn activation_slope__relu(u: Pack) -> Pack {
+fn activation_derivative__relu(u: Pack) -> Pack {
     return select(Pack(1.0), Pack(0.0), u <= Pack(0.0));
 }
 
@@ -64,7 +64,7 @@ fn activate__gelu(u: Pack) -> Pack {
     return u * normal_distribution(u);
 }
 
-fn activation_slope__gelu(u: Pack) -> Pack {
+fn activation_derivative__gelu(u: Pack) -> Pack {
     let c = bounded__gelu(u);
     return normal_distribution(u) + c * (0.3989423 * exp_minus(0.5 * c * c));
 }
@@ -86,10 +86,10 @@ fn activate__gelu_tanh(u: Pack) -> Pack {
     return u * sigmoid(argument(bounded__gelu_tanh(u)));
 }
 
-fn activation_slope__gelu_tanh(u: Pack) -> Pack {
+fn activation_derivative__gelu_tanh(u: Pack) -> Pack {
     let c = bounded__gelu_tanh(u);
     let v = argument(c);
-    return sigmoid(v) + c * 1.5957691 * (1.0 + 0.134145 * c * c) * sigmoid_slope(v);
+    return sigmoid(v) + c * 1.5957691 * (1.0 + 0.134145 * c * c) * sigmoid_derivative(v);
 }
 
 // ---- activation: silu
@@ -100,8 +100,8 @@ fn activate__silu(u: Pack) -> Pack {
     return u * sigmoid(u);
 }
 
-fn activation_slope__silu(u: Pack) -> Pack {
-    return sigmoid(u) + u * sigmoid_slope(u);
+fn activation_derivative__silu(u: Pack) -> Pack {
+    return sigmoid(u) + u * sigmoid_derivative(u);
 }
 
 // ---- activation: sigmoid
@@ -112,8 +112,8 @@ fn activate__sigmoid(u: Pack) -> Pack {
     return sigmoid(u);
 }
 
-fn activation_slope__sigmoid(u: Pack) -> Pack {
-    return sigmoid_slope(u);
+fn activation_derivative__sigmoid(u: Pack) -> Pack {
+    return sigmoid_derivative(u);
 }
 
 // ---- activation: tanh
@@ -130,6 +130,6 @@ fn activate__tanh(u: Pack) -> Pack {
 }
 
 // 1 - tanh(u)^2 without its cancellation.
-fn activation_slope__tanh(u: Pack) -> Pack {
-    return 4.0 * sigmoid_slope(2.0 * u);
+fn activation_derivative__tanh(u: Pack) -> Pack {
+    return 4.0 * sigmoid_derivative(2.0 * u);
 }

@@ -4,11 +4,11 @@
 //
 // No weight.
 
-fn weight_at__no_weight(i: ParamAt) -> Param {
-    return Param(0.0);
+fn weight_at__no_weight(i: AffineAt) -> AffineValue {
+    return AffineValue(0.0);
 }
 
-fn apply_weight__no_weight(y: Pack, weight: Param) -> Pack {
+fn apply_weight__no_weight(y: Pack, weight: AffineValue) -> Pack {
     return y;
 }
 
@@ -16,11 +16,11 @@ fn apply_weight__no_weight(y: Pack, weight: Param) -> Pack {
 //
 // A weight: one for each position, or one for a row or channel, as load_weight says.
 
-fn weight_at__weight(i: ParamAt) -> Param {
+fn weight_at__weight(i: AffineAt) -> AffineValue {
     return load_weight(i) + params.weight_offset;
 }
 
-fn apply_weight__weight(y: Pack, weight: Param) -> Pack {
+fn apply_weight__weight(y: Pack, weight: AffineValue) -> Pack {
     return y * weight;
 }
 
@@ -28,11 +28,11 @@ fn apply_weight__weight(y: Pack, weight: Param) -> Pack {
 //
 // No bias.
 
-fn bias_at__no_bias(i: ParamAt) -> Param {
-    return Param(0.0);
+fn bias_at__no_bias(i: AffineAt) -> AffineValue {
+    return AffineValue(0.0);
 }
 
-fn apply_bias__no_bias(y: Pack, bias: Param) -> Pack {
+fn apply_bias__no_bias(y: Pack, bias: AffineValue) -> Pack {
     return y;
 }
 
@@ -40,11 +40,11 @@ fn apply_bias__no_bias(y: Pack, bias: Param) -> Pack {
 //
 // A bias: one for each position, or one for a row or channel, as load_bias says.
 
-fn bias_at__bias(i: ParamAt) -> Param {
+fn bias_at__bias(i: AffineAt) -> AffineValue {
     return load_bias(i);
 }
 
-fn apply_bias__bias(y: Pack, bias: Param) -> Pack {
+fn apply_bias__bias(y: Pack, bias: AffineValue) -> Pack {
     return y + bias;
 }
 
@@ -53,11 +53,11 @@ fn apply_bias__bias(y: Pack, bias: Param) -> Pack {
 // The weight and the bias of a pack, loaded together so that a kernel can hold them.
 
 struct Affine {
-    weight: Param,
-    bias: Param,
+    weight: AffineValue,
+    bias: AffineValue,
 }
 
-fn affine_at(i: ParamAt) -> Affine {
+fn affine_at(i: AffineAt) -> Affine {
     return Affine(weight_at(i), bias_at(i));
 }
 

@@ -33,7 +33,7 @@ fn store_element__forward(element: Element__forward, at: At, table: Table__forwa
 
 struct Table__backward {
     statistics: Statistics,
-    lost: Lost,
+    coefficients: Coefficients,
 }
 
 struct Element__backward {
@@ -42,7 +42,7 @@ struct Element__backward {
 }
 
 fn table_at__backward(i: StatAt) -> Table__backward {
-    return Table__backward(statistics_at(i), lost_at(i));
+    return Table__backward(statistics_at(i), coefficients_at(i));
 }
 
 fn load_element__backward(input_at: At, at: At, table: Table__backward, affine: Affine) -> Element__backward {
@@ -53,22 +53,22 @@ fn load_element__backward(input_at: At, at: At, table: Table__backward, affine: 
 fn store_element__backward(element: Element__backward, at: At, table: Table__backward, affine: Affine) {
     put_grad_residual(at, element.grad);
     let g = apply_weight(element.grad, affine.weight);
-    put_grad_input(at, by_rstd(through_statistics(g, element.y, table.lost), table.statistics));
+    put_grad_input(at, by_rstd(less_statistics_gradient(g, element.y, table.coefficients), table.statistics));
 }
 
 // ---- through: given_statistics
 //
 // The statistics are given: no gradient goes through them.
 
-struct Lost__given_statistics {
+struct Coefficients__given_statistics {
     mean: Stat,
 }
 
-fn lost_at__given_statistics(i: StatAt) -> Lost__given_statistics {
-    return Lost__given_statistics(Stat(0.0));
+fn coefficients_at__given_statistics(i: StatAt) -> Coefficients__given_statistics {
+    return Coefficients__given_statistics(Stat(0.0));
 }
 
-fn through_statistics__given_statistics(g: Pack, y: Pack, lost: Lost__given_statistics) -> Pack {
+fn less_statistics_gradient__given_statistics(g: Pack, y: Pack, coefficients: Coefficients__given_statistics) -> Pack {
     return g;
 }
 
@@ -76,15 +76,15 @@ fn through_statistics__given_statistics(g: Pack, y: Pack, lost: Lost__given_stat
 //
 // Subtracts the gradient through the statistics, with two coefficients from an earlier pass.
 
-struct Lost__taken_statistics {
+struct Coefficients__taken_statistics {
     mean: Stat,
     along: Stat, // the factor of the derivative of the measure
 }
 
-fn lost_at__taken_statistics(i: StatAt) -> Lost__taken_statistics {
-    return Lost__taken_statistics(load_coefficients(i), load_coefficients(params.stats_stride + i));
+fn coefficients_at__taken_statistics(i: StatAt) -> Coefficients__taken_statistics {
+    return Coefficients__taken_statistics(load_coefficients(i), load_coefficients(params.stats_stride + i));
 }
 
-fn through_statistics__taken_statistics(g: Pack, y: Pack, lost: Lost__taken_statistics) -> Pack {
-    return g - lost.mean - slope(y) * lost.along;
+fn less_statistics_gradient__taken_statistics(g: Pack, y: Pack, coefficients: Coefficients__taken_statistics) -> Pack {
+    return g - coefficients.mean - measure_derivative(y) * coefficients.along;
 }

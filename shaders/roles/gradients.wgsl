@@ -18,7 +18,7 @@ const GRADIENT_NEEDS_Y__activated_gradient: bool = true;
 
 fn gradient__activated_gradient(y: Pack, affine: Affine, at: At) -> Pack {
     let u = add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at);
-    return load_grad_output(at) * activation_slope(u);
+    return load_grad_output(at) * activation_derivative(u);
 }
 
 // ---- grad input: no_grad_input

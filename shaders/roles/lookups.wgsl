@@ -1,6 +1,6 @@
 // Lookups: the statistics and weights of an element, where a kernel does not take them itself.
 
-// ---- place: walk
+// ---- row: walk
 //
 // The lookup of a row's statistics, weight and bias.
 //
@@ -8,28 +8,28 @@
 // remainder from params.
 
 // Kernels step it along, which saves a division for each element.
-struct Place__walk {
+struct RowIndex {
     quotient: u32,
     remainder: u32,
 }
 
-fn place_of__walk(row: u32, rows: u32) -> Place__walk {
-    return Place__walk(row / rows, row % rows);
+fn row_index(row: u32, rows: u32) -> RowIndex {
+    return RowIndex(row / rows, row % rows);
 }
 
-fn advance__walk(place: Place__walk, by: Place__walk, rows: u32) -> Place__walk {
-    let quotient = place.quotient + by.quotient;
-    let remainder = place.remainder + by.remainder;
+fn advance(row: RowIndex, by: RowIndex, rows: u32) -> RowIndex {
+    let quotient = row.quotient + by.quotient;
+    let remainder = row.remainder + by.remainder;
     let carry = remainder >= rows;
-    return Place__walk(select(quotient, quotient + 1u, carry), select(remainder, remainder - rows, carry));
+    return RowIndex(select(quotient, quotient + 1u, carry), select(remainder, remainder - rows, carry));
 }
 
-fn stat_index__walk(place: Place__walk, column: At) -> StatAt {
-    return place.quotient * params.stat_quotient + place.remainder * params.stat_remainder + stat_column(column);
+fn stat_index(row: RowIndex, column: At) -> StatAt {
+    return row.quotient * params.stat_quotient + row.remainder * params.stat_remainder + stat_column(column);
 }
 
-fn param_index__walk(place: Place__walk, column: At) -> ParamAt {
-    return place.quotient * params.param_quotient + place.remainder * params.param_remainder + param_column(column);
+fn affine_index(row: RowIndex, column: At) -> AffineAt {
+    return row.quotient * params.affine_quotient + row.remainder * params.affine_remainder + affine_column(column);
 }
 
 // ---- statistics: no_statistics

@@ -13,25 +13,25 @@ struct Params {
     packs: u32, // of a row
     stride: u32, // from one row to the next, in what a tensor's index counts. Across rows: from one pack to the next
     input_stride: u32, // the same of the input
-    rounds: u32, // rows of a team, or blocks of rows, at most
+    rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
     elements: u32, // of a row
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` to the next
     first_partial: u32, // of these rows in `partial_sums`
-    param_rows: u32,
-    param_quotient: u32,
-    param_remainder: u32,
-    param_run: u32, // neighbours that share a weight, in what a table's index counts
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
+    affine_run: u32, // neighbours that share a weight, in what a table's index counts
     zero: u32, // always 0
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-fn row_param_index(row: u32, column: At) -> ParamAt {
-    let first = row / params.param_rows * params.param_quotient + row % params.param_rows * params.param_remainder;
-    return first + param_column(column);
+fn row_affine_index(row: u32, column: At) -> AffineAt {
+    let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
+    return first + affine_column(column);
 }
 
 // ---- row: forward
@@ -107,8 +107,8 @@ fn rstds_of__along(power: Sum__along, count: f32, scale: Sum__along) -> Sum__alo
     return rstd_of(power, count, scale);
 }
 
-fn pulls__along(count: f32, rstd: Sum__along, scale: Sum__along) -> Sum__along {
-    return pull(count, rstd, scale);
+fn product_shares__along(count: f32, rstd: Sum__along, scale: Sum__along) -> Sum__along {
+    return product_share(count, rstd, scale);
 }
 
 fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along) {
@@ -120,54 +120,54 @@ fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along) 
 // Packs across rows: a pack has an element of each of four rows, and the next pack of these rows is params.stride
 // further. A lane has whole rows, so that their sums are a pack.
 
-alias Sum__across = Pack;
+alias Sum__perpendicular = Pack;
 
-struct Sums__across {
-    a: Sum__across,
-    b: Sum__across,
+struct Sums__perpendicular {
+    a: Sum__perpendicular,
+    b: Sum__perpendicular,
 }
 
-fn first_of_rows__across(v: Pack) -> Sum__across {
+fn first_of_rows__perpendicular(v: Pack) -> Sum__perpendicular {
     return v;
 }
 
-fn sum_of__across(v: Pack) -> Sum__across {
+fn sum_of__perpendicular(v: Pack) -> Sum__perpendicular {
     return v;
 }
 
-fn row_sum__across(v: Sum__across, team: Team) -> Sum__across {
+fn row_sum__perpendicular(v: Sum__perpendicular, team: Team) -> Sum__perpendicular {
     return v;
 }
 
-fn row_sums__across(v: Sums__across, team: Team) -> Sums__across {
+fn row_sums__perpendicular(v: Sums__perpendicular, team: Team) -> Sums__perpendicular {
     return v;
 }
 
-fn scales_of__across(down: Sum__across, unit: Sum__across, up: Sum__across) -> Sum__across {
+fn scales_of__perpendicular(down: Sum__perpendicular, unit: Sum__perpendicular, up: Sum__perpendicular) -> Sum__perpendicular {
     let x = scale_of(vec3<f32>(down.x, unit.x, up.x));
     let y = scale_of(vec3<f32>(down.y, unit.y, up.y));
     let z = scale_of(vec3<f32>(down.z, unit.z, up.z));
-    return Sum__across(x, y, z, scale_of(vec3<f32>(down.w, unit.w, up.w)));
+    return Sum__perpendicular(x, y, z, scale_of(vec3<f32>(down.w, unit.w, up.w)));
 }
 
-fn at_scales__across(down: Sum__across, unit: Sum__across, up: Sum__across, scale: Sum__across) -> Sum__across {
+fn at_scales__perpendicular(down: Sum__perpendicular, unit: Sum__perpendicular, up: Sum__perpendicular, scale: Sum__perpendicular) -> Sum__perpendicular {
     let x = at_scale(vec3<f32>(down.x, unit.x, up.x), scale.x);
     let y = at_scale(vec3<f32>(down.y, unit.y, up.y), scale.y);
     let z = at_scale(vec3<f32>(down.z, unit.z, up.z), scale.z);
-    return Sum__across(x, y, z, at_scale(vec3<f32>(down.w, unit.w, up.w), scale.w));
+    return Sum__perpendicular(x, y, z, at_scale(vec3<f32>(down.w, unit.w, up.w), scale.w));
 }
 
-fn rstds_of__across(power: Sum__across, count: f32, scale: Sum__across) -> Sum__across {
+fn rstds_of__perpendicular(power: Sum__perpendicular, count: f32, scale: Sum__perpendicular) -> Sum__perpendicular {
     let first = vec2<f32>(rstd_of(power.x, count, scale.x), rstd_of(power.y, count, scale.y));
-    return Sum__across(first, rstd_of(power.z, count, scale.z), rstd_of(power.w, count, scale.w));
+    return Sum__perpendicular(first, rstd_of(power.z, count, scale.z), rstd_of(power.w, count, scale.w));
 }
 
-fn pulls__across(count: f32, rstd: Sum__across, scale: Sum__across) -> Sum__across {
-    let first = vec2<f32>(pull(count, rstd.x, scale.x), pull(count, rstd.y, scale.y));
-    return Sum__across(first, pull(count, rstd.z, scale.z), pull(count, rstd.w, scale.w));
+fn product_shares__perpendicular(count: f32, rstd: Sum__perpendicular, scale: Sum__perpendicular) -> Sum__perpendicular {
+    let first = vec2<f32>(product_share(count, rstd.x, scale.x), product_share(count, rstd.y, scale.y));
+    return Sum__perpendicular(first, product_share(count, rstd.z, scale.z), product_share(count, rstd.w, scale.w));
 }
 
-fn save_rows__across(row: u32, hi: Sum__across, lo: Sum__across, rstd: Sum__across) {
+fn save_rows__perpendicular(row: u32, hi: Sum__perpendicular, lo: Sum__perpendicular, rstd: Sum__perpendicular) {
     for (var i = 0u; i < PACK; i += 1u) {
         save(params.first + row * PACK + i, hi[i], lo[i], rstd[i]);
     }
@@ -218,9 +218,9 @@ fn add_partial_sums__add_partial_sums(first: u32, column: At, g: Pack, gy: Pack,
 //
 // Sums of g and g * y of a column, to which a team adds its further rows. A pack has elements of four rows.
 
-const SUMS__add_partial_sums_across: bool = true;
+const SUMS__add_partial_sums_perpendicular: bool = true;
 
-fn add_partial_sums__add_partial_sums_across(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+fn add_partial_sums__add_partial_sums_perpendicular(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
     let before = select(partial_sums[first + column], vec2<f32>(), fresh);
     partial_sums[first + column] = before + vec2<f32>(pack_sum(g), pack_sum(gy));
 }

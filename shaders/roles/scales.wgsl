@@ -8,7 +8,7 @@ fn measure__squares(d: Pack) -> Pack {
     return d * d;
 }
 
-fn slope__squares(y: Pack) -> Pack {
+fn measure_derivative__squares(y: Pack) -> Pack {
     return y;
 }
 
@@ -20,7 +20,7 @@ fn measure__magnitudes(d: Pack) -> Pack {
     return abs(d);
 }
 
-fn slope__magnitudes(y: Pack) -> Pack {
+fn measure_derivative__magnitudes(y: Pack) -> Pack {
     return sign(y);
 }
 
@@ -38,7 +38,7 @@ fn rstd_of__variance(power: f32, count: f32, scale: f32) -> f32 {
     return inverseSqrt(select(power, 0.0, bitcast<u32>(power) - 0x80000000u <= 0x7f800000u) + params.eps);
 }
 
-fn pull__variance(count: f32, rstd: f32, scale: f32) -> f32 {
+fn product_share__variance(count: f32, rstd: f32, scale: f32) -> f32 {
     return 1.0 / count;
 }
 
@@ -54,7 +54,7 @@ fn rstd_of__mean_square(power: f32, count: f32, scale: f32) -> f32 {
     return inverseSqrt(power + params.eps);
 }
 
-fn pull__mean_square(count: f32, rstd: f32, scale: f32) -> f32 {
+fn product_share__mean_square(count: f32, rstd: f32, scale: f32) -> f32 {
     return 1.0 / count;
 }
 
@@ -70,7 +70,7 @@ fn rstd_of__l2(power: f32, count: f32, scale: f32) -> f32 {
 }
 
 // 0 if eps is larger than the norm: then the factor is constant.
-fn pull__l2(count: f32, rstd: f32, scale: f32) -> f32 {
+fn product_share__l2(count: f32, rstd: f32, scale: f32) -> f32 {
     return select(1.0, 0.0, rstd * (params.eps * scale) > 0.999999);
 }
 
@@ -86,7 +86,7 @@ fn rstd_of__l1(power: f32, count: f32, scale: f32) -> f32 {
 }
 
 // 0 if eps is larger than the norm: then the factor is constant.
-fn pull__l1(count: f32, rstd: f32, scale: f32) -> f32 {
+fn product_share__l1(count: f32, rstd: f32, scale: f32) -> f32 {
     return select(1.0, 0.0, rstd * (params.eps * scale) > 0.999999);
 }
 

@@ -63,8 +63,8 @@ fn whole_or_part(sums: GroupSums) -> GroupSums {
         return sums;
     }
     let mean = sums.y.x + sums.y.y;
-    let lost = (sums.g.x + sums.g.y) * select(0.0, mean, abs(mean) < 2e-5);
-    return GroupSums(sums.g, vec2<f32>(sums.gy.x, sums.gy.y - lost), vec2<f32>());
+    let coefficients = (sums.g.x + sums.g.y) * select(0.0, mean, abs(mean) < 2e-5);
+    return GroupSums(sums.g, vec2<f32>(sums.gy.x, sums.gy.y - coefficients), vec2<f32>());
 }
 
 // ---- team sums
@@ -174,7 +174,7 @@ fn put_merged_sums__to_coefficients(group: u32, sums: GroupSums) {
     // Norms keep their scale here.
     let scale = select(1.0, load_statistics(first), SCALED);
     let g_mean = select(0.0, (sums.g.x + sums.g.y) / params.count, CENTERED);
-    let gy = (sums.gy.x + sums.gy.y) * pull(params.count, rstd, scale);
+    let gy = (sums.gy.x + sums.gy.y) * product_share(params.count, rstd, scale);
     // The loop's end depends on the invocation, for the reason that kernels/merge_sums.wgsl gives.
     for (var i = first; i < first + params.copies; i += 1u) {
         store_coefficients(i, g_mean);

@@ -1,4 +1,4 @@
-// Tables: the value that a pack finds in a table of statistics (Stat) or of weight and bias (Param), and the index of a
+// Tables: the value that a pack finds in a table of statistics (Stat) or of weight and bias (AffineValue), and the index of a
 // column, by how the pack looks it up.
 
 // ---- one value for a whole row
@@ -11,11 +11,11 @@ fn stat_column__stat_row(column: At) -> StatAt__stat_row {
     return 0u;
 }
 
-alias Param__param_row = f32;
+alias AffineValue__affine_row = f32;
 
-alias ParamAt__param_row = u32;
+alias AffineAt__affine_row = u32;
 
-fn param_column__param_row(column: At) -> ParamAt__param_row {
+fn affine_column__affine_row(column: At) -> AffineAt__affine_row {
     return 0u;
 }
 
@@ -29,11 +29,11 @@ fn stat_column__stat_element(column: At) -> StatAt__stat_element {
     return number_of(column);
 }
 
-alias Param__param_element = Pack;
+alias AffineValue__affine_element = Pack;
 
-alias ParamAt__param_element = u32;
+alias AffineAt__affine_element = u32;
 
-fn param_column__param_element(column: At) -> ParamAt__param_element {
+fn affine_column__affine_element(column: At) -> AffineAt__affine_element {
     return number_of(column);
 }
 
@@ -47,11 +47,11 @@ fn stat_column__stat_position(column: At) -> StatAt__stat_position {
     return number_of(column);
 }
 
-alias Param__param_position = f32;
+alias AffineValue__affine_position = f32;
 
-alias ParamAt__param_position = u32;
+alias AffineAt__affine_position = u32;
 
-fn param_column__param_position(column: At) -> ParamAt__param_position {
+fn affine_column__affine_position(column: At) -> AffineAt__affine_position {
     return number_of(column);
 }
 
@@ -65,12 +65,12 @@ fn stat_column__stat_run(column: At) -> StatAt__stat_run {
     return number_of(column) / params.stat_run;
 }
 
-alias Param__param_run = f32;
+alias AffineValue__affine_run = f32;
 
-alias ParamAt__param_run = u32;
+alias AffineAt__affine_run = u32;
 
-fn param_column__param_run(column: At) -> ParamAt__param_run {
-    return number_of(column) / params.param_run;
+fn affine_column__affine_run(column: At) -> AffineAt__affine_run {
+    return number_of(column) / params.affine_run;
 }
 
 // ---- four values, as a pack has elements of two runs or begins anywhere
@@ -83,10 +83,10 @@ fn stat_column__stat_gather(column: At) -> StatAt__stat_gather {
     return indices_of(column) / params.stat_run;
 }
 
-alias Param__param_gather = Pack;
+alias AffineValue__affine_gather = Pack;
 
-alias ParamAt__param_gather = vec4<u32>;
+alias AffineAt__affine_gather = vec4<u32>;
 
-fn param_column__param_gather(column: At) -> ParamAt__param_gather {
-    return indices_of(column) / params.param_run;
+fn affine_column__affine_gather(column: At) -> AffineAt__affine_gather {
+    return indices_of(column) / params.affine_run;
 }

@@ -47,9 +47,9 @@ params! {
         splits: u32,
         input_block: u32,
         input_step: u32,
-        first_place: u32,
-        place_block: u32,
-        place_step: u32,
+        first_row: u32,
+        block_rows: u32,
+        step_rows: u32,
         column_step: u32,
         eps: f32,
         weight_offset: f32,
@@ -58,10 +58,10 @@ params! {
         stat_quotient: u32,
         stat_remainder: u32,
         stat_run: u32,
-        param_rows: u32,
-        param_quotient: u32,
-        param_remainder: u32,
-        param_run: u32,
+        affine_rows: u32,
+        affine_quotient: u32,
+        affine_remainder: u32,
+        affine_run: u32,
         zero: u32,
     }
 }
@@ -115,7 +115,7 @@ impl Code for Apply {
 
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
-        variants.extend([roles::real(self.layout), "walk"]);
+        variants.extend([roles::real(self.layout)]);
         variants.extend(self.lookups.variants(self.layout));
         match self.pass {
             Pass::Forward(forward) => {

@@ -115,7 +115,7 @@ impl Code for MergeSums {
 
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(VectorLayout::Scalar);
-        variants.extend(["sum_vec2", "param_row", if self.numbers { "from_numbers" } else { "from_hi_lo" }]);
+        variants.extend(["sum_vec2", "affine_row", if self.numbers { "from_numbers" } else { "from_hi_lo" }]);
         variants.extend([roles::merging(self.by_workgroup), roles::weight(self.is_weighted())]);
         match self.merged {
             Merged::Nothing => variants.push("to_nothing"),

@@ -58,9 +58,9 @@ pub(crate) struct Moments {
 params! {
     /// `kernels/moments.wgsl`, `kernels/norms.wgsl`
     MomentsParams {
-        groups: u32,
+        all_groups: u32,
         reduced: u32,
-        kept: u32,
+        groups: u32,
         packs: u32,
         input_packs: u32,
         splits: u32,

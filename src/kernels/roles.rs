@@ -292,7 +292,7 @@ impl Lookups {
     }
 
     pub fn constants(self) -> Vec<String> {
-        vec![flag("STATS_FIXED", self.stats_fixed), flag("PARAMS_FIXED", self.affine_fixed)]
+        vec![flag("STATS_FIXED", self.stats_fixed), flag("AFFINE_FIXED", self.affine_fixed)]
     }
 }
 
@@ -311,11 +311,11 @@ fn stat_table(by: TableAccess, layout: VectorLayout) -> Variant {
 /// How a pack looks up weight and bias.
 pub(crate) fn affine_table(by: TableAccess, layout: VectorLayout) -> Variant {
     match (by, layout) {
-        (TableAccess::Row, _) => "param_row",
-        (TableAccess::Element, VectorLayout::Perpendicular) => "param_position",
-        (TableAccess::Element, _) => "param_element",
-        (TableAccess::Run, _) => "param_run",
-        (TableAccess::Gather, _) => "param_gather",
+        (TableAccess::Row, _) => "affine_row",
+        (TableAccess::Element, VectorLayout::Perpendicular) => "affine_position",
+        (TableAccess::Element, _) => "affine_element",
+        (TableAccess::Run, _) => "affine_run",
+        (TableAccess::Gather, _) => "affine_gather",
     }
 }
 

@@ -90,17 +90,17 @@ params! {
         packs: u32,
         stride: u32,
         input_stride: u32,
-        rounds: u32,
+        rows_per_team: u32,
         teams: u32,
         elements: u32,
         eps: f32,
         weight_offset: f32,
         stats_stride: u32,
         first_partial: u32,
-        param_rows: u32,
-        param_quotient: u32,
-        param_remainder: u32,
-        param_run: u32,
+        affine_rows: u32,
+        affine_quotient: u32,
+        affine_remainder: u32,
+        affine_run: u32,
         zero: u32,
     }
 }
@@ -159,7 +159,7 @@ impl Code for Row {
     }
 
     fn constants(&self) -> Vec<String> {
-        let half_precision = flag("HALVES", self.pass.x().is_half_precision());
+        let half_precision = flag("HALF_PRECISION", self.pass.x().is_half_precision());
         let residency = match self.residency {
             Residency::Resident { full, .. } => format!("const FULL: u32 = {full}u;"),
             Residency::Streamed { whole, .. } => flag("WHOLE", whole),
@@ -181,14 +181,14 @@ impl Code for Row {
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {
             Residency::Resident { .. } => "write_partial_sums",
-            Residency::Streamed { .. } if perpendicular => "add_partial_sums_across",
+            Residency::Streamed { .. } if perpendicular => "add_partial_sums_perpendicular",
             Residency::Streamed { .. } => "add_partial_sums",
         };
         variants.push(if self.sums() { sums } else { "no_partial_sums" });
         variants.extend(match (self.residency, self.layout) {
             (Residency::Resident { .. }, VectorLayout::HalfUnaligned) => ["half_unaligned", "sum_scalar"],
             (Residency::Resident { .. }, _) => ["mask_packs", "sum_scalar"],
-            (Residency::Streamed { .. }, VectorLayout::Perpendicular) => ["across", "sum_vec4"],
+            (Residency::Streamed { .. }, VectorLayout::Perpendicular) => ["perpendicular", "sum_vec4"],
             (Residency::Streamed { .. }, _) => ["along", "sum_scalar"],
         });
         variants

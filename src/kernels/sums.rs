@@ -48,7 +48,7 @@ params! {
     SumsParams {
         outer: u32,
         reduced: u32,
-        kept: u32,
+        groups: u32,
         packs: u32,
         input_packs: u32,
         splits: u32,
@@ -62,10 +62,10 @@ params! {
         stat_quotient: u32,
         stat_remainder: u32,
         stat_run: u32,
-        param_rows: u32,
-        param_quotient: u32,
-        param_remainder: u32,
-        param_run: u32,
+        affine_rows: u32,
+        affine_quotient: u32,
+        affine_remainder: u32,
+        affine_run: u32,
         whole: u32,
         mean_share: f32,
         zero: u32,
@@ -126,7 +126,7 @@ impl Code for Sums {
 
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
-        variants.extend([roles::real(self.layout), "walk"]);
+        variants.extend([roles::real(self.layout)]);
         variants.extend(self.lookups.variants(self.layout));
         variants.extend(self.gradient.variants());
         match self.over {

@@ -29,9 +29,9 @@ struct GridStride {
     input_block: u32,
     input_step: u32,
     /// The rows of the lookups: the first row, the stride of the blocks, and the stride of the steps.
-    first_place: u32,
-    place_block: u32,
-    place_step: u32,
+    first_row: u32,
+    block_rows: u32,
+    step_rows: u32,
     /// The columns of the lookups from one step to the next.
     column_step: u32,
 }
@@ -107,9 +107,9 @@ impl Problem<'_> {
                 packs,
                 input_block: steps * input_row,
                 input_step: input_row,
-                first_place: first_row,
-                place_block: steps,
-                place_step: 1,
+                first_row: first_row,
+                block_rows: steps,
+                step_rows: 1,
                 column_step: 0,
             }
         });
@@ -121,9 +121,9 @@ impl Problem<'_> {
             packs: 1,
             input_block: input_row,
             input_step: 1,
-            first_place: first_row,
-            place_block: 1,
-            place_step: 0,
+            first_row: first_row,
+            block_rows: 1,
+            step_rows: 0,
             column_step: 1,
         };
         down.chain([along]).collect()
@@ -138,15 +138,15 @@ impl Problem<'_> {
             packs,
             input_block,
             input_step,
-            first_place,
-            place_block,
-            place_step,
+            first_row,
+            block_rows,
+            step_rows,
             column_step,
             ..
         } = *walk;
         let IndexMap {
             stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
-            affine: [param_rows, param_quotient, param_remainder, param_run],
+            affine: [affine_rows, affine_quotient, affine_remainder, affine_run],
             stats_stride,
         } = view.index_map(stats.group_count());
         let tuning = &self.caps.tuning;
@@ -158,9 +158,9 @@ impl Problem<'_> {
             splits,
             input_block,
             input_step,
-            first_place,
-            place_block,
-            place_step,
+            first_row,
+            block_rows,
+            step_rows,
             column_step,
             eps: self.options.eps,
             weight_offset: self.weight_offset(),
@@ -169,10 +169,10 @@ impl Problem<'_> {
             stat_quotient,
             stat_remainder,
             stat_run,
-            param_rows,
-            param_quotient,
-            param_remainder,
-            param_run,
+            affine_rows,
+            affine_quotient,
+            affine_remainder,
+            affine_run,
             zero: 0,
         };
         let lanes = u64::from(blocks) * u64::from(splits) * u64::from(packs);

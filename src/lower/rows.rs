@@ -316,7 +316,8 @@ impl<'a> TeamRows<'a> {
     fn params(&self, chunk: Chunk, rows_per_team: u32, teams: u32, first_partial: u32) -> RowParams {
         let Self { problem, rows, .. } = self;
         let stats = problem.stats;
-        let [param_rows, param_quotient, param_remainder, param_run] = rows.view.index_map(stats.group_count()).affine;
+        let [affine_rows, affine_quotient, affine_remainder, affine_run] =
+            rows.view.index_map(stats.group_count()).affine;
         let len = stats.group_len();
         let unit = rows.view.layout.unit();
         let [stride, input_stride] = match rows.view.layout {
@@ -329,17 +330,17 @@ impl<'a> TeamRows<'a> {
             packs: rows.packs,
             stride: stride / unit,
             input_stride: input_stride / unit,
-            rounds: rows_per_team,
+            rows_per_team,
             teams,
             elements: len,
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),
             stats_stride: stats.group_count(),
             first_partial,
-            param_rows,
-            param_quotient,
-            param_remainder,
-            param_run,
+            affine_rows,
+            affine_quotient,
+            affine_remainder,
+            affine_run,
             zero: 0,
         }
     }

@@ -64,9 +64,9 @@ impl Problem<'_> {
             } else {
                 let over = Over::Runs { team, workgroup_size: split.workgroup_size };
                 let params = MomentsParams {
-                    groups: part.reduction.group_count(),
+                    all_groups: part.reduction.group_count(),
                     reduced,
-                    kept: groups,
+                    groups,
                     packs: inner / layout.elements(),
                     input_packs: self.input_stride(inner) / layout.elements(),
                     splits,

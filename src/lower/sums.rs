@@ -107,7 +107,7 @@ impl Backward<'_> {
         let (splits, partial_stride) = (split.splits, whole.group_count());
         let IndexMap {
             stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
-            affine: [param_rows, param_quotient, param_remainder, param_run],
+            affine: [affine_rows, affine_quotient, affine_remainder, affine_run],
             stats_stride,
         } = view.index_map(stats.group_count());
         let block = whole.reduced.min(REDUCE_BLOCK).next_power_of_two();
@@ -141,7 +141,7 @@ impl Backward<'_> {
             let params = SumsParams {
                 outer,
                 reduced,
-                kept: groups,
+                groups,
                 packs: if columns { 1 } else { inner / layout.elements() },
                 input_packs: problem.input_stride(cols) / layout.elements(),
                 splits,
@@ -155,10 +155,10 @@ impl Backward<'_> {
                 stat_quotient,
                 stat_remainder,
                 stat_run,
-                param_rows,
-                param_quotient,
-                param_remainder,
-                param_run,
+                affine_rows,
+                affine_quotient,
+                affine_remainder,
+                affine_run,
                 whole: u32::from(split.partials == 1 && partial_stride == reduction.group_count()),
                 mean_share: 1.0 / reduction.group_len() as f32,
                 zero: 0,

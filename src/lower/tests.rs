@@ -142,8 +142,8 @@ fn all_rows_of_a_team_have_one_alignment_phase() {
         |call: &&KernelCall| matches!(call.key.kernel, Kernel::Row(Row { layout: VectorLayout::HalfUnaligned, .. }));
     let params: Vec<RowParams> =
         lowered.calls.iter().filter(rows).map(|call| *bytemuck::from_bytes(&call.params)).collect();
-    assert!(params.len() == 2 && params[1].rows % 2 == 1 && params[1].rounds > 1, "{} chunks", params.len());
-    assert!(params.iter().all(|p| p.teams % 2 == 0 && p.teams * p.rounds >= p.rows));
+    assert!(params.len() == 2 && params[1].rows % 2 == 1 && params[1].rows_per_team > 1, "{} chunks", params.len());
+    assert!(params.iter().all(|p| p.teams % 2 == 0 && p.teams * p.rows_per_team >= p.rows));
     assert_eq!(params[1].first_partial, params[0].teams * 65);
     let sums = (params[0].teams + params[1].teams) * 65;
     let scratch = lowered.scratch.iter().find(|scratch| scratch.buffer == Buffer::PartialSums).expect("sums");
@@ -305,7 +305,7 @@ fn a_workgroup_has_as_many_lanes_as_its_row_needs() {
 fn weights_that_serve_one_row_come_late() {
     let rows = |op: LayerNorm, caps| {
         let call = lower(&op, caps).calls.remove(0);
-        (row(&call.key).shared, bytemuck::from_bytes::<RowParams>(&call.params).rounds)
+        (row(&call.key).shared, bytemuck::from_bytes::<RowParams>(&call.params).rows_per_team)
     };
     let short = LayerNorm::new(&[1 << 20, 16], 1..);
     let longer = LayerNorm::new(&[1 << 17, 128], 1..);
@@ -373,7 +373,7 @@ fn teams_sum_up_as_many_rows_as_keep_a_device_busy() {
     for (shape, rounds) in cases {
         let lowered = lower(&LayerNorm::new(&shape, 1..).backward(), &SUBGROUPS);
         let call = lowered.calls.iter().find(|call| matches!(call.key.kernel, Kernel::Row(_))).expect("rows");
-        assert_eq!(bytemuck::from_bytes::<RowParams>(&call.params).rounds, rounds, "{shape:?}");
+        assert_eq!(bytemuck::from_bytes::<RowParams>(&call.params).rows_per_team, rounds, "{shape:?}");
     }
 }
 
@@ -406,7 +406,7 @@ fn every_loop_ends_before_mesa_ends_it() {
                         Kernel::Row(_) => {
                             let p: &RowParams = bytemuck::from_bytes(&call.params);
                             // A block of rows takes three iterations for each pack, and some for each 64 packs.
-                            (0, p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
+                            (0, p.rows_per_team * p.packs.div_ceil(lanes) / 10 * 32)
                         }
                         Kernel::Moments(_) => {
                             let p: &MomentsParams = bytemuck::from_bytes(&call.params);

@@ -260,16 +260,16 @@ mod tests {
         const FIELDS: [&str; 12] = [
             "groups",
             "packs",
-            "kept",
+            "all_groups",
             "splits",
             "members",
             "channels",
             "stride",
             "outer",
             "stat_rows",
-            "param_rows",
+            "affine_rows",
             "stat_run",
-            "param_run",
+            "affine_run",
         ];
         let mut seen = HashSet::new();
         for caps in &devices() {

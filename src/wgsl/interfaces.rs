@@ -23,8 +23,11 @@ const CHOICES: &[&[&[(&str, &str)]]] = &[
         &[("alias Stat = f32;", "alias Stat = Pack;"), ("alias StatAt = u32;", "alias StatAt = vec4<u32>;")],
     ],
     &[
-        &[("alias Param = f32;", "alias Param = Pack;")],
-        &[("alias Param = f32;", "alias Param = Pack;"), ("alias ParamAt = u32;", "alias ParamAt = vec4<u32>;")],
+        &[("alias AffineValue = f32;", "alias AffineValue = Pack;")],
+        &[
+            ("alias AffineValue = f32;", "alias AffineValue = Pack;"),
+            ("alias AffineAt = u32;", "alias AffineAt = vec4<u32>;"),
+        ],
     ],
     &[&[("partial_sums: array<vec2<f32>>", "partial_sums: array<GroupSums>")]],
 ];

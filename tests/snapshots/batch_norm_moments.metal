@@ -17,9 +17,9 @@ struct Pair {
 };
 typedef uint Bits;
 struct Params {
-    uint groups;
+    uint all_groups;
     uint reduced;
-    uint kept;
+    uint groups;
     uint packs;
     uint input_packs;
     uint splits;
@@ -207,11 +207,11 @@ void run(
     metal::float4 d_sum = {};
     metal::float4 d2_sum = {};
     bool local = {};
-    uint _e4 = params.groups;
+    uint _e4 = params.all_groups;
     uint _e7 = params.splits;
     bool has_group = team_1.index < (_e4 * _e7);
     uint _e13 = params.splits;
-    uint _e17 = params.groups;
+    uint _e17 = params.all_groups;
     uint group = metal::min(naga_div(team_1.index, _e13), _e17 - 1u);
     uint _e24 = params.splits;
     uint split = naga_mod(team_1.index, _e24);
@@ -219,10 +219,10 @@ void run(
     uint _e31 = params.packs;
     uint total_1 = _e28 * _e31;
     uint end = has_group ? total_1 : 0u;
-    uint _e37 = params.kept;
+    uint _e37 = params.groups;
     uint _e41 = params.reduced;
-    uint _e45 = params.kept;
-    uint _e49 = params.kept;
+    uint _e45 = params.groups;
+    uint _e49 = params.groups;
     uint first = ((naga_div(group, _e37) * _e41) * _e45) + naga_mod(group, _e49);
     uint _e54 = params.input_packs;
     uint _e58 = params.packs;
@@ -263,7 +263,7 @@ void run(
             uint _e115 = at_1;
             bool live_0_ = _e115 < end;
             uint _e117 = slice;
-            uint _e120 = params.kept;
+            uint _e120 = params.groups;
             uint safe_run_0_ = live_0_ ? (first + (_e117 * _e120)) : first;
             uint _e125 = pack;
             uint safe_pack_0_ = live_0_ ? _e125 : 0u;
@@ -292,7 +292,7 @@ void run(
             uint _e169 = at_1;
             bool live_1_ = _e169 < end;
             uint _e171 = slice;
-            uint _e174 = params.kept;
+            uint _e174 = params.groups;
             uint safe_run_1_ = live_1_ ? (first + (_e171 * _e174)) : first;
             uint _e179 = pack;
             uint safe_pack_1_ = live_1_ ? _e179 : 0u;
@@ -321,7 +321,7 @@ void run(
             uint _e223 = at_1;
             bool live_2_ = _e223 < end;
             uint _e225 = slice;
-            uint _e228 = params.kept;
+            uint _e228 = params.groups;
             uint safe_run_2_ = live_2_ ? (first + (_e225 * _e228)) : first;
             uint _e233 = pack;
             uint safe_pack_2_ = live_2_ ? _e233 : 0u;
@@ -350,7 +350,7 @@ void run(
             uint _e277 = at_1;
             bool live_3_ = _e277 < end;
             uint _e279 = slice;
-            uint _e282 = params.kept;
+            uint _e282 = params.groups;
             uint safe_run_3_ = live_3_ ? (first + (_e279 * _e282)) : first;
             uint _e287 = pack;
             uint safe_pack_3_ = live_3_ ? _e287 : 0u;

@@ -31,24 +31,24 @@ struct Params {
     uint packs;
     uint stride;
     uint input_stride;
-    uint rounds;
+    uint rows_per_team;
     uint teams;
     uint elements;
     float eps;
     float weight_offset;
     uint stats_stride;
     uint first_partial;
-    uint param_rows;
-    uint param_quotient;
-    uint param_remainder;
-    uint param_run;
+    uint affine_rows;
+    uint affine_quotient;
+    uint affine_remainder;
+    uint affine_run;
     uint zero;
 };
 struct Affine {
     Pack weight;
     Pack bias;
 };
-typedef uint ParamAt;
+typedef uint AffineAt;
 typedef metal::float4 type_7[1];
 struct type_9 {
     Affine inner[2];
@@ -61,7 +61,7 @@ constant uint WORKGROUP_SIZE = 64u;
 constant uint FULL = 1u;
 constant uint BLOCK = 2u;
 constant bool SHARED = true;
-constant bool HALVES = false;
+constant bool HALF_PRECISION = false;
 constant bool BACKWARD = false;
 constant bool BACKWARD_NEEDS_Y = false;
 constant bool SCALED = false;
@@ -288,7 +288,7 @@ metal::float4 load_weight(
 }
 
 Pack weight_at(
-    ParamAt i_3,
+    AffineAt i_3,
     constant Params& params,
     device type_7 const& weight_1,
     constant _mslBufferSizes& _buffer_sizes
@@ -308,7 +308,7 @@ metal::float4 load_bias(
 }
 
 Pack bias_at(
-    ParamAt i_5,
+    AffineAt i_5,
     device type_7 const& bias_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
@@ -317,7 +317,7 @@ Pack bias_at(
 }
 
 Affine affine_at(
-    ParamAt i_6,
+    AffineAt i_6,
     constant Params& params,
     device type_7 const& weight_1,
     device type_7 const& bias_1,
@@ -328,7 +328,7 @@ Affine affine_at(
     return Affine {_e1, _e2};
 }
 
-ParamAt param_column(
+AffineAt affine_column(
     At column_4
 ) {
     uint _e1 = number_of(column_4);
@@ -389,17 +389,17 @@ uint naga_mod(uint lhs, uint rhs) {
     return lhs % metal::select(rhs, 1u, rhs == 0u);
 }
 
-ParamAt row_param_index(
+AffineAt row_affine_index(
     uint row_2,
     At column_5,
     constant Params& params
 ) {
-    uint _e4 = params.param_rows;
-    uint _e8 = params.param_quotient;
-    uint _e12 = params.param_rows;
-    uint _e16 = params.param_remainder;
+    uint _e4 = params.affine_rows;
+    uint _e8 = params.affine_quotient;
+    uint _e12 = params.affine_rows;
+    uint _e16 = params.affine_remainder;
     uint first_2 = (naga_div(row_2, _e4) * _e8) + (naga_mod(row_2, _e12) * _e16);
-    ParamAt _e19 = param_column(column_5);
+    AffineAt _e19 = affine_column(column_5);
     return first_2 + _e19;
 }
 
@@ -433,7 +433,7 @@ float at_scale(
     return sums_1.y;
 }
 
-float pull(
+float product_share(
     float count_1,
     float rstd,
     float scale_2
@@ -506,7 +506,7 @@ void finish(
     return;
 }
 
-Pack slope(
+Pack measure_derivative(
     Pack y_5
 ) {
     return y_5;
@@ -563,7 +563,7 @@ void run(
     bool local_4 = {};
     bool local_5 = {};
     bool local_6 = {};
-    metal::float2 lost = {};
+    metal::float2 coefficients = {};
     bool local_7 = {};
     bool local_8 = {};
     bool local_9 = {};
@@ -578,11 +578,11 @@ void run(
     Mask _e16 = mask_of(_e15, _e13);
     if (SHARED) {
         At _e23 = column_of(0u, team_5, params);
-        ParamAt _e24 = param_column(_e23);
+        AffineAt _e24 = affine_column(_e23);
         Affine _e25 = affine_at(_e24, params, weight_1, bias_1, _buffer_sizes);
         affine_2.inner[0] = _e25;
         At _e28 = column_of(1u, team_5, params);
-        ParamAt _e29 = param_column(_e28);
+        AffineAt _e29 = affine_column(_e28);
         Affine _e30 = affine_at(_e29, params, weight_1, bias_1, _buffer_sizes);
         affine_2.inner[1] = _e30;
     }
@@ -597,7 +597,7 @@ void run(
         }
         loop_init_2 = false;
         uint _e33 = round;
-        uint _e36 = params.rounds;
+        uint _e36 = params.rows_per_team;
         if (_e33 < _e36) {
         } else {
             break;
@@ -694,7 +694,7 @@ void run(
             if (EARLY) {
                 if (false) {
                     uint _e180 = params.first;
-                    ParamAt _e182 = row_param_index(_e180 + row_3, _e10, params);
+                    AffineAt _e182 = row_affine_index(_e180 + row_3, _e10, params);
                     Affine _e183 = affine_at(_e182, params, weight_1, bias_1, _buffer_sizes);
                     affine_2.inner[0] = _e183;
                 }
@@ -724,7 +724,7 @@ void run(
             if (EARLY) {
                 if (false) {
                     uint _e219 = params.first;
-                    ParamAt _e221 = row_param_index(_e219 + row_3, _e15, params);
+                    AffineAt _e221 = row_affine_index(_e219 + row_3, _e15, params);
                     Affine _e222 = affine_at(_e221, params, weight_1, bias_1, _buffer_sizes);
                     affine_2.inner[1] = _e222;
                 }
@@ -783,7 +783,7 @@ void run(
             bool _e291 = local_3;
             if (_e291) {
                 uint _e295 = params.first;
-                ParamAt _e297 = row_param_index(_e295 + row_3, _e10, params);
+                AffineAt _e297 = row_affine_index(_e295 + row_3, _e10, params);
                 Affine _e298 = affine_at(_e297, params, weight_1, bias_1, _buffer_sizes);
                 affine_2.inner[0] = _e298;
             }
@@ -824,7 +824,7 @@ void run(
             bool _e346 = local_5;
             if (_e346) {
                 uint _e350 = params.first;
-                ParamAt _e352 = row_param_index(_e350 + row_3, _e15, params);
+                AffineAt _e352 = row_affine_index(_e350 + row_3, _e15, params);
                 Affine _e353 = affine_at(_e352, params, weight_1, bias_1, _buffer_sizes);
                 affine_2.inner[1] = _e353;
             }
@@ -856,7 +856,7 @@ void run(
                 metal::float4 _e388 = grad_1_;
                 grad_y_sum.inner[1] = _e385 + (has_row ? (_e388 * y_1_) : metal::float4(0.0));
             }
-            lost = metal::float2 {};
+            coefficients = metal::float2 {};
             if (BACKWARD) {
                 if (LATE) {
                     metal::float4 _e396 = sums_2;
@@ -871,8 +871,8 @@ void run(
                 float _e408 = sums_2.z;
                 float gy_sum = (_e406 - (correction * _e408)) * _e281;
                 float _e413 = sums_2.z;
-                float _e418 = pull(len, _e281, _e275);
-                lost = metal::float2(CENTERED ? (_e413 / len) : 0.0, gy_sum * _e418);
+                float _e418 = product_share(len, _e281, _e275);
+                coefficients = metal::float2(CENTERED ? (_e413 / len) : 0.0, gy_sum * _e418);
             }
             if (has_row) {
                 if (_e8) {
@@ -895,9 +895,9 @@ void run(
                     Pack _e440 = apply_weight(_e436, _e439);
                     At _e441 = at_of(_e67, _e10);
                     Affine _e443 = affine_2.inner[0];
-                    float _e445 = lost.x;
-                    Pack _e448 = slope(y_0_);
-                    float _e450 = lost.y;
+                    float _e445 = coefficients.x;
+                    Pack _e448 = measure_derivative(y_0_);
+                    float _e450 = coefficients.y;
                     finish(_e441, _e443, _e88, y_0_, (((_e440 - metal::float4(_e445)) - (_e448 * _e450)) * _e281) * _e275, output, _buffer_sizes);
                 }
                 if (_e13) {
@@ -920,9 +920,9 @@ void run(
                     Pack _e474 = apply_weight(_e470, _e473);
                     At _e475 = at_of(_e67, _e15);
                     Affine _e477 = affine_2.inner[1];
-                    float _e479 = lost.x;
-                    Pack _e482 = slope(y_1_);
-                    float _e484 = lost.y;
+                    float _e479 = coefficients.x;
+                    Pack _e482 = measure_derivative(y_1_);
+                    float _e484 = coefficients.y;
                     finish(_e475, _e477, _e100, y_1_, (((_e474 - metal::float4(_e479)) - (_e482 * _e484)) * _e281) * _e275, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {

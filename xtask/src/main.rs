@@ -11,6 +11,7 @@ mod rigs;
 mod unpacked;
 mod validate;
 mod web;
+mod words;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -55,9 +56,10 @@ Tasks:
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
   figures          run the examples that draw the figures of docs/paper.md; half an hour on lavapipe
   accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
+  words            look for words that the glossary of docs/architecture.md replaced, and for long lines
   help             print this text
 
-All but `validate`, `web` and `test-web` need a graphics adapter. Where Linux has none, a software adapter (Mesa's
+All but `validate`, `web`, `test-web` and `words` need a graphics adapter. Where Linux has none, a software adapter (Mesa's
 lavapipe) is installed with the system's package manager, as root or through sudo; the commands are printed. `compare`
 needs Python 3.11 or later too, and downloads the engines; nothing is installed outside of target.
 ";
@@ -102,6 +104,7 @@ fn main() {
         (Some("tune"), _) => tune(&args),
         (Some("figures"), true) => figures(),
         (Some("accuracy"), true) => accuracy(),
+        (Some("words"), true) => words::words(),
         (Some("plot"), _) => cargo(&with(&["run", "--quiet", "--example", "plot", "--"], &args)),
         _ => {
             let line: Vec<_> = [&task].into_iter().chain(&args).collect();
