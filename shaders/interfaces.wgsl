@@ -347,7 +347,8 @@ fn at_scale(sums: vec3<f32>, scale: f32) -> f32 { return 0.0; }
 // == measure: what the power is a mean of
 
 fn measure(d: Pack) -> Pack { return d; } // squares or magnitudes
-fn measure_derivative(y: Pack) -> Pack { return y; } // the derivative of the measure, over that of squares: y or sign(y)
+// The derivative of the measure, over that of squares: y or sign(y).
+fn measure_derivative(y: Pack) -> Pack { return y; }
 
 // == direction: how rows lie in packs
 
@@ -361,7 +362,7 @@ fn sum_of(v: Pack) -> Sum { return Sum(); } // of the elements of each row
 // Uniformity: as team_sum.
 fn row_sum(v: Sum, team: Team) -> Sum { return v; }
 fn row_sums(v: Sums, team: Team) -> Sums { return v; }
-// For each row: scale_of, at_scale, rstd_of and pull.
+// For each row: scale_of, at_scale, rstd_of and product_share.
 fn scales_of(down: Sum, unit: Sum, up: Sum) -> Sum { return unit; }
 fn at_scales(down: Sum, unit: Sum, up: Sum, scale: Sum) -> Sum { return unit; }
 fn rstds_of(power: Sum, count: f32, scale: Sum) -> Sum { return power; }

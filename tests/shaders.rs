@@ -9,7 +9,7 @@ use std::{
 };
 
 use wgpu_norm::{
-    Access, BatchNorm, Caps, LayerNorm, Method, Norm, Slot, Strategy, Team,
+    Access, BatchNorm, Caps, LayerNorm, LocalResponseNorm, Method, Norm, RunningStats, Slot, Strategy, Team,
     shaders::{self, Backend, Buffer, Shader, translate},
     wgpu,
 };
@@ -224,6 +224,46 @@ fn the_msl_of_two_kernels_is_as_committed() {
         let committed = std::fs::read_to_string(&file).expect(&file);
         assert!(text == committed, "{file}: `UPDATE_SNAPSHOTS=1 cargo test --test shaders` shows what has changed");
     }
+}
+
+/// Eight shaders as they are composed, to be read.
+#[test]
+fn eight_shaders_are_as_committed() {
+    let rows = LayerNorm::new(&[4096, 1024], 1..);
+    let long = LayerNorm::new(&[64, 8192], 1..);
+    let channels = BatchNorm::training(&[8, 64, 56, 56]).running_stats(RunningStats::PYTORCH);
+    let window = LocalResponseNorm::new(&[8, 64, 56, 56], 5);
+    let (resident, split) = (Method::Resident(Team::Workgroup), Method::Split(Team::Workgroup));
+    let channels_backward = channels.backward();
+    let shaders: [(&str, &dyn Norm, Method, usize, &str); 8] = [
+        ("row", &rows, resident, 0, "layer norm of [4096, 1024]: a workgroup holds a row in registers"),
+        ("row_backward", &rows.backward(), resident, 0, "its gradients, with the sums for weight and bias"),
+        ("stream", &long, Method::Streamed(Team::Workgroup), 0, "layer norm of [64, 8192]: rows are read for each sum"),
+        ("moments", &channels, split, 0, "batch norm of [8, 64, 56, 56], first pass: partial moments of channels"),
+        ("finalize", &channels, split, 1, "second pass: moments are merged, running statistics updated"),
+        ("apply", &channels, split, 2, "third pass: elements are normalized"),
+        ("sums", &channels_backward, split, 2, "its backward pass: sums of g and g * y of each channel"),
+        ("slide", &window, Method::Elementwise, 0, "local response norm, windows of 5 channels held in registers"),
+    ];
+    let caps = Caps::default();
+    for (name, op, method, dispatch, what) in shaders {
+        let program = shaders::program(op, &caps, Strategy::Forced(method)).expect(name);
+        let shader = program.dispatches[dispatch].shader;
+        let text = format!("// {what}.\n// {}\n{}", kernel_of(&shader), shader.wgsl());
+        let file = format!("{}/tests/snapshots/{name}.wgsl", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(&file, &text).expect(&file);
+        }
+        let committed = fs::read_to_string(&file).expect(&file);
+        assert!(text == committed, "{file}: `UPDATE_SNAPSHOTS=1 cargo test --test shaders` shows what has changed");
+    }
+}
+
+/// The file of a shader's kernel, and the sizes that it is compiled for.
+fn kernel_of(shader: &Shader) -> String {
+    let wgsl = shader.wgsl();
+    let kernel = wgsl.lines().rev().find_map(|line| line.strip_prefix("// ==== ")).expect("a kernel").to_owned();
+    format!("shaders/{kernel}, workgroups of {}", shader.workgroup_size())
 }
 
 #[test]

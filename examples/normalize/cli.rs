@@ -139,7 +139,8 @@ pub struct BatchNormArgs {
     pub training: bool,
     /// How much of the statistics changes with a batch; `none`, with pytorch, averages over all batches [default: 0.1
     /// for pytorch, 0.9 for onnx, 0.99 for keras]
-    #[arg(long, value_name = "F|none", value_parser = momentum, allow_hyphen_values = true, conflicts_with = "backward")]
+    #[arg(long, value_name = "F|none", value_parser = momentum)]
+    #[arg(allow_hyphen_values = true, conflicts_with = "backward")]
     momentum: Option<Momentum>,
     /// The convention by which running statistics are updated [default: pytorch]
     #[arg(long, conflicts_with = "backward")]

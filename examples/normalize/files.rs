@@ -257,10 +257,10 @@ const FLOATS: [(Dtype, DType); 3] = [(Dtype::F32, DType::F32), (Dtype::F16, DTyp
 
 /// Little-endian, and from any offset.
 fn floats(dtype: DType, bytes: &[u8]) -> Vec<f32> {
-    let halves = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+    let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
     match dtype {
-        DType::F16 => halves().map(|half| f16::from_le_bytes(half).to_f32()).collect(),
-        DType::BF16 => halves().map(|half| bf16::from_le_bytes(half).to_f32()).collect(),
+        DType::F16 => pairs().map(|half| f16::from_le_bytes(half).to_f32()).collect(),
+        DType::BF16 => pairs().map(|half| bf16::from_le_bytes(half).to_f32()).collect(),
         _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
     }
 }

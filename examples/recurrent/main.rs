@@ -37,7 +37,8 @@ struct Args {
     #[arg(long)]
     quick: bool,
     /// Training steps of the adding problem, which takes a thousand to learn.
-    #[arg(long, value_name = "N", default_value_t = 40, conflicts_with = "quick", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 40, conflicts_with = "quick")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     adding_steps: u32,
     /// Draws the curves, and writes their numbers beside them as JSON.
     #[arg(long, value_name = "FILE.svg")]
@@ -134,7 +135,7 @@ fn show(args: &Args) -> Result<()> {
     let mut all = Vec::new();
     for task in &tasks {
         println!(
-            "\n{}, {} times: loss at the start and at the end, test cases told right, length of the hidden state at the \
+            "\n{}, {} times: loss at the start and at the end, test cases told right, length of the hidden state at \
              first time, halfway and at the last, before the training and after it",
             task.name, task.cases.times
         );

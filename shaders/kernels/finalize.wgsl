@@ -64,7 +64,7 @@ fn main(
         }
         if block + 1u == blocks {
             let all = merged(so_far, local_index);
-            // At least zero, as in parts/scale/variance.
+            // At least zero, as in roles/scales.wgsl.
             let m2 = select(all.z, 0.0, bitcast<u32>(all.z) - 0x80000000u <= 0x7f800000u);
             if has_group && lane == 0u {
                 put_merged(group, Pair(all.x, all.y), m2, all.w);

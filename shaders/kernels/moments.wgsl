@@ -1,5 +1,5 @@
-// Partial statistics over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group): a channel of
-// batch norm, or one long row. `splits` teams share a group, and each writes one partial.
+// Partial statistics over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group): a channel
+// of batch norm, or one long row. `splits` teams share a group, and each writes one partial.
 //
 // Numerics: a lane holds a block of BLOCK packs in registers and reduces it by corrected two-pass, with x - x[0] for
 // the first mean. Chan's formula merges blocks, then lanes, in a fixed order, with the mean as hi + lo. The input is

@@ -20,7 +20,7 @@
 const LATE: bool = BACKWARD && (BACKWARD_NEEDS_Y || SCALED);
 const EARLY: bool = BACKWARD && !LATE;
 // Sums grow under a branch, which takes fewer instructions. Lanes of larger workgroups have too few registers for it:
-// on an H100, rows of 16384 halves took seven times as long.
+// on an H100, rows of 16384 f16 took seven times as long.
 const SUMS_BRANCH: bool = WORKGROUP_SIZE <= 256u;
 
 // Whether pack number k of the lane is in the row.
@@ -163,7 +163,7 @@ fn run(team: Team) {
         }
 
         if has_row {
-            // In order of k: of two packs that are stored as a pair, the second one stores both. See parts/at/pairs.
+            // In order of k: of two packs that are stored as a pair, the second one stores both. See `vec4x2`.
             for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                 if is_in_row[k] {
                     if SUMS && SUMS_BRANCH {

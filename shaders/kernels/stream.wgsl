@@ -196,7 +196,10 @@ fn run(team: Team) {
             if BACKWARD {
                 let sums = row_sums(Sums(total_of(g_sum[k]), total_of(gd_sum[k])), team);
                 let gy_sum = (sums.b - correction[k] * sums.a) * rstd[k];
-                coefficients[k] = Sums(select(Sum(0.0), sums.a / len, CENTERED), gy_sum * product_shares(len, rstd[k], scale[k]));
+                coefficients[k] = Sums(
+                    select(Sum(0.0), sums.a / len, CENTERED),
+                    gy_sum * product_shares(len, rstd[k], scale[k]),
+                );
             }
         }
 
@@ -219,7 +222,13 @@ fn run(team: Team) {
                     let y = (x - mean[k] - correction[k]) * scale[k] * rstd[k];
                     let grad = row_gradient(y, affine, at);
                     let g = apply_weight(grad, affine.weight);
-                    finish(at, affine, x, y, (g - coefficients[k].a - measure_derivative(y) * coefficients[k].b) * rstd[k] * scale[k]);
+                    finish(
+                        at,
+                        affine,
+                        x,
+                        y,
+                        (g - coefficients[k].a - measure_derivative(y) * coefficients[k].b) * rstd[k] * scale[k],
+                    );
                     grad_sum += grad;
                     grad_y_sum += grad * y;
                 }

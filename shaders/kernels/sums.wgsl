@@ -1,8 +1,8 @@
-// Partial sums of g and g * y over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group). They
-// are the gradients of weight and bias, and the coefficients of the gradient through the statistics. `splits` teams
-// share a group, and each writes one partial.
+// Partial sums of g and g * y over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group).
+// They are the gradients of weight and bias, and the coefficients of the gradient through the statistics. `splits`
+// teams share a group, and each writes one partial.
 //
-// Numerics: as in parts/exact_sums and parts/team_sums. Deterministic: fixed splits, no atomics.
+// Numerics: as in roles/sums.wgsl. Deterministic: fixed splits, no atomics.
 //
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 

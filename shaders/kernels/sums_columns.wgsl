@@ -3,7 +3,7 @@
 //
 // A lane walks down a pack of neighbouring columns. `splits` lanes share a column, and no lane waits for another.
 //
-// Numerics: as in parts/exact_sums. Deterministic: fixed splits, no atomics.
+// Numerics: as in roles/sums.wgsl. Deterministic: fixed splits, no atomics.
 
 struct Params {
     outer: u32,

@@ -57,8 +57,8 @@ fn column_of_lane__contiguous(k: u32, lane: u32, lanes: u32, is_there: bool, row
 
 // ---- at: vec4x2
 //
-// Rows of whole pairs of packs: a lane has both packs of a pair, and loads and stores of halves move the pair at once.
-// A kernel stores both packs, the first one first, which waits in a variable for the second.
+// Rows of whole pairs of packs: a lane has both packs of a pair, and loads and stores of half precision move the pair
+// at once. A kernel stores both packs, the first one first, which waits in a variable for the second.
 
 struct At__vec4x2 {
     pair: u32,
@@ -97,8 +97,9 @@ fn element_of__vec4x2(column: At__vec4x2, i: u32) -> u32 {
 
 // ---- at: half_unaligned
 //
-// Rows of halves that begin and end anywhere in a word: a pack is two whole words. A mask excludes the elements of the
-// first and the last pack that are outside the row. If two rows share a word, both store their half of it atomically.
+// Rows of half precision that begin and end anywhere in a word: a pack is two whole words. A mask excludes the elements
+// of the first and the last pack that are outside the row. If two rows share a word, both store their half of it
+// atomically.
 
 struct At__half_unaligned {
     words: vec2<u32>, // of elements 0 and 1, and of 2 and 3, or the first word twice if 2 and 3 are outside the row
@@ -129,8 +130,8 @@ fn column_of_lane__half_unaligned(
     }
     let end = phase + params.elements;
     let inside = (i >= vec4<u32>(phase)) & (i < vec4<u32>(end));
-    let halves = select(vec4<u32>(), vec4<u32>(0xffffu, 0xffff0000u, 0xffffu, 0xffff0000u), inside);
-    let bits = halves.xz | halves.yw;
+    let owned = select(vec4<u32>(), vec4<u32>(0xffffu, 0xffff0000u, 0xffffu, 0xffff0000u), inside);
+    let bits = owned.xz | owned.yw;
     let in_row = clamp(i, vec4<u32>(phase), vec4<u32>(end - 1u)) - phase;
     return At__half_unaligned(vec2<u32>(words.x, select(words.x, words.y, bits.y != 0u)), bits, in_row, inside);
 }

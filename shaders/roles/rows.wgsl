@@ -11,7 +11,7 @@ struct Params {
     rows: u32, // or fours of them, if packs are across rows
     first: u32, // row of the whole tensor at which the binding begins
     packs: u32, // of a row
-    stride: u32, // from one row to the next, in what a tensor's index counts. Across rows: from one pack to the next
+    stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
     input_stride: u32, // the same of the input
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
@@ -143,14 +143,23 @@ fn row_sums__perpendicular(v: Sums__perpendicular, team: Team) -> Sums__perpendi
     return v;
 }
 
-fn scales_of__perpendicular(down: Sum__perpendicular, unit: Sum__perpendicular, up: Sum__perpendicular) -> Sum__perpendicular {
+fn scales_of__perpendicular(
+    down: Sum__perpendicular,
+    unit: Sum__perpendicular,
+    up: Sum__perpendicular,
+) -> Sum__perpendicular {
     let x = scale_of(vec3<f32>(down.x, unit.x, up.x));
     let y = scale_of(vec3<f32>(down.y, unit.y, up.y));
     let z = scale_of(vec3<f32>(down.z, unit.z, up.z));
     return Sum__perpendicular(x, y, z, scale_of(vec3<f32>(down.w, unit.w, up.w)));
 }
 
-fn at_scales__perpendicular(down: Sum__perpendicular, unit: Sum__perpendicular, up: Sum__perpendicular, scale: Sum__perpendicular) -> Sum__perpendicular {
+fn at_scales__perpendicular(
+    down: Sum__perpendicular,
+    unit: Sum__perpendicular,
+    up: Sum__perpendicular,
+    scale: Sum__perpendicular,
+) -> Sum__perpendicular {
     let x = at_scale(vec3<f32>(down.x, unit.x, up.x), scale.x);
     let y = at_scale(vec3<f32>(down.y, unit.y, up.y), scale.y);
     let z = at_scale(vec3<f32>(down.z, unit.z, up.z), scale.z);
@@ -162,7 +171,11 @@ fn rstds_of__perpendicular(power: Sum__perpendicular, count: f32, scale: Sum__pe
     return Sum__perpendicular(first, rstd_of(power.z, count, scale.z), rstd_of(power.w, count, scale.w));
 }
 
-fn product_shares__perpendicular(count: f32, rstd: Sum__perpendicular, scale: Sum__perpendicular) -> Sum__perpendicular {
+fn product_shares__perpendicular(
+    count: f32,
+    rstd: Sum__perpendicular,
+    scale: Sum__perpendicular,
+) -> Sum__perpendicular {
     let first = vec2<f32>(product_share(count, rstd.x, scale.x), product_share(count, rstd.y, scale.y));
     return Sum__perpendicular(first, product_share(count, rstd.z, scale.z), product_share(count, rstd.w, scale.w));
 }

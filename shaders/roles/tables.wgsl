@@ -1,5 +1,5 @@
-// Tables: the value that a pack finds in a table of statistics (Stat) or of weight and bias (AffineValue), and the index of a
-// column, by how the pack looks it up.
+// Tables: the value that a pack finds in a table of statistics (Stat) or of weight and bias (AffineValue), and the
+// index of a column, by how the pack looks it up.
 
 // ---- one value for a whole row
 

@@ -107,7 +107,7 @@ fn many_rows_go_to_lanes_up_to_a_length_and_half_of_it_where_each_takes_more_cod
 fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
     let layout_of = |op: &dyn Norm, caps| layout(&lower(op, caps).calls[0].key);
     let rows = |len| LayerNorm::new(&[4096, len], 1..);
-    let halves = |len| rows(len).dtype(DType::BF16);
+    let half_precision = |len| rows(len).dtype(DType::BF16);
     for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE] {
         for (len, expected) in [
             (3, VectorLayout::Scalar),
@@ -117,7 +117,7 @@ fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
         ] {
             assert_eq!(layout_of(&rows(len), caps), expected, "{len}");
         }
-        for op in [halves(49), halves(50)] {
+        for op in [half_precision(49), half_precision(50)] {
             assert_eq!(
                 [layout_of(&op, caps), layout_of(&op.backward(), caps)],
                 [VectorLayout::HalfUnaligned; 2],
@@ -126,7 +126,12 @@ fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
         }
         assert_eq!(layout_of(&InstanceNorm::new(&[8, 512, 7, 7]).dtype(DType::F16), caps), VectorLayout::HalfUnaligned);
         // Whole packs, an f32 tensor among them, strided rows, streamed rows.
-        for op in [halves(52), halves(49).output_dtype(DType::F32), halves(49).input_row_stride(51), halves(100_001)] {
+        for op in [
+            half_precision(52),
+            half_precision(49).output_dtype(DType::F32),
+            half_precision(49).input_row_stride(51),
+            half_precision(100_001),
+        ] {
             assert_ne!(layout_of(&op, caps), VectorLayout::HalfUnaligned, "{op:?}");
         }
     }
@@ -250,7 +255,7 @@ fn a_workgroup_of_a_cpu_is_small() {
 
 #[test]
 fn rows_of_half_precision_are_vec4x2_where_no_lane_holds_more_for_it() {
-    let halves = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
+    let half_precision = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
     let layout_of = |op: &dyn Norm, caps: &Caps| layout(&lower(op, caps).calls[0].key);
     for (len, expected) in [
         (128, VectorLayout::Vec4x2),
@@ -259,20 +264,20 @@ fn rows_of_half_precision_are_vec4x2_where_no_lane_holds_more_for_it() {
         (264, VectorLayout::Vec4),
         (768, VectorLayout::Vec4),
     ] {
-        assert_eq!(layout_of(&halves(len), &SUBGROUPS), expected, "{len}");
+        assert_eq!(layout_of(&half_precision(len), &SUBGROUPS), expected, "{len}");
     }
-    assert_eq!(layout_of(&halves(248), &PLAIN), VectorLayout::Vec4, "one pack a lane");
-    assert_eq!(layout_of(&halves(8192), &SUBGROUPS), VectorLayout::Vec4x2, "workgroups");
-    assert_eq!(layout_of(&halves(1024).backward(), &SUBGROUPS), VectorLayout::Vec4x2);
+    assert_eq!(layout_of(&half_precision(248), &PLAIN), VectorLayout::Vec4, "one pack a lane");
+    assert_eq!(layout_of(&half_precision(8192), &SUBGROUPS), VectorLayout::Vec4x2, "workgroups");
+    assert_eq!(layout_of(&half_precision(1024).backward(), &SUBGROUPS), VectorLayout::Vec4x2);
     assert_eq!(layout_of(&LayerNorm::new(&[4096, 1024], 1..).affine_dtype(DType::F16), &SUBGROUPS), VectorLayout::Vec4);
-    assert_eq!(layout_of(&halves(1024).input_row_stride(1028), &SUBGROUPS), VectorLayout::Vec4);
-    assert_eq!(layout_of(&halves(65536), &SUBGROUPS), VectorLayout::Vec4, "streamed");
-    assert_eq!(layout_of(&halves(1024), &LAVAPIPE), VectorLayout::Vec4);
+    assert_eq!(layout_of(&half_precision(1024).input_row_stride(1028), &SUBGROUPS), VectorLayout::Vec4);
+    assert_eq!(layout_of(&half_precision(65536), &SUBGROUPS), VectorLayout::Vec4, "streamed");
+    assert_eq!(layout_of(&half_precision(1024), &LAVAPIPE), VectorLayout::Vec4);
     // A lane uses the registers of a pair of packs together.
     for len in (8..4096).step_by(8) {
         for caps in [&SUBGROUPS, &PLAIN, &Caps { subgroup_size: Some((8, 32)), ..SUBGROUPS }] {
             let Row { residency: Residency::Resident { packs, full }, layout: VectorLayout::Vec4x2, .. } =
-                row(&lower(&halves(len), caps).calls[0].key)
+                row(&lower(&half_precision(len), caps).calls[0].key)
             else {
                 continue;
             };
@@ -370,10 +375,10 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_chunk_lacks_a_row() {
 #[test]
 fn teams_sum_up_as_many_rows_as_keep_a_device_busy() {
     let cases = [([16_384, 4096], 64), ([16_384, 16_384], 32), ([1 << 20, 16], 32), ([131_072, 128], 16)];
-    for (shape, rounds) in cases {
+    for (shape, rows_per_team) in cases {
         let lowered = lower(&LayerNorm::new(&shape, 1..).backward(), &SUBGROUPS);
         let call = lowered.calls.iter().find(|call| matches!(call.key.kernel, Kernel::Row(_))).expect("rows");
-        assert_eq!(bytemuck::from_bytes::<RowParams>(&call.params).rows_per_team, rounds, "{shape:?}");
+        assert_eq!(bytemuck::from_bytes::<RowParams>(&call.params).rows_per_team, rows_per_team, "{shape:?}");
     }
 }
 
@@ -393,9 +398,9 @@ fn every_loop_ends_before_mesa_ends_it() {
     let mut seen = [0; 2];
     for caps in [&LAVAPIPE, &LLVMPIPE] {
         let lanes = caps.subgroup_size.map_or(1, |(min, _)| min);
-        let single = [15_000, 100_000, 480_000, 480_004, 1 << 24, 1 << 31].map(|len| (len, DType::F32));
-        let halves = [15_001, 59_999, 60_001, 239_999, 240_001].map(|len| (len, DType::F16));
-        for (len, dtype) in single.into_iter().chain(halves) {
+        let f32s = [15_000, 100_000, 480_000, 480_004, 1 << 24, 1 << 31].map(|len| (len, DType::F32));
+        let f16s = [15_001, 59_999, 60_001, 239_999, 240_001].map(|len| (len, DType::F16));
+        for (len, dtype) in f32s.into_iter().chain(f16s) {
             for rows in [1, 64, 1024, 20_000].into_iter().filter(|rows| rows * len <= 1 << 31) {
                 let op = LayerNorm::new(&[rows, len], 1..).dtype(dtype);
                 for call in [lower(&op.clone().weight(false).bias(false), caps), lower(&op.backward(), caps)]

@@ -22,8 +22,8 @@ macro_rules! files {
 }
 
 /// The roles, in the order in which a shader has them.
-pub(super) const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "positions" "teams" "access" "tables" "lookups"
-    "affine" "activations" "scales" "gradients" "elements" "rows" "partials" "sums" "windows");
+pub(super) const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "positions" "teams" "access"
+    "tables" "lookups" "affine" "activations" "scales" "gradients" "elements" "rows" "partials" "sums" "windows");
 
 /// The kernels.
 #[cfg(test)]

@@ -31,7 +31,8 @@ const PACKAGE_MANAGERS: [PackageManager; 5] = [
         // `env`, since sudo does not pass variables on.
         commands: &[
             "apt-get update",
-            "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1",
+            "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+             mesa-vulkan-drivers libvulkan1",
         ],
     },
     PackageManager { program: "dnf", commands: &["dnf install -y mesa-vulkan-drivers vulkan-loader"] },

@@ -59,9 +59,9 @@ Tasks:
   words            look for words that the glossary of docs/architecture.md replaced, and for long lines
   help             print this text
 
-All but `validate`, `web`, `test-web` and `words` need a graphics adapter. Where Linux has none, a software adapter (Mesa's
-lavapipe) is installed with the system's package manager, as root or through sudo; the commands are printed. `compare`
-needs Python 3.11 or later too, and downloads the engines; nothing is installed outside of target.
+All but `validate`, `web`, `test-web` and `words` need a graphics adapter. Where Linux has none, a software adapter
+(Mesa's lavapipe) is installed with the system's package manager, as root or through sudo; the commands are printed.
+`compare` needs Python 3.11 or later too, and downloads the engines; nothing is installed outside of target.
 ";
 
 /// Where the demo writes, relative to the root of the repository.

@@ -69,7 +69,8 @@ pub fn swiftshader() -> Result<Driver, String> {
         return Ok(Driver { icd, libraries: None });
     }
     Err(format!(
-        "no {SWIFTSHADER}. On Debian it comes with `apt-get install --no-install-recommends chromium-common libvulkan1`; \
+        "no {SWIFTSHADER}. On Debian it comes with \
+         `apt-get install --no-install-recommends chromium-common libvulkan1`; \
          of another build of SwiftShader, set VK_ICD_FILENAMES and take `--adapter system`"
     ))
 }
