@@ -5,7 +5,8 @@ use crate::{
     geometry::Reduction,
     options::{Options, Types},
     running_stats::RunningStats,
-    tensor::{Access, DType, Slot, TensorSpec, element_count},
+    slot::Slot,
+    tensor::{Access, DType, TensorSpec, element_count},
     types::{Activation, Scale},
 };
 

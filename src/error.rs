@@ -1,6 +1,11 @@
 //! Errors, as values. Each names the argument, its value and the values that are allowed.
 
-use crate::tensor::{ELEMENTS, Slot};
+use crate::slot::Slot;
+
+/// The name of this limit in errors.
+pub(crate) const ELEMENTS: &str = "elements of input";
+/// The same for an input with strided rows.
+pub(crate) const STRIDED_ELEMENTS: &str = "elements of input, with what its input_row_stride leaves between rows";
 
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

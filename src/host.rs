@@ -18,12 +18,13 @@ use futures_channel::oneshot;
 use pollster::block_on;
 
 use crate::{
+    calls::{aside, caught},
     device::recommended,
     error::{Error, Result},
     lower::Lowered,
     ops::Norm,
     plan::Bindings,
-    planner::{Planner, aside, caught},
+    planner::Planner,
     tensor::{Access, Outputs, TensorSpec, Tensors},
     types::{Method, Strategy},
 };

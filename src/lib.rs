@@ -58,6 +58,7 @@
 
 pub use wgpu;
 
+mod calls;
 mod caps;
 mod definition;
 mod device;
@@ -71,6 +72,7 @@ mod options;
 mod plan;
 mod planner;
 mod running_stats;
+mod slot;
 mod tensor;
 mod tuning;
 mod types;
@@ -94,6 +96,7 @@ pub use options::{Layout, Options, Types};
 pub use plan::{Bindings, Bound, Plan, View};
 pub use planner::Planner;
 pub use running_stats::RunningStats;
-pub use tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors};
+pub use slot::Slot;
+pub use tensor::{Access, DType, Outputs, TensorSpec, Tensors};
 pub use tuning::Tuning;
 pub use types::{Activation, Method, Strategy, Team};

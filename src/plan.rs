@@ -3,11 +3,12 @@
 use std::{num::NonZeroU64, sync::Arc};
 
 use crate::{
+    calls::caught,
     caps::Caps,
     error::{BindingProblem, Error, Result},
     lower::{KernelCall, Lowered},
-    planner::{Pipeline, caught},
-    tensor::{Access, Slot, TensorSpec},
+    slot::Slot,
+    tensor::{Access, TensorSpec},
     types::Method,
     wgsl::storage::{Buffer, UNIFORM},
 };
@@ -129,6 +130,13 @@ impl<'a> Bindings<'a> {
     fn bound(&self) -> impl Iterator<Item = (Slot, View<'a>)> + '_ {
         Slot::ALL.iter().filter_map(|&slot| Some((slot, self.get(slot)?)))
     }
+}
+
+/// A compiled kernel.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
 }
 
 /// An op that is ready for binding: compiled kernels, their uniforms on the GPU, and the tensors that it expects.

@@ -7,23 +7,17 @@ use std::{
 };
 
 use crate::{
+    calls::{aside, caught},
     caps::Caps,
-    error::{Error, Result},
+    error::Result,
     lower::{KernelCall, Lowered, lower},
     ops::Norm,
     ops::op::Internal,
-    plan::Plan,
+    plan::{Pipeline, Plan},
     shaders::Shader,
     tuning::Tuning,
     types::Strategy,
 };
-
-/// A compiled kernel.
-#[derive(Debug)]
-pub(crate) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
-}
 
 /// The key has all that a pipeline depends on: clones of a planner may differ in their tuning tables and in `checked`.
 type Pipelines = HashMap<(Shader, bool), Arc<Pipeline>>;
@@ -276,38 +270,4 @@ impl fmt::Debug for Planner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Planner").field("caps", &self.caps).finish_non_exhaustive()
     }
-}
-
-/// Runs wgpu calls and returns their errors, which wgpu would otherwise pass to the device's uncaptured-error handler.
-pub(crate) async fn caught<T>(device: &wgpu::Device, calls: impl FnOnce() -> T) -> Result<T> {
-    // An error scope belongs to the thread that pushed it, so this block pops the scopes before the first await.
-    let (value, errors) = {
-        let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let value = calls();
-        let validation = validation.pop();
-        let internal = internal.pop();
-        (value, (validation, internal, out_of_memory.pop()))
-    };
-    let error = errors.0.await.or(errors.1.await).or(errors.2.await);
-    error.map_or(Ok(value), |error| Err(Error::Device(error.to_string())))
-}
-
-/// Runs blocking work on a thread of its own, so that it does not block the caller's executor.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) async fn aside<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    let (sender, receiver) = futures_channel::oneshot::channel();
-    let thread = std::thread::Builder::new().name("wgpu-norm".into()).spawn(move || {
-        // Without a receiver, nobody waits for the result.
-        let _ = sender.send(pollster::block_on(work));
-    });
-    thread.map_err(|e| Error::Device(format!("no thread to work on: {e}")))?;
-    receiver.await.unwrap_or_else(|_| Err(Error::Device("the thread that worked panicked".into())))
-}
-
-/// In a browser nothing blocks.
-#[cfg(target_arch = "wasm32")]
-pub(crate) async fn aside<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    work.await
 }

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     layout::VectorLayout,
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
     types::Scale,
     wgsl::{
         Variant, kernel,

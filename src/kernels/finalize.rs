@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     layout::VectorLayout,
-    tensor::{Access, Slot},
+    slot::Slot,
+    tensor::Access,
     types::Scale,
     wgsl::{
         Variant, kernel,

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
     types::Scale,
     wgsl::{
         Variant, kernel,

@@ -4,7 +4,8 @@
 use super::flag;
 use crate::{
     layout::{TableAccess, VectorLayout},
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
     types::{Activation, Scale, Team},
     wgsl::{
         Variant,

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
-    tensor::{Access, Slot},
+    slot::Slot,
+    tensor::Access,
     types::{Scale, Team},
     wgsl::{
         Variant, kernel,

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     layout::VectorLayout,
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
     wgsl::{Variant, kernel, storage::Storage},
 };
 

@@ -4,7 +4,8 @@ use crate::{
     caps::Caps,
     error::{Error, Result},
     geometry::Reduction,
-    tensor::{Slot, TensorSpec},
+    slot::Slot,
+    tensor::TensorSpec,
 };
 
 /// Adjacent elements, the same of every elementwise tensor.

@@ -15,7 +15,8 @@ use crate::{
         roles::{Affine, Given, Saved, X},
     },
     options::Options,
-    tensor::{Slot, TensorSpec},
+    slot::Slot,
+    tensor::TensorSpec,
     types::Scale,
     wgsl::storage::Buffer,
 };

@@ -4,9 +4,9 @@ use std::ops::{Bound, Range, RangeBounds};
 
 use crate::{
     definition::{Definition, Source},
-    error::{Error, Result},
+    error::{Error, Result, STRIDED_ELEMENTS},
     options::Options,
-    tensor::{STRIDED_ELEMENTS, element_count, flat, show},
+    tensor::{element_count, flat, show},
     types::Scale,
 };
 

@@ -3,7 +3,8 @@
 use super::values;
 use crate::{
     definition::Window,
-    tensor::{Outputs, Slot, Tensors},
+    slot::Slot,
+    tensor::{Outputs, Tensors},
 };
 
 /// The window of an element: the elements of channels at most `before` lower and at most `after` higher.

@@ -11,7 +11,8 @@ use crate::{
     definition::{Definition, Gradients, Operation, Source, Tracked},
     options::Options,
     running_stats::RunningStats,
-    tensor::{DType, Outputs, Slot, Tensors},
+    slot::Slot,
+    tensor::{DType, Outputs, Tensors},
     types::Scale,
 };
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::{
     ops::Norm,
-    tensor::{Outputs, Slot, Tensors},
+    slot::Slot,
+    tensor::{Outputs, Tensors},
     testing::{Data, compare_outputs, hard_rows, worst_error},
 };
 

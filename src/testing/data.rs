@@ -2,7 +2,8 @@
 
 use crate::{
     ops::Norm,
-    tensor::{Access, DType, Slot, TensorSpec, Tensors},
+    slot::Slot,
+    tensor::{Access, DType, TensorSpec, Tensors},
 };
 
 /// Deterministic pseudo-random numbers (`SplitMix64`).

@@ -9,7 +9,8 @@ pub use data::{Data, Random, hard_rows};
 
 use crate::{
     ops::Norm,
-    tensor::{Access, DType, Outputs, Slot, TensorSpec},
+    slot::Slot,
+    tensor::{Access, DType, Outputs, TensorSpec},
 };
 
 /// The error bound of this crate: every result is within it of the f64 result of the same f32 input, in units of

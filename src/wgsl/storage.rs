@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use super::link::{Item, items};
 use crate::{
     layout::VectorLayout,
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
 };
 
 /// A storage buffer of a shader.
