@@ -1,6 +1,6 @@
 // Lookups: the statistics and weights of an element, where a kernel does not take them itself.
 
-// ---- row: walk
+// ---- row index
 //
 // The lookup of a row's statistics, weight and bias.
 //

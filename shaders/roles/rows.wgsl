@@ -1,6 +1,6 @@
 // Rows: what the kernels of rows have in common, by direction and by layout.
 
-// ---- rows: rows
+// ---- uniform
 //
 // The uniform of the kernels over rows, and the lookup of weight and bias.
 //

@@ -1,8 +1,11 @@
 //! `shaders/interfaces.wgsl` against the files that rely on it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs,
+};
 
-use super::link::{Item, KERNELS, ROLES, VARIANT, items};
+use super::link::{Item, ROLES, VARIANT, items};
 
 const STUBS: &str = include_str!("../../shaders/interfaces.wgsl");
 
@@ -48,6 +51,13 @@ fn worlds() -> Vec<String> {
     worlds
 }
 
+/// The files of the kernels, with their text.
+fn kernels() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/kernels");
+    let files = fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path());
+    files.map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("text"))).collect()
+}
+
 fn validate(source: &str) -> Result<(), String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
     let flags = naga::valid::ValidationFlags::all() - naga::valid::ValidationFlags::BINDINGS;
@@ -91,9 +101,10 @@ fn every_variant_is_valid_with_the_stubs_of_what_it_uses() {
     let worlds = worlds();
     validate(STUBS).unwrap_or_else(|e| panic!("interfaces.wgsl: {e}"));
     let mut count = 0;
-    for (file, text) in ROLES.iter().chain(KERNELS) {
+    let kernels = kernels();
+    let kernels = kernels.iter().map(|(file, text)| (file.as_str(), text.as_str(), true));
+    for (file, text, is_kernel) in ROLES.iter().map(|&(file, text)| (file, text, false)).chain(kernels) {
         let all = items(file, text);
-        let is_kernel = KERNELS.contains(&(file, text));
         let variants: BTreeSet<&str> = all.iter().filter_map(|item| item.variant).collect();
         let of = |variant| closure(&all, all.iter().filter(|item| item.variant == Some(variant)).collect());
         let mut units: Vec<Vec<&Item<'_>>> = variants.into_iter().map(of).collect();

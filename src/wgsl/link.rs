@@ -25,11 +25,6 @@ macro_rules! files {
 pub(super) const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "positions" "teams" "access"
     "tables" "lookups" "affine" "activations" "scales" "gradients" "elements" "rows" "partials" "sums" "windows");
 
-/// The kernels.
-#[cfg(test)]
-pub(super) const KERNELS: &[(&str, &str)] = files!("kernels": "apply" "count" "finalize" "merge_sums" "moments"
-    "moments_columns" "norms" "norms_columns" "row" "slide" "stream" "sums" "sums_columns" "window");
-
 /// An item of a module, with the comment before it.
 #[derive(Clone, Debug)]
 pub(super) struct Item<'a> {
