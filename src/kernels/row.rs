@@ -84,7 +84,7 @@ pub(crate) struct Row {
 }
 
 params! {
-    /// `variants/rows.wgsl`
+    /// `roles/rows.wgsl`
     RowParams {
         rows: u32,
         first: u32,

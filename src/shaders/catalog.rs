@@ -257,7 +257,7 @@ mod tests {
     /// all of these are at least one: see `docs/safety.md`.
     #[test]
     fn every_divisor_and_step_is_at_least_one() {
-        const FIELDS: [&str; 12] = [
+        const FIELDS: [&str; 14] = [
             "groups",
             "packs",
             "all_groups",
@@ -270,6 +270,8 @@ mod tests {
             "affine_rows",
             "stat_run",
             "affine_run",
+            "weights",
+            "columns",
         ];
         let mut seen = HashSet::new();
         for caps in &devices() {
