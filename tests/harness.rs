@@ -82,21 +82,21 @@ fn conforms(op: &dyn Norm, tensors: &Tensors<'_>, strategy: Strategy, from: &'st
 /// The same kernels on any device: what is broken is in them, such as sums of gradients of some rows.
 const TABLE: &str = "
     lane_packs = 4
-    wide_lane_packs = 32
-    registers = 34
-    workgroup_registers = 8
-    pairs = 0
-    native_halves = 0
+    lane_packs_many_rows = 32
+    subgroup_packs = 34
+    workgroup_packs = 8
+    vec4x2 = 0
+    native_f16 = 0
     workgroups = 16
-    rounds = 16
-    sum_rounds = 32
-    least_sum_rounds = 2
-    together = 1
+    rows_per_team = 16
+    grad_rows_per_team = 32
+    min_grad_rows_per_team = 2
+    merge_by_workgroup = 1
     stream_rows = 2
     few_rows = 16
     long_row = 4096
-    walk = 32
-    adjacent = 4";
+    packs_per_lane = 32
+    adjacent_lanes = 4";
 
 /// That table with these numbers.
 fn table(numbers: &[(&str, u32)]) -> Tuning {
