@@ -11,7 +11,7 @@
 
 const WORKGROUP_SIZE: u32 = 64u; // invocations of a workgroup
 const SUBGROUP_SIZE: u32 = 0u; // lanes of a subgroup, or 0 if subgroups may differ
-// Iterations of a loop that is marked `// unroll`. The composer repeats the body, with scalars in row of marked
+// Iterations of a loop that is marked `// unroll`. The composer repeats the body, with scalars in place of marked
 // arrays: some Vulkan drivers keep a local array in memory, not in registers, if a loop indexes it.
 const BLOCK: u32 = 4u;
 const FULL: u32 = 1u; // packs of each lane that are in the row for certain, the first ones
@@ -54,7 +54,7 @@ struct AnyParams {
     old_weight: f32, // running = old_weight * running + new_weight * batch
     new_weight: f32,
     correction: f32, // 1 for the unbiased variance, else 0
-    stat_quotient: u32, // see `row`
+    stat_quotient: u32, // see RowIndex
     stat_remainder: u32,
     affine_rows: u32,
     affine_quotient: u32,
@@ -380,7 +380,7 @@ fn put_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {}
 // Adds to them; the `fresh` ones overwrite what is there.
 fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {}
 
-// == row: the lookup of a row's statistics, weight and bias
+// == row index: the lookup of a row's statistics, weight and bias
 
 // row / rows and row % rows, which `advance` adds without a division.
 struct RowIndex {
@@ -545,7 +545,7 @@ fn power_of_squares(squares: Pack) -> Power { return Power(); }
 fn window(channel: u32, before: u32, after: u32) -> vec2<u32> { return vec2<u32>(); }
 fn add_pack(sum: Pair, v: Pack) -> Pair { return sum; } // sum + v
 fn total(sum: Pair) -> Pack { return Pack(); } // hi + lo, or an infinite hi
-// The power of a channel. `first` is the index of channel 0 at the same row.
+// The power of a channel. `first` is the index of channel 0 at the same position.
 fn power_of(first: u32, channel: u32) -> Power { return Power(); }
 
 // == window

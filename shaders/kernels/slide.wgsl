@@ -1,5 +1,5 @@
 // Ops over a window of neighbouring channels that registers hold. The tensor is [outer, channels, stride] in packs. A
-// lane walks over some channels of one row. It loads each of them once, and some before and after them, which other
+// lane walks over some channels of one position. It loads each of them once, and some before and after them, which other
 // lanes load too.
 //
 // A window is a row of registers, the newest channel first. A backward pass has a second one, with the gradients of the
@@ -11,7 +11,7 @@ struct Params {
     lanes: u32,
     channels: u32,
     stride: u32, // packs from one channel to the next
-    splits: u32, // lanes that share the channels of a row
+    splits: u32, // lanes that share the channels of a position
     steps: u32, // channels of a lane, at most
     alpha: f32, // divided by the size of the window
     beta: f32,

@@ -8,7 +8,7 @@
 // the compared numbers are never negative, and SIMD units of CPUs do not compare unsigned ones.
 fn values_f16__f16_by_integers(half: vec4<u32>) -> vec4<f32> {
     let m = vec4<i32>(half & vec4<u32>(0x7fffu));
-    // The bias of the exponent is 127 in row of 15. Infinity and NaN have the largest exponent.
+    // The bias of the exponent is 127 in place of 15. Infinity and NaN have the largest exponent.
     let scaled = (m << vec4<u32>(13u)) + select(vec4<i32>(112 << 23u), vec4<i32>(224 << 23u), m >= vec4<i32>(0x7c00));
     // Below 2^-14 there is no implied bit.
     let small = bitcast<vec4<i32>>(bitcast<vec4<f32>>(scaled + (1 << 23u)) - 6.103515625e-5);
@@ -32,7 +32,7 @@ fn bits_f16(v: vec4<f32>) -> vec4<u32> {
     let m = bits & vec4<i32>(0x7fffffff);
     // From 65520 on: infinity.
     let finite = min(m, vec4<i32>(0x477ff000));
-    // The bias of the exponent is 15 in row of 127, and the lowest 13 bits go. A carry gives the next exponent.
+    // The bias of the exponent is 15 in place of 127, and the lowest 13 bits go. A carry gives the next exponent.
     let odd = (finite >> vec4<u32>(13u)) & vec4<i32>(1);
     let normal = (finite - (112 << 23u) + 0xfff + odd) >> vec4<u32>(13u);
     // Below 2^-14: multiples of 2^-24. The product is exact, and `round` rounds ties to even. A NaN is not used.

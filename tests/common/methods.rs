@@ -217,15 +217,19 @@ pub fn optional<'a>(tensors: Tensors<'a>, weight: Option<&'a Vec<f32>>, bias: Op
 /// Every method that the device has was exercised, and by more than one shape.
 pub fn assert_all_ran(ran: &BTreeMap<String, usize>, methods: &[Method]) {
     let subgroups = gpu().planner().caps().subgroup_size.is_some();
-    for method in methods {
-        let needs = match method {
-            Method::Resident(team) | Method::Streamed(team) | Method::Split(team) => {
-                matches!(team, Team::Cluster | Team::Subgroup | Team::WorkgroupSubgroups)
-            }
-            _ => false,
-        };
-        let count = ran.get(&format!("{:?}", Strategy::Forced(*method))).copied().unwrap_or(0);
-        assert_eq!(count > 1, subgroups || !needs, "{method} ran {count} times");
+    for &method in methods {
+        let count = ran.get(&format!("{:?}", Strategy::Forced(method))).copied().unwrap_or(0);
+        assert_eq!(count > 1, subgroups || !needs_subgroups(method), "{method} ran {count} times");
+    }
+}
+
+/// Whether the lanes of a method's teams are those of subgroups.
+pub fn needs_subgroups(method: Method) -> bool {
+    match method {
+        Method::Resident(team) | Method::Streamed(team) | Method::Split(team) => {
+            matches!(team, Team::Cluster | Team::Subgroup | Team::WorkgroupSubgroups)
+        }
+        _ => false,
     }
 }
 

@@ -1,0 +1,278 @@
+//! The ops that run mutated kernels: each reaches the code that a mutation changes.
+
+use wgpu_norm::{
+    Activation, BatchNorm, DType, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, RunningStats,
+    Slot, Strategy, Team, testing::Random,
+};
+
+use super::Case;
+
+const BY_LANES: Strategy = Strategy::Forced(Method::Resident(Team::Lane));
+const BY_WORKGROUPS: Strategy = Strategy::Forced(Method::Resident(Team::Workgroup));
+const STREAMED: Strategy = Strategy::Forced(Method::Streamed(Team::Lane));
+const SPLIT: Strategy = Strategy::Forced(Method::Split(Team::Lane));
+const COLUMNS: Strategy = Strategy::Forced(Method::Columns);
+const ELEMENTWISE: Strategy = Strategy::Forced(Method::Elementwise);
+
+/// Odd rows at an offset of 1e6, where one ulp of f32 is 1/16 of the standard deviation.
+fn far(what: &'static str, strategy: Strategy) -> Case {
+    let op = LayerNorm::new(&[7, 257], 1..).bias(false).save_stats(true);
+    Case::new(what, op, strategy).with(Slot::Input, Random::new(1).normal(7 * 257, 1e6, 1.0))
+}
+
+pub fn far_rows() -> Case {
+    far("rows at an offset of 1e6", BY_WORKGROUPS)
+}
+
+pub fn far_rows_streamed() -> Case {
+    far("streamed rows at an offset of 1e6", STREAMED)
+}
+
+pub fn far_rows_split() -> Case {
+    far("split rows at an offset of 1e6", SPLIT)
+}
+
+/// Rows whose variance of 1e-8 is below eps.
+pub fn small_rows() -> Case {
+    let small = Random::new(1).normal(7 * 257, 0.0, 1e-4);
+    far("rows with a variance below eps", BY_WORKGROUPS).with(Slot::Input, small)
+}
+
+/// Constant rows of bf16: the square of one ulp of 1e30 is beyond f32.
+pub fn constant_rows() -> Case {
+    let op = LayerNorm::new(&[7, 300], 1..).dtype(DType::BF16).weight(false).bias(false);
+    let constant = vec![DType::BF16.round(1e30); 7 * 300];
+    Case::new("constant rows of bf16", op, BY_WORKGROUPS).with(Slot::Input, constant)
+}
+
+/// Groups of four channels of seven elements: channels end inside of packs.
+fn groups() -> GroupNorm {
+    GroupNorm::new(&[3, 8, 7], 2)
+}
+
+pub fn groups_by_lanes() -> Case {
+    Case::new("channels that end inside of packs, by lanes", groups(), BY_LANES)
+}
+
+pub fn groups_by_workgroups() -> Case {
+    Case::new("channels that end inside of packs, by workgroups", groups(), BY_WORKGROUPS)
+}
+
+pub fn groups_streamed() -> Case {
+    Case::new("channels that end inside of packs, streamed", groups(), STREAMED)
+}
+
+pub fn inference() -> Case {
+    Case::new("channels that end inside of packs", BatchNorm::inference(&[16, 4, 7]), ELEMENTWISE)
+}
+
+/// Batches of which three were counted before.
+pub fn training() -> Case {
+    let op = BatchNorm::training(&[3, 5, 7]).weight(false).bias(false).running_stats(RunningStats::CUMULATIVE);
+    Case::new("the fourth batch of a cumulative average", op, SPLIT)
+}
+
+fn layer_norm() -> LayerNorm {
+    LayerNorm::new(&[70, 257], 1..)
+}
+
+pub fn rows_backward() -> Case {
+    Case::new("odd rows", layer_norm().backward(), BY_WORKGROUPS)
+}
+
+pub fn far_rows_backward() -> Case {
+    let far = Random::new(3).normal(70 * 257, 1e6, 1.0);
+    Case::new("odd rows at an offset of 1e6", layer_norm().backward(), BY_WORKGROUPS).with(Slot::Input, far)
+}
+
+pub fn rows_backward_streamed() -> Case {
+    Case::new("streamed odd rows", layer_norm().backward(), STREAMED)
+}
+
+pub fn rows_backward_split() -> Case {
+    Case::new("split odd rows", layer_norm().backward(), SPLIT)
+}
+
+pub fn rows_accumulated() -> Case {
+    Case::new("gradients added to those that are there", layer_norm().backward().accumulate(true), BY_WORKGROUPS)
+}
+
+/// More than 256 lanes a team, without a branch around the sums. Some teams lack their last row.
+pub fn rows_of_many_lanes() -> Case {
+    Case::new("more than 256 lanes a team", LayerNorm::new(&[71, 2051], 1..).backward(), BY_WORKGROUPS)
+}
+
+/// Enough teams for lanes of a workgroup to merge their partial sums.
+pub fn many_rows() -> Case {
+    Case::new("partial sums of many teams", LayerNorm::new(&[2000, 12], 1..).backward(), BY_WORKGROUPS)
+}
+
+/// Enough rows for lanes of a workgroup to merge their partial statistics.
+pub fn many_samples() -> Case {
+    Case::new("partial statistics of many lanes", BatchNorm::training(&[3000, 12]), COLUMNS)
+}
+
+/// Two rows a column: a lane sums up all of a column and no pass merges its sums.
+fn few() -> wgpu_norm::Backward<LayerNorm> {
+    LayerNorm::new(&[2, 2, 1024], 2..).per_sample(true).backward()
+}
+
+pub fn few_rows() -> Case {
+    Case::new("two rows for each weight", few(), SPLIT)
+}
+
+pub fn few_rows_accumulated() -> Case {
+    Case::new("two rows for each weight, added to its gradient", few().accumulate(true), SPLIT)
+}
+
+/// The row kernel keeps statistics, and the kernel of sums reads them.
+pub fn groups_backward() -> Case {
+    Case::new("statistics kept for the sums", GroupNorm::new(&[3, 4, 7], 2).backward(), BY_WORKGROUPS)
+}
+
+pub fn groups_backward_split() -> Case {
+    Case::new("two channels a group", GroupNorm::new(&[3, 4, 7], 2).backward(), SPLIT)
+}
+
+pub fn group_weights() -> Case {
+    let op = GroupNorm::new(&[3, 4, 7], 2).backward().grad_input(false);
+    Case::new("gradients of weight and bias alone", op, SPLIT)
+}
+
+pub fn groups_last() -> Case {
+    let op = GroupNorm::new(&[3, 7, 6], 2).layout(Layout::ChannelsLast).backward();
+    Case::new("channels last", op, COLUMNS)
+}
+
+/// Four rows lie across a pack.
+pub fn across_backward() -> Case {
+    Case::new("rows across packs", LayerNorm::new(&[3, 7, 5600], 1..2).backward(), STREAMED)
+}
+
+pub fn across_saved() -> Case {
+    Case::new("saved statistics of rows across packs", LayerNorm::new(&[3, 7, 12], 1..2).save_stats(true), STREAMED)
+}
+
+pub fn middle() -> Case {
+    Case::new("an axis in the middle", LayerNorm::new(&[3, 5, 7], 1..2), COLUMNS)
+}
+
+pub fn training_backward() -> Case {
+    Case::new("five channels", BatchNorm::training(&[3, 5, 7]).backward(), SPLIT)
+}
+
+pub fn residual() -> Case {
+    let op = LayerNorm::new(&[7, 36], 1..).residual(true).residual_output(true).backward();
+    Case::new("a sum that is used elsewhere too", op, BY_WORKGROUPS)
+}
+
+pub fn activated() -> Case {
+    let op = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
+    Case::new("GELU", op, BY_WORKGROUPS)
+}
+
+pub fn activated_streamed() -> Case {
+    let op = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
+    Case::new("GELU of streamed rows", op, STREAMED)
+}
+
+/// Norms on both sides of an eps of 30.
+pub fn norms() -> Case {
+    Case::new("norms below eps", LpNormalize::new(&[7, 36], 1..).eps(30.0).backward(), BY_WORKGROUPS)
+}
+
+/// Half-precision rows of seven elements: two elements share a word.
+fn odd(dtype: DType) -> LayerNorm {
+    LayerNorm::new(&[5, 7], 1..).dtype(dtype)
+}
+
+pub fn odd_f16_split() -> Case {
+    Case::new("odd rows of f16, element by element", odd(DType::F16), SPLIT)
+}
+
+pub fn odd_bf16_split() -> Case {
+    Case::new("odd rows of bf16, element by element", odd(DType::BF16), SPLIT)
+}
+
+pub fn odd_f16() -> Case {
+    Case::new("odd rows of f16, by words", odd(DType::F16), BY_LANES)
+}
+
+pub fn odd_bf16() -> Case {
+    Case::new("odd rows of bf16, by words", odd(DType::BF16), BY_LANES)
+}
+
+/// Rows that end with the first element of a pack. Every other row begins in the upper half of a word.
+pub fn rows_of_9() -> Case {
+    Case::new("rows of 9", LayerNorm::new(&[5, 9], 1..).dtype(DType::F16), BY_LANES)
+}
+
+/// Rows that end with the second element of a pack, and begin with a word.
+pub fn rows_of_10() -> Case {
+    Case::new("rows of 10", LayerNorm::new(&[5, 10], 1..).dtype(DType::F16), BY_LANES)
+}
+
+/// Rows that end with the third element of a pack.
+pub fn rows_of_7() -> Case {
+    Case::new("rows of 7", LayerNorm::new(&[5, 7], 1..).dtype(DType::F16), BY_LANES)
+}
+
+/// Enough rows for each lane to sum up several, which begin in the same half of a word.
+pub fn many_rows_of_9() -> Case {
+    let op = LayerNorm::new(&[4200, 9], 1..).dtype(DType::F16).backward();
+    Case::new("sums over rows of 9", op, BY_LANES)
+}
+
+/// More channels than a lane slides over, and fewer for the last lane.
+fn sliding() -> LocalResponseNorm {
+    LocalResponseNorm::new(&[3, 131, 5], 4).alpha(0.5)
+}
+
+pub fn slide() -> Case {
+    Case::new("a window of 4", sliding(), Strategy::Inferred)
+}
+
+pub fn slide_backward() -> Case {
+    Case::new("a window of 4, backward", sliding().backward(), Strategy::Inferred)
+}
+
+/// Without k the windows of channels that are not there have a base of zero.
+pub fn slide_edge() -> Case {
+    let x = (0..1965).map(|i| if i % 655 > 4 { 1.0 } else { 0.0 }).collect();
+    Case::new("windows without a power", sliding().k(0.0).backward(), Strategy::Inferred).with(Slot::Input, x)
+}
+
+/// Without k, 0 / 0 is a NaN.
+pub fn slide_zeros() -> Case {
+    Case::new("zeros divided by zeros", sliding().k(0.0), Strategy::Inferred).with(Slot::Input, vec![0.0; 1965])
+}
+
+/// A window of more channels than registers hold.
+fn wide() -> LocalResponseNorm {
+    LocalResponseNorm::new(&[3, 16, 5], 12).alpha(0.5)
+}
+
+pub fn window() -> Case {
+    Case::new("a window of 12", wide(), Strategy::Inferred)
+}
+
+pub fn window_backward() -> Case {
+    Case::new("a window of 12, backward", wide().backward(), Strategy::Inferred)
+}
+
+/// A window of all of 4000 channels: what f32 rounds off their sum is beyond the bound.
+fn sum(what: &'static str, first: f32) -> Case {
+    let size = 7999;
+    let op = LocalResponseNorm::new(&[1, 4000], size).alpha(size as f32 / 4000.0).beta(4.0).k(0.0);
+    let mut x = vec![1.000_055; 4000];
+    x[0] = first;
+    Case::new(what, op, Strategy::Inferred).with(Slot::Input, x)
+}
+
+pub fn window_sum() -> Case {
+    sum("a sum of thousands", 1.000_055)
+}
+
+pub fn window_infinity() -> Case {
+    sum("a sum of thousands and an infinity", f32::INFINITY)
+}
