@@ -1,5 +1,5 @@
-//! What is compiled and what is dispatched, as committed hashes: a change that should change neither shows that it did not.
-//! No adapter.
+//! What is compiled and what is dispatched, as committed hashes: a change that should change neither shows that it did
+//! not. No adapter.
 
 mod common;
 

@@ -1,6 +1,6 @@
 // Ops over a window of neighbouring channels that registers hold. The tensor is [outer, channels, stride] in packs. A
-// lane walks over some channels of one position. It loads each of them once, and some before and after them, which other
-// lanes load too.
+// lane walks over some channels of one position. It loads each of them once, and some before and after them, which
+// other lanes load too.
 //
 // A window is a row of registers, the newest channel first. A backward pass has a second one, with the gradients of the
 // channels whose own windows are complete. Channels outside the tensor count as zero.

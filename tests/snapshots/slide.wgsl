@@ -67,7 +67,7 @@ struct Params {
     lanes: u32,
     channels: u32,
     stride: u32, // packs from one channel to the next
-    splits: u32, // lanes that share the channels of a row
+    splits: u32, // lanes that share the channels of a position
     steps: u32, // channels of a lane, at most
     alpha: f32, // divided by the size of the window
     beta: f32,

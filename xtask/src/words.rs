@@ -31,13 +31,13 @@ struct Word(&'static str, In, &'static str, &'static [&'static str]);
 const CHANGES: &str = "CHANGELOG.md";
 /// They repeat a measurement, and have no teams.
 const REPEAT: &[&str] = &["benches", "xtask/src", "examples"];
-/// It describes the loss of a network, whose line has one.
-const NETWORKS: &[&str] = &["examples"];
+/// Words of a user's program: a line has a slope, a network a loss.
+const PROGRAMS: &[&str] = &["examples", "tests"];
 
 const WORDS: &[Word] = &[
     Word("Fold", In::Code, "Reduction", &[]),
     Word("kept_len", In::Code, "group_count", &[]),
-    Word("kept", In::Code, "groups", &["examples", "benches"]),
+    Word("kept", In::Code, "groups", &["examples", "benches", "tests"]),
     Word("Width", In::Code, "VectorLayout", &[]),
     Word("Pairs", In::Code, "Vec4x2", &[]),
     Word("Across", In::Code, "Perpendicular", &[]),
@@ -59,9 +59,9 @@ const WORDS: &[Word] = &[
     Word("rounds", In::Code, "rows_per_team", REPEAT),
     Word("halves", In::All, "half precision", &[CHANGES]),
     Word("HALVES", In::Code, "HALF_PRECISION", &[]),
-    Word("slope", In::All, "derivative", NETWORKS),
+    Word("slope", In::All, "derivative", PROGRAMS),
     Word("pull", In::Code, "product_share", &[]),
-    Word("lost", In::Code, "coefficients", NETWORKS),
+    Word("lost", In::Code, "coefficients", PROGRAMS),
     Word("x_K", In::Code, "x[k]", &[]),
 ];
 
