@@ -121,7 +121,8 @@ impl Planner {
     /// [`plan_async`](Self::plan_async).
     ///
     /// # Errors
-    /// The errors of [`Norm::tensors`]; [`Error::Limit`] if a limit of the device is too small; [`Error::Device`] if
+    /// The errors of [`Norm::tensors`]; [`Error::Limit`](crate::Error::Limit) if a limit of the device is too small;
+    /// [`Error::Device`](crate::Error::Device) if
     /// wgpu or the driver refuses the shader.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan(&self, op: &(impl Norm + ?Sized)) -> Result<Plan> {
@@ -131,7 +132,7 @@ impl Planner {
     /// [`plan`](Self::plan) with a strategy, which can force a method. For tests and measurements.
     ///
     /// # Errors
-    /// As [`plan`](Self::plan), and [`Error::Unsupported`] for a method that can't compute the op here.
+    /// As [`plan`](Self::plan), and [`Error::Unsupported`](crate::Error::Unsupported) for a method that can't compute the op here.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan_with(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
         pollster::block_on(self.plan_of(self.lower(op, strategy)?))

@@ -119,7 +119,7 @@ pub(super) fn link(own: &[Item<'_>], variants: &[Variant]) -> String {
         }
     }
     let exists = |variant: &&str| roles().iter().any(|item| item.variant == Some(*variant));
-    debug_assert!(variants.iter().all(|variant| exists(variant)), "a variant that is nowhere: {variants:?}");
+    debug_assert!(variants.iter().all(exists), "a variant that is nowhere: {variants:?}");
     let own_names: HashSet<&str> = own.iter().map(|item| item.name).collect();
     let mut needed: Vec<(usize, &Item<'_>)> = Vec::new();
     let mut seen: HashSet<&str> = HashSet::new();

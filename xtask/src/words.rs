@@ -124,11 +124,12 @@ fn problems(file: &str, line: &str) -> Vec<String> {
         problems.push(format!("{} columns", line.chars().count()));
     }
     let is_word = |c: char| c == '_' || c.is_alphanumeric();
-    // Prose is text, and so is what follows a comment's slashes.
-    let code = if file.ends_with(".md") { line } else { line.split("//").next().unwrap_or_default() };
+    // Prose is no code, and neither is what follows a comment's slashes.
+    let is_prose = Path::new(file).extension().is_some_and(|extension| extension == "md");
+    let code = if is_prose { "" } else { line.split("//").next().unwrap_or_default() };
     for Word(old, place, instead, allowed) in WORDS {
         let has = match place {
-            In::Code => code.split(|c| !is_word(c)).any(|identifier| identifier == *old) && !file.ends_with(".md"),
+            In::Code => code.split(|c| !is_word(c)).any(|identifier| identifier == *old),
             In::All => line.split(|c: char| !c.is_alphanumeric()).any(|part| part == *old),
         };
         if has && allowed.iter().all(|allowed| !file.starts_with(allowed)) {
