@@ -122,8 +122,7 @@ impl Planner {
     ///
     /// # Errors
     /// The errors of [`Norm::tensors`]; [`Error::Limit`](crate::Error::Limit) if a limit of the device is too small;
-    /// [`Error::Device`](crate::Error::Device) if
-    /// wgpu or the driver refuses the shader.
+    /// [`Error::Device`](crate::Error::Device) if wgpu or the driver refuses the shader.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan(&self, op: &(impl Norm + ?Sized)) -> Result<Plan> {
         self.plan_with(op, Strategy::Inferred)

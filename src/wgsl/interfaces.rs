@@ -73,7 +73,7 @@ fn with_stubs(world: &str, own: &[&Item<'_>]) -> String {
     let declared: HashSet<&str> = own.iter().map(|item| item.name).collect();
     let stubs = items("interfaces", world);
     let stubs = stubs.iter().filter(|stub| !declared.contains(stub.name));
-    let text: String = stubs.chain(own.iter().copied()).map(|item| format!("{}\n", item.text)).collect();
+    let text = stubs.chain(own.iter().copied()).map(|item| item.text).collect::<Vec<_>>().join("\n");
     match own.iter().find_map(|item| item.variant) {
         Some(variant) => text.replace(&format!("{VARIANT}{variant}"), ""),
         None => text,
