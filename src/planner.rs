@@ -131,8 +131,8 @@ impl Planner {
     /// [`plan`](Self::plan) with a strategy, which can force a method. For tests and measurements.
     ///
     /// # Errors
-    /// As [`plan`](Self::plan), and [`Error::Unsupported`](crate::Error::Unsupported) for a method that can't compute the op
-    /// here.
+    /// As [`plan`](Self::plan), and [`Error::Unsupported`](crate::Error::Unsupported) for a method that can't compute
+    /// the op here.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan_with(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
         pollster::block_on(self.plan_of(self.lower(op, strategy)?))

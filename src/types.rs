@@ -111,7 +111,10 @@ pub enum Scale {
 impl Scale {
     /// Whether the scale is that of an L1 or L2 norm, which has no mean, and no eps inside a root.
     pub(crate) fn is_norm(self) -> bool {
-        matches!(self, Self::L1 | Self::L2)
+        match self {
+            Self::Variance | Self::MeanSquare => false,
+            Self::L1 | Self::L2 => true,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! What every adapter must give: each op in both directions, by every method that the device has, with all that it can have and with what WebGPU
-//! guarantees alone. Small enough for adapters that take long to compile; the other tests go deeper on one.
+//! What every adapter must give: each op in both directions, by every method that the device has, with all that it can
+//! have and with what WebGPU guarantees alone. Small enough for adapters that take long to compile; the other tests go
+//! deeper on one.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Every backward pass on the adapter of this machine, by every method, against the f64 reference.
+//! Every backward pass by every method against the f64 reference.
 
 mod common;
 
@@ -14,7 +14,7 @@ use wgpu_norm::{
 #[test]
 fn layer_norm() {
     for &(why, rows, len) in ROWS {
-        conforms(why, &LayerNorm::new(&[rows, len], 1..).backward(), &|method| rows_can(method, len));
+        conforms(why, &LayerNorm::new(&[rows, len], 1..).backward(), Can::Rows(len));
     }
 }
 
@@ -22,47 +22,43 @@ fn layer_norm() {
 #[ignore = "many shapes: cargo xtask test --all"]
 fn layer_norm_of_more_shapes() {
     for &(why, rows, len) in MORE_ROWS {
-        conforms(why, &LayerNorm::new(&[rows, len], 1..).backward(), &|method| rows_can(method, len));
+        conforms(why, &LayerNorm::new(&[rows, len], 1..).backward(), Can::Rows(len));
     }
 }
 
 #[test]
 fn more_rows_and_columns_than_workgroups_in_a_dimension() {
-    let ops: [&dyn Norm; 4] = [
-        &LayerNorm::new(&[70000, 5], 1..).backward(),
-        &LayerNorm::new(&[1, 2, 70000], 1..2).backward(),
-        &BatchNorm::training(&[2, 65536]).backward(),
-        &GroupNorm::new(&[33000, 4, 2], 2).backward(),
-    ];
-    for op in ops {
-        conforms_as_inferred("large", op);
-    }
+    conforms_as_inferred("70000 rows", &LayerNorm::new(&[70000, 5], 1..).backward());
+    conforms_as_inferred("70000 columns of two rows", &LayerNorm::new(&[1, 2, 70000], 1..2).backward());
+    conforms_as_inferred("65536 channels", &BatchNorm::training(&[2, 65536]).backward());
+    conforms_as_inferred("66000 groups", &GroupNorm::new(&[33000, 4, 2], 2).backward());
 }
 
+/// Drivers end the loops of an invocation after 65535 iterations: these ops have more partial results of one statistic
+/// or weight.
 #[test]
 #[ignore = "large tensors: cargo xtask test --all"]
 fn partial_results_of_more_teams_than_one_invocation_merges() {
-    // Drivers end the loops of an invocation after 65535 turns: these have more partial results of a statistic or a weight.
     let groups = GroupNorm::new(&[1, 300, 8192], 2).layout(Layout::ChannelsLast);
-    let rows = LayerNorm::new(&[2_200_000, 4], 1..).backward();
-    // As many as are allowed of a group, and of a channel.
+    conforms_as_inferred("4096 channels of a group", &groups);
+    conforms_as_inferred("4096 channels of a group", &groups.backward());
     let wide = GroupNorm::new(&[1, 3, 40_000], 2).layout(Layout::ChannelsLast);
+    conforms_as_inferred("as many channels as a group may have", &wide);
+    conforms_as_inferred("as many channels as a group may have", &wide.backward());
+    conforms_as_inferred("partial sums of many rows", &LayerNorm::new(&[2_200_000, 4], 1..).backward());
     let samples = InstanceNorm::new(&[29_999, 1, 2]).running_stats(RunningStats::PYTORCH);
-    let batch = BatchNorm::training(&[600_000, 5]).backward();
-    let ops: [&dyn Norm; 7] = [&groups, &groups.backward(), &wide, &wide.backward(), &rows, &samples, &batch];
-    for op in ops {
-        conforms_as_inferred("large", op);
-    }
+    conforms_as_inferred("as many samples as a channel may have", &samples);
+    conforms_as_inferred("partial sums of many samples", &BatchNorm::training(&[600_000, 5]).backward());
 }
 
 fn rms_norm_and_lp_normalize_of(shapes: &[(&str, usize, usize)], conforms: Conforms) {
     for &(why, rows, len) in shapes {
-        let can = |method| rows_can(method, len);
-        conforms(why, &RmsNorm::new(&[rows, len], 1..).backward(), &can);
+        let can = Can::Rows(len);
+        conforms(why, &RmsNorm::new(&[rows, len], 1..).backward(), can);
         for order in [Order::L1, Order::L2] {
             let op = LpNormalize::new(&[rows, len], 1..).order(order);
-            conforms(why, &op.clone().save_stats(true), &can);
-            conforms(why, &op.backward(), &can);
+            conforms(why, &op.clone().save_stats(true), can);
+            conforms(why, &op.backward(), can);
         }
     }
 }
@@ -79,23 +75,22 @@ fn rms_norm_and_lp_normalize_of_more_shapes() {
     rms_norm_and_lp_normalize_of(MORE_ROWS, conforms);
 }
 
-/// A norm that eps is larger than.
+/// Rows of three kinds: a norm above eps, a norm of zero, and a small norm below eps.
 fn norms_below_eps(order: Order, len: usize, by: By) {
-    // The second row is zero, the third is small: eps is what they are divided by.
     let mut input = Random::new(2).normal(3 * len, 0.0, 1.0);
     input[len..2 * len].fill(0.0);
     input[2 * len..].iter_mut().for_each(|x| *x *= 1e-9);
     let op = LpNormalize::new(&[3, len], 1..).order(order).eps(0.5).save_stats(true);
-    let can = |method| rows_can(method, len);
     let data = Data::random(&op, 1).with(Slot::Input, input.clone());
-    by("forward", &op, &data.tensors(), &can);
+    by("forward", &op, &data.tensors(), Can::Rows(len));
     let op = op.backward();
     let data = Data::random(&op, 1).with(Slot::Input, input);
-    by("backward", &op, &data.tensors(), &can);
+    by("backward", &op, &data.tensors(), Can::Rows(len));
 }
 
 #[test]
 fn a_norm_below_eps_is_a_constant_factor() {
+    // Packs, and single elements.
     norms_below_eps(Order::L1, 8, by_lanes);
     norms_below_eps(Order::L2, 9, by_lanes);
 }
@@ -103,68 +98,61 @@ fn a_norm_below_eps_is_a_constant_factor() {
 #[test]
 #[ignore = "every method: cargo xtask test --all"]
 fn a_norm_below_eps_is_a_constant_factor_by_every_method() {
+    // Packs, single elements, and split rows.
     for len in [12, 13, 33000] {
         norms_below_eps(Order::L1, len, by_every_method);
         norms_below_eps(Order::L2, len, by_every_method);
     }
 }
 
-type Middle = (&'static str, &'static [usize], std::ops::Range<usize>);
+/// A shape, the axes to reduce, and the methods of the forward and of the backward pass.
+type Middle = (&'static str, &'static [usize], std::ops::Range<usize>, Can, Can);
 
 fn layer_norm_over_axes_in_the_middle_of(shapes: &[Middle]) {
-    for (why, shape, axes) in shapes.iter().cloned() {
-        let columns = shape[axes.end..].iter().product::<usize>();
-        let rows = columns == 1;
-        let len = shape[axes.clone()].iter().product();
-        let across = |method| across_can(method, columns);
-        let can = |method| if rows { rows_can(method, len) } else { columns_can(method) || across(method) };
-        let one = shape[..axes.start].iter().product::<usize>() == 1;
-        let by_columns = |method| backward_columns_can(method, one) || across(method);
-        let backward_can = |method| if rows { rows_can(method, len) } else { by_columns(method) };
+    for &(why, shape, ref axes, forward, backward) in shapes {
         let op = LayerNorm::new(shape, axes.clone());
-        conforms(why, &op.clone().save_stats(true), &can);
-        conforms(why, &op.backward(), &backward_can);
+        conforms(why, &op.clone().save_stats(true), forward);
+        conforms(why, &op.backward(), backward);
         let op = op.weight(false).bias(false);
-        conforms_by_lanes(why, &op, &can);
-        conforms_by_lanes(why, &op.backward(), &backward_can);
+        conforms_by_lanes(why, &op, forward);
+        conforms_by_lanes(why, &op.backward(), backward);
         let op = RmsNorm::new(shape, axes.clone());
-        conforms_by_lanes(why, &op.clone().save_stats(true), &can);
-        conforms_by_lanes(why, &op.backward(), &backward_can);
+        conforms_by_lanes(why, &op.clone().save_stats(true), forward);
+        conforms_by_lanes(why, &op.backward(), backward);
         let op = LpNormalize::new(shape, axes.clone()).order(Order::L1);
-        conforms_by_lanes(why, &op, &can);
-        conforms_by_lanes(why, &op.backward(), &backward_can);
+        conforms_by_lanes(why, &op, forward);
+        conforms_by_lanes(why, &op.backward(), backward);
     }
 }
 
 #[test]
 fn layer_norm_over_axes_in_the_middle() {
+    use Can::{ColumnsAloneOrAcross, ColumnsOrAcross};
     layer_norm_over_axes_in_the_middle_of(&[
-        ("ConvNeXt: over C of NCHW", &[2, 24, 7, 7], 1..2),
-        ("the same in vec4s", &[3, 12, 4, 8], 1..2),
+        ("ConvNeXt: over C of NCHW", &[2, 24, 7, 7], 1..2, ColumnsOrAcross(49), ColumnsAloneOrAcross(49)),
+        ("the same in vec4s", &[3, 12, 4, 8], 1..2, ColumnsOrAcross(32), ColumnsAloneOrAcross(32)),
     ]);
     let op = LayerNorm::new(&[2, 5, 64, 160], 1..2);
-    conforms("several blocks for a lane", &op.clone().save_stats(true), &|method| {
-        columns_can(method) || across_can(method, 64 * 160)
-    });
-    conforms("several blocks for a lane", &op.backward(), &|method| {
-        backward_columns_can(method, false) || across_can(method, 64 * 160)
-    });
+    conforms("several blocks for a lane", &op.clone().save_stats(true), ColumnsOrAcross(64 * 160));
+    conforms("several blocks for a lane", &op.backward(), ColumnsAloneOrAcross(64 * 160));
 }
 
 #[test]
 #[ignore = "many shapes: cargo xtask test --all"]
 fn layer_norm_over_more_axes_in_the_middle() {
+    use Can::{Columns, ColumnsAlone, ColumnsAloneOrAcross, ColumnsOrAcross, Rows};
+    let blocks = "a block of rows across packs that is not whole";
     layer_norm_over_axes_in_the_middle_of(&[
-        ("several blocks for a lane", &[2, 5, 64, 160], 1..2),
-        ("two axes, odd", &[3, 5, 7, 3], 1..3),
-        ("the first axis", &[33, 12], 0..1),
-        ("more rows than a lane should walk", &[1, 5000, 12], 1..2),
-        ("one column", &[3, 7, 1, 1], 1..2),
-        ("a block of rows across packs that is not whole", &[2, 70, 21, 52], 1..2),
+        ("several blocks for a lane", &[2, 5, 64, 160], 1..2, ColumnsOrAcross(10240), ColumnsAloneOrAcross(10240)),
+        ("two axes, odd", &[3, 5, 7, 3], 1..3, Columns, ColumnsAlone),
+        ("the first axis: one sample", &[33, 12], 0..1, ColumnsOrAcross(12), ColumnsOrAcross(12)),
+        ("more rows than a lane should take", &[1, 5000, 12], 1..2, ColumnsOrAcross(12), ColumnsOrAcross(12)),
+        ("one column: rows", &[3, 7, 1, 1], 1..2, Rows(7), Rows(7)),
+        (blocks, &[2, 70, 21, 52], 1..2, ColumnsOrAcross(1092), ColumnsAloneOrAcross(1092)),
     ]);
 }
 
-/// The same shape with the channels last.
+/// The shape with its channels last.
 fn channels_last(shape: &[usize]) -> Vec<usize> {
     let mut last = shape.to_vec();
     let channels = last.remove(1);
@@ -176,24 +164,24 @@ fn group_norm_of(shapes: &[(&str, &[usize], usize)], affine: &[(bool, bool)], co
     for &(why, shape, groups) in shapes {
         let len = shape[1] / groups * shape[2..].iter().product::<usize>();
         for &(weight, bias) in affine {
-            let op = GroupNorm::new(shape, groups).weight(weight).bias(bias);
-            conforms(why, &op.backward(), &|method| rows_can(method, len));
+            conforms(why, &GroupNorm::new(shape, groups).weight(weight).bias(bias).backward(), Can::Rows(len));
         }
     }
 }
 
 fn group_norm_of_channels_last_of(shapes: &[(&str, &[usize], usize)]) {
     for &(why, shape, groups) in shapes {
-        let spatial: usize = shape[2..].iter().product();
-        let len = shape[1] / groups;
-        let can = |method| if spatial == 1 { rows_can(method, len) } else { columns_can(method) };
-        let one = shape[0] == 1 || groups == 1;
-        let backward_can = |method| if spatial == 1 { can(method) } else { backward_columns_can(method, one) };
+        let is_one = shape[0] == 1 || groups == 1;
+        let (forward, backward) = match shape[2..].iter().product() {
+            // Groups of neighbouring channels are rows.
+            1 => (Can::Rows(shape[1] / groups), Can::Rows(shape[1] / groups)),
+            _ => (Can::Columns, Can::columns_backward(is_one)),
+        };
         for affine in [true, false] {
             let op = GroupNorm::new(&channels_last(shape), groups).layout(Layout::ChannelsLast);
             let op = op.weight(affine).bias(affine);
-            conforms(why, &op.clone().save_stats(true), &can);
-            conforms(why, &op.backward(), &backward_can);
+            conforms(why, &op.clone().save_stats(true), forward);
+            conforms(why, &op.backward(), backward);
         }
     }
 }
@@ -201,12 +189,14 @@ fn group_norm_of_channels_last_of(shapes: &[(&str, &[usize], usize)]) {
 #[test]
 fn group_norm() {
     group_norm_of(GROUPS, &[(true, true)], conforms_by_lanes);
-    group_norm_of(&GROUPS[1..2], &[(true, false), (false, true), (false, false)], conforms_by_lanes);
+    group_norm_of(&[ODD_CHANNELS], &[(true, false), (false, true), (false, false)], conforms_by_lanes);
 }
 
 #[test]
 fn group_norm_of_channels_last() {
-    group_norm_of_channels_last_of(&GROUPS[1..]);
+    // Without a spatial axis both layouts are the same.
+    let spatial: Vec<_> = GROUPS.iter().copied().filter(|(_, shape, _)| shape.len() > 2).collect();
+    group_norm_of_channels_last_of(&spatial);
 }
 
 #[test]
@@ -219,64 +209,79 @@ fn group_norm_of_more_shapes() {
     }
 }
 
-fn instance_norm_of(shapes: &[&[usize]], conforms: Conforms) {
-    for &shape in shapes {
-        let spatial: usize = shape[2..].iter().product();
+fn instance_norm_of(shapes: &[(&str, &[usize])], conforms: Conforms) {
+    for &(why, shape) in shapes {
+        let rows = Can::Rows(shape[2..].iter().product());
         for affine in [false, true] {
             let op = InstanceNorm::new(shape).weight(affine).bias(affine);
-            conforms("channels first", &op.backward(), &|method| rows_can(method, spatial));
+            conforms(why, &op.backward(), rows);
             let op = InstanceNorm::new(&channels_last(shape)).layout(Layout::ChannelsLast).weight(affine).bias(affine);
-            conforms("channels last", &op.clone().save_stats(true), &columns_can);
-            conforms("channels last", &op.backward(), &|method| backward_columns_can(method, shape[0] == 1));
+            conforms(why, &op.clone().save_stats(true), Can::Columns);
+            conforms(why, &op.backward(), Can::columns_backward(shape[0] == 1));
         }
     }
 }
 
 #[test]
 fn instance_norm_of_both_layouts() {
-    instance_norm_of(&[&[3, 5, 7], &[2, 4, 4, 3]], conforms_by_lanes);
+    instance_norm_of(&[("[N, C, L], odd", &[3, 5, 7]), ("[N, C, H, W], vec4s", &[2, 4, 4, 3])], conforms_by_lanes);
 }
 
 #[test]
 #[ignore = "many shapes: cargo xtask test --all"]
 fn instance_norm_of_more_shapes() {
-    instance_norm_of(&[&[3, 5, 7], &[2, 4, 4, 3], &[2, 3, 8, 8], &[2, 4, 2, 3, 4], &[1, 2, 40000]], conforms);
+    let shapes: [(&str, &[usize]); 5] = [
+        ("[N, C, L], odd", &[3, 5, 7]),
+        ("[N, C, H, W], vec4s", &[2, 4, 4, 3]),
+        ("odd channels of 16 vec4s", &[2, 3, 8, 8]),
+        ("[N, C, D, H, W]", &[2, 4, 2, 3, 4]),
+        ("one sample, beyond 8 vec4s in 1024 lanes: split", &[1, 2, 40000]),
+    ];
+    instance_norm_of(&shapes, conforms);
 }
 
 #[test]
 fn many_samples_share_the_weights_of_one_group() {
-    for (shape, groups) in [([900, 1, 2], 1), ([900, 1, 8], 1), ([300, 4, 9], 1), ([300, 3, 4], 1)] {
-        let [_, channels, spatial] = shape;
-        let can = |method| rows_can(method, channels * spatial);
-        conforms_by_lanes("group norm", &GroupNorm::new(&shape, groups).backward(), &can);
-        if channels == 1 {
-            conforms_by_lanes("instance norm", &InstanceNorm::new(&shape).weight(true).bias(true).backward(), &can);
-        }
-    }
+    let group = |shape: &[usize]| GroupNorm::new(shape, 1).backward();
+    let instance = |shape: &[usize]| InstanceNorm::new(shape).weight(true).bias(true).backward();
+    all_conform(
+        "weights of one group",
+        vec![
+            ("one channel of two elements", Box::new(group(&[900, 1, 2])), Can::Rows(2)),
+            ("one channel of two elements", Box::new(instance(&[900, 1, 2])), Can::Rows(2)),
+            ("one channel of two vec4s", Box::new(group(&[900, 1, 8])), Can::Rows(8)),
+            ("one channel of two vec4s", Box::new(instance(&[900, 1, 8])), Can::Rows(8)),
+            ("channels that end inside of packs", Box::new(group(&[300, 4, 9])), Can::Rows(36)),
+            ("channels of a vec4", Box::new(group(&[300, 3, 4])), Can::Rows(12)),
+        ],
+        conforms_by_lanes,
+    );
 }
 
 fn batch_norm_training_of(shapes: &[(&str, &[usize])]) {
     for &(why, shape) in shapes {
-        let columns = shape[2..].iter().product::<usize>() == 1;
+        let can = match shape {
+            [1, _, spatial @ ..] => Can::Rows(spatial.iter().product()),
+            _ => Can::batch_norm(shape),
+        };
         for affine in [true, false] {
             // Running statistics belong to the forward pass: the backward pass does not bind them.
             let op = BatchNorm::training(shape).weight(affine).bias(affine).running_stats(RunningStats::PYTORCH);
-            conforms(why, &op.backward(), &|method| match shape {
-                [1, _, spatial @ ..] => rows_can(method, spatial.iter().product()),
-                _ if columns => columns_can(method),
-                _ => split_can(method),
-            });
+            conforms(why, &op.backward(), can);
             let op =
                 BatchNorm::training(&channels_last(shape)).layout(Layout::ChannelsLast).weight(affine).bias(affine);
-            conforms(why, &op.clone().save_stats(true).running_stats(RunningStats::CUMULATIVE), &columns_can);
-            conforms(why, &op.backward(), &columns_can);
+            let tracked = op.clone().save_stats(true).running_stats(RunningStats::CUMULATIVE);
+            conforms(why, &tracked, Can::Columns);
+            conforms(why, &op.backward(), Can::Columns);
         }
     }
 }
 
 #[test]
 fn batch_norm_training() {
-    batch_norm_training_of(&IMAGES[..5]);
+    // One sample has a test of its own.
+    let batches: Vec<_> = IMAGES.iter().copied().filter(|(_, shape)| shape[0] > 1).collect();
+    batch_norm_training_of(&batches);
 }
 
 #[test]
@@ -286,49 +291,56 @@ fn batch_norm_training_of_more_shapes() {
 }
 
 #[test]
-fn batch_norm_keeps_statistics_for_its_backward_pass() {
-    for &(why, shape) in &IMAGES[1..4] {
-        let columns = shape[2..].iter().product::<usize>() == 1;
-        let can = |method| if columns { columns_can(method) } else { split_can(method) };
+fn batch_norm_saves_statistics_for_its_backward_pass() {
+    let shapes: [(&str, &[usize]); 3] = [
+        ("[N, C], odd channels", &[129, 7]),
+        ("[N, C, L], vec4s", &[4, 3, 64]),
+        ("[N, C, H, W], everything odd", &[3, 5, 7, 3]),
+    ];
+    for (why, shape) in shapes {
+        let can = Can::batch_norm(shape);
         let op = BatchNorm::training(shape).save_for_backward(true);
-        conforms(why, &op.clone().save_stats(true), &can);
-        conforms(why, &op.backward(), &can);
+        conforms(why, &op.clone().save_stats(true), can);
+        conforms(why, &op.backward(), can);
         let op = BatchNorm::training(&channels_last(shape)).layout(Layout::ChannelsLast).save_for_backward(true);
-        conforms(why, &op.clone().residual(true).activation(Activation::Relu), &columns_can);
-        conforms(why, &op.backward().grad_input(false), &columns_can);
-        conforms(why, &op.residual(true).activation(Activation::Relu).backward(), &columns_can);
+        let activated = op.clone().residual(true).activation(Activation::Relu);
+        conforms(why, &activated, Can::Columns);
+        conforms(why, &activated.backward(), Can::Columns);
+        conforms(why, &op.backward().grad_input(false), Can::Columns);
     }
-    // From one pass to the other, with an offset that an f32 mean is too coarse for.
+}
+
+#[test]
+fn saved_statistics_have_the_digits_of_a_mean_beyond_f32() {
     let op = BatchNorm::training(&[4, 3, 100]).save_for_backward(true);
     let input = Random::new(9).normal(1200, 1e6, 1.0);
     let forward = Data::random(&op, 9).with(Slot::Input, input.clone());
-    let kept = run(gpu(), &op, &forward.tensors(), Strategy::Inferred).expect("forward").statistics().to_vec();
+    let saved = run(gpu(), &op, &forward.tensors(), Strategy::Inferred).expect("forward").statistics().to_vec();
     let (plain, op) = (BatchNorm::training(&[4, 3, 100]).backward(), op.backward());
-    let data = Data::random(&op, 9).with(Slot::Input, input).with(Slot::Statistics, kept);
+    let data = Data::random(&op, 9).with(Slot::Input, input).with(Slot::Statistics, saved);
     let outputs = run(gpu(), &op, &data.tensors(), Strategy::Inferred).expect("backward");
     let without = data.without(Slot::Statistics);
     let truth = plain.reference(&without.tensors()).expect("reference");
-    compare_outputs(&plain, &outputs, &truth).expect("as if they were taken again");
+    compare_outputs(&plain, &outputs, &truth).expect("as if the backward pass took the statistics");
 }
 
 #[test]
 fn batch_norm_of_one_sample_is_of_rows() {
     let op = BatchNorm::training(&[1, 3, 20, 20]);
-    conforms("one sample", &op, &|method| rows_can(method, 400));
-    conforms("one sample", &op.backward(), &|method| rows_can(method, 400));
-    conforms("one sample, tracked", &op.running_stats(RunningStats::PYTORCH), &split_can);
+    conforms("one sample", &op, Can::Rows(400));
+    conforms("one sample", &op.backward(), Can::Rows(400));
+    conforms("one sample, tracked", &op.running_stats(RunningStats::PYTORCH), Can::Split);
 }
 
 fn batch_norm_inference_of(shapes: &[(&str, &[usize])]) {
-    let can = |method| method == Method::Elementwise;
     for &(why, shape) in shapes {
         for affine in [true, false] {
             let op = BatchNorm::inference(shape).weight(affine).bias(affine);
-            conforms(why, &op.backward(), &can);
+            conforms(why, &op.backward(), Can::Elementwise);
             let op =
                 BatchNorm::inference(&channels_last(shape)).layout(Layout::ChannelsLast).weight(affine).bias(affine);
-            conforms(why, &op, &can);
-            conforms(why, &op.backward(), &can);
+            conforms(why, &op, Can::Elementwise);
+            conforms(why, &op.backward(), Can::Elementwise);
         }
     }
 }
@@ -345,7 +357,7 @@ fn batch_norm_inference_of_more_shapes() {
 }
 
 #[test]
-fn what_is_not_asked_for_is_not_bound() {
+fn gradients_that_are_not_wanted_bind_nothing() {
     let slots = |op: &dyn Norm| {
         let specs = op.tensors().expect("valid");
         specs.iter().map(|spec| spec.slot.name()).collect::<Vec<_>>().join(" ")
@@ -358,30 +370,36 @@ fn what_is_not_asked_for_is_not_bound() {
     assert_eq!(slots(&bias), "grad_output grad_bias");
     let input = op.clone().grad_weight(false).grad_bias(false);
     assert_eq!(slots(&input), "input weight grad_output grad_input");
-    let rows = |method| rows_can(method, 12);
-    conforms_by_lanes("weights", &weights, &|method| rows(method) && matches!(method, Method::Split(_)));
-    conforms_by_lanes("bias", &bias, &|method| rows(method) && matches!(method, Method::Split(_)));
-    conforms_by_lanes("input", &input, &rows);
-    conforms_by_lanes("input and bias", &op.clone().grad_weight(false), &rows);
+    let inference = BatchNorm::inference(&[3, 4, 5]).backward();
+    let inference_input = inference.clone().grad_weight(false).grad_bias(false);
+    assert_eq!(slots(&inference_input), "weight grad_output running_mean running_var grad_input");
+    let inference_bias = inference.clone().grad_input(false).grad_weight(false);
+    assert_eq!(slots(&inference_bias), "grad_output grad_bias");
 
-    let op = BatchNorm::inference(&[3, 4, 5]).backward();
-    let input = op.clone().grad_weight(false).grad_bias(false);
-    assert_eq!(slots(&input), "weight grad_output running_mean running_var grad_input");
-    let bias = op.clone().grad_input(false).grad_weight(false);
-    assert_eq!(slots(&bias), "grad_output grad_bias");
-    for op in [op.clone(), input, bias, op.grad_input(false)] {
-        conforms_by_lanes("inference", &op, &|method| method == Method::Elementwise);
-    }
-    let op = BatchNorm::training(&[3, 4, 5]).backward();
-    for op in [op.clone().grad_input(false), op.clone().grad_weight(false), op.grad_weight(false).grad_bias(false)] {
-        conforms_by_lanes("training", &op, &split_can);
-    }
-    let op = GroupNorm::new(&[3, 4, 5], 2).backward();
-    conforms_by_lanes("group norm", &op.clone().grad_input(false), &split_can);
-    conforms_by_lanes("group norm", &op.grad_weight(false).grad_bias(false), &|method| rows_can(method, 10));
+    let training = BatchNorm::training(&[3, 4, 5]).backward();
+    let groups = GroupNorm::new(&[3, 4, 5], 2).backward();
+    all_conform(
+        "gradients of",
+        vec![
+            ("weight and bias", Box::new(weights), Can::RowSums(12)),
+            ("bias", Box::new(bias), Can::RowSums(12)),
+            ("input", Box::new(input), Can::Rows(12)),
+            ("input and bias", Box::new(op.grad_weight(false)), Can::Rows(12)),
+            ("all", Box::new(inference.clone()), Can::Elementwise),
+            ("input", Box::new(inference_input), Can::Elementwise),
+            ("bias", Box::new(inference_bias), Can::Elementwise),
+            ("weight and bias", Box::new(inference.grad_input(false)), Can::Elementwise),
+            ("weight and bias", Box::new(training.clone().grad_input(false)), Can::Split),
+            ("input and bias", Box::new(training.clone().grad_weight(false)), Can::Split),
+            ("input", Box::new(training.grad_weight(false).grad_bias(false)), Can::Split),
+            ("weight and bias", Box::new(groups.clone().grad_input(false)), Can::Split),
+            ("input", Box::new(groups.grad_weight(false).grad_bias(false)), Can::Rows(10)),
+        ],
+        conforms_by_lanes,
+    );
 }
 
-/// As an optimizer keeps them that updates all parameters in one dispatch.
+/// An optimizer that updates all parameters in one dispatch keeps them so.
 #[test]
 fn gradients_of_weight_and_bias_may_lie_in_one_buffer() {
     let gpu = gpu();
@@ -426,14 +444,12 @@ fn gradients_of_weight_and_bias_may_lie_in_one_buffer() {
 }
 
 #[test]
-fn gradients_of_weight_and_bias_are_added_where_that_is_asked_for() {
-    let op = LayerNorm::new(&[50, 9], 1..).backward().accumulate(true);
-    conforms_by_lanes("layer norm", &op, &|method| rows_can(method, 9));
-    let op = BatchNorm::training(&[5, 3, 7]).backward().accumulate(true);
-    conforms("batch norm", &op, &split_can);
+fn gradients_of_weight_and_bias_accumulate() {
+    conforms_by_lanes("layer norm", &LayerNorm::new(&[50, 9], 1..).backward().accumulate(true), Can::Rows(9));
+    conforms("batch norm", &BatchNorm::training(&[5, 3, 7]).backward().accumulate(true), Can::Split);
 }
 
-/// Each is a part of its own, and the same in all kernels.
+/// An activation is a part of its own, and the same in all kernels.
 #[test]
 fn every_activation_is_differentiated() {
     for activation in Activation::ALL {
@@ -443,61 +459,74 @@ fn every_activation_is_differentiated() {
     }
 }
 
-/// What is around an activation does not depend on which it is.
-fn an_activation(activation: Activation, len: usize, conforms: Conforms) {
-    let name = activation.name();
-    let rows = |method| rows_can(method, len);
-    for (weight, bias) in [(false, true), (true, false), (false, false)] {
-        let op = LayerNorm::new(&[7, len], 1..).weight(weight).bias(bias).activation(activation);
-        conforms(name, &op, &rows);
-        conforms(name, &op.backward(), &rows);
-    }
-    let weights = LayerNorm::new(&[7, len], 1..).activation(activation).backward().grad_input(false);
-    let split = |method| rows(method) && matches!(method, Method::Split(_));
-    conforms(name, &weights.clone().grad_weight(false), &split);
-    conforms(name, &weights, &split);
-    conforms(name, &RmsNorm::new(&[7, len], 1..).activation(activation).backward(), &rows);
-    let op = GroupNorm::new(&[3, 4, len], 2).activation(activation);
-    conforms(name, &op, &|method| rows_can(method, 2 * len));
-    conforms(name, &op.backward(), &|method| rows_can(method, 2 * len));
-    let op = LpNormalize::new(&[7, len], 1..).activation(activation);
-    conforms(name, &op, &rows);
-    conforms(name, &op.backward(), &rows);
+/// The code around an activation does not depend on which activation it is.
+fn an_activation(activation: Activation, len: usize) -> Vec<Case> {
+    let layer = LayerNorm::new(&[7, len], 1..).activation(activation);
+    let rms = RmsNorm::new(&[7, len], 1..).activation(activation);
+    let group = GroupNorm::new(&[3, 4, len], 2).activation(activation);
+    let l2 = LpNormalize::new(&[7, len], 1..).activation(activation);
+    let (bias, weight) = (layer.clone().weight(false), layer.clone().bias(false));
+    let plain = bias.clone().bias(false);
+    let weights = layer.backward().grad_input(false);
+    vec![
+        ("bias alone", Box::new(bias.backward()), Can::Rows(len)),
+        ("bias alone", Box::new(bias), Can::Rows(len)),
+        ("weight alone", Box::new(weight.backward()), Can::Rows(len)),
+        ("weight alone", Box::new(weight), Can::Rows(len)),
+        ("neither weight nor bias", Box::new(plain.backward()), Can::Rows(len)),
+        ("neither weight nor bias", Box::new(plain), Can::Rows(len)),
+        ("the bias's gradient alone", Box::new(weights.clone().grad_weight(false)), Can::RowSums(len)),
+        ("gradients of weight and bias alone", Box::new(weights), Can::RowSums(len)),
+        ("without a mean", Box::new(rms.backward()), Can::Rows(len)),
+        ("a weight for each channel", Box::new(group.backward()), Can::Rows(2 * len)),
+        ("a weight for each channel", Box::new(group), Can::Rows(2 * len)),
+        ("no weight", Box::new(l2.backward()), Can::Rows(len)),
+        ("no weight", Box::new(l2), Can::Rows(len)),
+    ]
 }
 
 #[test]
 fn an_activation_is_differentiated_in_every_op() {
-    an_activation(Activation::Gelu, 8, conforms_by_lanes);
+    all_conform("GELU", an_activation(Activation::Gelu, 8), conforms_by_lanes);
 }
 
 #[test]
 #[ignore = "many shapes: cargo xtask test --all"]
 fn an_activation_is_differentiated_in_every_op_by_every_method() {
+    // The derivative of ReLU follows from the sign alone. Packs, and single elements.
     for activation in [Activation::Relu, Activation::Gelu] {
-        for len in [8, 9] {
-            an_activation(activation, len, conforms);
-        }
+        all_conform(activation.name(), an_activation(activation, 8), conforms);
+        all_conform(activation.name(), an_activation(activation, 9), conforms);
     }
 }
 
 #[test]
-fn slopes_far_from_zero_keep_their_digits() {
+fn derivatives_far_from_zero_keep_their_digits() {
+    let centers = [
+        ("the tail of GELU", 3.0),
+        ("the tail of sigmoid", 10.0),
+        ("near the bound of GELU", 13.0),
+        ("near the bound of GELU by tanh", 18.0),
+        ("sigmoid is 1 in f32", 40.0),
+        ("exp is almost subnormal", 86.0),
+        ("exp is 0", 3000.0),
+        ("cubes overflow", 1e18),
+    ];
     for activation in Activation::ALL.into_iter().filter(|&activation| activation != Activation::None) {
         let op = BatchNorm::inference(&[64, 3]).eps(0.0).weight(false).bias(false).activation(activation).backward();
-        for center in [3.0, 10.0, 13.0, 18.0, 40.0, 86.0, 3000.0, 1e18] {
-            for center in [center, -center] {
-                let mut random = Random::new(7);
-                let input = random.normal(192, center, 0.1);
-                let grad_output = random.normal(192, 0.0, 1.0);
-                let tensors = Tensors::default()
-                    .set(Slot::Input, &input)
-                    .set(Slot::GradOutput, &grad_output)
-                    .set(Slot::RunningMean, &[0.0; 3])
-                    .set(Slot::RunningVar, &[1.0; 3]);
-                let outputs = run(gpu(), &op, &tensors, Strategy::Inferred).expect("run");
-                let truth = op.reference(&tensors).expect("reference");
-                compare_outputs(&op, &outputs, &truth).unwrap_or_else(|e| panic!("{activation:?} near {center}: {e}"));
-            }
+        for (why, center) in centers.into_iter().flat_map(|(why, center)| [(why, center), (why, -center)]) {
+            let mut random = Random::new(7);
+            let input = random.normal(192, center, 0.1);
+            let grad_output = random.normal(192, 0.0, 1.0);
+            let tensors = Tensors::default()
+                .set(Slot::Input, &input)
+                .set(Slot::GradOutput, &grad_output)
+                .set(Slot::RunningMean, &[0.0; 3])
+                .set(Slot::RunningVar, &[1.0; 3]);
+            let outputs = run(gpu(), &op, &tensors, Strategy::Inferred).expect("run");
+            let truth = op.reference(&tensors).expect("reference");
+            let name = format!("{activation:?} near {center}: {why}");
+            compare_outputs(&op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}: {e}"));
         }
     }
 }
@@ -505,82 +534,94 @@ fn slopes_far_from_zero_keep_their_digits() {
 #[test]
 fn batch_norm_adds_a_residual_before_the_activation() {
     for activation in [Activation::None, Activation::Relu, Activation::Gelu] {
-        let name = activation.name();
+        let why = activation.name();
         for shape in [&[3, 5, 7][..], &[9, 8]] {
-            let can = |method| if shape.len() == 2 { columns_can(method) } else { split_can(method) };
+            let can = Can::batch_norm(shape);
             let op = BatchNorm::training(shape).residual(true).activation(activation);
-            conforms_by_lanes(name, &op.clone().running_stats(RunningStats::PYTORCH), &can);
+            conforms_by_lanes(why, &op.clone().running_stats(RunningStats::PYTORCH), can);
             let backward = op.backward();
             assert_eq!(backward.gradients.residual, activation != Activation::None);
-            conforms_by_lanes(name, &backward, &can);
+            conforms_by_lanes(why, &backward, can);
             if activation != Activation::None {
                 let residual = backward.grad_input(false).grad_weight(false).grad_bias(false);
-                conforms_by_lanes("the residual alone", &residual, &can);
+                conforms_by_lanes("the residual alone", &residual, can);
             }
-            let given = |method| method == Method::Elementwise;
             let op = BatchNorm::inference(shape).residual(true).activation(activation);
-            conforms(name, &op, &given);
-            conforms(name, &op.backward(), &given);
+            conforms(why, &op, Can::Elementwise);
+            conforms(why, &op.backward(), Can::Elementwise);
         }
     }
 }
 
-fn residuals_before_the_norm_of(len: usize, kept: bool, conforms: Conforms) {
-    let rows = |method| rows_can(method, len);
-    let op = LayerNorm::new(&[3, len], 1..).residual(true).residual_output(kept);
-    conforms("layer norm", &op, &rows);
-    conforms("layer norm", &op.backward(), &rows);
-    let op = RmsNorm::new(&[3, len], 1..).residual(true).residual_output(!kept);
-    conforms("RMS norm", &op, &rows);
-    conforms("RMS norm", &op.backward(), &rows);
+/// Norms of rows with a residual; one of the two writes the sum.
+fn residuals_before_norms_of_rows(len: usize, layer_writes: bool) -> Vec<Case> {
+    let layer = LayerNorm::new(&[3, len], 1..).residual(true).residual_output(layer_writes);
+    let rms = RmsNorm::new(&[3, len], 1..).residual(true).residual_output(!layer_writes);
+    let why = |writes| if writes { "a sum that is written" } else { "a sum that is not written" };
+    vec![
+        (why(layer_writes), Box::new(layer.backward()), Can::Rows(len)),
+        (why(layer_writes), Box::new(layer), Can::Rows(len)),
+        (why(!layer_writes), Box::new(rms.backward()), Can::Rows(len)),
+        (why(!layer_writes), Box::new(rms), Can::Rows(len)),
+    ]
 }
 
-fn residuals_before_other_norms(kept: bool, conforms: Conforms) {
-    let op = GroupNorm::new(&[3, 4, 7], 2).residual(true).residual_output(kept);
-    conforms("group norm", &op, &|method| rows_can(method, 14));
-    conforms("group norm", &op.backward(), &|method| rows_can(method, 14));
-    let op = LayerNorm::new(&[3, 6, 8], 1..2).residual(true).residual_output(kept);
-    conforms("columns", &op, &|method| columns_can(method) || across_can(method, 8));
-    conforms("columns", &op.backward(), &|method| method == Method::Columns || across_can(method, 8));
+fn residuals_before_other_norms(writes: bool) -> Vec<Case> {
+    let group = GroupNorm::new(&[3, 4, 7], 2).residual(true).residual_output(writes);
+    let columns = LayerNorm::new(&[3, 6, 8], 1..2).residual(true).residual_output(writes);
+    let why = if writes { "a sum that is written" } else { "a sum that is not written" };
+    vec![
+        (why, Box::new(group.backward()), Can::Rows(14)),
+        (why, Box::new(group), Can::Rows(14)),
+        (why, Box::new(columns.backward()), Can::ColumnsAloneOrAcross(8)),
+        (why, Box::new(columns), Can::ColumnsOrAcross(8)),
+    ]
 }
 
 #[test]
 fn a_residual_before_the_norm_shares_the_gradient_of_the_input() {
-    residuals_before_the_norm_of(8, false, conforms_by_lanes);
-    residuals_before_the_norm_of(9, true, conforms_by_lanes);
-    residuals_before_other_norms(false, conforms_by_lanes);
-    residuals_before_other_norms(true, conforms_by_lanes);
+    all_conform("packs", residuals_before_norms_of_rows(8, false), conforms_by_lanes);
+    all_conform("single elements", residuals_before_norms_of_rows(9, true), conforms_by_lanes);
+    all_conform("other norms", residuals_before_other_norms(false), conforms_by_lanes);
+    all_conform("other norms", residuals_before_other_norms(true), conforms_by_lanes);
 }
 
 #[test]
 #[ignore = "every method: cargo xtask test --all"]
 fn a_residual_before_the_norm_shares_the_gradient_of_the_input_by_every_method() {
-    for kept in [false, true] {
-        for len in [12, 13, 33000] {
-            residuals_before_the_norm_of(len, kept, conforms);
+    for writes in [false, true] {
+        for (rows, len) in [("packs", 12), ("single elements", 13), ("split rows", 33000)] {
+            all_conform(rows, residuals_before_norms_of_rows(len, writes), conforms);
         }
-        residuals_before_other_norms(kept, conforms);
+        all_conform("other norms", residuals_before_other_norms(writes), conforms);
     }
 }
 
 #[test]
 fn a_large_residual_is_added_as_f32_adds_it() {
-    for len in [8, 33000] {
-        for kept in [false, true] {
-            let op = LayerNorm::new(&[2, len], 1..).residual(true).residual_output(kept).save_stats(true);
-            let data = Data::random(&op, 3).with(Slot::Residual, vec![1e6; 2 * len]);
-            by_lanes("forward", &op, &data.tensors(), &|method| rows_can(method, len));
-            let op = op.backward();
-            let data = Data::random(&op, 3);
-            let data = if kept { data } else { data.with(Slot::Residual, vec![1e6; 2 * len]) };
-            by_lanes("backward", &op, &data.tensors(), &|method| rows_can(method, len));
-        }
+    for (why, len) in [("packs", 8), ("split rows", 33000)] {
+        let far = vec![1e6; 2 * len];
+        let op = LayerNorm::new(&[2, len], 1..).residual(true).save_stats(true);
+        let forward = |op: &LayerNorm| {
+            let data = Data::random(op, 3).with(Slot::Residual, far.clone());
+            by_lanes(why, op, &data.tensors(), Can::Rows(len));
+        };
+        forward(&op);
+        let backward = op.backward();
+        let data = Data::random(&backward, 3).with(Slot::Residual, far.clone());
+        by_lanes(why, &backward, &data.tensors(), Can::Rows(len));
+
+        // The backward pass reads the sum that the forward pass wrote.
+        let op = op.residual_output(true);
+        forward(&op);
+        let backward = op.backward();
+        by_lanes(why, &backward, &Data::random(&backward, 3).tensors(), Can::Rows(len));
     }
 }
 
 #[test]
 fn a_gradient_is_as_exact_as_what_it_is_made_of() {
-    // What is small is scaled up; the gradient is along what is normalized, and most of it cancels.
+    // rstd scales small inputs up. The gradient is parallel to the input: most of it cancels.
     let small: Vec<f32> = Random::new(4).normal(64, 1.25e-3, 2e-4);
     let along: Vec<f32> = small.iter().map(|x| 1e3 * x).collect();
     let ops: [&dyn Norm; 3] = [
@@ -590,83 +631,80 @@ fn a_gradient_is_as_exact_as_what_it_is_made_of() {
     ];
     for op in ops {
         let data = Data::random(op, 5).with(Slot::Input, small.clone()).with(Slot::GradOutput, along.clone());
-        let can = |method| rows_can(method, 8);
-        by_lanes("small", op, &data.tensors(), &can);
+        by_lanes("small", op, &data.tensors(), Can::Rows(8));
     }
 }
 
-fn weights_of_each_sample_of(len: usize, zero_centered: bool, conforms: Conforms) {
-    let rows = |method| rows_can(method, len);
-    let op = LayerNorm::new(&[3, 5, len], 2..).per_sample(true).zero_centered(zero_centered);
-    conforms("layer norm", &op, &rows);
-    conforms("layer norm", &op.backward(), &rows);
-    let op = RmsNorm::new(&[3, 5, len], 2..).per_sample(true).zero_centered(zero_centered).bias(true);
-    conforms("RMS norm", &op, &rows);
-    conforms("RMS norm", &op.backward(), &rows);
-    let op = LayerNorm::new(&[3, 5, len], 1..2).per_sample(true).zero_centered(zero_centered);
-    conforms("axes in the middle", &op, &columns_can);
-    conforms("axes in the middle", &op.backward(), &|method| method == Method::Columns);
-    let op = GroupNorm::new(&[3, 4, len], 2).per_sample(true).zero_centered(zero_centered);
-    conforms("group norm", &op, &|method| rows_can(method, 2 * len));
-    conforms("group norm", &op.backward(), &|method| rows_can(method, 2 * len));
-    let op = GroupNorm::new(&[3, len, 4], 2).layout(Layout::ChannelsLast).per_sample(true);
-    conforms("channels last", &op, &columns_can);
-    conforms("channels last", &op.backward(), &|method| method == Method::Columns);
+fn weights_of_each_sample_of(len: usize, zero_centered: bool) -> Vec<Case> {
+    let layer = LayerNorm::new(&[3, 5, len], 2..).per_sample(true).zero_centered(zero_centered);
+    let rms = RmsNorm::new(&[3, 5, len], 2..).per_sample(true).zero_centered(zero_centered).bias(true);
+    let middle = LayerNorm::new(&[3, 5, len], 1..2).per_sample(true).zero_centered(zero_centered);
+    let group = GroupNorm::new(&[3, 4, len], 2).per_sample(true).zero_centered(zero_centered);
+    let last = GroupNorm::new(&[3, len, 4], 2).layout(Layout::ChannelsLast).per_sample(true);
+    vec![
+        ("five rows a sample", Box::new(layer.backward()), Can::Rows(len)),
+        ("five rows a sample", Box::new(layer), Can::Rows(len)),
+        ("without a mean", Box::new(rms.backward()), Can::Rows(len)),
+        ("without a mean", Box::new(rms), Can::Rows(len)),
+        ("an axis in the middle", Box::new(middle.backward()), Can::ColumnsAlone),
+        ("an axis in the middle", Box::new(middle), Can::Columns),
+        ("channels first", Box::new(group.backward()), Can::Rows(2 * len)),
+        ("channels first", Box::new(group), Can::Rows(2 * len)),
+        ("channels last", Box::new(last.backward()), Can::ColumnsAlone),
+        ("channels last", Box::new(last), Can::Columns),
+    ]
 }
 
 #[test]
 fn weights_of_each_sample() {
-    weights_of_each_sample_of(9, false, conforms_by_lanes);
-    weights_of_each_sample_of(8, true, conforms_by_lanes);
+    all_conform("single elements, plain weights", weights_of_each_sample_of(9, false), conforms_by_lanes);
+    all_conform("packs, zero-centered weights", weights_of_each_sample_of(8, true), conforms_by_lanes);
     let op = LayerNorm::new(&[3, 8], 1..).per_sample(true);
-    conforms("a row a sample", &op.backward(), &|method| rows_can(method, 8));
+    conforms("a row a sample", &op.backward(), Can::Rows(8));
 }
 
 #[test]
 #[ignore = "every method: cargo xtask test --all"]
 fn weights_of_each_sample_by_every_method() {
     for zero_centered in [false, true] {
-        weights_of_each_sample_of(12, zero_centered, conforms);
-        weights_of_each_sample_of(13, zero_centered, conforms);
+        all_conform("packs", weights_of_each_sample_of(12, zero_centered), conforms);
+        all_conform("single elements", weights_of_each_sample_of(13, zero_centered), conforms);
     }
 }
 
-fn gradients_of_hard_rows_of(lengths: &[usize]) {
-    for &len in lengths {
+fn gradients_of_hard_rows_of(lengths: &[(&str, usize)]) {
+    for &(why, len) in lengths {
         for (name, row) in hard_rows(len) {
-            // The scale of these overflows in the gradient, or is infinite: constant rows without eps are refused by nobody.
             let op = LayerNorm::new(&[1, len], 1..).backward();
             let data = Data::random(&op, 4).with(Slot::Input, row);
-            let can = |method| rows_can(method, len);
-            let name = format!("{name}, {len}");
-            by_every_method(&name, &op, &data.tensors(), &can);
+            by_every_method(&format!("{name}, {why}"), &op, &data.tensors(), Can::Rows(len));
         }
     }
 }
 
 #[test]
 fn gradients_of_hard_rows() {
-    gradients_of_hard_rows_of(&[33, 384, 33000]);
+    gradients_of_hard_rows_of(&[("single elements", 33), ("MiniLM's width", 384), ("split rows", 33000)]);
 }
 
 #[test]
 #[ignore = "many shapes: cargo xtask test --all"]
 fn gradients_of_more_hard_rows() {
-    gradients_of_hard_rows_of(&[768, 1023, 4096]);
+    let beyond = "single elements, beyond what 8 lanes hold";
+    gradients_of_hard_rows_of(&[("BERT's width", 768), (beyond, 1023), ("a wide transformer", 4096)]);
 }
 
 #[test]
 fn gradients_of_hard_channels() {
+    let shapes: [(&str, &[usize]); 3] =
+        [("vec4s", &[4, 3, 100]), ("single elements", &[4, 3, 99]), ("columns", &[400, 3])];
     for (name, column) in hard_rows(1200) {
-        for shape in [&[4, 3, 100][..], &[4, 3, 99], &[400, 3]] {
-            let columns = shape.len() == 2;
-            let n: usize = shape.iter().product();
-            let input = (0..n).map(|i| column[i % column.len()]).collect();
+        for (why, shape) in shapes {
+            // All channels have hard values: 1200 elements, or the first 1188.
+            let input = column[..shape.iter().product()].to_vec();
             let op = BatchNorm::training(shape).backward();
             let data = Data::random(&op, 5).with(Slot::Input, input);
-            let can = |method| if columns { columns_can(method) } else { split_can(method) };
-            let name = format!("{name}, {shape:?}");
-            by_every_method(&name, &op, &data.tensors(), &can);
+            by_every_method(&format!("{name}, {why}"), &op, &data.tensors(), Can::batch_norm(shape));
         }
     }
 }
@@ -674,7 +712,7 @@ fn gradients_of_hard_channels() {
 #[test]
 fn the_gradient_of_an_empty_batch_is_zero_or_what_was_there() {
     let op = LayerNorm::new(&[0, 4], 1..).backward();
-    let empty = wgpu_norm::Tensors::new(&[]).grad_output(&[]).weight(&[1.0; 4]);
+    let empty = Tensors::new(&[]).grad_output(&[]).weight(&[1.0; 4]);
     let outputs = gpu().run(&op, &empty).expect("zeros");
     assert_eq!((outputs.grad_weight(), outputs.grad_bias()), (&[0.0; 4][..], &[0.0; 4][..]));
     assert_eq!(outputs.get(Slot::GradInput), Some(&[][..]));
@@ -685,19 +723,22 @@ fn the_gradient_of_an_empty_batch_is_zero_or_what_was_there() {
 
 #[test]
 fn a_nan_touches_the_gradient_of_its_own_row_only() {
-    for len in [12, 33] {
+    for (why, len) in [("packs", 12), ("single elements", 33)] {
         let op = LayerNorm::new(&[3, len], 1..).backward().grad_weight(false).grad_bias(false);
         let clean = Data::random(&op, 6);
-        for method in Method::ALL.iter().copied().filter(|&method| rows_can(method, len)) {
-            let strategy = Strategy::Forced(method);
-            let expected = run(gpu(), &op, &clean.tensors(), strategy).expect("clean").grad_input().to_vec();
+        for method in Can::Rows(len).methods() {
+            let grad_input = |data: &Data| {
+                let outputs = run(gpu(), &op, &data.tensors(), Strategy::Forced(method)).expect("runs");
+                outputs.grad_input().to_vec()
+            };
+            let expected = grad_input(&clean);
             for slot in [Slot::Input, Slot::GradOutput] {
                 let mut values = clean.tensors().get(slot).expect("there").to_vec();
                 values[len + 1] = f32::NAN;
-                let poisoned = Data::random(&op, 6).with(slot, values);
-                let outputs = run(gpu(), &op, &poisoned.tensors(), strategy).expect("poisoned");
-                for (i, (a, e)) in outputs.grad_input().iter().zip(&expected).enumerate() {
-                    assert!(if i / len == 1 { a.is_nan() } else { a == e }, "{method}, {slot}: [{i}] = {a}");
+                let output = grad_input(&Data::random(&op, 6).with(slot, values));
+                for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
+                    let is_right = if i / len == 1 { a.is_nan() } else { a == e };
+                    assert!(is_right, "{why}, {method}, {slot}: [{i}] = {a}");
                 }
             }
         }
@@ -706,62 +747,64 @@ fn a_nan_touches_the_gradient_of_its_own_row_only() {
 
 #[test]
 fn the_same_gradients_have_the_same_bits() {
-    type Can = fn(Method) -> bool;
-    let ops: [(&dyn Norm, Can); 3] = [
-        (&LayerNorm::new(&[70, 36], 1..).backward(), |method| rows_can(method, 36)),
-        (&BatchNorm::training(&[9, 5, 700]).backward(), split_can),
-        (&GroupNorm::new(&[4, 70, 12], 3).layout(Layout::ChannelsLast).backward(), |method| method == Method::Columns),
+    let last = GroupNorm::new(&[4, 70, 12], 3).layout(Layout::ChannelsLast);
+    let cases: [Case; 3] = [
+        ("partial sums of rows", Box::new(LayerNorm::new(&[70, 36], 1..).backward()), Can::Rows(36)),
+        ("partial sums of channels", Box::new(BatchNorm::training(&[9, 5, 700]).backward()), Can::Split),
+        ("partial sums of columns", Box::new(last.backward()), Can::ColumnsAlone),
     ];
-    for (op, can) in ops {
-        let data = Data::random(op, 7);
-        for method in Method::ALL.iter().copied().filter(|&method| can(method)) {
-            let once = run(gpu(), op, &data.tensors(), Strategy::Forced(method)).expect("once");
+    for (why, op, can) in cases {
+        let data = Data::random(&*op, 7);
+        for method in can.methods() {
+            let once = run(gpu(), &*op, &data.tensors(), Strategy::Forced(method)).expect("once");
             for _ in 0..3 {
-                let again = run(gpu(), op, &data.tensors(), Strategy::Forced(method)).expect("again");
-                assert_eq!(once, again, "{}, {method}", op.name());
+                let again = run(gpu(), &*op, &data.tensors(), Strategy::Forced(method)).expect("again");
+                assert_eq!(once, again, "{why}: {}, {method}", op.name());
             }
         }
     }
 }
 
-/// Values and gradients of which rounding errors are alike: they repeat, have a mean, or change slowly from one part to
-/// the next.
-fn drifting(op: &dyn Norm, seed: u64) -> Vec<(String, Data)> {
-    let mut random = Random::new(seed);
-    let data = Data::random(op, seed);
-    let count = data.tensors().get(Slot::Input).map_or(0, <[f32]>::len);
+/// Inputs with rounding errors that are alike: they repeat, have a mean, or change slowly along the tensor.
+fn drifting_inputs(random: &mut Random, count: usize) -> Vec<(&'static str, Vec<f32>)> {
     let uniform: Vec<f32> = (0..count).map(|_| random.uniform() as f32).collect();
     let normal = random.normal(count, 0.0, 1.0);
-    let inputs = [
-        ("from 0 to 10", uniform.iter().map(|u| 10.0 * u).collect::<Vec<_>>()),
+    vec![
+        ("from 0 to 10", uniform.iter().map(|u| 10.0 * u).collect()),
         ("half of them zero", normal.iter().map(|x| x.max(0.0)).collect()),
         ("bytes", uniform.iter().map(|u| (u * 255.0).round() / 255.0).collect()),
         ("1e6 and more", normal.iter().map(|x| 1e6 + x).collect()),
         ("a ramp", (0..count).map(|i| i as f32 / count as f32).collect()),
         ("few and small", uniform.iter().map(|&u| if u < 0.01 { 0.9 } else { 1.234e-4 }).collect()),
-    ];
-    let gradients = [
-        ("ones", vec![1.0; count]),
+    ]
+}
+
+/// Gradients of the output with rounding errors that are alike, besides ones.
+fn drifting_gradients(random: &mut Random, count: usize) -> Vec<(&'static str, Vec<f32>)> {
+    vec![
         ("0.3", vec![0.3; count]),
         ("N(1, 1)", random.normal(count, 1.0, 1.0)),
         ("one sign", random.normal(count, 0.0, 1.0).iter().map(|g| g.abs()).collect()),
-    ];
-    let pair = |(name, x): &(&str, Vec<f32>), (of, g): &(&str, Vec<f32>)| {
-        (format!("{name}, {of}"), data.clone().with(Slot::Input, x.clone()).with(Slot::GradOutput, g.clone()))
-    };
-    inputs.iter().flat_map(|input| gradients.iter().map(move |gradient| pair(input, gradient))).collect()
+    ]
 }
 
-/// Holds the sums over the elements of a weight to the bound that one of them has, by the inferred method, and by
-/// others where gradients are ones.
-fn sums_do_not_drift(op: &dyn Norm, by: By, can: &dyn Fn(Method) -> bool) {
-    for (name, data) in drifting(op, 7) {
-        if name.ends_with("ones") {
-            by(&name, op, &data.tensors(), can);
-        } else {
+/// Holds the sums over the elements of a weight to the bound of one element: gradients of ones by many methods, others
+/// by the inferred method.
+fn sums_do_not_drift(op: &dyn Norm, by: By, can: Can) {
+    let random = &mut Random::new(7);
+    let data = Data::random(op, 7);
+    let count = data.tensors().get(Slot::Input).map_or(0, <[f32]>::len);
+    let inputs = drifting_inputs(random, count);
+    let gradients = drifting_gradients(random, count);
+    for (input, x) in inputs {
+        let data = data.clone().with(Slot::Input, x);
+        let ones = data.clone().with(Slot::GradOutput, vec![1.0; count]);
+        by(&format!("{input}, ones"), op, &ones.tensors(), can);
+        for (gradient, g) in &gradients {
+            let data = data.clone().with(Slot::GradOutput, g.clone());
             let truth = op.reference(&data.tensors()).expect("reference");
             let outputs = run(gpu(), op, &data.tensors(), Strategy::Inferred).expect("runs");
-            let name = format!("{name}: {}, {:?}", op.name(), op.shape());
+            let name = format!("{input}, {gradient}: {}, {:?}", op.name(), op.shape());
             compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}: {e}"));
         }
     }
@@ -770,43 +813,40 @@ fn sums_do_not_drift(op: &dyn Norm, by: By, can: &dyn Fn(Method) -> bool) {
 #[test]
 fn gradients_of_batch_norm_do_not_drift() {
     let last = |op: BatchNorm| op.layout(Layout::ChannelsLast).backward();
-    sums_do_not_drift(&BatchNorm::training(&[8, 2, 64, 64]).backward(), by_every_method, &split_can);
-    sums_do_not_drift(&last(BatchNorm::training(&[8, 64, 64, 2])), by_lanes, &columns_can);
+    sums_do_not_drift(&BatchNorm::training(&[8, 2, 64, 64]).backward(), by_every_method, Can::Split);
+    sums_do_not_drift(&last(BatchNorm::training(&[8, 64, 64, 2])), by_lanes, Can::Columns);
     let one_sample = BatchNorm::training(&[1, 2, 64, 512]).backward();
-    sums_do_not_drift(&one_sample, by_lanes, &|method| rows_can(method, 64 * 512));
-    let given = |method| method == Method::Elementwise;
-    sums_do_not_drift(&BatchNorm::inference(&[8, 2, 64, 64]).backward(), by_lanes, &given);
-    sums_do_not_drift(&last(BatchNorm::inference(&[8, 64, 64, 2])), by_lanes, &given);
+    sums_do_not_drift(&one_sample, by_lanes, Can::Rows(64 * 512));
+    sums_do_not_drift(&BatchNorm::inference(&[8, 2, 64, 64]).backward(), by_lanes, Can::Elementwise);
+    sums_do_not_drift(&last(BatchNorm::inference(&[8, 64, 64, 2])), by_lanes, Can::Elementwise);
 }
 
 #[test]
 fn gradients_of_instance_and_group_norm_do_not_drift() {
-    // A few long samples, and many short ones.
+    // A few long samples, many short ones, and many odd ones.
     for shape in [&[2, 2, 256, 256][..], &[512, 2, 8, 8], &[1000, 2, 5, 5]] {
-        let op = InstanceNorm::new(shape).weight(true).bias(true).backward();
-        sums_do_not_drift(&op, by_lanes, &|method| rows_can(method, shape[2] * shape[3]));
-        let last = InstanceNorm::new(&channels_last(shape)).weight(true).bias(true).layout(Layout::ChannelsLast);
-        let last = last.backward();
-        sums_do_not_drift(&last, by_lanes, &|method| backward_columns_can(method, false));
+        let op = InstanceNorm::new(shape).weight(true).bias(true);
+        sums_do_not_drift(&op.backward(), by_lanes, Can::Rows(shape[2] * shape[3]));
+        let op = InstanceNorm::new(&channels_last(shape)).weight(true).bias(true).layout(Layout::ChannelsLast);
+        sums_do_not_drift(&op.backward(), by_lanes, Can::ColumnsAlone);
     }
-    // Without a weight nothing is known of what is normalized.
+    // Without a weight: the gradient of the bias alone needs no statistics.
     let biased = InstanceNorm::new(&[3, 6, 2, 4]).bias(true);
-    conforms_by_lanes("no weight", &biased.backward(), &|method| rows_can(method, 8));
-    conforms_by_lanes("bias alone", &biased.backward().grad_input(false), &split_can);
+    conforms_by_lanes("no weight", &biased.backward(), Can::Rows(8));
+    conforms_by_lanes("bias alone", &biased.backward().grad_input(false), Can::Split);
     let groups = GroupNorm::new(&[8, 4, 64, 64], 2).backward();
-    sums_do_not_drift(&groups, by_lanes, &|method| rows_can(method, 2 * 64 * 64));
+    sums_do_not_drift(&groups, by_lanes, Can::Rows(2 * 64 * 64));
 }
 
 #[test]
 fn gradients_of_rows_do_not_drift() {
-    for op in [&LayerNorm::new(&[4096, 8], 1..).backward() as &dyn Norm, &RmsNorm::new(&[4096, 8], 1..).backward()] {
-        sums_do_not_drift(op, by_lanes, &|method| rows_can(method, 8));
-    }
+    sums_do_not_drift(&LayerNorm::new(&[4096, 8], 1..).backward(), by_lanes, Can::Rows(8));
+    sums_do_not_drift(&RmsNorm::new(&[4096, 8], 1..).backward(), by_lanes, Can::Rows(8));
 }
 
 #[test]
 fn gradients_of_many_elements_do_not_drift() {
-    // 2^24 elements of a weight, in stripes: lanes have large sums, which cancel as those of a team or of all teams.
+    // 2^24 elements of a weight, in stripes: lanes have large sums, which cancel in the sum of a team or of all teams.
     let count = 1 << 24;
     let op = BatchNorm::training(&[16, 1, 1024, 1024]).backward().grad_input(false).grad_bias(false);
     let mut random = Random::new(5);
@@ -814,15 +854,15 @@ fn gradients_of_many_elements_do_not_drift() {
     let gradient = vec![0.3; count];
     let tensors = Tensors::new(&input).grad_output(&gradient);
     let truth = op.reference(&tensors).expect("reference");
-    let together = Gpu::from_parts(gpu().queue().clone(), tuned(&[("merge_by_workgroup", 1)]));
-    for (device, strategy) in [(gpu(), Strategy::Inferred), (&together, Strategy::Forced(Method::Split(Team::Lane)))] {
+    let merging = Gpu::from_parts(gpu().queue().clone(), tuned(&[("merge_by_workgroup", 1)]));
+    for (device, strategy) in [(gpu(), Strategy::Inferred), (&merging, Strategy::Forced(Method::Split(Team::Lane)))] {
         let outputs = run(device, &op, &tensors, strategy).expect("runs");
         compare_outputs(&op, &outputs, &truth).expect("within the bound of one element");
     }
 }
 
 #[test]
-fn gradients_of_activations_drift_by_their_slopes_alone() {
+fn gradients_of_activations_drift_by_their_derivatives_alone() {
     let shape = [8, 1, 64, 64];
     let count = shape.iter().product();
     let input = Random::new(6).normal(count, 0.45, 0.22);
@@ -834,7 +874,7 @@ fn gradients_of_activations_drift_by_their_slopes_alone() {
             let outputs = run(gpu(), &op, &tensors, Strategy::Inferred).expect("runs");
             (outputs, op.reference(&tensors).expect("reference"))
         };
-        // Those of large values by so much less that the sums cancel.
+        // Gradients of values above the mean are smaller, so that the sums cancel.
         let of =
             |above: f32, below: f32| input.iter().map(|&x| if x > 0.45 { above } else { below }).collect::<Vec<_>>();
         let sum = |gradient: &[f32], slot| sums(gradient).1.get(slot).map_or(0.0, |values| values[0]);
@@ -843,7 +883,7 @@ fn gradients_of_activations_drift_by_their_slopes_alone() {
             let (outputs, truth) = sums(&of(ratio as f32, 1.0));
             let values = |outputs: Option<&[f32]>| f64::from(outputs.expect("a gradient")[0]);
             let off = (values(outputs.get(slot)) - truth.get(slot).expect("a gradient")[0]).abs();
-            // What the docs grant the slope of an element: half a unit of the last digit of the largest.
+            // The documented error of a derivative: half a unit in the last place of the largest.
             let granted = count as f64 * 2_f64.powi(-24) * truth.scale(slot);
             assert!(off <= slot_bound(slot, &truth) + granted, "{activation:?}, {slot}: off by {off:e}");
         }

@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-
 use common::{golden::Golden, gpu, methods::*, run};
 use wgpu_norm::{
     BatchNorm, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
@@ -12,19 +10,14 @@ use wgpu_norm::{
 };
 
 fn layer_norm(shapes: &[(&str, usize, usize)]) {
-    let mut ran = BTreeMap::new();
-    for (i, &(why, rows, len)) in shapes.iter().enumerate() {
-        let mut random = Random::new(i as u64);
-        let input = random.normal(rows * len, 3.0, 2.0);
-        let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
-        let op = LayerNorm::new(&[rows, len], 1..).save_stats(true);
-        let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
-        by_every_method_counted(why, &op, &tensors, &|method| layer_norm_can(method, len), &mut ran);
+    let mut ran = Vec::new();
+    for &(why, rows, len) in shapes {
+        ran.extend(conforms(why, &LayerNorm::new(&[rows, len], 1..).save_stats(true), Can::Rows(len)));
     }
     assert_all_ran(&ran, &methods_of_rows());
 }
 
-/// All but those for statistics that are no rows'.
+/// All methods but those for statistics that are not those of rows.
 fn methods_of_rows() -> Vec<Method> {
     Method::ALL.iter().copied().filter(|m| !STATISTICS_ONLY.contains(m)).collect()
 }
@@ -41,16 +34,11 @@ fn layer_norm_of_more_shapes() {
 }
 
 fn rms_norm(shapes: &[(&str, usize, usize)]) {
-    let mut ran = BTreeMap::new();
-    for (i, &(why, rows, len)) in shapes.iter().enumerate() {
-        let mut random = Random::new(i as u64);
-        let input = random.normal(rows * len, 3.0, 2.0);
-        let weight = random.normal(len, 1.0, 0.5);
-        for (has_weight, stats) in [(true, true), (false, false)] {
-            let op = RmsNorm::new(&[rows, len], 1..).weight(has_weight).save_stats(stats);
-            let tensors = optional(Tensors::new(&input), has_weight.then_some(&weight), None);
-            by_every_method_counted(why, &op, &tensors, &|method| layer_norm_can(method, len), &mut ran);
-        }
+    let mut ran = Vec::new();
+    for &(why, rows, len) in shapes {
+        let op = RmsNorm::new(&[rows, len], 1..);
+        ran.extend(conforms(why, &op.clone().save_stats(true), Can::Rows(len)));
+        ran.extend(conforms(why, &op.weight(false), Can::Rows(len)));
     }
     assert_all_ran(&ran, &methods_of_rows());
 }
@@ -67,48 +55,41 @@ fn rms_norm_of_more_shapes() {
     rms_norm(MORE_ROWS);
 }
 
-fn rms_norm_of_hard_rows(lengths: &[usize]) {
-    for &len in lengths {
+fn rms_norm_of_hard_rows(lengths: &[(&str, usize)]) {
+    for &(why, len) in lengths {
         for (name, row) in hard_rows(len) {
-            // The documented end of the range: squares that f32 can't hold.
+            // The documented end of the range: squares that are beyond f32.
             if row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() > f64::from(f32::MAX) {
                 continue;
             }
             let op = RmsNorm::new(&[1, len], 1..).weight(false).save_stats(true);
-            let name = format!("{name}, {len}");
-            by_every_method(&name, &op, &Tensors::new(&row), &|method| layer_norm_can(method, len));
+            by_every_method(&format!("{name}, {why}"), &op, &Tensors::new(&row), Can::Rows(len));
         }
     }
 }
 
 #[test]
 fn rms_norm_of_hard_rows_by_every_method() {
-    rms_norm_of_hard_rows(&[33, 384]);
+    rms_norm_of_hard_rows(&[("single elements", 33), ("MiniLM's width", 384)]);
 }
 
 #[test]
 #[ignore = "many shapes: cargo xtask test --all"]
 fn rms_norm_of_more_hard_rows() {
-    rms_norm_of_hard_rows(&[768, 1023, 4096]);
+    rms_norm_of_hard_rows(MORE_LENGTHS);
 }
 
-/// With weight and bias, or without.
+/// Weight and bias.
 const BOTH: [(bool, bool); 2] = [(true, true), (false, false)];
 const EACH: [(bool, bool); 4] = [(true, true), (false, false), (true, false), (false, true)];
 
 fn group_norm(shapes: &[(&str, &[usize], usize)], affine: &[(bool, bool)]) {
-    let mut ran = BTreeMap::new();
-    for (i, &(why, shape, groups)) in shapes.iter().enumerate() {
-        let mut random = Random::new(i as u64);
-        let c = shape[1];
-        let spatial: usize = shape[2..].iter().product();
-        let len = c / groups * spatial;
-        let input = random.normal(shape.iter().product(), 3.0, 2.0);
-        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
-        for &(has_weight, has_bias) in affine {
-            let op = GroupNorm::new(shape, groups).weight(has_weight).bias(has_bias).save_stats(has_weight);
-            let tensors = optional(Tensors::new(&input), has_weight.then_some(&weight), has_bias.then_some(&bias));
-            by_every_method_counted(why, &op, &tensors, &|method| rows_can(method, len), &mut ran);
+    let mut ran = Vec::new();
+    for &(why, shape, groups) in shapes {
+        let len = shape[1] / groups * shape[2..].iter().product::<usize>();
+        for &(weight, bias) in affine {
+            let op = GroupNorm::new(shape, groups).weight(weight).bias(bias).save_stats(weight);
+            ran.extend(conforms(why, &op, Can::Rows(len)));
         }
     }
     assert_all_ran(&ran, &methods_of_rows());
@@ -126,68 +107,62 @@ fn group_norm_of_more_shapes() {
     group_norm(MORE_GROUPS, &EACH);
 }
 
-fn instance_norm(shapes: &[&[usize]]) {
-    for &shape in shapes {
-        let mut random = Random::new(9);
-        let c = shape[1];
-        let spatial: usize = shape[2..].iter().product();
-        let input = random.normal(shape.iter().product(), 1e6, 1.0);
-        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
-        for affine in [false, true] {
-            let op = InstanceNorm::new(shape).weight(affine).bias(affine).save_stats(true);
-            let mut tensors = Tensors::new(&input);
-            if affine {
-                tensors = tensors.weight(&weight).bias(&bias);
-            }
-            by_every_method("instance", &op, &tensors, &|method| rows_can(method, spatial));
-        }
+/// At an offset of 1e6, where one ulp of f32 is 1/16 of the standard deviation.
+fn instance_norm(shapes: &[(&str, &[usize])]) {
+    for &(why, shape) in shapes {
+        let far = Random::new(9).normal(shape.iter().product(), 1e6, 1.0);
+        let can = Can::Rows(shape[2..].iter().product());
+        let op = InstanceNorm::new(shape).save_stats(true);
+        by_every_method(why, &op, &Tensors::new(&far), can);
+        let op = op.weight(true).bias(true);
+        by_every_method(why, &op, &Data::random(&op, 9).with(Slot::Input, far).tensors(), can);
     }
 }
 
 #[test]
 fn instance_norm_by_every_method() {
-    instance_norm(&[&[3, 5, 7], &[2, 3, 4, 3]]);
+    instance_norm(&[("[N, C, L], odd", &[3, 5, 7]), ("[N, C, H, W], vec4s", &[2, 3, 4, 3])]);
 }
 
 #[test]
 #[ignore = "many shapes: cargo xtask test --all"]
 fn instance_norm_of_more_shapes() {
-    instance_norm(&[&[2, 3, 8, 8], &[2, 3, 2, 3, 4], &[1, 2, 40000]]);
+    instance_norm(&[
+        ("16 vec4s a channel", &[2, 3, 8, 8]),
+        ("[N, C, D, H, W]", &[2, 3, 2, 3, 4]),
+        ("beyond 8 vec4s in 1024 lanes: split", &[1, 2, 40000]),
+    ]);
 }
 
 #[test]
 fn a_zero_centered_weight_is_a_gain_of_one_more() {
-    let mut random = Random::new(10);
-    let input = random.normal(6 * 8 * 12, 1.0, 2.0);
-    let (weight, bias) = (random.normal(96, 0.0, 0.5), random.normal(96, 0.0, 1.0));
-    let tensors = Tensors::new(&input).weight(&weight[..12]).bias(&bias[..12]);
-    let op = LayerNorm::new(&[6 * 8, 12], 1..).zero_centered(true);
-    by_lanes("layer norm", &op, &tensors, &|method| layer_norm_can(method, 12));
-    let op = RmsNorm::new(&[6 * 8, 12], 1..).zero_centered(true);
-    let tensors = Tensors::new(&input).weight(&weight[..12]);
-    by_lanes("RMS norm", &op, &tensors, &|method| layer_norm_can(method, 12));
-    let tensors = Tensors::new(&input).weight(&weight[..8]).bias(&bias[..8]);
-    let op = GroupNorm::new(&[6, 8, 12], 4).zero_centered(true);
-    by_lanes("group norm", &op, &tensors, &|method| rows_can(method, 24));
-    let op = InstanceNorm::new(&[6, 8, 12]).weight(true).bias(true).zero_centered(true);
-    by_lanes("instance norm", &op, &tensors, &|method| rows_can(method, 12));
     let shape = [6, 8, 12];
-    let op = BatchNorm::training(&shape).zero_centered(true);
-    by_lanes("batch norm", &op, &tensors, &|method| batch_norm_can(method, &shape, true));
+    all_conform(
+        "zero-centered",
+        vec![
+            ("a weight for each element", Box::new(LayerNorm::new(&[48, 12], 1..).zero_centered(true)), Can::Rows(12)),
+            ("without a bias", Box::new(RmsNorm::new(&[48, 12], 1..).zero_centered(true)), Can::Rows(12)),
+            ("two weights a row", Box::new(GroupNorm::new(&shape, 4).zero_centered(true)), Can::Rows(24)),
+            (
+                "one weight a row",
+                Box::new(InstanceNorm::new(&shape).weight(true).bias(true).zero_centered(true)),
+                Can::Rows(12),
+            ),
+            ("a weight for each channel", Box::new(BatchNorm::training(&shape).zero_centered(true)), Can::Split),
+        ],
+        conforms_by_lanes,
+    );
 }
 
 #[test]
 fn layer_norm_with_every_set_of_optional_tensors() {
-    let (rows, len) = (5, 12);
-    let mut random = Random::new(1);
-    let input = random.normal(rows * len, -1.0, 3.0);
-    let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
-    for (has_weight, has_bias) in [(false, false), (true, false), (false, true), (true, true)] {
-        for stats in [false, true] {
-            for eps in [0.0, 1e-12, 1e-5, 10.0] {
-                let op = LayerNorm::new(&[rows, len], 1..).weight(has_weight).bias(has_bias).save_stats(stats).eps(eps);
-                let tensors = optional(Tensors::new(&input), has_weight.then_some(&weight), has_bias.then_some(&bias));
-                by_lanes("optional", &op, &tensors, &|method| layer_norm_can(method, len));
+    let row = LayerNorm::new(&[5, 12], 1..);
+    for (weight, bias) in EACH {
+        for save_stats in [false, true] {
+            for (why, eps) in [("no eps", 0.0), ("a small eps", 1e-12), ("PyTorch's eps", 1e-5), ("a large eps", 10.0)]
+            {
+                let op = row.clone().weight(weight).bias(bias).save_stats(save_stats).eps(eps);
+                conforms_by_lanes(why, &op, Can::Rows(12));
             }
         }
     }
@@ -195,15 +170,14 @@ fn layer_norm_with_every_set_of_optional_tensors() {
 
 #[test]
 fn layer_norm_over_several_axes() {
-    let mut random = Random::new(2);
-    for (shape, axis) in [(&[2, 3, 3, 4][..], 1), (&[2, 3, 3, 4], 2), (&[2, 3, 3, 4], 3), (&[4], 0)] {
-        let n = shape.iter().product();
-        let len: usize = shape[axis..].iter().product();
-        let input = random.normal(n, 0.0, 1.0);
-        let (weight, bias) = (random.normal(len, 1.0, 0.5), random.normal(len, 0.0, 1.0));
-        let op = LayerNorm::new(shape, axis..).save_stats(true);
-        let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
-        by_every_method("axes", &op, &tensors, &|method| layer_norm_can(method, len));
+    let shapes: [(&str, &[usize], usize, usize); 4] = [
+        ("over all axes but the first", &[2, 3, 3, 4], 1, 36),
+        ("over the last two axes", &[2, 3, 3, 4], 2, 12),
+        ("over the last axis", &[2, 3, 3, 4], 3, 4),
+        ("over the only axis", &[4], 0, 4),
+    ];
+    for (why, shape, first_axis, len) in shapes {
+        conforms(why, &LayerNorm::new(shape, first_axis..).save_stats(true), Can::Rows(len));
     }
 }
 
@@ -237,43 +211,49 @@ fn golden_vectors_of_pytorch() {
     }
 }
 
-fn layer_norm_of_hard_rows(lengths: &[usize]) {
-    for &len in lengths {
+/// Lengths of more hard rows, for `cargo xtask test --all`.
+const MORE_LENGTHS: &[(&str, usize)] =
+    &[("BERT's width", 768), ("single elements, beyond what 8 lanes hold", 1023), ("a wide transformer", 4096)];
+
+fn layer_norm_of_hard_rows(lengths: &[(&str, usize)]) {
+    for &(why, len) in lengths {
         for (name, row) in hard_rows(len) {
             let op = LayerNorm::new(&[1, len], 1..).weight(false).bias(false).save_stats(true);
-            let name = format!("{name}, {len}");
-            by_every_method(&name, &op, &Tensors::new(&row), &|method| layer_norm_can(method, len));
+            by_every_method(&format!("{name}, {why}"), &op, &Tensors::new(&row), Can::Rows(len));
         }
     }
 }
 
 #[test]
 fn layer_norm_of_hard_rows_by_every_method() {
-    layer_norm_of_hard_rows(&[33, 384, 33000]);
+    layer_norm_of_hard_rows(&[("single elements", 33), ("MiniLM's width", 384), ("split", 33000)]);
 }
 
 #[test]
 #[ignore = "many shapes: cargo xtask test --all"]
 fn layer_norm_of_more_hard_rows() {
-    layer_norm_of_hard_rows(&[768, 1023, 4096]);
+    layer_norm_of_hard_rows(MORE_LENGTHS);
 }
 
 #[test]
 fn a_nan_touches_its_own_row_only() {
-    for (rows, len) in [(5, 384), (3, 33), (2, 33000)] {
-        for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let clean = Random::new(4).normal(rows * len, 1.0, 1.0);
-            let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false).save_stats(true);
-            for method in Method::ALL.iter().copied().filter(|&m| layer_norm_can(m, len)) {
-                let strategy = Strategy::Forced(method);
-                let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output().to_vec();
+    for (why, rows, len) in [("vec4s", 5, 384), ("single elements", 3, 33), ("split", 2, 33000)] {
+        let clean = Random::new(4).normal(rows * len, 1.0, 1.0);
+        let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false).save_stats(true);
+        for method in Can::Rows(len).methods() {
+            let output = |input: &[f32]| {
+                let outputs = run(gpu(), &op, &Tensors::new(input), Strategy::Forced(method)).expect("runs");
+                outputs.output().to_vec()
+            };
+            let expected = output(&clean);
+            for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                // The first two elements of the second row, and its last.
                 for at in [len, len + 1, 2 * len - 1] {
                     let mut input = clean.clone();
                     input[at] = poison;
-                    let output = run(gpu(), &op, &Tensors::new(&input), strategy).expect("poisoned").output().to_vec();
-                    for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
-                        let own = i / len == at / len;
-                        assert!(if own { a.is_nan() } else { a == e }, "{method} {poison} at {at}: output[{i}] = {a}");
+                    for (i, (a, e)) in output(&input).iter().zip(&expected).enumerate() {
+                        let is_right = if i / len == 1 { a.is_nan() } else { a == e };
+                        assert!(is_right, "{why}, {method}, {poison} at {at}: output[{i}] = {a}");
                     }
                 }
             }
@@ -282,22 +262,11 @@ fn a_nan_touches_its_own_row_only() {
 }
 
 fn batch_norm_inference_of(shapes: &[(&str, &[usize])], affine: &[(bool, bool)]) {
-    let mut ran = BTreeMap::new();
-    for (i, &(why, shape)) in shapes.iter().enumerate() {
-        let mut random = Random::new(i as u64);
-        let c = shape[1];
-        let input = random.normal(shape.iter().product(), 3.0, 2.0);
-        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
-        let mean = random.normal(c, 3.0, 1.0);
-        let var: Vec<f32> = (0..c).map(|_| random.uniform() as f32 + 0.5).collect();
-        for &(has_weight, has_bias) in affine {
-            let op = BatchNorm::inference(shape).weight(has_weight).bias(has_bias);
-            let tensors = optional(
-                Tensors::new(&input).running(&mean, &var),
-                has_weight.then_some(&weight),
-                has_bias.then_some(&bias),
-            );
-            by_every_method_counted(why, &op, &tensors, &|method| batch_norm_can(method, shape, false), &mut ran);
+    let mut ran = Vec::new();
+    for &(why, shape) in shapes {
+        for &(weight, bias) in affine {
+            let op = BatchNorm::inference(shape).weight(weight).bias(bias);
+            ran.extend(conforms(why, &op, Can::Elementwise));
         }
     }
     assert_all_ran(&ran, &[Method::Elementwise]);
@@ -316,20 +285,12 @@ fn batch_norm_inference_of_more_shapes() {
 }
 
 fn batch_norm_training_of(shapes: &[(&str, &[usize])]) {
-    let mut ran = BTreeMap::new();
-    for (i, &(why, shape)) in shapes.iter().enumerate() {
-        let mut random = Random::new(i as u64);
-        let c = shape[1];
-        let input = random.normal(shape.iter().product(), 3.0, 2.0);
-        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
-        let (mean, var) = (random.normal(c, 3.0, 1.0), vec![2.0; c]);
+    let mut ran = Vec::new();
+    for &(why, shape) in shapes {
         let op = BatchNorm::training(shape).save_stats(true).running_stats(RunningStats::PYTORCH);
-        let tensors = Tensors::new(&input).weight(&weight).bias(&bias).running(&mean, &var);
-        by_every_method_counted(why, &op, &tensors, &|method| batch_norm_can(method, shape, true), &mut ran);
+        ran.extend(conforms(why, &op, Can::batch_norm(shape)));
     }
-    let methods: Vec<Method> =
-        Method::ALL.iter().copied().filter(|m| matches!(m, Method::Split(_) | Method::Columns)).collect();
-    assert_all_ran(&ran, &methods);
+    assert_all_ran(&ran, &Can::Columns.methods().collect::<Vec<_>>());
 }
 
 #[test]
@@ -345,89 +306,96 @@ fn batch_norm_training_of_more_shapes() {
 
 #[test]
 fn batch_norm_running_statistics_of_every_convention() {
+    let momentum = |momentum| Some(RunningStats::PyTorch { momentum: Some(momentum) });
     let conventions = [
-        None,
-        Some(RunningStats::PYTORCH),
-        Some(RunningStats::CUMULATIVE),
-        Some(RunningStats::ONNX),
-        Some(RunningStats::KERAS),
-        Some(RunningStats::PyTorch { momentum: Some(0.0) }),
-        Some(RunningStats::PyTorch { momentum: Some(1.0) }),
-        Some(RunningStats::PyTorch { momentum: Some(-1.2) }),
-        Some(RunningStats::Onnx { momentum: 0.0 }),
+        ("not tracked", None),
+        ("PyTorch", Some(RunningStats::PYTORCH)),
+        ("PyTorch without a momentum", Some(RunningStats::CUMULATIVE)),
+        ("ONNX", Some(RunningStats::ONNX)),
+        ("Keras", Some(RunningStats::KERAS)),
+        ("the old value stays", momentum(0.0)),
+        ("the new value replaces the old one", momentum(1.0)),
+        ("a negative momentum, as in PyTorch's tests", momentum(-1.2)),
+        ("the new value replaces the old one, ONNX", Some(RunningStats::Onnx { momentum: 0.0 })),
     ];
-    for shape in [&[9, 12][..], &[3, 5, 7, 3], &[2, 4, 8, 8]] {
-        let mut random = Random::new(5);
-        let c = shape[1];
-        let input = random.normal(shape.iter().product(), 1.0, 2.0);
-        let (weight, bias) = (random.normal(c, 1.0, 0.5), random.normal(c, 0.0, 1.0));
-        let (mean, var) = (random.normal(c, 0.0, 1.0), random.normal(c, 2.0, 0.1));
-        for convention in conventions {
-            for (affine, stats) in [(false, true), (true, false)] {
-                let mut op = BatchNorm::training(shape).weight(affine).bias(affine).save_stats(stats);
-                op.running_stats = convention;
-                let mut tensors = Tensors::new(&input);
-                if affine {
-                    tensors = tensors.weight(&weight).bias(&bias);
-                }
-                if convention.is_some() {
-                    tensors = tensors.running(&mean, &var);
-                }
-                if convention == Some(RunningStats::CUMULATIVE) {
-                    tensors = tensors.num_batches_tracked(3);
-                }
-                let can = |method| batch_norm_can(method, shape, true);
-                by_every_method(&format!("{convention:?}"), &op, &tensors, &can);
-            }
+    let shapes: [(&str, &[usize]); 3] =
+        [("columns", &[9, 12]), ("single elements", &[3, 5, 7, 3]), ("vec4s", &[2, 4, 8, 8])];
+    for (which, shape) in shapes {
+        for (convention, running_stats) in conventions {
+            let mut op = BatchNorm::training(shape);
+            op.running_stats = running_stats;
+            let why = format!("{convention}, {which}");
+            conforms(&why, &op, Can::batch_norm(shape));
+            conforms(&why, &op.weight(false).bias(false).save_stats(true), Can::batch_norm(shape));
         }
     }
 }
 
+/// An input of which each channel has the values of a column, from another one on.
+fn channels_of(column: &[f32], shape: &[usize]) -> Vec<f32> {
+    let (channels, spatial) = (shape[1], shape[2..].iter().product::<usize>());
+    let mut input = Vec::with_capacity(shape.iter().product());
+    for sample in 0..shape[0] {
+        for channel in 0..channels {
+            let first = sample * spatial + channel * 17;
+            input.extend((0..spatial).map(|position| column[(first + position) % column.len()]));
+        }
+    }
+    input
+}
+
 #[test]
 fn batch_norm_of_hard_channels() {
-    // Three channels of the same hard data, with its order and its neighbours changed: [N, C, L] and [N, C].
+    let shapes: [(&str, &[usize]); 5] = [
+        ("vec4s", &[4, 3, 300]),
+        ("many samples", &[12, 3, 100]),
+        ("single elements", &[4, 3, 299]),
+        ("columns", &[1200, 3]),
+        ("one channel, split", &[3, 1, 11000]),
+    ];
     for (name, column) in hard_rows(1200).into_iter().chain(hard_rows(33000)) {
-        for shape in [&[4, 3, 300][..], &[12, 3, 100], &[4, 3, 299], &[1200, 3], &[3, 1, 11000]] {
-            let spatial: usize = shape[2..].iter().product();
-            let input: Vec<f32> = (0..shape.iter().product())
-                .map(|i| {
-                    let (sample, channel, position) = (i / spatial / 3, i / spatial % 3, i % spatial);
-                    column[(sample * spatial + position + channel * 17) % column.len()]
-                })
-                .collect();
+        for (why, shape) in shapes {
             let op = BatchNorm::training(shape).weight(false).bias(false).save_stats(true);
-            let name = format!("{name}, {shape:?}");
-            let can = |method| batch_norm_can(method, shape, true);
-            by_every_method(&name, &op, &Tensors::new(&input), &can);
+            let input = channels_of(&column, shape);
+            by_every_method(&format!("{name}, {why}"), &op, &Tensors::new(&input), Can::batch_norm(shape));
         }
     }
 }
 
 #[test]
 fn a_nan_touches_its_own_channel_only() {
-    for shape in [&[6, 3, 10][..], &[6, 4, 16], &[60, 4], &[60, 3]] {
-        let spatial: usize = shape[2..].iter().product();
+    let shapes: [(&str, &[usize]); 4] = [
+        ("channels that end inside of packs", &[6, 3, 10]),
+        ("vec4s", &[6, 4, 16]),
+        ("columns in vec4s", &[60, 4]),
+        ("odd columns", &[60, 3]),
+    ];
+    for (why, shape) in shapes {
+        let (channels, spatial) = (shape[1], shape[2..].iter().product::<usize>());
         let clean = Random::new(6).normal(shape.iter().product(), 1.0, 1.0);
+        // In the second channel of the fourth sample.
+        let at = (3 * channels + 1) * spatial;
+        let mut poisoned = clean.clone();
+        poisoned[at] = f32::NAN;
         let op = BatchNorm::training(shape).weight(false).bias(false);
-        let inference = BatchNorm::inference(shape).weight(false).bias(false);
-        let (mean, var) = (vec![0.5; shape[1]], vec![2.0; shape[1]]);
-        let at = 3 * spatial * shape[1] + spatial;
-        let mut input = clean.clone();
-        input[at] = f32::NAN;
-        for method in Method::ALL.iter().copied().filter(|&m| batch_norm_can(m, shape, true)) {
-            let strategy = Strategy::Forced(method);
-            let expected = run(gpu(), &op, &Tensors::new(&clean), strategy).expect("clean").output().to_vec();
-            let output = run(gpu(), &op, &Tensors::new(&input), strategy).expect("poisoned").output().to_vec();
-            for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
-                let own = i / spatial % shape[1] == 1;
-                assert!(if own { a.is_nan() } else { a == e }, "{method}: output[{i}] = {a}");
+        for method in Can::batch_norm(shape).methods() {
+            let output = |input: &[f32]| {
+                let outputs = run(gpu(), &op, &Tensors::new(input), Strategy::Forced(method)).expect("runs");
+                outputs.output().to_vec()
+            };
+            for (i, (a, e)) in output(&poisoned).iter().zip(&output(&clean)).enumerate() {
+                let is_own = i / spatial % channels == 1;
+                assert!(if is_own { a.is_nan() } else { a == e }, "{why}, {method}: output[{i}] = {a}");
             }
         }
-        let tensors = |input| Tensors::new(input).running(&mean, &var);
-        let expected = gpu().run(&inference, &tensors(&clean)).expect("clean").output().to_vec();
-        let output = gpu().run(&inference, &tensors(&input)).expect("poisoned").output().to_vec();
-        for (i, (a, e)) in output.iter().zip(&expected).enumerate() {
-            assert!(if i == at { a.is_nan() } else { a == e }, "inference: output[{i}] = {a}");
+        let inference = BatchNorm::inference(shape).weight(false).bias(false);
+        let (mean, var) = (vec![0.5; channels], vec![2.0; channels]);
+        let output = |input: &[f32]| {
+            let tensors = Tensors::new(input).running(&mean, &var);
+            gpu().run(&inference, &tensors).expect("runs").output().to_vec()
+        };
+        for (i, (a, e)) in output(&poisoned).iter().zip(&output(&clean)).enumerate() {
+            assert!(if i == at { a.is_nan() } else { a == e }, "{why}, inference: output[{i}] = {a}");
         }
     }
 }
@@ -468,7 +436,7 @@ fn the_same_input_gives_the_same_bits() {
     let (rows, len) = (3, 33000);
     let input = Random::new(7).normal(rows * len, 5.0, 2.0);
     let op = LayerNorm::new(&[rows, len], 1..).weight(false).bias(false).save_stats(true);
-    for method in Method::ALL.iter().copied().filter(|&m| layer_norm_can(m, len)) {
+    for method in Can::Rows(len).methods() {
         let once = run(gpu(), &op, &Tensors::new(&input), Strategy::Forced(method)).expect("once");
         for _ in 0..3 {
             let again = run(gpu(), &op, &Tensors::new(&input), Strategy::Forced(method)).expect("again");

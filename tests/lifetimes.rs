@@ -1,4 +1,5 @@
-//! Planners, plans and bound plans in programs that live long: threads, buffers that are dropped, recorded again and again.
+//! Planners, plans and bound plans in programs that live long: threads, buffers that are dropped, recorded again and
+//! again.
 
 mod common;
 

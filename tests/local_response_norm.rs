@@ -1,43 +1,39 @@
-//! Local response norm, forward and backward: the reference against values from elsewhere, and the adapter of this machine
-//! against the reference.
+//! Local response norm, forward and backward: the reference against other sources, and the adapter against the
+//! reference.
 
 mod common;
 
 use common::{gpu, methods::*, run};
 use wgpu_norm::{
-    DType, Layout, LocalResponseNorm, Method, Norm, Slot, Strategy, Tensors, Window,
+    DType, Layout, LocalResponseNorm, Norm, Slot, Strategy, Tensors, Window,
     testing::{Data, Random, compare_outputs, largest},
 };
 
-/// Shapes and sizes, each with the reason that it is here.
+/// Shapes and sizes of the window, each with its reason.
 const SHAPES: &[(&str, &[usize], usize)] = &[
     ("AlexNet's first: a window of five, vec4s", &[2, 96, 8, 7], 5),
-    ("everything odd", &[3, 7, 5, 3], 3),
+    ("everything odd, a window of three", &[3, 7, 5, 3], 3),
     ("a window of one: no neighbours", &[2, 5, 7], 1),
-    ("even", &[2, 9, 5], 2),
-    ("even, vec4s", &[2, 9, 8], 4),
+    ("an even window", &[2, 9, 5], 2),
+    ("an even window, vec4s", &[2, 9, 8], 4),
     ("as many channels as the window", &[2, 5, 9], 5),
     ("fewer channels than half of the window", &[3, 3, 4], 9),
-    ("a window of every channel, and of many that are not there", &[1, 6, 3], 1000),
-    ("as many as registers hold", &[2, 25, 3], 11),
-    ("more than registers hold", &[2, 25, 3], 12),
-    ("more than registers hold, vec4s", &[1, 40, 8], 17),
-    ("more channels than a lane goes through", &[2, 150, 5], 5),
-    ("the same by vec4s, and fewer for the last lane", &[1, 131, 4], 4),
-    ("a size that no u32 holds", &[1, 6, 3], usize::MAX),
+    ("a window far beyond all channels", &[1, 6, 3], 1000),
+    ("the widest window in registers", &[2, 25, 3], 11),
+    ("a window that registers do not hold", &[2, 25, 3], 12),
+    ("a window that registers do not hold, vec4s", &[1, 40, 8], 17),
+    ("more channels than a lane slides over", &[2, 150, 5], 5),
+    ("the same in vec4s, and fewer for the last lane", &[1, 131, 4], 4),
+    ("a size beyond u32", &[1, 6, 3], usize::MAX),
     ("one channel", &[3, 1, 8], 5),
     ("one element", &[1, 1, 1], 5),
-    ("[N, C]: neighbours in memory too", &[33, 12], 5),
+    ("[N, C]: channels are neighbours in memory", &[33, 12], 5),
     ("[N, C], odd", &[7, 13], 4),
     ("[N, C, D, H, W]", &[2, 6, 2, 3, 4], 5),
     ("one lane more than a workgroup", &[1, 5, 13], 3),
 ];
 
-fn only(method: Method) -> bool {
-    method == Method::Elementwise
-}
-
-/// The op with an alpha that makes a difference to random data.
+/// The op with an alpha that matters for random data.
 fn op(shape: &[usize], size: usize) -> LocalResponseNorm {
     LocalResponseNorm::new(shape, size).alpha(0.5)
 }
@@ -48,8 +44,8 @@ fn of_every_shape() {
         for window in [Window::PyTorch, Window::Onnx] {
             for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
                 let op = op(shape, size).window(window).layout(layout);
-                conforms(why, &op, &only);
-                conforms(why, &op.backward(), &only);
+                conforms(why, &op, Can::Elementwise);
+                conforms(why, &op.backward(), Can::Elementwise);
             }
         }
     }
@@ -58,11 +54,13 @@ fn of_every_shape() {
 #[test]
 #[ignore = "large tensors: cargo xtask test --all"]
 fn more_workgroups_than_a_dimension_has() {
-    // 64 lanes each, an element a lane: more than 65535 of them.
-    for (shape, size) in [([21, 1, 200_001], 3), ([1, 21, 200_001], 13)] {
-        let op = op(&shape, size);
-        conforms("folded", &op, &only);
-        conforms("folded", &op.backward(), &only);
+    // Workgroups of 64 lanes with an element each.
+    let shapes: [(&str, &[usize], usize); 2] =
+        [("a window in registers", &[21, 1, 200_001], 3), ("a wide window", &[1, 21, 200_001], 13)];
+    for (why, shape, size) in shapes {
+        let op = op(shape, size);
+        conforms(why, &op, Can::Elementwise);
+        conforms(why, &op.backward(), Can::Elementwise);
     }
 }
 
@@ -70,20 +68,20 @@ fn more_workgroups_than_a_dimension_has() {
 fn of_every_number() {
     let shape = [3, 7, 5];
     let numbers = [
-        (1e-4, 0.75, 1.0),
-        (1e-4, 0.75, 2.0),
-        (1.0, 0.5, 1.0),
-        (1e3, 0.75, 1.0),
-        (1.0, 1.0, 0.0),
-        (0.5, 2.0, 0.25),
-        (0.5, 1e-3, 1.0),
-        (0.0, 0.75, 3.0),
-        (-1e-4, 0.75, 2.0),
+        ("PyTorch's and ONNX's", 1e-4, 0.75, 1.0),
+        ("AlexNet's", 1e-4, 0.75, 2.0),
+        ("an inverse square root", 1.0, 0.5, 1.0),
+        ("a large alpha", 1e3, 0.75, 1.0),
+        ("a mean square without k", 1.0, 1.0, 0.0),
+        ("a square, and a small k", 0.5, 2.0, 0.25),
+        ("a power near 1", 0.5, 1e-3, 1.0),
+        ("no window: a constant divisor", 0.0, 0.75, 3.0),
+        ("a negative alpha", -1e-4, 0.75, 2.0),
     ];
-    for (alpha, beta, k) in numbers {
+    for (why, alpha, beta, k) in numbers {
         let op = LocalResponseNorm::new(&shape, 5).alpha(alpha).beta(beta).k(k);
-        conforms(&format!("{op:?}"), &op, &only);
-        conforms(&format!("{op:?}"), &op.backward(), &only);
+        conforms(why, &op, Can::Elementwise);
+        conforms(why, &op.backward(), Can::Elementwise);
     }
 }
 
@@ -92,19 +90,18 @@ fn of_small_and_large_data() {
     let op = LocalResponseNorm::new(&[2, 7, 5], 5).alpha(1.0);
     for scale in [1e-15, 1e-6, 1e-2, 1e3, 1e8, 1e15] {
         let data = Random::new(2).normal(70, 0.5, 1.0).iter().map(|x| x * scale).collect::<Vec<f32>>();
-        // Without k, the divisor is as small or as large as the squares are.
+        // Without k the divisor has the range of the squares.
         for op in [op.clone(), op.clone().k(0.0)] {
             for op in [&op as &dyn Norm, &op.backward()] {
                 let tensors = Data::random(op, 1).with(Slot::Input, data.clone());
-                let name = format!("{scale:e}");
-                by_every_method(&name, op, &tensors.tensors(), &only);
+                by_every_method(&format!("numbers of {scale:e}"), op, &tensors.tensors(), Can::Elementwise);
             }
         }
     }
 }
 
-/// Numbers of one sign or about a mean, for each of four places of `[1, C, 4]`. Squares of those at the first place end
-/// just below half an ulp of the sum of so many, so that a plain sum in f32 loses as much again and again.
+/// `[1, C, 4]` with a constant, numbers about 1, the same below 0, and magnitudes. Each square of the constant ends
+/// just below half an ulp of the sum: a plain sum in f32 rounds it off again and again.
 fn hard_to_add_up(channels: usize) -> Vec<f32> {
     let ulps = if channels > 1000 { 0.9 / 8192.0 } else { 0.9 / 131_072.0 };
     let mut random = Random::new(5);
@@ -114,20 +111,20 @@ fn hard_to_add_up(channels: usize) -> Vec<f32> {
     (0..channels).flat_map(|c| [constant, near[c], -near[c].abs(), spread[c].abs()]).collect()
 }
 
-/// Windows of every channel, whose mean square is all that an element is divided by.
+/// Windows of all channels: the divisor is a power of their mean square.
 fn of_all(shape: &[usize], beta: f32) -> LocalResponseNorm {
     let size = 2 * shape[1] - 1;
     LocalResponseNorm::new(shape, size).alpha(size as f32 / shape[1] as f32).beta(beta).k(0.0)
 }
 
 #[test]
-fn what_thousands_of_channels_add_up_to_is_within_the_bound() {
+fn the_sum_of_thousands_of_channels_is_within_the_bound() {
     let x = hard_to_add_up(4000);
     let first: Vec<f32> = x.iter().copied().step_by(4).collect();
-    // Errors of the sum are beta times as large in the result.
+    // beta scales the relative error of the sum.
     for beta in [0.75, 4.0] {
-        by_every_method("vec4s", &of_all(&[1, 4000, 4], beta), &Tensors::new(&x), &only);
-        by_every_method("single elements", &of_all(&[1, 4000, 1], beta), &Tensors::new(&first), &only);
+        by_every_method("vec4s", &of_all(&[1, 4000, 4], beta), &Tensors::new(&x), Can::Elementwise);
+        by_every_method("single elements", &of_all(&[1, 4000, 1], beta), &Tensors::new(&first), Can::Elementwise);
     }
 }
 
@@ -137,32 +134,38 @@ fn the_widest_window_of_a_gradient_is_within_the_bound() {
     let g: Vec<f32> = (0..244).flat_map(|c| [1.0, 1.0, x[4 * c + 1], -2.0]).collect();
     for beta in [0.75, 6.0] {
         let op = of_all(&[1, 244, 4], beta).backward();
-        by_every_method("vec4s", &op, &Tensors::new(&x).grad_output(&g), &only);
+        by_every_method("vec4s", &op, &Tensors::new(&x).grad_output(&g), Can::Elementwise);
     }
     let first: Vec<f32> = x.iter().copied().step_by(4).collect();
     let op = of_all(&[1, 244, 1], 6.0).backward();
-    by_every_method("single elements", &op, &Tensors::new(&first).grad_output(&[1.0; 244]), &only);
+    by_every_method("single elements", &op, &Tensors::new(&first).grad_output(&[1.0; 244]), Can::Elementwise);
 }
 
 #[test]
 fn in_every_storage_type() {
     for input in DType::FLOATS {
         for output in DType::FLOATS {
-            // Odd: neighbours share words; 14: rows begin at a word and are no vec4s.
-            for spatial in [1, 13, 14, 16] {
-                for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
-                    let op = op(&[3, 5, spatial], 3).layout(layout).input_dtype(input).output_dtype(output);
-                    let name = format!("{input} to {output}, {spatial}, {layout:?}");
-                    conforms(&name, &op, &only);
-                    conforms(&name, &op.backward(), &only);
+            let positions = [
+                ("one position", 1),
+                ("odd: neighbours share words", 13),
+                ("rows that begin at a word and are no vec4s", 14),
+                ("vec4s", 16),
+            ];
+            for (which, spatial) in positions {
+                let why = format!("{input} to {output}, {which}");
+                let first = op(&[3, 5, spatial], 3).input_dtype(input).output_dtype(output);
+                let last = first.clone().layout(Layout::ChannelsLast);
+                for op in [first, last] {
+                    conforms(&why, &op, Can::Elementwise);
+                    conforms(&why, &op.backward(), Can::Elementwise);
                 }
             }
         }
     }
 }
 
-/// What `torch.nn.functional.local_response_norm` of torch 2.15 and its autograd give in f64 for the input
-/// `((i * 7) % 11 - 5) / 4` and the gradient `((i * 5) % 13 - 6) / 8` of element i, which f32 holds.
+/// Results of `torch.nn.functional.local_response_norm` of torch 2.15 and of its autograd in f64. Element i of the
+/// input is `((i * 7) % 11 - 5) / 4`, and of the gradient `((i * 5) % 13 - 6) / 8`: f32 holds both.
 struct PyTorch {
     shape: &'static [usize],
     size: usize,
@@ -231,7 +234,7 @@ fn eighths(n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 5 % 13) as f32 - 6.0) / 8.0).collect()
 }
 
-/// Both in f64, by sums in another order.
+/// Both are f64, and add up in other orders.
 fn close(name: &str, actual: &[f64], expected: &[f64]) {
     assert_eq!(actual.len(), expected.len(), "{name}");
     for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
@@ -240,7 +243,7 @@ fn close(name: &str, actual: &[f64], expected: &[f64]) {
 }
 
 #[test]
-fn the_reference_is_what_pytorch_computes_in_f64() {
+fn the_reference_gives_pytorchs_results_in_f64() {
     for PyTorch { shape, size, numbers: [alpha, beta, k], output, grad_input } in PYTORCH {
         let op = LocalResponseNorm::new(shape, size).alpha(alpha).beta(beta).k(k);
         let (x, g) = (quarters(output.len()), eighths(output.len()));
@@ -252,8 +255,8 @@ fn the_reference_is_what_pytorch_computes_in_f64() {
 }
 
 #[test]
-fn the_window_of_an_even_size_is_where_each_framework_has_it() {
-    // By hand: alpha / size and beta are 1, so each is x / (1 + the squares in its window).
+fn an_even_window_lies_as_in_each_framework() {
+    // By hand: with alpha / size and beta of 1, an element is x / (1 + the sum of squares in its window).
     let x = [1.0, 2.0, 3.0, 4.0];
     let divisors = [
         (2, Window::PyTorch, [2.0, 6.0, 14.0, 26.0]),
@@ -268,7 +271,7 @@ fn the_window_of_an_even_size_is_where_each_framework_has_it() {
         let expected: Vec<f64> = x.iter().zip(divisors).map(|(&x, d)| f64::from(x) / d).collect();
         let truth = op.reference(&Tensors::new(&x)).expect("reference");
         assert_eq!(truth.output(), expected, "{size}, {window:?}");
-        conforms("by hand", &op, &only);
+        conforms("by hand", &op, Can::Elementwise);
     }
 }
 
@@ -293,7 +296,7 @@ fn channels_last_are_channels_first_in_another_order() {
 }
 
 #[test]
-fn the_gradient_is_the_slope_of_the_forward_pass() {
+fn the_gradient_is_the_derivative_of_the_forward_pass() {
     for (size, window) in [(3, Window::PyTorch), (4, Window::PyTorch), (4, Window::Onnx), (9, Window::Onnx)] {
         for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
             let op = op(&[2, 5, 3], size).window(window).layout(layout).beta(1.5);
@@ -304,16 +307,19 @@ fn the_gradient_is_the_slope_of_the_forward_pass() {
             };
             let gradient = op.backward().reference(&Tensors::new(&x).grad_output(&g)).expect("backward");
             for i in 0..x.len() {
-                // Steps that f32 holds, of a formula whose error is of the order of their fourth power.
+                // f32 holds the steps. The error of the formula is of the order of their fourth power.
                 let step = 1.0 / 1024.0;
                 let at = |steps: f32| {
                     let mut x = x.clone();
                     x[i] += steps * step;
                     loss(&x)
                 };
-                let slope = (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * f64::from(step));
+                let difference = (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * f64::from(step));
                 let analytic = gradient.grad_input()[i];
-                assert!((slope - analytic).abs() < 1e-9, "{op:?}, [{i}]: {analytic}, the slope is {slope}");
+                assert!(
+                    (difference - analytic).abs() < 1e-9,
+                    "{op:?}, [{i}]: {analytic}, the difference is {difference}"
+                );
             }
         }
     }
@@ -325,7 +331,7 @@ fn a_nan_touches_the_windows_that_it_is_in() {
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
         let first = layout == Layout::ChannelsFirst;
         let shape = if first { [2, c, s] } else { [2, s, c] };
-        // The channel of an element, and its place in the image and in the batch.
+        // The channel of an element, and its position in the image and the batch.
         let index = |i: usize| if first { (i / s % c, i % s + i / (c * s) * s) } else { (i % c, i / c) };
         let op = op(&shape, 3).layout(layout);
         let clean = Random::new(3).normal(2 * c * s, 1.0, 1.0);
@@ -343,9 +349,9 @@ fn a_nan_touches_the_windows_that_it_is_in() {
                     let mut input = clean.clone();
                     input[at] = poison;
                     for (i, (a, e)) in run(&input).into_iter().zip(&expected).enumerate() {
-                        let ((channel, place), (channel_of_it, place_of_it)) = (index(i), index(at));
-                        let near = channel.abs_diff(channel_of_it) <= reach && place == place_of_it;
-                        // An infinite neighbour makes the power zero, which is a number.
+                        let ((channel, position), (poisoned, at_position)) = (index(i), index(at));
+                        let near = channel.abs_diff(poisoned) <= reach && position == at_position;
+                        // An infinite neighbour makes the power zero, and no NaN.
                         let touched = near && (poison.is_nan() || i == at);
                         assert!(a.is_nan() || !touched, "{layout:?} {poison} at {at}: [{i}] = {a}");
                         assert!(a == *e || near, "{layout:?} {poison} at {at}: [{i}] = {a}, without it {e}");
@@ -357,27 +363,32 @@ fn a_nan_touches_the_windows_that_it_is_in() {
 }
 
 #[test]
-fn what_has_no_real_power_is_not_a_number() {
+fn a_base_without_a_real_power_gives_a_nan() {
     let mut data = vec![0.0; 35];
     data[7] = 2.0;
-    // 0 / 0 where a window is all zeros; a negative divisor, of whole and of other exponents.
-    for (alpha, beta, k) in [(1.0, 0.75, 0.0), (-3.0, 0.75, 1.0), (-3.0, 1.0, 1.0), (1.0, 2.0, -1e-3)] {
+    let numbers = [
+        ("0 / 0 in a window of zeros", 1.0, 0.75, 0.0),
+        ("a negative base", -3.0, 0.75, 1.0),
+        ("a negative base, an exponent of 1", -3.0, 1.0, 1.0),
+        ("a negative base, an exponent of 2", 1.0, 2.0, -1e-3),
+    ];
+    for (why, alpha, beta, k) in numbers {
         let op = LocalResponseNorm::new(&[1, 7, 5], 3).alpha(alpha).beta(beta).k(k);
         for (op, written) in [(&op as &dyn Norm, Slot::Output), (&op.backward(), Slot::GradInput)] {
             let tensors = Data::random(op, 1).with(Slot::Input, data.clone());
             let truth = op.reference(&tensors.tensors()).expect("reference");
-            assert!(truth.get(written).expect("written").iter().any(|y| y.is_nan()), "{op:?}", op = op.name());
+            assert!(truth.get(written).expect("written").iter().any(|y| y.is_nan()), "{why}: {}", op.name());
             let outputs = run(gpu(), op, &tensors.tensors(), Strategy::Inferred).expect("run");
-            compare_outputs(op, &outputs, &truth)
-                .unwrap_or_else(|e| panic!("{}, {alpha}, {beta}, {k}: {e}", op.name()));
+            compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{why}: {}: {e}", op.name()));
         }
     }
 }
 
 #[test]
-fn divisors_of_zero_and_infinity_are_as_the_formula_has_them() {
-    // Windows of zeros, some with an infinity, and one whose squares f32 does not hold; by each of the kernels.
+fn divisors_of_zero_and_infinity_follow_the_formula() {
+    // Windows of zeros, some with an infinity, and one with squares beyond f32; in registers and wider.
     for (size, channels) in [(3, 16), (13, 56)] {
+        // Single elements, and vec4s.
         for stride in [1, 4] {
             let mut x = Random::new(6).normal(channels * stride, 2.0, 1.0);
             let reach = size / 2;
@@ -387,16 +398,16 @@ fn divisors_of_zero_and_infinity_are_as_the_formula_has_them() {
             x[(channels - 1) * stride] = 1e25;
             let mut g = Random::new(7).normal(channels * stride, 1.0, 1.0);
             g[(reach + 3) * stride..(reach + 4) * stride].fill(0.0);
-            // The last is zero where subnormals are, and zero times infinity is not a number.
+            // A device may take 1e-40 for zero, and zero times infinity is a NaN.
             for beta in [0.75, 1.0, 2.0, 0.5, 1e-40] {
-                // f64 holds the divisor of 1e25. Only a larger beta makes next to nothing of it, as of an infinity.
+                // f64 holds the divisor of 1e25. Only a larger beta makes it as good as infinite.
                 if beta <= 0.5 {
                     x[(channels - 1) * stride] = 1.0;
                 }
                 let op = LocalResponseNorm::new(&[1, channels, stride], size).alpha(1.0).beta(beta).k(0.0);
                 let name = format!("{size} of {channels}, {stride}, {beta}");
-                by_every_method(&name, &op, &Tensors::new(&x), &only);
-                by_every_method(&name, &op.backward(), &Tensors::new(&x).grad_output(&g), &only);
+                by_every_method(&name, &op, &Tensors::new(&x), Can::Elementwise);
+                by_every_method(&name, &op.backward(), &Tensors::new(&x).grad_output(&g), Can::Elementwise);
             }
         }
     }
@@ -404,7 +415,7 @@ fn divisors_of_zero_and_infinity_are_as_the_formula_has_them() {
 
 #[test]
 fn a_divisor_of_zero_or_infinity_by_hand() {
-    // 0 / 0 is not a number; a number / infinity is 0; infinity / infinity is not a number; 2 / 4^0.5 is 1.
+    // 0 / 0 and infinity / infinity are NaN, a number / infinity is 0, 2 / 4^0.5 is 1.
     let x = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0, f32::INFINITY, -3.0, 0.0, 2.0];
     let expected = [&[f32::NAN; 7][..], &[0.0, 0.0, f32::NAN, 0.0, 0.0, 1.0]].concat();
     let gives = |alpha: f32, x: &[f32], expected: &[f32]| {

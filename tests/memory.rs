@@ -1,4 +1,5 @@
-//! The memory of a program that plans, binds and records for a long time. Alone in its process, so that nothing else grows.
+//! The memory of a program that plans, binds and records for a long time. Alone in its process, so that nothing else
+//! grows.
 #![cfg(target_os = "linux")]
 
 mod common;

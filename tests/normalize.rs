@@ -1063,7 +1063,7 @@ fn channels_may_be_last() {
 }
 
 #[test]
-fn halves_are_read_and_written_as_such() {
+fn half_precision_is_read_and_written_as_such() {
     let folder = Folder::new();
     let (shape, input, weight, bias) = ([6, 9], some(54), some(9), some(12)[3..].to_vec());
     let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
@@ -1668,7 +1668,8 @@ fn a_failed_write_leaves_the_old_file() {
     fs::write(folder.path("old.npy"), "old").expect("old content");
     let before = folder.files();
     for output in ["old.npy", "new.npy", "new.safetensors"] {
-        let limited = "trap '' XFSZ; ulimit -f 8; exec \"$0\" layer-norm --device reference --input in.safetensors --output \"$1\"";
+        let limited = "trap '' XFSZ; ulimit -f 8; \
+                       exec \"$0\" layer-norm --device reference --input in.safetensors --output \"$1\"";
         let run = folder.finish(Command::new("sh").arg("-c").arg(limited).arg(program()).arg(output));
         run.failed(1, &[&format!("{output}: File too large (os error 27)\n")]);
         assert!(folder.files() == before, "{output}");
@@ -1684,7 +1685,8 @@ fn a_result_that_can_not_be_printed_is_a_failure() {
     run.failed(1, &["standard output"]);
 }
 
-// A file may grow to 4096 bytes, as on a disk with no more room: `trap` makes the write fail, where it would end the process.
+// A file may grow to 4096 bytes, as on a disk with no more room: `trap` makes the write fail, where it would end the
+// process.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_an_error_and_leaves_what_was_there() {

@@ -1,5 +1,6 @@
-//! Where other normalizations went wrong: each with the thread or the source that tells of it, held against numbers by hand, or the f64
-//! reference where only the numerics are at stake. The numbers in front are those of the list in `docs/testing.md`.
+//! Where other normalizations went wrong: each with the thread or the source that tells of it, held against numbers by
+//! hand, or the f64 reference where only the numerics are at stake. The numbers in front are those of the list in
+//! `docs/testing.md`.
 
 mod common;
 
@@ -52,7 +53,8 @@ fn plain_batch(shape: &[usize]) -> BatchNorm {
     BatchNorm::training(shape).weight(false).bias(false)
 }
 
-// 1. Inside the square root, but for L2: an early PyTorch had it outside, and ONNX's `MeanVarianceNormalization` still does (24).
+// 1. Inside the square root, but for L2: an early PyTorch had it outside, and ONNX's `MeanVarianceNormalization` still
+// does (24).
 #[test]
 fn eps_is_added_to_the_variance() {
     let x = [1.0, 3.0];
@@ -79,7 +81,8 @@ fn eps_is_pytorchs_by_default() {
     assert_eq!(LpNormalize::new(&shape, 1..).options.eps.to_bits(), 1e-12_f32.to_bits());
 }
 
-// 3. ONNX Runtime's WebGPU instance norm writes eps into the shader with six decimals, so that 1e-7 is 0 (`instance_norm.cc`).
+// 3. ONNX Runtime's WebGPU instance norm writes eps into the shader with six decimals, so that 1e-7 is 0
+// (`instance_norm.cc`).
 #[test]
 fn a_small_eps_arrives() {
     let x = [0.0, 2e-4];
@@ -128,9 +131,9 @@ fn close(actual: [f32; 2], expected: [f64; 2]) {
     testing::compare("running statistics", &actual, &expected).expect("running statistics");
 }
 
-// 5, 6. The batch has mean 2, variance 1 and unbiased variance 2. PyTorch keeps the unbiased one and calls the part of the new one momentum;
-// ONNX and Keras keep the population's and call the part of the old one that (pytorch/pytorch#77427, #19902, ONNX
-// `BatchNormalization`-15).
+// 5, 6. The batch has mean 2, variance 1 and unbiased variance 2. PyTorch keeps the unbiased one and calls the part of
+// the new one momentum; ONNX and Keras keep the population's and call the part of the old one that
+// (pytorch/pytorch#77427, #19902, ONNX `BatchNormalization`-15).
 #[test]
 fn running_statistics_are_each_frameworks() {
     close(running(RunningStats::PYTORCH, 0), [9.2, 18.2]);
@@ -156,7 +159,8 @@ fn a_momentum_is_any_finite_number() {
     assert!(matches!(op.tensors(), Err(Error::InvalidArgument { .. })));
 }
 
-// 9. One value has no unbiased variance: candle divides by 0, burn keeps 0, PyTorch refuses (pytorch/pytorch#1381, #2961).
+// 9. One value has no unbiased variance: candle divides by 0, burn keeps 0, PyTorch refuses (pytorch/pytorch#1381,
+// #2961).
 #[test]
 fn batch_norm_of_one_value_is_refused() {
     for convention in [RunningStats::PYTORCH, RunningStats::ONNX, RunningStats::KERAS] {
@@ -181,9 +185,9 @@ fn an_empty_batch_changes_nothing() {
     assert_eq!((outputs.grad_weight(), outputs.grad_bias()), (&[0.0; 3][..], &[0.0; 3][..]));
 }
 
-// 11, 12. E[x^2] - E[x]^2 is negative for constant rows, and nothing for small deviations from a large mean: NaN in ONNX Runtime
-// (microsoft/onnxruntime#21935, #28463) and on MLX's GPU (ml-explore/mlx#2238), 4.8e4 in PyTorch (pytorch/pytorch#51102, #40308), 990
-// times too small on MPS (pytorch/pytorch#190491).
+// 11, 12. E[x^2] - E[x]^2 is negative for constant rows, and nothing for small deviations from a large mean: NaN in
+// ONNX Runtime (microsoft/onnxruntime#21935, #28463) and on MLX's GPU (ml-explore/mlx#2238), 4.8e4 in PyTorch
+// (pytorch/pytorch#51102, #40308), 990 times too small on MPS (pytorch/pytorch#190491).
 #[test]
 #[ignore = "longer rows: cargo xtask test --all"]
 fn a_large_mean_leaves_the_deviations_of_longer_rows() {
@@ -222,8 +226,8 @@ fn a_large_mean_leaves_the_deviations() {
     }
 }
 
-// 13. x * (weight * rstd) + (bias - mean * weight * rstd) cancels where the mean is large: ONNX Runtime's `instance_norm.cc`, tfjs's
-// `batchnorm_webgpu.ts`.
+// 13. x * (weight * rstd) + (bias - mean * weight * rstd) cancels where the mean is large: ONNX Runtime's
+// `instance_norm.cc`, tfjs's `batchnorm_webgpu.ts`.
 #[test]
 fn scale_and_shift_are_not_folded() {
     let x = [1e6, 1e6 + 1.0, 1e6 + 2.0, 1e6 + 5.0];
@@ -236,10 +240,11 @@ fn scale_and_shift_are_not_folded() {
     gives(&op, &Tensors::new(&x).weight(&[1000.0]).bias(&[1.0]), &expected);
 }
 
-// 14, 15. In f16 the square of 256 is an infinity and 1 / 2^14 no normal number: whisper and Gemma-3 gave zeros (microsoft/onnxruntime#31626,
+// 14, 15. In f16 the square of 256 is an infinity and 1 / 2^14 no normal number: whisper and Gemma-3 gave zeros
+// (microsoft/onnxruntime#31626,
 // #26732), group norm 318 (tracel-ai/burn#5382). Here f16 is how tensors are stored.
 #[test]
-fn halves_are_no_arithmetic() {
+fn half_precision_is_no_arithmetic() {
     let large = [60000.0, -60000.0, 60000.0, -60000.0];
     let op = plain(&[1, 4]).dtype(DType::F16);
     gives(&op, &Tensors::new(&large), &[1.0, -1.0, 1.0, -1.0]);
@@ -265,8 +270,8 @@ fn halves_are_no_arithmetic() {
     gives(&op, &Tensors::new(&many), &expected);
 }
 
-// 16. Deviations of 1e30 have no square in f32 (pytorch/pytorch#178123): the documented result is 0, with an rstd of 0. Deviations of 1e-25 have
-// a square of 0, and eps remains.
+// 16. Deviations of 1e30 have no square in f32 (pytorch/pytorch#178123): the documented result is 0, with an rstd of 0.
+// Deviations of 1e-25 have a square of 0, and eps remains.
 #[test]
 fn the_range_of_f32_ends_as_documented() {
     let op = plain(&[1, 4]).save_stats(true);
@@ -313,7 +318,8 @@ fn norms_have_the_whole_range_of_f32() {
     }
 }
 
-// 17. The sum with the residual was rounded to f16 before its statistics were taken (ONNX Runtime's `skip_layer_norm.cc`, ORT#26732).
+// 17. The sum with the residual was rounded to f16 before its statistics were taken (ONNX Runtime's
+// `skip_layer_norm.cc`, ORT#26732).
 #[test]
 fn the_sum_with_the_residual_is_not_rounded() {
     // In f16 each sum is 2048.
@@ -326,8 +332,8 @@ fn the_sum_with_the_residual_is_not_rounded() {
     });
 }
 
-// 18, 27. Weight and bias apply in f32, then the result is rounded once. Llama's RMS norm rounds before the weight, and 1 + weight in bf16 loses a
-// small one (TransformerEngine's `normalization.h`).
+// 18, 27. Weight and bias apply in f32, then the result is rounded once. Llama's RMS norm rounds before the weight, and
+// 1 + weight in bf16 loses a small one (TransformerEngine's `normalization.h`).
 #[test]
 fn a_result_is_rounded_once() {
     let bf16 = |v: f64| DType::BF16.round_f64(v);
@@ -345,8 +351,8 @@ fn a_result_is_rounded_once() {
     });
 }
 
-// 19, 20. Statistics are f32 whatever the tensors are (onnx/onnx#8439 returned them in the input's type), and the second one is
-// 1 / sqrt(var + eps): oneDNN gives the variance.
+// 19, 20. Statistics are f32 whatever the tensors are (onnx/onnx#8439 returned them in the input's type), and the
+// second one is 1 / sqrt(var + eps): oneDNN gives the variance.
 #[test]
 fn saved_statistics_are_f32_and_the_second_is_a_factor() {
     let op = plain(&[1, 2]).dtype(DType::F16).save_stats(true).eps(0.0);
@@ -360,8 +366,8 @@ fn saved_statistics_are_f32_and_the_second_is_a_factor() {
     });
 }
 
-// 21, 26. A weight for each channel: ONNX's GroupNormalization-18 had one for each group (onnx/onnx#5466). A group has neighbouring channels: MLX's
-// default takes every n-th.
+// 21, 26. A weight for each channel: ONNX's GroupNormalization-18 had one for each group (onnx/onnx#5466). A group has
+// neighbouring channels: MLX's default takes every n-th.
 #[test]
 fn group_norm_has_neighbouring_channels_with_a_weight_each() {
     let op = GroupNorm::new(&[1, 4, 1], 2).eps(0.0);
@@ -369,8 +375,8 @@ fn group_norm_has_neighbouring_channels_with_a_weight_each() {
     gives(&op, &tensors, &[-1.0, 2.0, -3.0, 104.0]);
 }
 
-// 22, 42. Lengths and axes are checked: a running mean of the wrong length crashed (pytorch/pytorch#185864), and ONNX Runtime's check of
-// the axis can't fail (`layer_norm.cc`).
+// 22, 42. Lengths and axes are checked: a running mean of the wrong length crashed (pytorch/pytorch#185864), and ONNX
+// Runtime's check of the axis can't fail (`layer_norm.cc`).
 #[test]
 fn wrong_lengths_and_axes_are_refused() {
     assert!(matches!(LayerNorm::new(&[2, 3], 2..).tensors(), Err(Error::InvalidArgument { argument: "axes", .. })));
@@ -381,7 +387,8 @@ fn wrong_lengths_and_axes_are_refused() {
     assert!(matches!(wrong, Err(Error::Binding { slot: Slot::Weight, .. })), "{wrong:?}");
 }
 
-// 25. A window of even size reaches further to the left in PyTorch and to the right in ONNX; burn's tests say PyTorch and hold ONNX's.
+// 25. A window of even size reaches further to the left in PyTorch and to the right in ONNX; burn's tests say PyTorch
+// and hold ONNX's.
 #[test]
 fn an_even_window_is_each_frameworks() {
     let op = LocalResponseNorm::new(&[1, 3, 1], 2).alpha(2.0).beta(1.0).k(1.0);
@@ -414,8 +421,8 @@ fn a_weight_of_zero_has_a_gradient() {
     conforms(&op, &Tensors::new(&x).weight(&[0.0; 8]).set(Slot::GradOutput, &grad));
 }
 
-// 30, 31. An op in place has no input left for its backward pass, and what has no gradient is refused: candle's fused norms cut the graph
-// silently (huggingface/candle#2168, #3011).
+// 30, 31. An op in place has no input left for its backward pass, and what has no gradient is refused: candle's fused
+// norms cut the graph silently (huggingface/candle#2168, #3011).
 #[test]
 fn a_gradient_that_is_not_there_is_refused() {
     assert!(plain(&[2, 3]).in_place(true).backward().tensors().is_err());
@@ -441,7 +448,8 @@ fn long_rows_are_counted_to_their_end() {
     ));
 }
 
-// 33. A dimension has 65535 workgroups: tfjs stops (tensorflow/tfjs#8373), and so did PyTorch's batch norm (pytorch/pytorch#16998, #2917).
+// 33. A dimension has 65535 workgroups: tfjs stops (tensorflow/tfjs#8373), and so did PyTorch's batch norm
+// (pytorch/pytorch#16998, #2917).
 #[test]
 fn there_are_more_rows_than_workgroups_in_a_dimension() {
     // A workgroup for each group, and the method that is chosen for many short rows.
@@ -453,7 +461,8 @@ fn there_are_more_rows_than_workgroups_in_a_dimension() {
     }
 }
 
-// 34. WGSL lets a compiler assume that there is no NaN (gpuweb/gpuweb#2259, #2270): one that comes in comes out, in its row alone.
+// 34. WGSL lets a compiler assume that there is no NaN (gpuweb/gpuweb#2259, #2270): one that comes in comes out, in its
+// row alone.
 #[test]
 fn a_nan_stays_in_its_row() {
     for bad in [f32::NAN, f32::INFINITY] {
@@ -468,7 +477,8 @@ fn a_nan_stays_in_its_row() {
     }
 }
 
-// 36. A device has 8 storage buffers in a stage (tensorflow/tfjs#3648, tracel-ai/cubecl#873): what needs more says so before it runs.
+// 36. A device has 8 storage buffers in a stage (tensorflow/tfjs#3648, tracel-ai/cubecl#873): what needs more says so
+// before it runs.
 #[test]
 fn no_kernel_needs_more_buffers_than_it_is_allowed() {
     let caps = Caps::default();
@@ -485,8 +495,9 @@ fn no_kernel_needs_more_buffers_than_it_is_allowed() {
     }
 }
 
-// 37, 38, 39. Lengths that packs of four, or the lanes of a team, do not divide: the rest was dropped (nnstreamer/nntrainer#4318), or left to
-// one thread, or counted as zeros, which the mean makes visible (Quack's `rmsnorm.py`).
+// 37, 38, 39. Lengths that packs of four, or the lanes of a team, do not divide: the rest was dropped
+// (nnstreamer/nntrainer#4318), or left to one thread, or counted as zeros, which the mean makes visible (Quack's
+// `rmsnorm.py`).
 #[test]
 fn every_element_of_an_odd_row_counts() {
     odd_rows(&[1, 2, 3, 5, 33, 257]);
@@ -510,7 +521,8 @@ fn odd_rows(lengths: &[usize]) {
     }
 }
 
-// 40. Subgroups are of other sizes than a device says (ggml-org/llama.cpp#17389), and their lanes in any order: kernels ask, and use neither.
+// 40. Subgroups are of other sizes than a device says (ggml-org/llama.cpp#17389), and their lanes in any order: kernels
+// ask, and use neither.
 #[test]
 fn no_shader_assumes_the_size_of_a_subgroup() {
     let mut caps = Caps::default();

@@ -12,8 +12,8 @@ use wgpu_norm::{
     testing::{Random, largest},
 };
 
-/// Both sides are f64, but eps and momentum are f32 in this crate, and the MiniLM outputs are stored as f32: half an ulp of
-/// f32, in parts of the largest value.
+/// Both sides are f64, but eps and momentum are f32 in this crate, and the MiniLM outputs are stored as f32: half an
+/// ulp of f32, in parts of the largest value.
 fn close(name: &str, actual: &[f64], expected: &[f64]) {
     assert_eq!(actual.len(), expected.len(), "{name}");
     let epsilon = f64::from(f32::EPSILON) / 2.0 * largest(expected).max(1.0);
@@ -75,18 +75,21 @@ fn a_slice_that_does_not_fit_is_named() {
     assert_eq!(problem(op.reference(&short)), (Slot::RunningVar, length(3, 2)));
 }
 
-/// The step of the differences. Inputs are multiples of 1/4096 below 8 in magnitude, so that input, sum and step are exact in f32.
+/// The step of the differences. Inputs are multiples of 1/4096 below 8 in magnitude, so that input, sum and step are
+/// exact in f32.
 const STEP: f32 = 1.0 / 1024.0;
 
 /// How far a gradient may be from the differences, in parts of the largest value of the tensor, or of 1.
 ///
-/// With D(h) = (L(x + h) - L(x - h)) / 2h, the truncation of (4 D(h) - D(2h)) / 3 is 4 h^4 times the fifth Taylor coefficient of
-/// L. Nothing here is steeper than a tanh after an rstd of 2 and a gain of 3: 2 tanh(6 x) has 2 * 2/15 * 6^5 = 2074, which
-/// makes 8e-9. The norm itself is smooth: it is singular where var + eps is 0, which one element reaches no closer than a
-/// deviation of its group times the root of its size. Rounding adds the 2^-53 * 100 of L over h: 1e-11.
+/// With D(h) = (L(x + h) - L(x - h)) / 2h, the truncation of (4 D(h) - D(2h)) / 3 is 4 h^4 times the fifth Taylor
+/// coefficient of L. Nothing here is steeper than a tanh after an rstd of 2 and a gain of 3: 2 tanh(6 x) has 2 * 2/15 *
+/// 6^5 = 2074, which makes 8e-9. The norm itself is smooth: it is singular where var + eps is 0, which one element
+/// reaches no closer than a deviation of its group times the root of its size. Rounding adds the 2^-53 * 100 of L over
+/// h: 1e-11.
 const DIFFERENCES: f64 = 1e-8;
 
-/// Where a function bends, the differences are wrong: what it is applied to must be farther from 0 than two steps move it.
+/// Where a function bends, the differences are wrong: what it is applied to must be farther from 0 than two steps move
+/// it.
 const NEAR_A_BEND: f64 = 1.0 / 64.0;
 
 /// The tensors of a case.
@@ -167,7 +170,8 @@ fn check_gradients(name: &str, op: &dyn Norm, backward: &dyn Norm, data: &Data) 
             assert_eq!(found.get(grad), None, "{name}: {grad}");
             continue;
         }
-        // Where the residual has no gradient of its own, it is another one's: the input's, or the output's in batch norm.
+        // Where the residual has no gradient of its own, it is another one's: the input's, or the output's in batch
+        // norm.
         let found = match found.get(grad) {
             Some(found) => found,
             None if op.name().starts_with("batch_norm") => of_output.as_slice(),
@@ -278,6 +282,7 @@ fn gradients_are_what_differences_say() {
             }
         }
     }
-    // With each activation: the input, residual, weight and bias of 9 ops in 5 * 3 ways and of 4 ops in 4 * 2, and 4 inputs in 2.
+    // With each activation: the input, residual, weight and bias of 9 ops in 5 * 3 ways and of 4 ops in 4 * 2, and 4
+    // inputs in 2.
     assert_eq!(compared, 7 * (9 * (15 + 10 + 9 + 9) + 4 * (8 + 4 + 4 + 4) + 4 * 2));
 }

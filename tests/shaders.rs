@@ -54,7 +54,8 @@ fn every_shader_translates_to_every_language_that_has_its_features() {
     });
 }
 
-/// wgpu asks for the newest Metal that the system has; `translate` writes 2.4. Naga writes kernels of the same parts, so that some of them will do.
+/// wgpu asks for the newest Metal that the system has; `translate` writes 2.4. Naga writes kernels of the same parts,
+/// so that some of them will do.
 #[test]
 fn shaders_are_the_same_in_a_newer_metal() {
     use naga::{back::msl, valid};
@@ -154,7 +155,8 @@ fn every_shader_declares_what_the_host_makes() {
     });
 }
 
-/// `Plan::bind` lets these lie in one buffer where they are written. A dispatch that reads one and writes another would be refused.
+/// `Plan::bind` lets these lie in one buffer where they are written. A dispatch that reads one and writes another would
+/// be refused.
 #[test]
 fn no_shader_reads_one_of_the_small_tensors_and_writes_another() {
     for_each_shader(|shader| {

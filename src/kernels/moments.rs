@@ -24,35 +24,14 @@ pub(crate) enum Over {
     Columns,
 }
 
-/// The sums that the kernel computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Measure {
-    /// Mean and squared deviations.
-    Moments,
-    /// Sums of squares, at three powers of two.
-    Squares,
-    /// Sums of magnitudes, at three powers of two.
-    Magnitudes,
-}
-
-impl Measure {
-    /// The sums that a scale needs.
-    pub fn of(scale: Scale) -> Self {
-        match scale {
-            Scale::Variance | Scale::MeanSquare => Self::Moments,
-            Scale::L2 => Self::Squares,
-            Scale::L1 => Self::Magnitudes,
-        }
-    }
-}
-
 /// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Moments {
     pub over: Over,
     pub layout: VectorLayout,
     pub x: X,
-    pub measure: Measure,
+    /// The norm whose sums these are, at three powers of two. `None`: mean and squared deviations.
+    pub norm: Option<Scale>,
 }
 
 params! {
@@ -97,6 +76,10 @@ impl Code for Moments {
         }
     }
 
+    fn scale(&self) -> Option<Scale> {
+        self.norm
+    }
+
     fn block(&self) -> u32 {
         REDUCE_BLOCK
     }
@@ -120,11 +103,11 @@ impl Code for Moments {
     }
 
     fn file(&self) -> (&'static str, &'static str) {
-        match (self.measure, self.over) {
-            (Measure::Moments, Over::Runs { .. }) => kernel!("moments"),
-            (Measure::Moments, Over::Columns) => kernel!("moments_columns"),
-            (_, Over::Runs { .. }) => kernel!("norms"),
-            (_, Over::Columns) => kernel!("norms_columns"),
+        match (self.norm, self.over) {
+            (None, Over::Runs { .. }) => kernel!("moments"),
+            (None, Over::Columns) => kernel!("moments_columns"),
+            (Some(_), Over::Runs { .. }) => kernel!("norms"),
+            (Some(_), Over::Columns) => kernel!("norms_columns"),
         }
     }
 
@@ -132,14 +115,11 @@ impl Code for Moments {
         let mut variants = roles::pack(self.layout);
         variants.push(self.x.variant());
         variants.extend(self.team().map(roles::team));
-        if self.measure == Measure::Moments {
-            // A lane sums packs of its columns, or single numbers.
-            let of_sums = if self.over == Over::Columns { self.layout } else { VectorLayout::Scalar };
-            variants.push(roles::real(of_sums));
-        } else {
-            let measure = roles::measure(self.measure == Measure::Magnitudes);
-            variants.extend([roles::real(self.layout), "three_scales", measure]);
-        }
+        variants.push(roles::real(match (self.norm, self.over) {
+            // A lane sums single numbers, or packs of its columns.
+            (None, Over::Runs { .. }) => VectorLayout::Scalar,
+            _ => self.layout,
+        }));
         variants
     }
 }

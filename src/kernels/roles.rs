@@ -395,18 +395,16 @@ pub(crate) fn scale(scale: Scale) -> Vec<Variant> {
             Scale::L1 => "l1",
         },
         if scale.is_norm() { "three_scales" } else { "one_scale" },
-        measure(scale == Scale::L1),
+        match scale {
+            Scale::Variance | Scale::MeanSquare | Scale::L2 => "squares",
+            Scale::L1 => "magnitudes",
+        },
     ]
 }
 
 /// The constants of a scale: whether the mean is subtracted, and whether sums are taken at three powers of two.
 pub(crate) fn scale_constants(scale: Scale) -> Vec<String> {
     vec![flag("CENTERED", scale == Scale::Variance), flag("SCALED", scale.is_norm())]
-}
-
-/// What is summed up: squares or magnitudes.
-pub(crate) fn measure(magnitudes: bool) -> Variant {
-    if magnitudes { "magnitudes" } else { "squares" }
 }
 
 /// Whether a lane merges alone or lanes of a workgroup share a group.

@@ -10,7 +10,7 @@ use crate::{
     geometry::Reduction,
     kernels::{
         finalize::{Count, Finalize, FinalizeParams, Merged, Partials, Tracking},
-        moments::{ColumnsParams, Measure, Moments, MomentsParams, Over},
+        moments::{ColumnsParams, Moments, MomentsParams, Over},
         roles::{Saved, X},
     },
     types::Method,
@@ -41,7 +41,7 @@ impl Problem<'_> {
 
     /// Computes partial statistics. Returns how many each group has.
     pub(super) fn partial_statistics(&self, passes: &mut Passes, method: Method, x: X) -> Result<u32> {
-        let measure = Measure::of(self.scale());
+        let norm = Some(self.scale()).filter(|scale| scale.is_norm());
         let columns = method == Method::Columns;
         let whole = if columns { self.stats.by_columns() } else { self.stats };
         let layout = self.layout(if columns { whole.groups } else { whole.inner }, &[]);
@@ -57,7 +57,7 @@ impl Problem<'_> {
             let first_partial = split.first_partial(at, &part, partial_stride);
             let workgroups = split.workgroups(&part);
             passes.calls.push(if columns {
-                let kernel = Moments { over: Over::Columns, layout, x, measure };
+                let kernel = Moments { over: Over::Columns, layout, x, norm };
                 let (rows, columns) = (reduced, groups);
                 let params = ColumnsParams { outer, rows, columns, splits, first_partial, partial_stride, zero: 0 };
                 self.call(chunk, kernel, &params, workgroups)?
@@ -74,7 +74,7 @@ impl Problem<'_> {
                     partial_stride,
                     zero: 0,
                 };
-                self.call(chunk, Moments { over, layout, x, measure }, &params, workgroups)?
+                self.call(chunk, Moments { over, layout, x, norm }, &params, workgroups)?
             });
         }
         let bytes = u64::from(partial_stride) * u64::from(split.partials) * 16;

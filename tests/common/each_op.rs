@@ -5,9 +5,11 @@ use wgpu_norm::{
     LpNormalize, Norm, Order, RmsNorm, RunningStats,
 };
 
-/// One op of each kind of geometry, with options that between them need every part of a shader but the other activations.
+/// One op of each kind of geometry, with options that between them need every part of a shader but the other
+/// activations.
 pub fn each_op(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
-    // So many rows that teams have several and sum up their gradients, and few otherwise: blocks of streamed rows compile for long.
+    // So many rows that teams have several and sum up their gradients, and few otherwise: blocks of streamed rows
+    // compile for long.
     let layer = LayerNorm::new(&[40, len], 1..).dtype(dtype).residual(true).residual_output(true);
     let layer = layer.activation(Activation::Gelu);
     let rms = RmsNorm::new(&[7, len], 1..).dtype(dtype).affine_dtype(DType::F32).zero_centered(true).save_stats(true);

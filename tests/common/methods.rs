@@ -1,6 +1,4 @@
-//! Shapes, which method can compute what, said independently of the crate, and runs by all of them.
-
-use std::collections::BTreeMap;
+//! Shapes, the methods that can compute an op on them, and runs by these methods.
 
 use wgpu_norm::{
     DType, Error, Method, Norm, Outputs, Strategy, Team, Tensors,
@@ -8,10 +6,10 @@ use wgpu_norm::{
     testing::{Data, compare_outputs},
 };
 
-use super::{gpu, run};
+use super::{RAN, gpu, run};
 
-/// Shapes of layer norm, each with the reason that it is here. Few: what takes long is the shaders, which a length has of its own where registers
-/// hold a row.
+/// Shapes of layer norm, each with its reason. They are few: each length of a row that registers hold has shaders of
+/// its own, and compiling them takes long.
 pub const ROWS: &[(&str, usize, usize)] = &[
     ("a row of one element: the output is the bias", 7, 1),
     ("rows of three: lanes own rows, and two are streamed at once", 60, 3),
@@ -40,7 +38,7 @@ pub const MORE_ROWS: &[(&str, usize, usize)] = &[
     ("one more than 1024", 7, 1025),
     ("all that 8 lanes of 34 vec4s hold", 3, 1088),
     ("a wide transformer", 2, 4096),
-    ("one more: single elements, beyond every register file of a subgroup", 2, 4097),
+    ("one more: single elements, beyond what a subgroup holds", 2, 4097),
     ("beyond 8 vec4s in 1024 lanes, and odd", 1, 33001),
     ("one row: no second workgroup to hide behind", 1, 768),
     ("short and odd", 33, 15),
@@ -49,13 +47,16 @@ pub const MORE_ROWS: &[(&str, usize, usize)] = &[
     ("many more rows than columns", 20000, 12),
 ];
 
-/// One of packs and one of single elements.
+/// A row of packs, and a row of single elements.
 pub const TWO_ROWS: &[(&str, usize, usize)] = &[("vec4s", 7, 8), ("single elements", 5, 9)];
 
-/// Shapes and groups of group norm, each with the reason that it is here.
+/// A group of group norm with channels that end inside of packs.
+pub const ODD_CHANNELS: (&str, &[usize], usize) = ("[N, C, L], odd channels in a group of even length", &[3, 8, 7], 2);
+
+/// Shapes of group norm and their numbers of groups, each with its reason.
 pub const GROUPS: &[(&str, &[usize], usize)] = &[
     ("[N, C]: weights by position", &[7, 24], 3),
-    ("[N, C, L], odd channels in a group of even length", &[3, 8, 7], 2),
+    ODD_CHANNELS,
     ("[N, C, H, W], everything odd", &[2, 9, 7, 3], 3),
     ("a group for each channel, in vec4s", &[3, 6, 2, 4], 6),
 ];
@@ -73,7 +74,7 @@ pub const MORE_GROUPS: &[(&str, &[usize], usize)] = &[
     ("beyond, and odd", &[1, 2, 181, 183], 1),
 ];
 
-/// Shapes of batch norm, each with the reason that it is here.
+/// Shapes of batch norm, each with its reason.
 pub const IMAGES: &[(&str, &[usize])] = &[
     ("[N, C], channels in vec4s", &[33, 64]),
     ("[N, C], odd channels", &[129, 7]),
@@ -87,7 +88,7 @@ pub const IMAGES: &[(&str, &[usize])] = &[
 pub const MORE_IMAGES: &[(&str, &[usize])] = &[
     ("two values a channel", &[2, 3]),
     ("[N, C], one channel", &[1000, 1]),
-    ("[N, C], more rows than one lane should walk", &[5000, 12]),
+    ("[N, C], more rows than one lane should take", &[5000, 12]),
     ("[N, C, L], odd length", &[3, 5, 7]),
     ("[N, C, L], one sample", &[1, 3, 1000]),
     ("[N, C, L] with L = 1: columns", &[8, 12, 1]),
@@ -98,28 +99,87 @@ pub const MORE_IMAGES: &[(&str, &[usize])] = &[
     ("more channels than workgroups in a dimension", &[2, 65536]),
 ];
 
+/// Methods for statistics that are not those of rows.
 pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 
-/// Whether a method can compute the norm of rows: those of whole packs go by four elements at once, others by one.
-pub fn rows_can(method: Method, len: usize) -> bool {
-    if len.is_multiple_of(4) { packs_can(method, len / 4) } else { packs_can(method, len) }
+/// The methods that can compute an op, said independently of the crate.
+#[derive(Clone, Copy, Debug)]
+pub enum Can {
+    /// Norms of f32 rows of this length: by packs of four where four divides it, else by single elements.
+    Rows(usize),
+    /// The same of rows of a type. Registers hold half-precision rows of any length by packs of four.
+    RowsOf(DType, usize),
+    /// Norms of rows of this many packs.
+    Packs(usize),
+    /// Sums over rows of this length, without a gradient of the input.
+    RowSums(usize),
+    /// Statistics of channels or groups that are no columns.
+    Split,
+    /// Statistics of columns, or of neighbouring ones.
+    Columns,
+    /// Statistics of this many columns that share their weights: four rows may lie across a pack.
+    ColumnsOrAcross(usize),
+    /// Gradients of columns in several samples: a run of memory does not tell its statistic from where it is alone.
+    ColumnsAlone,
+    /// The same of this many columns that share their weights.
+    ColumnsAloneOrAcross(usize),
+    /// No statistics to take.
+    Elementwise,
 }
 
-/// The same for tensors of a type. Registers hold rows of halves in fours whatever the length, with up to one element of the row before.
-pub fn typed_rows_can(dtype: DType, method: Method, len: usize) -> bool {
-    if dtype != DType::F32 && matches!(method, Method::Resident(_)) && !len.is_multiple_of(4) {
-        packs_can(method, (len + 1).div_ceil(4))
-    } else {
-        rows_can(method, len)
+impl Can {
+    /// Training of batch norm, channels first.
+    pub fn batch_norm(shape: &[usize]) -> Self {
+        if shape[2..].iter().product::<usize>() == 1 { Self::Columns } else { Self::Split }
+    }
+
+    /// Gradients of columns: of one sample or group, or of several.
+    pub fn columns_backward(is_one: bool) -> Self {
+        if is_one { Self::Columns } else { Self::ColumnsAlone }
+    }
+
+    /// Whether a method is among them on this device.
+    pub fn run(self, method: Method) -> bool {
+        let across = |columns: usize| method == Method::Streamed(Team::Lane) && columns.is_multiple_of(4);
+        match self {
+            Self::Rows(len) => packs_can(method, if len.is_multiple_of(4) { len / 4 } else { len }),
+            Self::RowsOf(DType::F16 | DType::BF16, len)
+                if matches!(method, Method::Resident(_)) && !len.is_multiple_of(4) =>
+            {
+                // With up to one element of the row before.
+                packs_can(method, (len + 1).div_ceil(4))
+            }
+            Self::RowsOf(_, len) => Self::Rows(len).run(method),
+            Self::Packs(packs) => packs_can(method, packs),
+            Self::RowSums(len) => matches!(method, Method::Split(_)) && Self::Rows(len).run(method),
+            Self::Split => {
+                matches!(method, Method::Split(Team::Lane | Team::Workgroup))
+                    || (has_subgroups() && matches!(method, Method::Split(Team::Subgroup | Team::WorkgroupSubgroups)))
+            }
+            Self::Columns => method == Method::Columns || Self::Split.run(method),
+            Self::ColumnsOrAcross(columns) => Self::Columns.run(method) || across(columns),
+            Self::ColumnsAlone => method == Method::Columns,
+            Self::ColumnsAloneOrAcross(columns) => method == Method::Columns || across(columns),
+            Self::Elementwise => method == Method::Elementwise,
+        }
+    }
+
+    /// Those of all methods.
+    pub fn methods(self) -> impl Iterator<Item = Method> {
+        Method::ALL.iter().copied().filter(move |&method| self.run(method))
     }
 }
 
-/// Of packs, of which a lane alone holds 32 and a lane of a cluster 8, and one of a subgroup or a workgroup as many as the device's table says.
-pub fn packs_can(method: Method, packs: usize) -> bool {
+fn has_subgroups() -> bool {
+    gpu().planner().caps().subgroup_size.is_some()
+}
+
+/// A lane alone holds 32 packs, a lane of a cluster 8. The device's table has those of a subgroup and of a workgroup.
+fn packs_can(method: Method, packs: usize) -> bool {
     let caps = gpu().planner().caps();
     let largest =
         [1024, 512, 256].into_iter().find(|&n| n <= caps.max_workgroup_size as usize).expect("a workgroup of 256");
-    let subgroups = caps.subgroup_size.is_some();
+    let subgroups = has_subgroups();
     let min = caps.subgroup_size.map_or(1, |(min, _)| min as usize);
     let number = |name| caps.tuning.get(name).expect("a number of the table") as usize;
     match method {
@@ -135,11 +195,7 @@ pub fn packs_can(method: Method, packs: usize) -> bool {
     }
 }
 
-pub fn layer_norm_can(method: Method, len: usize) -> bool {
-    rows_can(method, len)
-}
-
-/// Every method by a lane alone: what a team does is a part of its own, which shaders of other options and types have in common.
+/// Every method by a lane alone. What a team does is a part of its own, which shaders of all options and types share.
 pub const BY_LANES: &[Method] = &[
     Method::Resident(Team::Lane),
     Method::Streamed(Team::Lane),
@@ -148,54 +204,76 @@ pub const BY_LANES: &[Method] = &[
     Method::Elementwise,
 ];
 
-/// [`by_every_method`] or [`by_lanes`]. They run an op by the inferred method and by others, and expect [`Error::Unsupported`] of those that can't.
-pub type By = fn(&str, &dyn Norm, &Tensors<'_>, &dyn Fn(Method) -> bool);
+/// A line of a table: why the op is there, the op, and the methods that can compute it.
+pub type Case = (&'static str, Box<dyn Norm>, Can);
 
-/// Runs an op by the inferred method and by every forced one.
-pub fn by_every_method(name: &str, op: &dyn Norm, tensors: &Tensors<'_>, can: &dyn Fn(Method) -> bool) {
-    by_methods(Method::ALL, name, op, tensors, can, &mut BTreeMap::new());
+/// [`by_every_method`] or [`by_lanes`]: they return the forced methods that ran.
+pub type By = fn(&str, &dyn Norm, &Tensors<'_>, Can) -> Vec<Method>;
+
+/// Runs an op by the inferred method and by every forced one. Those that can't compute it are [`Error::Unsupported`].
+pub fn by_every_method(why: &str, op: &dyn Norm, tensors: &Tensors<'_>, can: Can) -> Vec<Method> {
+    by_methods(Method::ALL, why, op, tensors, can)
 }
 
-/// The same, and counts how often each method ran.
-pub fn by_every_method_counted(
-    name: &str,
-    op: &dyn Norm,
-    tensors: &Tensors<'_>,
-    can: &dyn Fn(Method) -> bool,
-    ran: &mut BTreeMap<String, usize>,
-) {
-    by_methods(Method::ALL, name, op, tensors, can, ran);
+/// Runs an op by the inferred method and by [`BY_LANES`].
+pub fn by_lanes(why: &str, op: &dyn Norm, tensors: &Tensors<'_>, can: Can) -> Vec<Method> {
+    by_methods(BY_LANES, why, op, tensors, can)
 }
 
-/// The same by some methods.
-fn by_methods(
-    methods: &[Method],
-    name: &str,
-    op: &dyn Norm,
-    tensors: &Tensors<'_>,
-    can: &dyn Fn(Method) -> bool,
-    ran: &mut BTreeMap<String, usize>,
-) {
-    let name = &format!("{name}: {}", op.name());
+fn by_methods(methods: &[Method], why: &str, op: &dyn Norm, tensors: &Tensors<'_>, can: Can) -> Vec<Method> {
+    let name = &format!("{why}: {} {:?}", op.name(), op.shape());
     let truth = op.reference(tensors).expect(name);
-    let mut forced = 0;
-    let strategies = [Strategy::Inferred].into_iter().chain(methods.iter().map(|&method| Strategy::Forced(method)));
-    for strategy in strategies {
-        let result = run(gpu(), op, tensors, strategy);
-        let expected = if let Strategy::Forced(method) = strategy { can(method) } else { true };
-        if !expected {
-            assert!(matches!(result, Err(Error::Unsupported { .. })), "{name}, {strategy:?}: {result:?}");
-            continue;
-        }
-        let outputs = result.unwrap_or_else(|e| panic!("{name}, {strategy:?}: {e}"));
-        compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}, {:?}, {strategy:?}: {e}", op.shape()));
-        *ran.entry(format!("{strategy:?}")).or_default() += 1;
-        forced += usize::from(strategy != Strategy::Inferred);
+    let (ran, refused): (Vec<_>, Vec<_>) = methods.iter().copied().partition(|&method| can.run(method));
+    assert!(!ran.is_empty(), "{name}: no method was forced");
+    for &method in &refused {
+        let result = run(gpu(), op, tensors, Strategy::Forced(method));
+        assert!(matches!(result, Err(Error::Unsupported { .. })), "{name}, {method}: {result:?}");
     }
-    assert!(forced > 0, "{name}: no method was forced");
+    for strategy in [Strategy::Inferred].into_iter().chain(ran.iter().map(|&method| Strategy::Forced(method))) {
+        let outputs = run(gpu(), op, tensors, strategy).unwrap_or_else(|e| panic!("{name}, {strategy:?}: {e}"));
+        compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}, {strategy:?}: {e}"));
+    }
+    let list = |methods: &[Method]| methods.iter().map(Method::to_string).collect::<Vec<_>>().join(", ");
+    log::info!(target: RAN, "{name}: by the inferred method, {}; refused: {}", list(&ran), list(&refused));
+    ran
 }
 
-/// Checks what an op gives by the inferred method and by every other one that can compute it.
+/// [`conforms`] or [`conforms_by_lanes`].
+pub type Conforms = fn(&str, &dyn Norm, Can) -> Vec<Method>;
+
+/// [`by_every_method`] on random tensors.
+pub fn conforms(why: &str, op: &dyn Norm, can: Can) -> Vec<Method> {
+    by_every_method(why, op, &Data::random(op, 1).tensors(), can)
+}
+
+/// [`by_lanes`] on random tensors.
+pub fn conforms_by_lanes(why: &str, op: &dyn Norm, can: Can) -> Vec<Method> {
+    by_lanes(why, op, &Data::random(op, 1).tensors(), can)
+}
+
+/// Every line of a table, by [`conforms`] or [`conforms_by_lanes`]. `of`: what the lines have in common.
+pub fn all_conform(of: &str, cases: Vec<Case>, conforms: Conforms) {
+    for (why, op, can) in cases {
+        conforms(&format!("{of}, {why}"), &*op, can);
+    }
+}
+
+/// Runs an op on random tensors by the inferred method.
+pub fn conforms_as_inferred(why: &str, op: &dyn Norm) {
+    conforms_by(why, gpu(), op, Strategy::Inferred);
+}
+
+/// Runs an op on random tensors by one method of a device.
+pub fn conforms_by(why: &str, gpu: &Gpu, op: &dyn Norm, strategy: Strategy) {
+    let name = format!("{why}: {} {:?}, {strategy:?}", op.name(), op.shape());
+    let data = Data::random(op, 1);
+    let truth = op.reference(&data.tensors()).expect(&name);
+    let outputs = run(gpu, op, &data.tensors(), strategy).unwrap_or_else(|e| panic!("{name}: {e}"));
+    compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{name}: {e}"));
+    log::info!(target: RAN, "{name}");
+}
+
+/// Checks the outputs of the inferred method and of every other one that can compute the op.
 pub fn every_method(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>, check: impl Fn(Method, &Outputs<f32>)) {
     let inferred = gpu.planner().plan(op).expect("a plan").method().expect("something to do");
     check(inferred, &run(gpu, op, tensors, Strategy::Inferred).expect("runs"));
@@ -208,18 +286,11 @@ pub fn every_method(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>, check: impl
     }
 }
 
-/// With a weight and a bias, each if there is one.
-pub fn optional<'a>(tensors: Tensors<'a>, weight: Option<&'a Vec<f32>>, bias: Option<&'a Vec<f32>>) -> Tensors<'a> {
-    let tensors = weight.map_or(tensors.clone(), |weight| tensors.weight(weight));
-    bias.map_or(tensors.clone(), |bias| tensors.bias(bias))
-}
-
-/// Every method that the device has was exercised, and by more than one shape.
-pub fn assert_all_ran(ran: &BTreeMap<String, usize>, methods: &[Method]) {
-    let subgroups = gpu().planner().caps().subgroup_size.is_some();
-    for &method in methods {
-        let count = ran.get(&format!("{:?}", Strategy::Forced(method))).copied().unwrap_or(0);
-        assert_eq!(count > 1, subgroups || !needs_subgroups(method), "{method} ran {count} times");
+/// Each of these methods that the device has ran, and by more than one shape.
+pub fn assert_all_ran(ran: &[Method], methods: &[Method]) {
+    for method in methods {
+        let count = ran.iter().filter(|&other| other == method).count();
+        assert_eq!(count > 1, has_subgroups() || !needs_subgroups(*method), "{method} ran {count} times");
     }
 }
 
@@ -231,75 +302,4 @@ pub fn needs_subgroups(method: Method) -> bool {
         }
         _ => false,
     }
-}
-
-pub fn batch_norm_can(method: Method, shape: &[usize], training: bool) -> bool {
-    let subgroups = gpu().planner().caps().subgroup_size.is_some();
-    let columns = shape[2..].iter().product::<usize>() == 1;
-    match method {
-        Method::Elementwise => !training,
-        _ if !training => false,
-        Method::Columns => columns,
-        Method::Split(Team::Lane | Team::Workgroup) => true,
-        Method::Split(Team::Subgroup | Team::WorkgroupSubgroups) => subgroups,
-        _ => false,
-    }
-}
-
-/// Methods for statistics of channels or groups that are no columns.
-pub fn split_can(method: Method) -> bool {
-    let subgroups = gpu().planner().caps().subgroup_size.is_some();
-    match method {
-        Method::Split(Team::Lane | Team::Workgroup) => true,
-        Method::Split(Team::Subgroup | Team::WorkgroupSubgroups) => subgroups,
-        _ => false,
-    }
-}
-
-/// Methods for statistics of columns, or of neighbouring ones.
-pub fn columns_can(method: Method) -> bool {
-    method == Method::Columns || split_can(method)
-}
-
-/// One more where all of so many columns have the same weights.
-pub fn across_can(method: Method, columns: usize) -> bool {
-    method == Method::Streamed(Team::Lane) && columns.is_multiple_of(4)
-}
-
-/// Methods for the backward pass of columns: by runs of memory only if `one` sample or group has all of them, since a run's
-/// statistic then follows from where it is alone.
-pub fn backward_columns_can(method: Method, one: bool) -> bool {
-    method == Method::Columns || (one && split_can(method))
-}
-
-/// Runs an op by the inferred method and by [`BY_LANES`].
-pub fn by_lanes(name: &str, op: &dyn Norm, tensors: &Tensors<'_>, can: &dyn Fn(Method) -> bool) {
-    by_methods(BY_LANES, name, op, tensors, can, &mut BTreeMap::new());
-}
-
-/// [`conforms`] or [`conforms_by_lanes`].
-pub type Conforms = fn(&str, &dyn Norm, &dyn Fn(Method) -> bool);
-
-/// [`by_lanes`] on random tensors.
-pub fn conforms_by_lanes(name: &str, op: &dyn Norm, can: &dyn Fn(Method) -> bool) {
-    by_lanes(name, op, &Data::random(op, 1).tensors(), can);
-}
-
-/// [`by_every_method`] on random tensors.
-pub fn conforms(name: &str, op: &dyn Norm, can: &dyn Fn(Method) -> bool) {
-    by_every_method(name, op, &Data::random(op, 1).tensors(), can);
-}
-
-/// Runs an op on random tensors by the inferred method.
-pub fn conforms_as_inferred(name: &str, op: &dyn Norm) {
-    conforms_by(name, gpu(), op, Strategy::Inferred);
-}
-
-/// Runs an op on random tensors by one method of a device.
-pub fn conforms_by(name: &str, gpu: &Gpu, op: &dyn Norm, strategy: Strategy) {
-    let data = Data::random(op, 1);
-    let truth = op.reference(&data.tensors()).expect(name);
-    let outputs = run(gpu, op, &data.tensors(), strategy).unwrap_or_else(|e| panic!("{name}: {}: {e}", op.name()));
-    compare_outputs(op, &outputs, &truth)
-        .unwrap_or_else(|e| panic!("{name}: {} of {:?}, {strategy:?}: {e}", op.name(), op.shape()));
 }

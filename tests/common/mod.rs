@@ -1,4 +1,4 @@
-//! What the tests share: the adapter, data, and a run that watches every byte around the tensors.
+//! The adapter, the data, and runs that check every byte around the tensors, for all tests.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod arena;
@@ -13,8 +13,11 @@ use wgpu_norm::{
     Access, Bindings, LayerNorm, Method, Norm, Outputs, Planner, Result, Strategy, Team, Tensors, host::Gpu, wgpu,
 };
 
-/// A device of the adapter of this machine, which no other test uses at the same time: some drivers compile kernels on the one thread of a
-/// device's queue. No adapter is a failure, not a skip: `cargo xtask test` installs one.
+/// The target of a log line for each op that runs: `RUST_LOG=ran=info cargo test --test options -- --nocapture`.
+pub const RAN: &str = "ran";
+
+/// A device that no other test uses at the same time: some drivers compile kernels on the one thread of a device's
+/// queue. Without an adapter a test fails and is not skipped: `cargo xtask test` installs one.
 pub fn gpu() -> &'static Gpu {
     struct Lease(&'static Gpu);
     impl Drop for Lease {
@@ -46,18 +49,18 @@ fn new_gpu() -> Gpu {
 
 /// Bytes before and after each tensor in its buffer. A multiple of every offset alignment.
 const GUARD: u64 = 256;
-/// The same in words.
+/// Words before and after each tensor.
 pub const GUARD_WORDS: usize = GUARD as usize / 4;
-/// What guards and unwritten outputs hold: a NaN that no kernel makes.
+/// The content of guards and of outputs before a run: a NaN that no kernel makes.
 pub const PATTERN: u32 = 0x7fc0_dead;
 
-/// Whether the words around a tensor of `len` elements are as they were made.
+/// Whether the guards around a tensor of `len` words are unchanged.
 pub fn guards_intact(words: &[u32], len: usize) -> bool {
     let (before, rest) = words.split_at(GUARD_WORDS);
     before.iter().chain(&rest[len..]).all(|&word| word == PATTERN)
 }
 
-/// A planner with other numbers in the table of its device.
+/// A planner with other values for some numbers of its device's table.
 pub fn tuned(numbers: &[(&str, u32)]) -> Planner {
     let planner = Planner::new(gpu().device());
     let mut tuning = planner.caps().tuning.clone();
@@ -67,7 +70,7 @@ pub fn tuned(numbers: &[(&str, u32)]) -> Planner {
     planner.tuning(tuning)
 }
 
-/// The fewest lanes that a subgroup has. `None`: there are no subgroups, and the device refuses what needs them.
+/// The fewest lanes of a subgroup. `None` without subgroups: the device then refuses methods that need them.
 pub fn subgroup_lanes(gpu: &Gpu) -> Option<usize> {
     let lanes = gpu.planner().caps().subgroup_size.map(|(min, _)| min as usize);
     let by_subgroups = Strategy::Forced(Method::Resident(Team::Subgroup));
@@ -76,11 +79,12 @@ pub fn subgroup_lanes(gpu: &Gpu) -> Option<usize> {
     lanes
 }
 
-/// Runs an op through the public API with every tensor inside a larger buffer, outputs and scratch filled with NaN, and
-/// panics if a byte outside of a tensor, or of a tensor that is only read, has changed.
+/// Runs an op through the public API, with each tensor inside a larger buffer, and outputs and scratch filled with NaN.
+/// Panics if the op has changed a byte outside of its tensors, or of a tensor that it only reads.
 pub fn run(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>, strategy: Strategy) -> Result<Outputs<f32>> {
     let plan = gpu.planner().plan_with(op, strategy)?;
     let specs = plan.tensors();
+    log::info!(target: RAN, "{}: {} {:?}, {}", thread_name(), op.name(), op.shape(), described(&plan));
     let buffers: Vec<wgpu::Buffer> =
         specs.iter().map(|spec| guarded(gpu, spec.bytes(), tensors.bytes(spec).as_deref())).collect();
     let scratch = guarded(gpu, plan.scratch_size(), None);
@@ -117,7 +121,19 @@ pub fn run(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>, strategy: Strategy) 
     Ok(outputs)
 }
 
-/// A buffer with guards around `bytes` bytes of `content`, or of [`PATTERN`] as the guards.
+/// The test that runs.
+fn thread_name() -> String {
+    std::thread::current().name().unwrap_or("a thread").to_owned()
+}
+
+/// The types of a plan's tensors, and its method.
+fn described(plan: &wgpu_norm::Plan) -> String {
+    let types: Vec<String> = plan.tensors().iter().map(|spec| format!("{} {}", spec.slot, spec.dtype)).collect();
+    let method = plan.method().map_or("nothing to do".to_owned(), |method| format!("by {method}"));
+    format!("{}, {method}", types.join(", "))
+}
+
+/// A buffer with guards around `bytes` bytes of `content`, or of [`PATTERN`].
 fn guarded(gpu: &Gpu, bytes: u64, content: Option<&[u8]>) -> wgpu::Buffer {
     let size = bytes + 2 * GUARD;
     let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {

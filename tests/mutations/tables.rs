@@ -210,7 +210,8 @@ pub const APPLY: &[Mutation] = &[
         "Channels have four elements and not params.affine_run: weights come from a later channel."),
     (&[inference], "/ params.stat_run", "/ 4u",
         "Channels have four elements and not params.stat_run: statistics come from a later channel."),
-    (&[rows_backward_split, training_backward], "measure_derivative(y) * coefficients.along", "0.0 * coefficients.along",
+    (&[rows_backward_split, training_backward], "measure_derivative(y) * coefficients.along",
+        "0.0 * coefficients.along",
         "rstd depends on x: the gradient of the input keeps its component along y."),
 
     // Element by element: each element of half precision is one half of a word.

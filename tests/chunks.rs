@@ -112,7 +112,8 @@ fn every_method_goes_through_tensors_in_parts() {
     }
 }
 
-/// Rows of halves that begin inside of words: each part begins with a word, and the last one has an odd number of rows.
+/// Rows of half precision that begin inside of words: each part begins with a word, and the last one has an odd number of
+/// rows.
 #[test]
 fn rows_that_share_words_go_through_tensors_in_parts() {
     let gpu = small(1 << 14);
@@ -174,7 +175,8 @@ fn what_cannot_be_cut_is_refused() {
     }
 }
 
-/// 300 MiB a tensor, where lavapipe binds 128: the same samples over and over, so that the reference of some is that of all.
+/// 300 MiB a tensor, where lavapipe binds 128: the same samples over and over, so that the reference of some is that of
+/// all.
 #[test]
 #[ignore = "large tensors: cargo xtask test --all"]
 fn tensors_beyond_the_binding_of_the_adapter() {
