@@ -112,8 +112,8 @@ fn every_method_goes_through_tensors_in_parts() {
     }
 }
 
-/// Rows of half precision that begin inside of words: each part begins with a word, and the last one has an odd number of
-/// rows.
+/// Rows of half precision that begin inside of words: each chunk begins with a word, and the last one has an odd number
+/// of rows.
 #[test]
 fn rows_that_share_words_go_through_tensors_in_parts() {
     let gpu = small(1 << 14);

@@ -295,8 +295,8 @@ fn a_plan_names_the_limit_that_is_too_small() {
     assert_eq!(error, expected);
     assert_eq!(
         error.to_string(),
-        "max_storage_buffer_binding_size: 280000000 needed, the device allows 134217728; `recommended(&adapter)` requests \
-         all that there is"
+        "max_storage_buffer_binding_size: 280000000 needed, the device allows 134217728; \
+         `recommended(&adapter)` requests all that there is"
     );
 
     let workgroups = Strategy::Forced(Method::Resident(Team::Workgroup));
