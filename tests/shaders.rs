@@ -238,20 +238,26 @@ fn eight_shaders_are_as_committed() {
     let (resident, split) = (Method::Resident(Team::Workgroup), Method::Split(Team::Workgroup));
     let channels_backward = channels.backward();
     let shaders: [(&str, &dyn Norm, Method, usize, &str); 8] = [
-        ("row", &rows, resident, 0, "layer norm of [4096, 1024]: a workgroup holds a row in registers"),
-        ("row_backward", &rows.backward(), resident, 0, "its gradients, with the sums for weight and bias"),
-        ("stream", &long, Method::Streamed(Team::Workgroup), 0, "layer norm of [64, 8192]: rows are read for each sum"),
-        ("moments", &channels, split, 0, "batch norm of [8, 64, 56, 56], first pass: partial moments of channels"),
-        ("finalize", &channels, split, 1, "second pass: moments are merged, running statistics updated"),
-        ("apply", &channels, split, 2, "third pass: elements are normalized"),
-        ("sums", &channels_backward, split, 2, "its backward pass: sums of g and g * y of each channel"),
-        ("slide", &window, Method::Elementwise, 0, "local response norm, windows of 5 channels held in registers"),
+        ("row", &rows, resident, 0, "Layer norm of [4096, 1024]: a workgroup holds a row in registers"),
+        (
+            "row_backward",
+            &rows.backward(),
+            resident,
+            0,
+            "The gradients of layer norm of [4096, 1024], with the sums for weight and bias",
+        ),
+        ("stream", &long, Method::Streamed(Team::Workgroup), 0, "Layer norm of [64, 8192]: rows are read for each sum"),
+        ("moments", &channels, split, 0, "Batch norm of [8, 64, 56, 56], first pass: partial moments of channels"),
+        ("finalize", &channels, split, 1, "Batch norm, second pass: moments are merged, running statistics updated"),
+        ("apply", &channels, split, 2, "Batch norm, third pass: elements are normalized"),
+        ("sums", &channels_backward, split, 2, "The backward pass of batch norm: sums of g and g * y of each channel"),
+        ("slide", &window, Method::Elementwise, 0, "Local response norm, windows of 5 channels held in registers"),
     ];
     let caps = Caps::default();
     for (name, op, method, dispatch, what) in shaders {
         let program = shaders::program(op, &caps, Strategy::Forced(method)).expect(name);
         let shader = program.dispatches[dispatch].shader;
-        let text = format!("// {what}.\n// {}\n{}", kernel_of(&shader), shader.wgsl());
+        let text = format!("// {what}.\n{}{}", kernel_of(&shader), shader.wgsl());
         let file = format!("{}/tests/snapshots/{name}.wgsl", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
             fs::write(&file, &text).expect(&file);
@@ -261,11 +267,14 @@ fn eight_shaders_are_as_committed() {
     }
 }
 
-/// The file of a shader's kernel, and the sizes that it is compiled for.
+/// The file of a shader's kernel, with its head.
 fn kernel_of(shader: &Shader) -> String {
     let wgsl = shader.wgsl();
-    let kernel = wgsl.lines().rev().find_map(|line| line.strip_prefix("// ==== ")).expect("a kernel").to_owned();
-    format!("shaders/{kernel}, workgroups of {}", shader.workgroup_size())
+    let kernel = wgsl.lines().rev().find_map(|line| line.strip_prefix("// ==== ")).expect("a kernel");
+    let path = format!("{}/shaders/{kernel}", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(&path).expect(&path);
+    let head: Vec<&str> = text.lines().take_while(|line| line.starts_with("//")).collect();
+    format!("// shaders/{kernel}, workgroups of {}:\n//\n{}\n", shader.workgroup_size(), head.join("\n"))
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along) 
     save(params.first + row, hi, lo, rstd);
 }
 
-// ---- direction: across
+// ---- direction: perpendicular
 //
 // Packs across rows: a pack has an element of each of four rows, and the next pack of these rows is params.stride
 // further. A lane has whole rows, so that their sums are a pack.
@@ -227,7 +227,7 @@ fn add_partial_sums__add_partial_sums(first: u32, column: At, g: Pack, gy: Pack,
     }
 }
 
-// ---- partial sums: add_partial_sums_across
+// ---- partial sums: add_partial_sums_perpendicular
 //
 // Sums of g and g * y of a column, to which a team adds its further rows. A pack has elements of four rows.
 

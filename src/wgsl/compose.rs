@@ -28,6 +28,7 @@ pub(crate) fn compose(source: &Source) -> String {
     constants.push('\n');
     let tensors: String = source.storage.iter().map(|storage| storage.declare(source.shared_buffers)).collect();
     let (path, kernel) = source.kernel;
-    let own = [items("constants", &constants), items("tensors", &tensors), items(path, kernel)].concat();
+    let own =
+        [items("constants of the key", &constants), items("tensors.wgsl", &tensors), items(path, kernel)].concat();
     unroll(&link(&own, &source.variants), source.block)
 }

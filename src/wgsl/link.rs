@@ -17,7 +17,10 @@ pub(crate) type Variant = &'static str;
 
 macro_rules! files {
     ($folder:literal: $($name:literal)*) => {
-        &[$((concat!($folder, "/", $name), include_str!(concat!("../../shaders/", $folder, "/", $name, ".wgsl"))),)*]
+        &[$((
+            concat!($folder, "/", $name, ".wgsl"),
+            include_str!(concat!("../../shaders/", $folder, "/", $name, ".wgsl")),
+        ),)*]
     };
 }
 
@@ -149,7 +152,7 @@ pub(super) fn link(own: &[Item<'_>], variants: &[Variant]) -> String {
             file = item.file;
             text.push_str("\n// ==== ");
             text.push_str(file);
-            text.push_str(".wgsl\n");
+            text.push('\n');
         }
         text.push('\n');
         without_variants(&mut text, item.text, &chosen);

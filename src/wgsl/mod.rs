@@ -12,7 +12,7 @@ pub(crate) use link::Variant;
 /// The text of a file below `shaders/kernels`, with its path.
 macro_rules! kernel {
     ($name:literal) => {
-        (concat!("kernels/", $name), include_str!(concat!("../../shaders/kernels/", $name, ".wgsl")))
+        (concat!("kernels/", $name, ".wgsl"), include_str!(concat!("../../shaders/kernels/", $name, ".wgsl")))
     };
 }
 pub(crate) use kernel;

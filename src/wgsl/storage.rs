@@ -130,7 +130,7 @@ impl Storage {
 /// What all tensors are made from.
 fn templates() -> &'static [Item<'static>] {
     static ITEMS: OnceLock<Vec<Item<'static>>> = OnceLock::new();
-    ITEMS.get_or_init(|| items("tensors", include_str!("../../shaders/tensors.wgsl")))
+    ITEMS.get_or_init(|| items("tensors.wgsl", include_str!("../../shaders/tensors.wgsl")))
 }
 
 #[cfg(test)]

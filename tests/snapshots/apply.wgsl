@@ -1,5 +1,11 @@
-// third pass: elements are normalized.
-// shaders/kernels/apply.wgsl, workgroups of 64
+// Batch norm, third pass: elements are normalized.
+// shaders/kernels/apply.wgsl, workgroups of 64:
+//
+// Normalizes elements one by one, or computes their gradients, with statistics that are already there: batch norm
+// inference, and the second pass where several teams reduce a group.
+//
+// The tensor is [blocks, steps, packs]. A lane walks over the steps of a block, which are rows or the columns of one
+// row, and loads once what the steps share.
 
 // ==== roles/numbers.wgsl
 
@@ -162,7 +168,7 @@ fn store_element(element: Element, at: At, table: Table, affine: Affine) {
     store_result(at, activate(add_after(apply_bias(apply_weight(element.y, affine.weight), affine.bias), at)));
 }
 
-// ==== constants.wgsl
+// ==== constants of the key
 
 const WORKGROUP_SIZE: u32 = 64u;
 

@@ -1,5 +1,11 @@
-// second pass: moments are merged, running statistics updated.
-// shaders/kernels/finalize.wgsl, workgroups of 64
+// Batch norm, second pass: moments are merged, running statistics updated.
+// shaders/kernels/finalize.wgsl, workgroups of 64:
+//
+// Merges the partial statistics of each group in a fixed order and hands them on. One lane merges a group, or several
+// lanes.
+//
+// Running statistics average over `outer` groups of a channel, which a lane merges one after the other. If there are
+// many partials, a first pass merges them to a few.
 
 // ==== roles/numbers.wgsl
 
@@ -136,7 +142,7 @@ fn put_running_var(channel: u32, v: Pair) {
     store_running_var(channel, v.hi + v.lo);
 }
 
-// ==== constants.wgsl
+// ==== constants of the key
 
 const WORKGROUP_SIZE: u32 = 64u;
 

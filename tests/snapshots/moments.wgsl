@@ -1,5 +1,14 @@
-// batch norm of [8, 64, 56, 56], first pass: partial moments of channels.
-// shaders/kernels/moments.wgsl, workgroups of 256
+// Batch norm of [8, 64, 56, 56], first pass: partial moments of channels.
+// shaders/kernels/moments.wgsl, workgroups of 256:
+//
+// Partial statistics over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group): a channel
+// of batch norm, or one long row. `splits` teams share a group, and each writes one partial.
+//
+// Numerics: a lane holds a block of BLOCK packs in registers and reduces it by corrected two-pass, with x - x[0] for
+// the first mean. Chan's formula merges blocks, then lanes, in a fixed order, with the mean as hi + lo. The input is
+// read once.
+//
+// Uniformity: every lane of a dispatch runs the same number of blocks.
 
 // ==== roles/numbers.wgsl
 
@@ -99,7 +108,7 @@ fn load_x(input_at: At, at: At) -> Pack {
     return load_input(input_at);
 }
 
-// ==== constants.wgsl
+// ==== constants of the key
 
 const WORKGROUP_SIZE: u32 = 256u;
 

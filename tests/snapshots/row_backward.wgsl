@@ -1,5 +1,23 @@
-// its gradients, with the sums for weight and bias.
-// shaders/kernels/row.wgsl, workgroups of 64
+// The gradients of layer norm of [4096, 1024], with the sums for weight and bias.
+// shaders/kernels/row.wgsl, workgroups of 64:
+//
+// Normalizes contiguous rows, or computes their gradients: layer, RMS and Lp norm over the last axes, group and
+// instance norm of channels-first tensors.
+//
+// A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all rows
+// share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
+// lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
+//
+// Numerics: corrected two-pass. The first mean is of x - x[0]. A second reduction sums the deviations d from it. The
+// result corrects the variance and the output, since f32 cannot hold the mean of data with a large offset. The mean of
+// half-precision x is taken of x itself: it has so few digits that it is exact for a constant row. Norms that are not
+// CENTERED take both as zero.
+//
+// A backward pass takes the statistics again, so that y is what the forward pass computed. Its sums of g and g * d go
+// with those of the deviations, unless an activation's gradient needs y: EARLY. The sum of g * y follows from them.
+//
+// Uniformity: no return, and no branch around team sums but on constants. A team past the last row computes and writes
+// nothing.
 
 // ==== roles/numbers.wgsl
 
@@ -262,7 +280,7 @@ fn put_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {
     }
 }
 
-// ==== constants.wgsl
+// ==== constants of the key
 
 const WORKGROUP_SIZE: u32 = 64u;
 

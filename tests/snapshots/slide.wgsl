@@ -1,5 +1,14 @@
-// local response norm, windows of 5 channels held in registers.
-// shaders/kernels/slide.wgsl, workgroups of 64
+// Local response norm, windows of 5 channels held in registers.
+// shaders/kernels/slide.wgsl, workgroups of 64:
+//
+// Ops over a window of neighbouring channels that registers hold. The tensor is [outer, channels, stride] in packs. A
+// lane walks over some channels of one position. It loads each of them once, and some before and after them, which
+// other lanes load too.
+//
+// A window is a row of registers, the newest channel first. A backward pass has a second one, with the gradients of the
+// channels whose own windows are complete. Channels outside the tensor count as zero.
+//
+// Numerics: each window adds its squares anew. A running sum would keep the rounding error of a large neighbour.
 
 // ==== roles/numbers.wgsl
 
@@ -35,7 +44,7 @@ fn write_value(at: u32, v: Pack) {
     store_output(at, v);
 }
 
-// ==== constants.wgsl
+// ==== constants of the key
 
 const WORKGROUP_SIZE: u32 = 64u;
 

@@ -1,5 +1,18 @@
-// layer norm of [64, 8192]: rows are read for each sum.
-// shaders/kernels/stream.wgsl, workgroups of 256
+// Layer norm of [64, 8192]: rows are read for each sum.
+// shaders/kernels/stream.wgsl, workgroups of 256:
+//
+// The ops of row.wgsl on rows that do not fit in registers. A team reads BLOCK rows at once, and again for each further
+// sum and for the result, while the cache has them.
+//
+// All rows of a block use a weight that was loaded once, and add to the same sum of a column. If a pack has an element
+// of each of four rows, a row stands for the four.
+//
+// Numerics: as in row.wgsl, but the first mean is that of the first eighth of the row (SAMPLE). The square of the mean
+// of the deviations from it is at most 7 times the variance, so its subtraction loses little. A lane first adds the
+// elements of a pack, if they are of one row, then CHUNK packs, then chunks as hi + lo: a lane may have many packs.
+//
+// Uniformity: no return, and no branch around team sums but on constants. A row past the last one is the last one
+// again, and is not written.
 
 // ==== roles/numbers.wgsl
 
@@ -308,7 +321,7 @@ const SUMS: bool = false;
 fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
 }
 
-// ==== constants.wgsl
+// ==== constants of the key
 
 const WORKGROUP_SIZE: u32 = 256u;
 

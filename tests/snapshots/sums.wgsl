@@ -1,5 +1,13 @@
-// its backward pass: sums of g and g * y of each channel.
-// shaders/kernels/sums.wgsl, workgroups of 256
+// The backward pass of batch norm: sums of g and g * y of each channel.
+// shaders/kernels/sums.wgsl, workgroups of 256:
+//
+// Partial sums of g and g * y over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group).
+// They are the gradients of weight and bias, and the coefficients of the gradient through the statistics. `splits`
+// teams share a group, and each writes one partial.
+//
+// Numerics: as in roles/sums.wgsl. Deterministic: fixed splits, no atomics.
+//
+// Uniformity: every lane of a dispatch runs the same number of blocks.
 
 // ==== roles/numbers.wgsl
 
@@ -306,7 +314,7 @@ fn team_sums(sums: ExactSums, team: Team) -> GroupSums {
     return GroupSums(vec2<f32>(hi.x, lo.x), vec2<f32>(hi.y, lo.y), vec2<f32>(hi.z, lo.z));
 }
 
-// ==== constants.wgsl
+// ==== constants of the key
 
 const WORKGROUP_SIZE: u32 = 256u;
 
