@@ -186,12 +186,14 @@ impl Code for Row {
             Residency::Streamed { .. } => "add_partial_sums",
         };
         variants.push(if self.sums() { sums } else { "no_partial_sums" });
-        variants.extend(match (self.residency, self.layout) {
-            (Residency::Resident { .. }, VectorLayout::HalfUnaligned) => ["half_unaligned", "sum_scalar"],
-            (Residency::Resident { .. }, _) => ["mask_packs", "sum_scalar"],
-            (Residency::Streamed { .. }, VectorLayout::Perpendicular) => ["perpendicular", "sum_vec4"],
-            (Residency::Streamed { .. }, _) => ["along", "sum_scalar"],
-        });
+        match (self.residency, self.layout) {
+            // Its position says which elements are in the row.
+            (Residency::Resident { .. }, VectorLayout::HalfUnaligned) => {}
+            (Residency::Resident { .. }, _) => variants.push("mask_packs"),
+            // Sums of four rows are a pack, of one a number.
+            (Residency::Streamed { .. }, VectorLayout::Perpendicular) => variants.push("sum_vec4"),
+            (Residency::Streamed { .. }, _) => variants.extend(["along", "sum_scalar"]),
+        }
         variants
     }
 }

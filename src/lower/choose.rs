@@ -20,7 +20,8 @@ pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) 
     }
 }
 
-/// The method table: the first matching line. Its numbers are those of [`Tuning`](crate::Tuning).
+/// The method table: the first matching line. Names in it are those of [`Tuning`](crate::Tuning); half of
+/// `lane_packs_many_rows` counts in a backward pass and in half precision. Clusters need subgroups.
 ///
 /// | statistics | rows | method |
 /// |---|---|---|

@@ -12,7 +12,7 @@ use std::{
 /// What separates a name from its variant.
 pub(super) const VARIANT: &str = "__";
 
-/// The name of a variant, unique in all files.
+/// The name of a variant. Roles that are chosen together, such as those of a direction or a layout, share it.
 pub(crate) type Variant = &'static str;
 
 macro_rules! files {
