@@ -20,7 +20,7 @@ const BLOCK: u32 = 4;
 
 /// A direction, with the tensors that it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Pass {
+pub(crate) enum Direction {
     Forward(Forward),
     Backward {
         gradient: Gradient,
@@ -36,7 +36,7 @@ pub(crate) enum Pass {
 pub(crate) struct Apply {
     pub layout: VectorLayout,
     pub lookups: Lookups,
-    pub pass: Pass,
+    pub direction: Direction,
 }
 
 params! {
@@ -69,9 +69,9 @@ params! {
 
 impl Code for Apply {
     fn scale(&self) -> Option<Scale> {
-        match self.pass {
-            Pass::Forward(_) => None,
-            Pass::Backward { through_statistics, .. } => through_statistics,
+        match self.direction {
+            Direction::Forward(_) => None,
+            Direction::Backward { through_statistics, .. } => through_statistics,
         }
     }
 
@@ -82,12 +82,12 @@ impl Code for Apply {
     fn storage(&self) -> Vec<Storage> {
         let mut buffers = Buffers::new(self.layout);
         let lookups = self.lookups;
-        match self.pass {
-            Pass::Forward(forward) => {
+        match self.direction {
+            Direction::Forward(forward) => {
                 forward.bind(&mut buffers, lookups.affine);
                 lookups.bind_statistics(&mut buffers, Access::Read);
             }
-            Pass::Backward { gradient, through_statistics, grad_input, grad_residual } => {
+            Direction::Backward { gradient, through_statistics, grad_input, grad_residual } => {
                 gradient.bind(&mut buffers, lookups.affine);
                 lookups.bind_statistics(&mut buffers, Access::Read);
                 if through_statistics.is_some() {
@@ -118,12 +118,12 @@ impl Code for Apply {
         let mut variants = roles::pack(self.layout);
         variants.extend([roles::real(self.layout)]);
         variants.extend(self.lookups.variants(self.layout));
-        match self.pass {
-            Pass::Forward(forward) => {
+        match self.direction {
+            Direction::Forward(forward) => {
                 variants.extend(forward.variants());
                 variants.push("forward");
             }
-            Pass::Backward { gradient, through_statistics, grad_input, grad_residual } => {
+            Direction::Backward { gradient, through_statistics, grad_input, grad_residual } => {
                 variants.extend(gradient.variants());
                 let taken = through_statistics.is_some();
                 variants.push(if taken { "taken_statistics" } else { "given_statistics" });

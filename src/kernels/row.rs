@@ -38,12 +38,12 @@ pub(crate) enum ForAffine {
 
 /// A direction, with the tensors that it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Pass {
+pub(crate) enum Direction {
     Forward(Forward, Saved),
     Backward(Gradient, GradInput, ForAffine),
 }
 
-impl Pass {
+impl Direction {
     fn x(self) -> X {
         match self {
             Self::Forward(Forward { x, .. }, _) | Self::Backward(Gradient { x, .. }, ..) => x,
@@ -80,7 +80,7 @@ pub(crate) struct Row {
     pub affine: TableAccess,
     /// Whether a team loads weight and bias once for all of its rows.
     pub shared: bool,
-    pub pass: Pass,
+    pub direction: Direction,
 }
 
 params! {
@@ -108,7 +108,7 @@ params! {
 
 impl Row {
     fn sums(&self) -> bool {
-        matches!(self.pass, Pass::Backward(_, _, ForAffine::Sums))
+        matches!(self.direction, Direction::Backward(_, _, ForAffine::Sums))
     }
 }
 
@@ -133,12 +133,12 @@ impl Code for Row {
 
     fn storage(&self) -> Vec<Storage> {
         let mut buffers = Buffers::new(self.layout);
-        match self.pass {
-            Pass::Forward(forward, saved) => {
+        match self.direction {
+            Direction::Forward(forward, saved) => {
                 forward.bind(&mut buffers, self.affine);
                 saved.bind(&mut buffers);
             }
-            Pass::Backward(gradient, grad_input, for_affine) => {
+            Direction::Backward(gradient, grad_input, for_affine) => {
                 gradient.bind(&mut buffers, self.affine);
                 grad_input.bind(&mut buffers);
                 match for_affine {
@@ -160,7 +160,7 @@ impl Code for Row {
     }
 
     fn constants(&self) -> Vec<String> {
-        let half_precision = flag("HALF_PRECISION", self.pass.x().is_half_precision());
+        let half_precision = flag("HALF_PRECISION", self.direction.x().is_half_precision());
         let residency = match self.residency {
             Residency::Resident { full, .. } => format!("const FULL: u32 = {full}u;"),
             Residency::Streamed { whole, .. } => flag("WHOLE", whole),
@@ -178,7 +178,7 @@ impl Code for Row {
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
         variants.extend([roles::team(self.team), roles::affine_table(self.affine, self.layout)]);
-        variants.extend(self.pass.variants());
+        variants.extend(self.direction.variants());
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {
             Residency::Resident { .. } => "write_partial_sums",

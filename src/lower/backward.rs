@@ -170,8 +170,8 @@ impl Backward<'_> {
             (None, false) => ForAffine::None,
         };
         let rows_per_team = summed.unwrap_or_else(|| rows.rows_per_team());
-        let pass = row::Pass::Backward(self.gradient(true, true), self.grad_input(), for_affine);
-        self.passes.calls.extend(rows.calls(rows_per_team, pass)?);
+        let direction = row::Direction::Backward(self.gradient(true, true), self.grad_input(), for_affine);
+        self.passes.calls.extend(rows.calls(rows_per_team, direction)?);
         match for_affine {
             ForAffine::None => {}
             ForAffine::Statistics => problem.statistics_scratch(&mut self.passes, problem.stats),
@@ -188,7 +188,7 @@ impl Backward<'_> {
     fn apply(&mut self, given: Given, stats: Reduction, through_statistics: bool) -> Result<()> {
         let (problem, gradients) = (self.problem, self.gradients);
         let needs_x = through_statistics || problem.options.activation != Activation::None;
-        let pass = |input: bool, residual: bool| apply::Pass::Backward {
+        let pass = |input: bool, residual: bool| apply::Direction::Backward {
             gradient: self.gradient(needs_x, input),
             through_statistics: (input && through_statistics).then(|| problem.scale()),
             grad_input: input.then(|| self.grad_input()),

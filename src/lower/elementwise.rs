@@ -11,7 +11,7 @@ use crate::{
     geometry::{Broadcast, Lookup, Reduction},
     kernels::{
         SMALL_WORKGROUP,
-        apply::{Apply, ApplyParams, Pass},
+        apply::{Apply, ApplyParams, Direction},
         roles::Given,
     },
     layout::{TableAccess, VectorLayout},
@@ -55,15 +55,20 @@ impl GridStride {
 }
 
 impl Problem<'_> {
-    /// The calls that apply statistics with the geometry `stats`. A chunk may take several passes.
-    pub(super) fn elementwise(&self, given: Given, stats: Reduction, passes: &[Pass]) -> Result<Vec<KernelCall>> {
+    /// The calls that apply statistics with the geometry `stats`: for each chunk, one for each of `directions`.
+    pub(super) fn elementwise(
+        &self,
+        given: Given,
+        stats: Reduction,
+        directions: &[Direction],
+    ) -> Result<Vec<KernelCall>> {
         let mut calls = Vec::new();
         for &chunk in &self.chunks {
             let walk = self.walk(stats, chunk)?;
             let lookups = walk.view.lookups(given, walk.fixed);
             let (params, workgroups) = self.walk_params(&walk, stats);
-            for &pass in passes {
-                let kernel = Apply { layout: walk.view.layout, lookups, pass };
+            for &direction in directions {
+                let kernel = Apply { layout: walk.view.layout, lookups, direction };
                 calls.push(self.call(chunk, kernel, &params, workgroups)?);
             }
         }

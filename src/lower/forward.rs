@@ -38,7 +38,7 @@ pub(super) fn lower(
     let (given, stats) = match (method, definition.source) {
         (Method::Resident(team) | Method::Streamed(team), _) => {
             let rows = TeamRows::new(&problem, team, method == Method::Streamed(team))?;
-            passes.calls = rows.calls(rows.rows_per_team(), row::Pass::Forward(forward, problem.saved()))?;
+            passes.calls = rows.calls(rows.rows_per_team(), row::Direction::Forward(forward, problem.saved()))?;
             return Lowered::new(method, tensors, passes, caps);
         }
         (_, Source::Running) => (Given::Running, problem.stats),
@@ -53,7 +53,7 @@ pub(super) fn lower(
             (problem.taken(), stats)
         }
     };
-    passes.calls.extend(problem.elementwise(given, stats, &[apply::Pass::Forward(forward)])?);
+    passes.calls.extend(problem.elementwise(given, stats, &[apply::Direction::Forward(forward)])?);
     Lowered::new(method, tensors, passes, caps)
 }
 

@@ -11,7 +11,7 @@ use crate::{
     caps::Caps,
     error::{Error, Result},
     geometry::{Broadcast, Lookup, Reduction},
-    kernels::row::{Pass, Residency, Row, RowParams},
+    kernels::row::{Direction, Residency, Row, RowParams},
     layout::{TableAccess, VectorLayout},
     types::{Method, Team},
 };
@@ -274,7 +274,7 @@ impl<'a> TeamRows<'a> {
     }
 
     /// The calls, one for each chunk. The partial sums of a chunk follow those of the chunk before.
-    pub fn calls(&self, rows_per_team: u32, pass: Pass) -> Result<Vec<KernelCall>> {
+    pub fn calls(&self, rows_per_team: u32, direction: Direction) -> Result<Vec<KernelCall>> {
         let Self { problem, team, rows, .. } = *self;
         let residency = self.known_to_be_whole(rows_per_team);
         let kernel = Row {
@@ -285,7 +285,7 @@ impl<'a> TeamRows<'a> {
             scale: problem.scale(),
             affine: rows.view.access(rows.view.affine),
             shared: rows.shares_weights(residency, rows_per_team),
-            pass,
+            direction,
         };
         let mut first_partial = 0;
         let calls = problem.chunks.iter().map(|&chunk| {
