@@ -16,8 +16,8 @@ use wgpu_norm::{
 /// The target of a log line for each op that runs: `RUST_LOG=ran=info cargo test --test options -- --nocapture`.
 pub const RAN: &str = "ran";
 
-/// A device that no other test uses at the same time: some drivers compile kernels on the one thread of a device's queue.
-/// Without an adapter a test fails and is not skipped: `cargo xtask test` installs one.
+/// A device that no other test uses at the same time: some drivers compile kernels on the one thread of a device's
+/// queue. Without an adapter a test fails and is not skipped: `cargo xtask test` installs one.
 pub fn gpu() -> &'static Gpu {
     struct Lease(&'static Gpu);
     impl Drop for Lease {
