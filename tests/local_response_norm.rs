@@ -1,4 +1,5 @@
-//! Local response norm, forward and backward: the reference against other sources, and the adapter against the reference.
+//! Local response norm, forward and backward: the reference against other sources, and the adapter against the
+//! reference.
 
 mod common;
 
@@ -99,8 +100,8 @@ fn of_small_and_large_data() {
     }
 }
 
-/// `[1, C, 4]` with a constant, numbers about 1, the same below 0, and magnitudes. Each square of the constant ends just
-/// below half an ulp of the sum: a plain sum in f32 rounds it off again and again.
+/// `[1, C, 4]` with a constant, numbers about 1, the same below 0, and magnitudes. Each square of the constant ends
+/// just below half an ulp of the sum: a plain sum in f32 rounds it off again and again.
 fn hard_to_add_up(channels: usize) -> Vec<f32> {
     let ulps = if channels > 1000 { 0.9 / 8192.0 } else { 0.9 / 131_072.0 };
     let mut random = Random::new(5);
@@ -163,8 +164,8 @@ fn in_every_storage_type() {
     }
 }
 
-/// Results of `torch.nn.functional.local_response_norm` of torch 2.15 and of its autograd in f64. Element i of the input
-/// is `((i * 7) % 11 - 5) / 4`, and of the gradient `((i * 5) % 13 - 6) / 8`: f32 holds both.
+/// Results of `torch.nn.functional.local_response_norm` of torch 2.15 and of its autograd in f64. Element i of the
+/// input is `((i * 7) % 11 - 5) / 4`, and of the gradient `((i * 5) % 13 - 6) / 8`: f32 holds both.
 struct PyTorch {
     shape: &'static [usize],
     size: usize,

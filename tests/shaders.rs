@@ -1,4 +1,4 @@
-//! Every shader that the crate can make, without an adapter: validated, translated, and compared with the Rust side.
+//! Every shader of the crate is validated, translated, and compared with the host's side. No adapter.
 
 use std::{collections::BTreeMap, sync::Mutex, thread};
 
@@ -8,7 +8,7 @@ use wgpu_norm::{
     wgpu,
 };
 
-/// Runs a check over all shaders on all cores; panics with every failure.
+/// Checks all shaders on all cores. Panics with all failures.
 fn for_each_shader(check: impl Fn(&Shader) -> Result<(), String> + Sync) {
     let all = shaders::all();
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -36,7 +36,7 @@ fn every_shader_translates_to_every_language_that_has_its_features() {
         let subgroups = shader.features().contains(wgpu::Features::SUBGROUP);
         for backend in [Backend::SpirV, Backend::Msl, Backend::Hlsl, Backend::Glsl] {
             if backend == Backend::Glsl && subgroups {
-                // GL never has SUBGROUP.
+                // GL does not have SUBGROUP.
                 continue;
             }
             let text = translate(&source, backend).map_err(|e| format!("{backend:?}: {e}"))?;
@@ -48,7 +48,8 @@ fn every_shader_translates_to_every_language_that_has_its_features() {
     });
 }
 
-/// wgpu asks for the newest Metal that the system has; `translate` writes 2.4. Naga writes kernels of the same parts, so that some of them will do.
+/// wgpu asks for the newest Metal of the system, and `translate` writes 2.4. Kernels share their parts: every
+/// sixteenth is enough.
 #[test]
 fn shaders_are_the_same_in_a_newer_metal() {
     use naga::{back::msl, valid};
@@ -69,7 +70,7 @@ fn shaders_are_the_same_in_a_newer_metal() {
     }
 }
 
-/// The bindings are those that the host makes.
+/// Compares the bindings with those of the host.
 fn bindings(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     let mut declared = BTreeMap::new();
     for (_, global) in module.global_variables.iter() {
@@ -99,7 +100,7 @@ fn bindings(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host binds {expected:?}")) }
 }
 
-/// The uniform has the fields, types and offsets of its Rust struct.
+/// Compares the fields, types and offsets of the uniform with those of its Rust struct.
 fn uniform(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     let uniform = module.global_variables.iter().find(|(_, g)| g.space == naga::AddressSpace::Uniform);
     let mut declared = Vec::new();
@@ -120,7 +121,7 @@ fn uniform(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host writes {expected:?}")) }
 }
 
-/// The workgroup has the size and the memory that the host counts on.
+/// Compares the size and memory of the workgroup with those of the host.
 fn workgroup(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     let [entry] = module.entry_points.as_slice() else {
         return Err(format!("{} entry points", module.entry_points.len()));
@@ -139,7 +140,7 @@ fn workgroup(shader: &Shader, module: &naga::Module) -> Result<(), String> {
 }
 
 #[test]
-fn every_shader_declares_what_the_host_makes() {
+fn every_shader_agrees_with_the_host() {
     for_each_shader(|shader| {
         let module = naga::front::wgsl::parse_str(&shader.wgsl()).map_err(|e| e.to_string())?;
         bindings(shader, &module)?;
@@ -148,7 +149,8 @@ fn every_shader_declares_what_the_host_makes() {
     });
 }
 
-/// `Plan::bind` lets these lie in one buffer where they are written. A dispatch that reads one and writes another would be refused.
+/// `Plan::bind` accepts these tensors in one buffer if they are outputs. wgpu refuses a dispatch that reads one and
+/// writes another.
 #[test]
 fn no_shader_reads_one_of_the_small_tensors_and_writes_another() {
     for_each_shader(|shader| {
@@ -173,7 +175,7 @@ fn every_shader_becomes_a_pipeline_on_a_device_without_hardware() {
         },
         ..Default::default()
     });
-    // Uncaptured errors panic, which fails the test.
+    // An uncaptured error panics and fails the test.
     for shader in shaders::all() {
         let label = shader.to_string();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -200,7 +202,7 @@ fn every_shader_becomes_a_pipeline_on_a_device_without_hardware() {
     }
 }
 
-/// Nothing here compiles MSL: what naga writes, and a change of it, is at least seen.
+/// No test compiles MSL: the committed text shows changes of naga's translation.
 #[test]
 fn the_msl_of_two_kernels_is_as_committed() {
     let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
@@ -221,7 +223,7 @@ fn the_msl_of_two_kernels_is_as_committed() {
 }
 
 #[test]
-fn translation_reports_what_is_wrong_and_where() {
+fn translation_reports_errors_with_their_line() {
     let error = translate("fn main( {", Backend::SpirV).unwrap_err().to_string();
     assert!(error.contains("wgsl:1"), "{error}");
     let invalid = "@compute @workgroup_size(1) fn main() { let x: u32 = 1.0f; }";
@@ -242,7 +244,7 @@ fn shader_files_are_tidy() {
     for path in files {
         let text = std::fs::read_to_string(&path).expect("text");
         let name = path.display();
-        assert!(text.starts_with("// "), "{name}: the head says what it is for");
+        assert!(text.starts_with("// "), "{name}: the head says its purpose");
         assert!(text.ends_with("}\n"), "{name}: ends in a newline");
         assert!(!text.contains('\t') && text.lines().all(|line| line.trim_end() == line), "{name}: tabs or blanks");
         let head = text.lines().next().expect("a line");
