@@ -1,5 +1,5 @@
-//! How far layer norm, batch norm and RMS norm are from f64 on data that breaks a careless variance: this crate by every method that
-//! the adapter has, and f32 on the CPU by E[x^2] - E[x]^2 and by Welford's update.
+//! How far layer norm, batch norm and RMS norm are from f64 on data that breaks a careless variance: this crate by
+//! every method that the adapter has, and f32 on the CPU by E[x^2] - E[x]^2 and by Welford's update.
 //!
 //! `cargo xtask accuracy` runs it. It fails where this crate breaks its promise.
 

@@ -2,7 +2,8 @@
 //!
 //! `cargo run --example conformance [-- --every-method]`
 //!
-//! A small program where the tests would be too much: on a slow adapter, or on another machine than the one that compiles.
+//! A small program where the tests would be too much: on a slow adapter, or on another machine than the one that
+//! compiles.
 
 use std::{error::Error, process::ExitCode};
 

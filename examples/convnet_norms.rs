@@ -1,8 +1,10 @@
-//! What batch, layer, group and instance norm normalize over, on the same activations of a convolution, channels first and channels last:
+//! What batch, layer, group and instance norm normalize over, on the same activations of a convolution, channels first
+//! and channels last:
 //!
 //! `cargo run --example convnet_norms [-- --out FILE.svg]`
 //!
-//! Prints how much the statistics of channels and of images still differ after each, checks that both layouts give the same, and draws it.
+//! Prints how much the statistics of channels and of images still differ after each, checks that both layouts give the
+//! same, and draws it.
 
 use std::{error::Error, fs, path::PathBuf, process::ExitCode};
 
@@ -51,7 +53,8 @@ fn main() -> ExitCode {
 /// A norm, and the activations after it.
 struct Normalized {
     name: &'static str,
-    /// Whether the elements of this image and of this channel from the last are normalized with those of the first image and the last channel.
+    /// Whether the elements of this image and of this channel from the last are normalized with those of the first
+    /// image and the last channel.
     with: fn(image: usize, channel: usize) -> bool,
     values: Vec<f32>,
 }
@@ -139,7 +142,8 @@ fn images() -> Result<Vec<f32>> {
     Ok(pixels.take(N * 64).enumerate().map(|(i, pixel)| pixel * [0.4, 1.0, 1.6][i / 64 % 3]).collect())
 }
 
-/// A convolution with random 3 by 3 filters, `[N, C, SIDE, SIDE]`. Channels have weights and biases of their own size, as trained ones do.
+/// A convolution with random 3 by 3 filters, `[N, C, SIDE, SIDE]`. Channels have weights and biases of their own size,
+/// as trained ones do.
 fn convolved(images: &[f32]) -> Vec<f32> {
     let mut random = Random::new(2);
     let filters: Vec<_> = (0..C).map(|channel| random.normal(9, 0.1, 0.1 + 0.06 * channel as f64)).collect();
@@ -228,7 +232,8 @@ fn draw(shown: &[Normalized], file: &PathBuf) -> Result<()> {
     Ok(())
 }
 
-/// The tensor as a cube: images go back, channels go right, pixels go down. What is normalized with the last channel of the first image is shaded.
+/// The tensor as a cube: images go back, channels go right, pixels go down. What is normalized with the last channel of
+/// the first image is shaded.
 fn draw_cube(area: &Area<'_>, normalized: &Normalized) -> Result<()> {
     const IMAGES: i32 = 6;
     const CHANNELS: i32 = C as i32;

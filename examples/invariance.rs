@@ -1,5 +1,6 @@
-//! Section 5.1 of the paper, measured: what a normalized neuron's output does not notice. A layer of neurons `a = W x` over a set of cases
-//! is normalized by layer, batch and weight norm on the GPU, before and after weights or data are re-scaled or re-centered.
+//! Section 5.1 of the paper, measured: what a normalized neuron's output does not notice. A layer of neurons `a = W x`
+//! over a set of cases is normalized by layer, batch and weight norm on the GPU, before and after weights or data are
+//! re-scaled or re-centered.
 //!
 //! `cargo run --example invariance`
 //!

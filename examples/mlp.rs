@@ -1,10 +1,11 @@
-//! A multi-layer perceptron that learns handwritten digits without normalization, with batch norm and with layer norm, at batch sizes from 128 down to 1:
-//! figure 6 of the paper, at a small scale.
+//! A multi-layer perceptron that learns handwritten digits without normalization, with batch norm and with layer norm,
+//! at batch sizes from 128 down to 1: figure 6 of the paper, at a small scale.
 //!
 //! `cargo run --example mlp [-- --quick | --out FILE.svg]`
 //!
-//! Each of the two hidden layers is `f(norm(W h))` with gain and bias, f is relu. All of a step is on the GPU, in one encoder: the norms, forward and backward, are
-//! the crate's; matrix products, loss and Adam are in `nets/kernels.wgsl`. Prints the accuracy on test images after each epoch and a table of the last ones.
+//! Each of the two hidden layers is `f(norm(W h))` with gain and bias, f is relu. All of a step is on the GPU, in one
+//! encoder: the norms, forward and backward, are the crate's; matrix products, loss and Adam are in
+//! `nets/kernels.wgsl`. Prints the accuracy on test images after each epoch and a table of the last ones.
 //!
 //! Source: Ba, Kiros, Hinton, Layer Normalization (2016), section 6.6.
 
@@ -87,7 +88,8 @@ pub struct Trained {
     pub method: Method,
     pub batch: usize,
     pub seed: u64,
-    /// Percent of the test images that are told right after each epoch, computed as for use: batch norm with running statistics.
+    /// Percent of the test images that are told right after each epoch, computed as for use: batch norm with running
+    /// statistics.
     pub accuracy: Vec<f64>,
     /// The same at the end, computed as in training: batch norm with the statistics of batches of test images.
     pub as_in_training: f64,

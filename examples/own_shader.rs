@@ -1,7 +1,7 @@
 //! A layer norm of one's own in WGSL, held to the bound of this crate: `cargo run --example own_shader`.
 //!
-//! `testing::conformance` (feature `testing`) makes the data, the hard one too, and compares with the f64 reference. It takes a closure, so the
-//! shader may run on whatever a program has; here on the device of `host::Gpu`.
+//! `testing::conformance` (feature `testing`) makes the data, the hard one too, and compares with the f64 reference. It
+//! takes a closure, so the shader may run on whatever a program has; here on the device of `host::Gpu`.
 
 use std::error::Error;
 

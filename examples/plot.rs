@@ -1,8 +1,8 @@
-//! Draws what the bench measured as SVG: `cargo xtask plot FILE.. [--out FOLDER]`.
+//! Draws the speeds that the bench measured, in % of copy bandwidth, as SVG: `cargo xtask plot FILE.. [--out FOLDER]`.
 //!
-//! The files are those of `cargo bench --bench bandwidth -- --json FILE` and of `cargo xtask compare`. For FILE.json it draws
-//! FOLDER/FILE-roofline.svg, GB/s over the length and over the number of rows with the copy as the roof, and where other engines
-//! are in it, FOLDER/FILE-engines.svg, each engine's time as a multiple of the copy's.
+//! The files are those of `cargo bench --bench bandwidth -- --json FILE` and of `cargo xtask compare`. For FILE.json it
+//! draws FOLDER/FILE-rows.svg, the speed of norms of rows over the length and over the number of rows. If other engines
+//! are in the file, it draws FOLDER/FILE-engines.svg, the speed of each engine.
 
 use std::{
     collections::BTreeMap,
@@ -42,14 +42,15 @@ struct Row {
     #[serde(default)]
     shape: String,
     ms: f64,
-    gbps: Option<f64>,
-    ratio_to_copy: Option<f64>,
+    /// % of copy bandwidth. Other engines have none: theirs follows from the times.
+    percent_of_copy: Option<f64>,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 type Points = Vec<(f64, f64)>;
 
 const OURS: &str = "wgpu-norm";
+const COPY: &str = "copy";
 /// Okabe and Ito's: told apart by those who see fewer colours.
 const COLORS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
@@ -80,14 +81,14 @@ fn draw(file: &Path, out: &Path) -> Result<()> {
     let adapter = rows.first().map(|row| row.adapter.clone()).ok_or("no row of an op in f32")?;
     fs::create_dir_all(out)?;
     let mut drawn = 0;
-    let roofs = [(Axis::Length, roofline(&rows, Axis::Length)), (Axis::Count, roofline(&rows, Axis::Count))];
-    if roofs.iter().any(|(_, series)| !series.is_empty()) {
-        let path = out.join(format!("{stem}-roofline.svg"));
-        draw_rooflines(&path, &adapter, &roofs)?;
+    let panels = [Axis::Length, Axis::Count].map(|axis| (axis, lines(&rows, axis)));
+    if panels.iter().any(|(_, series)| !series.is_empty()) {
+        let path = out.join(format!("{stem}-rows.svg"));
+        draw_rows(&path, &adapter, &panels)?;
         println!("{}", path.display());
         drawn += 1;
     }
-    let engines = ratios(&rows);
+    let engines = speeds(&rows);
     if engines.values().any(|of_case| of_case.len() > 1) {
         let path = out.join(format!("{stem}-engines.svg"));
         draw_engines(&path, &adapter, &engines)?;
@@ -124,19 +125,28 @@ impl Axis {
     }
 }
 
-/// GB/s of norms of rows by engine and op, and of the copies that were timed beside them.
-fn roofline(rows: &[Row], axis: Axis) -> BTreeMap<String, Points> {
+/// What is measured in a row, for engines to be compared.
+fn case(row: &Row) -> (&str, &str, &str) {
+    (row.op.trim_end_matches("_backward"), &row.direction, &row.shape)
+}
+
+/// % of copy bandwidth of a row of any engine: the copy is the one that ours was timed beside.
+fn percent(row: &Row, rows: &[Row]) -> Option<f64> {
+    let of_ours = |ours: &Row| Some(ours.percent_of_copy? * ours.ms / row.ms);
+    row.percent_of_copy
+        .or_else(|| rows.iter().filter(|ours| ours.engine == OURS && case(ours) == case(row)).find_map(of_ours))
+}
+
+/// Speeds of norms of rows along an axis, by engine and op.
+fn lines(rows: &[Row], axis: Axis) -> BTreeMap<String, Points> {
     let mut series: BTreeMap<String, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
-    let mut add = |name: String, x: f64, y: f64| series.entry(name).or_default().entry(x as u64).or_default().push(y);
     for row in rows.iter().filter(|row| matches!(&*row.op, "layer_norm" | "rms_norm" | "layer_norm_backward")) {
         // One gradient, or a written sum, is another op.
         let plain = if row.direction == "backward" { row.outputs != 1 } else { row.outputs < 2 };
-        let (Some(x), Some(gbps), true) = (axis.of(&row.shape), row.gbps, plain) else { continue };
+        let (Some(x), Some(y), true) = (axis.of(&row.shape), percent(row, rows), plain) else { continue };
         let backward = if row.direction == "backward" { ", backward" } else { "" };
-        add(format!("{} {}{backward}", row.engine, row.op.trim_end_matches("_backward")), x, gbps);
-        if let (OURS, Some(ratio), "layer_norm") = (&*row.engine, row.ratio_to_copy, &*row.op) {
-            add("copy".into(), x, gbps * ratio);
-        }
+        let name = format!("{} {}{backward}", row.engine, row.op.trim_end_matches("_backward"));
+        series.entry(name).or_default().entry(x as u64).or_default().push(y);
     }
     // A line needs two points.
     let lines = series.into_iter().filter(|(_, points)| points.len() > 1);
@@ -147,47 +157,48 @@ fn roofline(rows: &[Row], axis: Axis) -> BTreeMap<String, Points> {
     lines.map(|(name, points)| (name, points.into_iter().map(|(x, ys)| (x as f64, median(ys))).collect())).collect()
 }
 
-/// Times of each case as multiples of the copy, by engine.
-fn ratios(rows: &[Row]) -> BTreeMap<String, BTreeMap<String, f64>> {
+/// Speeds of each case by engine.
+fn speeds(rows: &[Row]) -> BTreeMap<String, BTreeMap<String, f64>> {
     let mut cases: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
-    let case = |row: &Row| (row.op.trim_end_matches("_backward").to_owned(), row.direction.clone(), row.shape.clone());
     for ours in rows.iter().filter(|row| row.engine == OURS) {
-        let Some(ratio) = ours.ratio_to_copy else { continue };
         let name = format!("{} {}", ours.op.replace('_', " "), ours.shape);
-        for row in rows.iter().filter(|row| case(row) == case(ours)) {
-            cases.entry(name.clone()).or_default().insert(row.engine.clone(), row.ms / ours.ms * ratio);
+        for row in rows.iter().filter(|row| row.engine != COPY && case(row) == case(ours)) {
+            let Some(percent) = percent(row, rows) else { continue };
+            cases.entry(name.clone()).or_default().insert(row.engine.clone(), percent);
         }
     }
     cases
 }
 
 fn style(name: &str, at: usize) -> (RGBColor, u32) {
-    if name == "copy" { (BLACK, 1) } else { (COLORS[at % COLORS.len()], 2) }
+    if name == COPY { (BLACK, 1) } else { (COLORS[at % COLORS.len()], 2) }
 }
 
-fn draw_rooflines(path: &Path, adapter: &str, roofs: &[(Axis, BTreeMap<String, Points>)]) -> Result<()> {
+fn draw_rows(path: &Path, adapter: &str, panels: &[(Axis, BTreeMap<String, Points>)]) -> Result<()> {
     let root = SVGBackend::new(path, (1100, 480)).into_drawing_area();
     root.fill(&WHITE)?;
-    let root = root.titled(&format!("Bandwidth by the least moves, f32: {adapter}"), (FONT, 20))?;
-    let (panels, legend) = root.split_vertically(370);
+    let root = root.titled(&format!("Norms of rows, f32: {adapter}"), (FONT, 20))?;
+    let (area, legend) = root.split_vertically(370);
     // The same name, the same colour in both.
-    let mut names: Vec<&String> = roofs.iter().flat_map(|(_, series)| series.keys()).collect();
+    let mut names: Vec<&str> = panels.iter().flat_map(|(_, series)| series.keys().map(String::as_str)).collect();
+    names.push(COPY);
     names.sort_unstable();
     names.dedup();
-    let top = roofs.iter().flat_map(|(_, series)| series.values().flatten()).map(|&(_, y)| y).fold(0.0, f64::max);
-    for ((axis, series), area) in roofs.iter().zip(panels.split_evenly((1, roofs.len()))) {
-        draw_roofline(&area, *axis, series, &names, top * 1.1)?;
+    let all = panels.iter().flat_map(|(_, series)| series.values().flatten());
+    let top = all.map(|&(_, y)| y).fold(100.0, f64::max);
+    for ((axis, series), area) in panels.iter().zip(area.split_evenly((1, panels.len()))) {
+        draw_panel(&area, *axis, series, &names, top * 1.1)?;
     }
     draw_legend(&legend, &names)?;
     root.present()?;
     Ok(())
 }
 
-fn draw_roofline(
+fn draw_panel(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     axis: Axis,
     series: &BTreeMap<String, Points>,
-    names: &[&String],
+    names: &[&str],
     top: f64,
 ) -> Result<()> {
     let xs = || series.values().flatten().map(|&(x, _)| x);
@@ -206,19 +217,21 @@ fn draw_roofline(
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .x_desc(axis.label())
-        .y_desc("GB/s")
+        .y_desc("% of copy bandwidth (more is better)")
         .x_label_formatter(&|x| if *x < 1e6 { format!("{x:.0}") } else { format!("{:.0}M", x / 1e6) })
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .label_style((FONT, 14))
         .draw()?;
+    chart.draw_series(LineSeries::new([(low / 1.3, 100.0), (high * 1.3, 100.0)], BLACK))?;
     for (name, points) in series {
-        let (color, width) = style(name, names.iter().position(|other| *other == name).unwrap_or(0));
+        let (color, width) = style(name, names.iter().position(|other| other == name).unwrap_or(0));
         chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(width)))?;
         chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, color.filled())))?;
     }
     Ok(())
 }
 
-fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, names: &[&String]) -> Result<()> {
+fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, names: &[&str]) -> Result<()> {
     const COLUMNS: usize = 4;
     let text = TextStyle::from((FONT, 14)).color(&BLACK);
     for (at, name) in names.iter().enumerate() {
@@ -232,41 +245,40 @@ fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, names: &[&String]) -> 
 }
 
 fn draw_engines(path: &Path, adapter: &str, cases: &BTreeMap<String, BTreeMap<String, f64>>) -> Result<()> {
-    let mut engines: Vec<&String> = cases.values().flat_map(BTreeMap::keys).filter(|name| *name != "copy").collect();
+    let mut engines: Vec<&str> = cases.values().flat_map(BTreeMap::keys).map(String::as_str).collect();
     // Ours first.
-    engines.sort_unstable_by_key(|name| (*name != OURS, *name));
+    engines.sort_unstable_by_key(|&name| (name != OURS, name));
     engines.dedup();
     let height = 130 + 34 * cases.len() as u32;
     let root = SVGBackend::new(path, (1000, height)).into_drawing_area();
     root.fill(&WHITE)?;
-    let root = root.titled(&format!("Time as a multiple of a copy's, f32: {adapter}"), (FONT, 20))?;
+    let root = root.titled(&format!("Engines, f32: {adapter}"), (FONT, 20))?;
     let (panel, legend) = root.split_vertically(height as i32 - 70);
-    let most = cases.values().flat_map(BTreeMap::values).copied().fold(1.0, f64::max);
-    let least = cases.values().flat_map(BTreeMap::values).copied().fold(1.0, f64::min);
+    let most = cases.values().flat_map(BTreeMap::values).copied().fold(100.0, f64::max);
     let mut chart = ChartBuilder::on(&panel)
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(270)
-        .build_cartesian_2d((least / 1.3..most * 1.3).log_scale(), 0.0..cases.len() as f64)?;
+        .build_cartesian_2d(0.0..most * 1.1, 0.0..cases.len() as f64)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .disable_y_axis()
         .disable_y_mesh()
-        .x_desc("time of the op / time of a copy of as many bytes (less is better)")
-        .x_label_formatter(&|x| format!("{x}"))
+        .x_desc("% of copy bandwidth (more is better)")
+        .x_label_formatter(&|x| format!("{x:.0}"))
         .label_style((FONT, 14))
         .draw()?;
     let text = TextStyle::from((FONT, 14)).color(&BLACK);
     for (at, (case, of_case)) in cases.iter().rev().enumerate() {
         let y = at as f64 + 0.5;
-        let (_, pixel) = chart.backend_coord(&(1.0, y));
+        let (_, pixel) = chart.backend_coord(&(100.0, y));
         let (_, panel_top) = panel.get_base_pixel();
         panel.draw_text(case, &text, (16, pixel - panel_top - 2))?;
-        chart.draw_series(LineSeries::new([(least / 1.3, y), (most * 1.3, y)], BLACK.mix(0.15)))?;
+        chart.draw_series(LineSeries::new([(0.0, y), (most * 1.1, y)], BLACK.mix(0.15)))?;
         for (color_at, engine) in engines.iter().enumerate() {
-            if let Some(&ratio) = of_case.get(*engine) {
-                chart.draw_series([Circle::new((ratio, y), 5, style(engine, color_at).0.filled())])?;
+            if let Some(&percent) = of_case.get(*engine) {
+                chart.draw_series([Circle::new((percent, y), 5, style(engine, color_at).0.filled())])?;
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Writes every shader of this crate to a folder, as a WGSL file each and if asked to as naga translates it, for tools that look at shaders:
+//! Writes every shader of this crate to a folder, as a WGSL file each and if asked to as naga translates it, for tools
+//! that look at shaders:
 //!
 //! `cargo run --example shaders -- FOLDER [--translate]`
 

@@ -1,5 +1,5 @@
-//! Layer norm between two compute passes of a program that has its own device, buffers and encoder: nothing is copied, and
-//! everything goes to the GPU in one submission.
+//! Layer norm between two compute passes of a program that has its own device, buffers and encoder: nothing is copied,
+//! and everything goes to the GPU in one submission.
 
 use std::error::Error;
 

@@ -1,9 +1,10 @@
-//! Runs ops of all kinds, with options, types, methods, shapes and data at random, against the reference, for as long as it is told to:
+//! Runs ops of all kinds, with options, types, methods, shapes and data at random, against the reference, for as long
+//! as it is told to:
 //!
 //! `cargo run --release --example soak -- --seconds 600`
 //!
-//! Prints what was done, the worst error in parts of its bound, and how the memory of the process grew. Fails at the first wrong result, and
-//! says how to see it again.
+//! Prints what was done, the worst error in parts of its bound, and how the memory of the process grew. Fails at the
+//! first wrong result, and says how to see it again.
 
 use std::{
     collections::BTreeSet,

@@ -1,5 +1,6 @@
-//! Training steps of a normalized layer, `y = gelu(layer_norm(x * w) * weight + bias)`: forward, loss, backward and update of a step
-//! lie in one compute pass, and nothing comes back to the host before the end. Targets come from the same layer with other parameters.
+//! Training steps of a normalized layer, `y = gelu(layer_norm(x * w) * weight + bias)`: forward, loss, backward and
+//! update of a step lie in one compute pass, and nothing comes back to the host before the end. Targets come from the
+//! same layer with other parameters.
 
 use std::error::Error;
 
@@ -34,7 +35,8 @@ fn product(@builtin(global_invocation_id) id: vec3<u32>) {
     result[id.x] = sum;
 }
 
-// loss = mean((y - target)^2) and its gradient, by one workgroup. The step is counted here, so that every step is the same to the host.
+// loss = mean((y - target)^2) and its gradient, by one workgroup. The step is counted here, so that every step is the
+// same to the host.
 @compute @workgroup_size(64)
 fn loss(@builtin(local_invocation_index) lane: u32) {
     let n = ROWS * UNITS;
@@ -73,7 +75,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let op = LayerNorm::new(&[ROWS, UNITS], 1..).activation(Activation::Gelu);
     let backward = op.backward();
 
-    // Multiples of 1/128 below 1: products and their sums are exact in f32, so that host and GPU normalize the same bits.
+    // Multiples of 1/128 below 1: products and their sums are exact in f32, so that host and GPU normalize the same
+    // bits.
     let x = noise(1, ROWS * INPUTS);
     let teacher = [noise(2, INPUTS * UNITS), noise(3, UNITS).iter().map(|v| v + 1.5).collect(), noise(4, UNITS)];
     let start = [noise(5, INPUTS * UNITS), vec![1.0; UNITS], vec![0.0; UNITS]];
@@ -105,7 +108,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let norm = Bindings::new().input(&hidden).weight(weight).bias(bias).output(&y);
     let norm = gpu.planner().plan(&op)?.bind(&norm)?;
     let loss = Kernel::new(device, "loss", &[(0, &y), (1, &targets), (2, &grad_y), (3, &losses)]);
-    // The activation is part of the op, so its derivative is part of the backward pass: that is what the bias is read for.
+    // The activation is part of the op, so its derivative is part of the backward pass: that is what the bias is read
+    // for.
     let norm_backward = Bindings::new().grad_output(&grad_y).input(&hidden).weight(weight).bias(bias);
     let norm_backward = norm_backward.grad_input(&grad_hidden).grad_weight(grad_weight).grad_bias(grad_bias);
     let norm_backward = gpu.planner().plan(&backward)?.bind(&norm_backward)?;
@@ -136,7 +140,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("grad_weight", grad_weight, truth.grad_weight()),
         ("grad_bias", grad_bias, truth.grad_bias()),
     ] {
-        // The crate's promise is of max(1, largest). The gradients of a mean are far below 1: hold it of the largest one.
+        // The crate's promise is of max(1, largest). The gradients of a mean are far below 1: hold it of the largest
+        // one.
         let error = testing::max_error(name, DType::F32, &download(buffer)?, expected)? / testing::largest(expected);
         println!("{name:<11} off by {error:.1e} of its largest value from the f64 reference");
         within(name, error, testing::PROMISE)?;

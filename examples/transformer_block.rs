@@ -1,10 +1,10 @@
-//! A block of a transformer on real weights, in the two orders that are in use: norms after the sums (post-norm, as in BERT) and before the branches
-//! (pre-norm, as in GPT-2). Every norm is one kernel with the sum before it.
+//! A block of a transformer on real weights, in the two orders that are in use: norms after the sums (post-norm, as in
+//! BERT) and before the branches (pre-norm, as in GPT-2). Every norm is one kernel with the sum before it.
 //!
 //! `cargo run --example transformer_block`
 //!
-//! The block is the last one of the sentence encoder all-MiniLM-L6-v2, its weights rounded to 8 bits, and reads 64 tokens of an English text. Both results are compared with those that PyTorch
-//! gave in f64.
+//! The block is the last one of the sentence encoder all-MiniLM-L6-v2, its weights rounded to 8 bits, and reads 64
+//! tokens of an English text. Both results are compared with those that PyTorch gave in f64.
 
 use std::process::ExitCode;
 
@@ -42,7 +42,8 @@ fn erf(u: f32) -> f32 {
     return sign(u) * (1.0 - tail * exp(-u * u));
 }
 
-// left: queries, right: keys, values: values; result: softmax(queries keys' / sqrt(width)) values, of each head. An invocation for each token and head.
+// left: queries, right: keys, values: values; result: softmax(queries keys' / sqrt(width)) values, of each head. An
+// invocation for each token and head.
 struct Attention { tokens: u32, heads: u32, width: u32 }
 @group(0) @binding(0) var<uniform> attention: Attention;
 @group(0) @binding(8) var<storage> values: array<f32>;
@@ -203,8 +204,9 @@ impl<'a> Block<'a> {
         Ok(commands)
     }
 
-    /// `y = x + attention(LN(x))`, `output = y + feed_forward(LN(y))`. A norm adds the branch before it and writes the sum and what it makes of it; that for the output
-    /// is the first norm of the next block, of which there is none here but this one again.
+    /// `y = x + attention(LN(x))`, `output = y + feed_forward(LN(y))`. A norm adds the branch before it and writes the
+    /// sum and what it makes of it; that for the output is the first norm of the next block, of which there is none
+    /// here but this one again.
     fn pre_norm(&self) -> Result<Vec<Command>> {
         let [first, second] = &self.norms;
         let (input, normalized, sum) = (&self.input, &self.normalized, &self.sum);

@@ -1,16 +1,16 @@
-//! What a device can do, as far as lowering looks at it.
+//! The capabilities of a device, as far as lowering depends on them.
 
 use crate::tuning::Tuning;
 
-/// What a device can do and what is fast on it, as far as lowering looks at it.
+/// The capabilities of a device and its tuning table, as far as lowering depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caps {
-    /// The adapter runs shaders on the CPU: barriers are dear there, and memory is near.
+    /// The adapter runs shaders on the CPU: barriers are expensive there, and memory latency is low.
     pub cpu: bool,
-    /// The smallest and the largest subgroup; `None` without the `SUBGROUP` feature.
+    /// The smallest and the largest subgroup size; `None` without the feature `SUBGROUP`.
     pub subgroup_size: Option<(u32, u32)>,
-    /// The largest one-dimensional workgroup.
+    /// Invocations of the largest one-dimensional workgroup.
     pub max_workgroup_size: u32,
     /// Bytes of workgroup memory.
     pub max_workgroup_storage: u32,
@@ -18,14 +18,14 @@ pub struct Caps {
     pub max_workgroups_per_dimension: u32,
     /// Bytes of the largest storage-buffer binding.
     pub max_storage_buffer_binding_size: u64,
-    /// Storage buffers of a shader.
+    /// Storage buffers per shader.
     pub max_storage_buffers: u32,
-    /// What the offset of a storage-buffer binding must be a multiple of.
+    /// The required alignment of the offset of a storage-buffer binding, in bytes.
     pub storage_offset_alignment: u32,
-    /// Whether tensors may be parts of one buffer: shaders bind all storage buffers `read_write` then. Not the device's, but the
-    /// caller's choice.
+    /// Whether one buffer may hold several tensors: shaders then bind all storage buffers `read_write`. The caller
+    /// chooses this, not the device.
     pub shared_buffers: bool,
-    /// What is fast.
+    /// The tuning table.
     pub tuning: Tuning,
 }
 
@@ -36,7 +36,7 @@ impl Caps {
         Self::new(&device.adapter_info(), device.features(), &device.limits())
     }
 
-    /// The capabilities that a device made from this adapter with these features and limits has.
+    /// The capabilities of a device of this adapter with these features and limits.
     #[must_use]
     pub fn new(info: &wgpu::AdapterInfo, features: wgpu::Features, limits: &wgpu::Limits) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Caps {
 }
 
 impl Default for Caps {
-    /// What every WebGPU device has: a GPU without subgroups, with the default limits.
+    /// The capabilities of every WebGPU device: a GPU without subgroups, with the default limits.
     fn default() -> Self {
         let limits = wgpu::Limits::default();
         Self {

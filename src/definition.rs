@@ -1,20 +1,21 @@
-//! What an op computes, without its name: data from which its tensors, its lowering and its reference follow.
+//! The computation of an op, without its name. Its tensors, its lowering and its reference follow from this data.
 
 use crate::{
     error::{Error, Result},
     geometry::Reduction,
     options::{Options, Types},
     running_stats::RunningStats,
-    tensor::{Access, DType, Slot, TensorSpec, element_count},
+    slot::Slot,
+    tensor::{Access, DType, TensorSpec, element_count},
     types::{Activation, Scale},
 };
 
-/// What an op computes.
+/// The computation of an op.
 #[derive(Clone, Debug)]
 pub enum Operation {
     /// A normalization by statistics.
     Forward(Definition, Options),
-    /// The gradients of one.
+    /// The gradients of a normalization.
     Backward(Definition, Options, Gradients),
     /// The moments of a part of a batch.
     Moments(Definition, Options),
@@ -23,7 +24,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The tensors.
+    /// The tensors that the op binds.
     pub(crate) fn tensors(&self) -> Vec<TensorSpec> {
         match self {
             Self::Forward(definition, options) => definition.forward(options),
@@ -33,7 +34,7 @@ impl Operation {
         }
     }
 
-    /// The gradients of a forward pass.
+    /// The backward pass of a forward pass.
     pub(crate) fn backward(self, gradients: Gradients) -> Result<Self> {
         match self {
             Self::Forward(definition, options) => {
@@ -56,11 +57,11 @@ impl Operation {
 pub struct Window {
     /// The input's shape.
     pub shape: Vec<usize>,
-    /// How many channels there are, and how many elements from one to the next.
+    /// The number of channels, and the stride from one channel to the next, in elements.
     pub channels: [usize; 2],
-    /// Channels of a window, as the formula divides by them.
+    /// Channels of a window: the divisor of alpha.
     pub size: usize,
-    /// The channels before and after a channel that are in its window, if they are there.
+    /// Channels of a window before and after its own channel, in a tensor with enough channels.
     pub reach: [usize; 2],
     pub alpha: f32,
     pub beta: f32,
@@ -82,7 +83,7 @@ impl Window {
     }
 }
 
-/// A normalization by statistics that groups of elements share.
+/// A normalization by the statistics of groups of elements.
 #[derive(Clone, Debug)]
 pub struct Definition {
     /// The input's shape.
@@ -91,40 +92,40 @@ pub struct Definition {
     pub stats_shape: Vec<usize>,
     /// The shape of weight and bias.
     pub affine_shape: Vec<usize>,
-    /// Which elements share a statistic, as a [`Reduction`].
+    /// The groups of elements that share a statistic, as a [`Reduction`].
     pub stats: [usize; 4],
-    /// Which elements share a weight.
+    /// The groups of elements that share a weight, as a [`Reduction`].
     pub affine: [usize; 4],
-    /// How the statistics make the scale.
+    /// The scale that the statistics give.
     pub scale: Scale,
-    /// Where the statistics come from.
+    /// The source of the statistics.
     pub source: Source,
-    /// Whether the residual is added to what was normalized, and not to the input.
+    /// Whether the op adds the residual after the normalization, not to the input.
     pub residual_after: bool,
-    /// Elements of a row and from one row of the input to the next, where they are apart.
+    /// Length and stride of the input's rows, in elements, if rows are strided.
     pub row_stride: Option<(usize, usize)>,
 }
 
-/// Where statistics come from.
+/// The source of statistics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Source {
     /// Running statistics.
     Running,
-    /// The input, or with `parts` what [`BatchMoments`](super::BatchMoments) took from the parts of a batch; then running
-    /// statistics may be updated.
+    /// The batch: the input or, with `parts`, the moments of the parts of a batch by
+    /// [`BatchMoments`](super::BatchMoments). `tracked`: the running statistics that the op updates.
     Batch { parts: Option<usize>, tracked: Option<Tracked> },
 }
 
-/// Running statistics that are updated.
+/// Running statistics that the op updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tracked {
     pub convention: RunningStats,
-    /// Whether a tensor has what f32 has no room for.
+    /// Whether a tensor has their lo parts.
     pub low: bool,
 }
 
 impl Tracked {
-    /// What an op says of them.
+    /// Checks the options of running statistics; `None` without running statistics.
     pub(crate) fn new(convention: Option<RunningStats>, low: bool) -> Result<Option<Self>> {
         if low && convention.is_none() {
             return Err(Error::InvalidArgument {
@@ -139,7 +140,7 @@ impl Tracked {
 }
 
 impl Source {
-    /// The same, with nothing that is updated.
+    /// The same source, without running statistics to update.
     pub(crate) fn untracked(self) -> Self {
         match self {
             Self::Batch { parts, .. } => Self::Batch { parts, tracked: None },
@@ -149,19 +150,19 @@ impl Source {
 }
 
 impl Definition {
-    /// The reductions, unless the tensor is empty.
+    /// The reductions of statistics and of weights; `None` for an empty tensor.
     pub(crate) fn reductions(&self) -> Result<Option<(Reduction, Reduction)>> {
         if element_count(&self.shape)? == 0 {
             return Ok(None);
         }
-        // Each axis is at most the number of elements.
-        let reduction = |[outer, reduced, kept, inner]: [usize; 4]| {
-            Reduction::new(outer as u32, reduced as u32, kept as u32, inner as u32)
+        // Each axis is at most the number of elements, which fits u32.
+        let reduction = |[outer, reduced, groups, inner]: [usize; 4]| {
+            Reduction::new(outer as u32, reduced as u32, groups as u32, inner as u32)
         };
         Ok(Some((reduction(self.stats), reduction(self.affine))))
     }
 
-    /// Mean and rstd, as far as the scale has them.
+    /// The statistics that `save_stats` writes: mean and rstd, or rstd alone for a scale without a mean.
     pub(crate) fn saved(&self) -> &'static [Slot] {
         if self.scale == Scale::Variance { &[Slot::Mean, Slot::Rstd] } else { &[Slot::Rstd] }
     }
@@ -229,13 +230,13 @@ impl Definition {
         tensors
     }
 
-    /// The tensors of the pass that takes the moments of a part of a batch.
+    /// The tensors of the pass that computes the moments of a part of a batch.
     pub(crate) fn moments(&self, options: &Options) -> Vec<TensorSpec> {
         let moments = TensorSpec::new(Slot::Moments, &[self.affine_shape[0], 4], DType::F32, Access::Write);
         vec![self.input(options, Access::Read), moments]
     }
 
-    /// Whether what is normalized must be read to compute these gradients.
+    /// Whether the backward pass must read the input, or its sum with the residual, for these gradients.
     pub(crate) fn gradient_needs_input(&self, options: &Options, gradients: Gradients) -> bool {
         let by_statistics = gradients.input && self.source != Source::Running;
         by_statistics || gradients.weight || options.activation != Activation::None
@@ -277,7 +278,7 @@ impl Definition {
         tensors
     }
 
-    /// Checks what the backward pass is asked for.
+    /// Checks the gradients that the caller wants.
     fn check_gradients(&self, options: &Options, gradients: Gradients) -> Result<()> {
         if options.in_place {
             return Err(Error::InvalidArgument {
@@ -297,33 +298,34 @@ impl Definition {
     }
 }
 
-/// Which gradients a backward pass computes.
+/// The gradients that a backward pass computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Gradients {
-    /// Whether `grad_input` is written.
+    /// Whether the op writes `grad_input`.
     pub input: bool,
-    /// Whether `grad_residual` is written: the gradient of a residual that is added after batch norm, before an activation.
+    /// Whether the op writes `grad_residual`: the gradient of a residual after batch norm and before an activation.
     pub residual: bool,
-    /// Whether `grad_weight` is written.
+    /// Whether the op writes `grad_weight`.
     pub weight: bool,
-    /// Whether `grad_bias` is written.
+    /// Whether the op writes `grad_bias`.
     pub bias: bool,
-    /// Whether the gradients of weight and bias are added to what is there.
+    /// Whether the op adds the gradients of weight and bias to their old values.
     pub accumulate: bool,
-    /// How the gradients of weight and bias are stored.
+    /// The storage type of the gradients of weight and bias.
     pub affine_dtype: DType,
 }
 
 impl Gradients {
-    /// All gradients of an op with these options; `residual`: of a residual that has a gradient of its own.
+    /// All gradients of an op with these options. `residual`: the gradient of the residual is a tensor of its own.
     pub(crate) fn all(options: &Options, residual: bool) -> Self {
         let Options { weight, bias, .. } = *options;
         let affine_dtype = options.types.affine();
         Self { input: true, residual, weight, bias, accumulate: false, affine_dtype }
     }
 
-    /// Checks what is asked for against the tensors that an op has; `residual`: one whose gradient is a tensor of its own.
+    /// Checks the gradients against the tensors of the op. `residual`: the gradient of the residual is a tensor of its
+    /// own.
     fn validate(self, weight: bool, bias: bool, residual: bool) -> Result<()> {
         let refuse = |argument, value: &str, expected: &str| {
             Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })

@@ -1,4 +1,4 @@
-//! What to request from an adapter, and what a device turned out to be.
+//! The features and limits to request from an adapter, and a report on a device.
 
 use std::fmt;
 
@@ -9,14 +9,15 @@ use crate::{
     types::Strategy,
 };
 
-/// The features and limits of an adapter that this crate makes use of. Put them into the [`wgpu::DeviceDescriptor`], together
-/// with what the rest of the program needs: a device made with the defaults has no subgroups and binds at most 128 MiB,
-/// whatever the adapter can do.
+/// The features and limits of an adapter that this crate uses. Put them into the [`wgpu::DeviceDescriptor`], together
+/// with those that the rest of the program needs. A device with the defaults has no subgroups and binds at most 128
+/// MiB, whatever the adapter supports.
 ///
 /// ```no_run
 /// # fn f(adapter: wgpu::Adapter) {
 /// let (required_features, required_limits) = wgpu_norm::recommended(&adapter);
-/// let request = adapter.request_device(&wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() });
+/// let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+/// let request = adapter.request_device(&descriptor);
 /// # }
 /// ```
 #[must_use]
@@ -24,8 +25,7 @@ pub fn recommended(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) {
     (adapter.features() & wgpu::Features::SUBGROUP, adapter.limits())
 }
 
-/// A device as this crate sees it, to be printed: adapter, driver, features, limits, and the method that follows for some
-/// shapes.
+/// A printable report on a device: adapter, driver, features, limits, and the methods for some shapes.
 #[derive(Clone, Debug)]
 pub struct DeviceReport {
     info: wgpu::AdapterInfo,

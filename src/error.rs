@@ -1,40 +1,45 @@
-//! What can go wrong, as values: every error names the argument, what it was and what it may be.
+//! Errors, as values. Each names the argument, its value and the values that are allowed.
 
-use crate::tensor::{ELEMENTS, Slot};
+use crate::slot::Slot;
 
-/// The result of everything in this crate that can fail.
+/// The name of this limit in errors.
+pub(crate) const ELEMENTS: &str = "elements of input";
+/// The same for an input with strided rows.
+pub(crate) const STRIDED_ELEMENTS: &str = "elements of input, with what its input_row_stride leaves between rows";
+
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a descriptor was not lowered, a plan not made or a tensor not bound.
+/// Why the crate refused to lower a descriptor, to make a plan or to bind a tensor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An argument is wrong on every device.
+    /// An argument is invalid on every device.
     #[error("{argument} is {value}, expected {expected}")]
     InvalidArgument {
         /// The argument's name, as in the descriptor.
         argument: &'static str,
-        /// What it was.
+        /// Its value.
         value: String,
-        /// What it may be.
+        /// The allowed values.
         expected: String,
     },
-    /// The argument makes sense, but this crate or this device can't do it.
+    /// The argument is valid, but this crate or this device can't compute the op.
     #[error("{what} is not supported: {why}")]
     Unsupported {
-        /// What was asked for.
+        /// The unsupported request.
         what: String,
-        /// Why it can't be done.
+        /// The reason.
         why: String,
     },
-    /// A limit of the device is too small, or that of this crate to `elements of input`.
+    /// A limit of the device is too small, or the op exceeds this crate's limit of `elements of input`.
     #[error("{what}: {needed} needed, {} allows {allowed}{}", whose(.what), remedy(.what))]
     Limit {
-        /// The limit, by wgpu's name where it has one.
+        /// The name of the limit, wgpu's where wgpu has one.
         what: &'static str,
-        /// What the op needs.
+        /// The value that the op needs.
         needed: u64,
-        /// What is allowed.
+        /// The allowed value.
         allowed: u64,
     },
     /// A tensor does not fit the plan's slot.
@@ -42,35 +47,35 @@ pub enum Error {
     Binding {
         /// The slot.
         slot: Slot,
-        /// What is wrong with what was bound to it.
+        /// The problem of its binding.
         problem: BindingProblem,
     },
-    /// wgpu refused something, or the device is gone.
+    /// wgpu refused a call, or the device is lost.
     #[error("device: {0}")]
     Device(String),
-    /// The text of a [`Tuning`](crate::Tuning), or a number in it, is wrong.
+    /// The text of a [`Tuning`](crate::Tuning), or a number in it, is invalid.
     #[error("tuning: {0}")]
     Tuning(String),
-    /// No adapter answers what was asked for.
+    /// No adapter matches the request.
     #[error("no adapter: {0}")]
     NoAdapter(String),
 }
 
-/// Whose limit it is: wgpu's are the device's.
+/// The owner of a limit: this crate, or the device for wgpu's limits.
 fn whose(limit: &str) -> &'static str {
     if limit.starts_with(ELEMENTS) { "this crate" } else { "the device" }
 }
 
-/// What may help: an adapter may have more than was requested of it.
+/// A hint: the adapter may have a higher limit than the program requested for its device.
 fn remedy(limit: &str) -> &'static str {
     if limit.starts_with("max_") { "; `recommended(&adapter)` requests all that there is" } else { "" }
 }
 
-/// What is wrong with a binding.
+/// A problem of a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindingProblem {
-    /// The descriptor asks for this tensor.
+    /// The descriptor needs this tensor.
     #[error("missing, the descriptor asks for it")]
     Missing,
     /// The descriptor has no such tensor.
@@ -84,7 +89,7 @@ pub enum BindingProblem {
         /// Bytes of the view.
         actual: u64,
     },
-    /// A slice on the host has another length than the tensor.
+    /// A slice on the host and the tensor differ in length.
     #[error("{actual} elements, expected {expected}")]
     Length {
         /// Elements of the tensor.
@@ -97,12 +102,12 @@ pub enum BindingProblem {
     OutOfRange {
         /// The view's first byte.
         offset: u64,
-        /// The byte after its last.
+        /// The byte after the view's last byte.
         end: u64,
         /// The buffer's size.
         size: u64,
     },
-    /// The buffer was made without a usage that the slot needs.
+    /// The buffer lacks a usage that the slot needs.
     #[error("the buffer has no {0:?} usage")]
     Usage(wgpu::BufferUsages),
     /// The offset is not a multiple of `min_storage_buffer_offset_alignment`.
@@ -110,17 +115,17 @@ pub enum BindingProblem {
     Misaligned {
         /// The view's offset in its buffer.
         offset: u64,
-        /// What it must be a multiple of.
+        /// The required alignment of the offset.
         alignment: u64,
     },
-    /// The output is to be written over the input.
+    /// The caller binds the output to the buffer of the input.
     #[error("the same buffer as input, which takes an op with `in_place(true)`")]
     OverInput,
-    /// The buffer is written through one slot and used by another. wgpu tracks whole buffers, so it can't be both; parts that are only
-    /// written may lie side by side where [`Plan::bind`](crate::Plan::bind) says so.
+    /// The op writes the buffer through one slot and uses it through another. wgpu tracks whole buffers and allows one
+    /// usage. [`Plan::bind`](crate::Plan::bind) lists the slots that may share a buffer.
     #[error("the same buffer as {0}, and one of them is written, which takes `Planner::shared_buffers(true)`")]
     Aliases(Slot),
-    /// Two tensors share bytes of a buffer, and one of them is written.
+    /// Two tensors share bytes of a buffer, and the op writes one of them.
     #[error("overlaps {0}, and one of them is written")]
     Overlaps(Slot),
 }

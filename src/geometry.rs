@@ -1,16 +1,18 @@
-//! Which elements share a statistic, and which share a weight: pure arithmetic on indices.
+//! Geometry: which elements share a statistic, and which share a weight. Pure arithmetic on indices.
 
-/// A reduction over a dense tensor, seen as `[outer, reduced, groups, inner]`: over `reduced` and `inner`, with one
-/// result for each `(outer, groups)`. Elements of one result are a group.
+/// A reduction over a dense tensor, seen as `[outer, reduced, groups, inner]`. It runs over `reduced` and `inner` and
+/// has one result for each `(outer, groups)`. The elements of one result are a group.
 ///
 /// | | groups of the statistics | `[outer, reduced, groups, inner]` |
 /// |---|---|---|
 /// | layer norm over the last axes | rows | `[1, 1, rows, len]` |
 /// | layer norm over axes in the middle | columns of matrices | `[outer, len, columns, 1]` |
 /// | batch norm, channels first and last | channels | `[1, N, C, spatial]`, `[1, N * spatial, C, 1]` |
-/// | group norm, channels first and last | groups of samples | `[1, 1, N * G, C / G * spatial]`, `[N, spatial, G, C / G]` |
+/// | group norm, channels first | groups of samples | `[1, 1, N * G, C / G * spatial]` |
+/// | group norm, channels last | groups of samples | `[N, spatial, G, C / G]` |
 ///
-/// Elements that share a weight are groups too: layer norm's weight has one for each position of a row, `[1, rows, len, 1]`.
+/// The elements that share a weight are groups too. Layer norm has a weight for each position of a row:
+/// `[1, rows, len, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reduction {
     pub outer: u32,
@@ -39,12 +41,12 @@ impl Reduction {
         self.reduced * self.inner
     }
 
-    /// A group for each column of `[outer, reduced, columns]`: each element of `groups` and `inner` on its own.
+    /// A group for each column of `[outer, reduced, columns]`: `groups` and `inner` are the columns.
     pub const fn by_columns(&self) -> Self {
         Self { groups: self.groups * self.inner, inner: 1, ..*self }
     }
 
-    /// Neighbouring elements that a chunk of the tensor must not cut, so that its part is a reduction too.
+    /// Adjacent elements that chunks of the tensor must not cut, so that the part of a chunk is a reduction too.
     pub const fn slice(&self) -> u32 {
         match (self.outer, self.reduced) {
             (1, 1) => self.inner,
@@ -53,7 +55,7 @@ impl Reduction {
         }
     }
 
-    /// `len` elements from `first` on, both of whole slices.
+    /// The part of `len` elements from `first` on. Both are multiples of a slice.
     pub const fn part(&self, first: u32, len: u32) -> Part {
         let Self { outer, reduced, groups, inner } = *self;
         let slices = len / self.slice();
@@ -65,8 +67,8 @@ impl Reduction {
         Part { reduction, first_group, shares: outer == 1 && reduced > 1 }
     }
 
-    /// How the index of a group follows from row and column of the tensor seen as rows of `cols` elements; `None` where
-    /// no [`Lookup`] gives it.
+    /// How row and column of an element give the index of its group, for the tensor as rows of `cols` elements. `None`
+    /// if no [`Lookup`] does.
     pub fn lookup(&self, cols: u32) -> Option<Lookup> {
         let Self { reduced, groups, inner, .. } = *self;
         let lookup = |rows, quotient, remainder, columns| Some(Lookup { rows, quotient, remainder, columns });
@@ -95,17 +97,17 @@ impl Reduction {
     }
 }
 
-/// A part of a reduction.
+/// The part of a reduction in a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
     pub reduction: Reduction,
-    /// The index, in the whole, of its first group.
+    /// The index of its first group in the whole reduction.
     pub first_group: u32,
-    /// Whether every part has all groups, and some of their elements.
+    /// Whether every part has elements of all groups.
     pub shares: bool,
 }
 
-/// The index of a group: `row / rows * quotient + row % rows * remainder`, and what the column adds.
+/// The index of a group: `row / rows * quotient + row % rows * remainder`, plus the term of the column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lookup {
     pub rows: u32,
@@ -114,23 +116,23 @@ pub(crate) struct Lookup {
     pub columns: Broadcast,
 }
 
-/// What the column adds to an index.
+/// The term of the column in an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broadcast {
-    /// Nothing: a row shares one.
+    /// No term: a row has one index.
     Row,
-    /// Itself: each column has its own.
+    /// The column: each has its own index.
     Element,
-    /// Its quotient by this many elements.
+    /// The quotient of the column by this many elements.
     Run(u32),
 }
 
 impl Lookup {
-    /// Whether a pack of `elements` neighbours finds what it looks up: one value, one for each element, or a pack of a table.
+    /// Whether packs of `elements` can use the lookup: one value, one for each element, or a pack of the table.
     pub fn suits(&self, elements: u32) -> bool {
         match self.columns {
             Broadcast::Row | Broadcast::Run(_) => true,
-            // A row begins at a pack if its length is one; so must the values that it finds.
+            // Rows are whole packs, so each row begins at a pack. The values that it looks up must begin at a pack too.
             Broadcast::Element => self.quotient.is_multiple_of(elements) && self.remainder.is_multiple_of(elements),
         }
     }

@@ -1,5 +1,5 @@
-//! Slices in, vectors out: for scripts, tests and first steps. What does not end in `_async` blocks, and is not there in a browser, which must
-//! not be blocked.
+//! Slices in, vectors out: for scripts, tests and first steps. Functions without `_async` block. A browser does not
+//! have them, as its thread must not block.
 //!
 //! ```no_run
 //! use wgpu_norm::{LayerNorm, Tensors, host::Gpu};
@@ -18,12 +18,13 @@ use futures_channel::oneshot;
 use pollster::block_on;
 
 use crate::{
+    calls::{aside, caught},
     device::recommended,
     error::{Error, Result},
     lower::Lowered,
     ops::Norm,
     plan::Bindings,
-    planner::{Planner, aside, caught},
+    planner::Planner,
     tensor::{Access, Outputs, TensorSpec, Tensors},
     types::{Method, Strategy},
 };
@@ -32,18 +33,18 @@ fn instance() -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
 }
 
-/// Every adapter of this machine, of the backends in the environment variable `WGPU_BACKEND` or of all.
+/// All adapters of this machine, for the backends in the environment variable `WGPU_BACKEND` or for all backends.
 #[cfg(not(target_arch = "wasm32"))]
 #[must_use]
 pub fn adapters() -> Vec<wgpu::Adapter> {
     block_on(instance().enumerate_adapters(wgpu::Backends::all()))
 }
 
-/// The first adapter whose name contains `name`, in any case of letters. Without a name: the one that the environment
-/// variable `WGPU_ADAPTER_NAME` names, or else the one that wgpu prefers.
+/// The first adapter whose name contains `name`, ignoring case. Without a name: the adapter that the environment
+/// variable `WGPU_ADAPTER_NAME` names, or else the adapter that wgpu prefers.
 ///
 /// # Errors
-/// [`Error::NoAdapter`], with the names of those there are.
+/// [`Error::NoAdapter`], with the names of all adapters.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn adapter(name: Option<&str>) -> Result<wgpu::Adapter> {
     block_on(adapter_async(name))
@@ -73,7 +74,7 @@ pub async fn adapter_async(name: Option<&str>) -> Result<wgpu::Adapter> {
         .ok_or_else(|| Error::NoAdapter(format!("no name contains {name:?}, there are {names:?}")))
 }
 
-/// A device of its own with a planner. Cheap to clone.
+/// A device with its queue and a planner. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Gpu {
     device: wgpu::Device,
@@ -81,20 +82,20 @@ pub struct Gpu {
     planner: Planner,
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Run {
     /// The tensors that the op wrote.
     pub outputs: Outputs<f32>,
-    /// How the op was computed; `None` for an empty batch.
+    /// The method that computed the op; `None` for an empty batch.
     pub method: Option<Method>,
-    /// The time that the op took on the GPU, where the device has `TIMESTAMP_QUERY` and there was something to do.
+    /// The op's time on the GPU; `None` for an empty batch, or without the feature `TIMESTAMP_QUERY`.
     pub gpu_time: Option<Duration>,
 }
 
 impl Gpu {
-    /// The adapter that [`adapter`](fn@adapter) picks, with [`recommended`] features and limits.
+    /// Opens the adapter that [`adapter`](fn@adapter) picks, with [`recommended`] features and limits.
     ///
     /// # Errors
     /// [`Error::NoAdapter`], [`Error::Device`].
@@ -111,7 +112,7 @@ impl Gpu {
         Self::with_adapter_async(&adapter_async(None).await?).await
     }
 
-    /// This adapter with [`recommended`] features and limits.
+    /// Opens this adapter with [`recommended`] features and limits.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -139,7 +140,7 @@ impl Gpu {
         Ok(Self { device, queue, planner })
     }
 
-    /// A device and a planner that are already there.
+    /// Uses an existing device with its queue and planner.
     #[must_use]
     pub fn from_parts(queue: wgpu::Queue, planner: Planner) -> Self {
         Self { device: planner.device().clone(), queue, planner }
@@ -163,17 +164,17 @@ impl Gpu {
         &self.planner
     }
 
-    /// Uploads, computes, downloads.
+    /// Uploads the tensors, computes the op, downloads the results.
     ///
     /// # Errors
-    /// Those of [`Planner::plan`]; [`Error::Binding`] for a slice that is missing, not asked for, or of another length;
+    /// The errors of [`Planner::plan`]; [`Error::Binding`] for a slice that is missing, not used, or of another length;
     /// [`Error::Device`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run(&self, op: &(impl Norm + ?Sized), tensors: &Tensors<'_>) -> Result<Outputs<f32>> {
         self.run_with(op, tensors, Strategy::Inferred).map(|run| run.outputs)
     }
 
-    /// [`run`](Self::run) with a strategy, telling how it was computed and how long it took.
+    /// [`run`](Self::run) with a strategy. Also returns the method and the GPU time.
     ///
     /// # Errors
     /// As [`run`](Self::run), and [`Error::Unsupported`] for a forced method that can't compute the op.
@@ -184,7 +185,7 @@ impl Gpu {
         block_on(self.complete(op.name(), &specs, self.planner.lower(op, strategy)?, contents))
     }
 
-    /// [`run`](Self::run) without blocking: a thread of its own compiles, copies and waits, or the browser does.
+    /// [`run`](Self::run) without blocking: a thread of its own, or the browser, compiles, copies and waits.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -208,7 +209,7 @@ impl Gpu {
         aside(async move { gpu.complete(name, &specs, lowered, contents.into_iter()).await }).await
     }
 
-    /// Runs a lowered op. `contents`: the bytes of each of its tensors that is read.
+    /// Runs a lowered op. `contents` has the bytes of each tensor that the op reads.
     async fn complete(
         &self,
         name: &str,
@@ -252,7 +253,7 @@ impl Gpu {
         Ok(Run { outputs, method, gpu_time })
     }
 
-    /// A buffer for each tensor, with the caller's values in those that are read.
+    /// Creates a buffer for each tensor, and uploads the tensors that the op reads.
     fn upload(&self, specs: &[TensorSpec], contents: impl Iterator<Item = Option<Vec<u8>>>) -> Vec<wgpu::Buffer> {
         specs
             .iter()
@@ -303,7 +304,7 @@ impl Gpu {
             encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
             self.queue.submit([encoder.finish()]);
             staging.map_async(wgpu::MapMode::Read, .., move |result| {
-                // The receiver waits below; if it is gone, nobody wants the answer.
+                // The receiver waits below. Without it, nobody waits for the result.
                 let _ = sender.send(result);
             });
             staging
@@ -319,14 +320,14 @@ impl Gpu {
     }
 }
 
-/// The tensors of an op, against which the slices were checked.
+/// The tensors of an op. Checks the slices against them.
 fn checked(op: &(impl Norm + ?Sized), tensors: &Tensors<'_>) -> Result<Vec<TensorSpec>> {
     let specs = op.tensors()?;
     tensors.check(&specs)?;
     Ok(specs)
 }
 
-/// The outputs of an empty batch: what is updated stays, and what is written is empty or not there.
+/// The outputs of an empty batch: updated tensors keep their values, and written tensors are empty or absent.
 fn untouched(specs: &[TensorSpec], contents: impl Iterator<Item = Option<Vec<u8>>>) -> Outputs<f32> {
     let mut outputs = Outputs::default();
     for (spec, content) in specs.iter().zip(contents).filter(|(spec, _)| spec.access != Access::Read) {
@@ -339,7 +340,7 @@ fn untouched(specs: &[TensorSpec], contents: impl Iterator<Item = Option<Vec<u8>
     outputs
 }
 
-/// Two timestamps around a pass.
+/// Two timestamps, before and after a pass.
 struct Timer {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,

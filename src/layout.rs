@@ -7,42 +7,43 @@ pub(crate) enum VectorLayout {
     Scalar,
     /// Four neighbouring elements a pack. Rows are whole packs.
     Vec4,
-    /// Four neighbouring elements of half precision a pack. Rows begin anywhere in a word: two rows may share one,
-    /// which both store atomically.
+    /// Four neighbouring elements of half precision a pack. Rows begin anywhere in a word. Two rows may share a word,
+    /// to which both store atomically.
     HalfUnaligned,
-    /// Vec4, where a lane owns two neighbouring packs: tensors of half precision move both at once, in 16 bytes.
+    /// Vec4 for a lane with two neighbouring packs: it moves both packs of half precision at once, in 16 bytes.
     Vec4x2,
-    /// One element of each of four neighbouring rows a pack: a lane goes down columns.
+    /// One element of each of four neighbouring rows a pack: a lane walks down columns.
     Perpendicular,
 }
 
-/// What a layout means to the code that counts packs.
+/// The properties of a layout, for code that counts packs.
 struct Properties {
     /// Elements of a pack.
     elements: u32,
-    /// Elements that an index of a tensor counts at once.
+    /// Elements that one step of a tensor's index counts.
     unit: u32,
-    /// The same of a table with a value for each position of a row.
+    /// The same for a table with a value for each position of a row.
     table_unit: u32,
-    /// Alignment phases: the ways in which rows begin in a word. Teams come in multiples of them, and all rows of a
-    /// team have the same phase.
+    /// Alignment phases: consecutive rows start at different offsets in a word (period 2). The number of teams is a
+    /// multiple of it, so that all rows of a team have the same phase.
     phases: u32,
-    /// Rows that a pack has elements of.
+    /// Rows with elements in a pack.
     rows: u32,
-    /// Neighbouring packs that a lane owns together.
+    /// Neighbouring packs of a lane.
     neighbours: u32,
 }
 
 impl VectorLayout {
     #[rustfmt::skip]
     const fn properties(self) -> Properties {
-        match self {
-            Self::Scalar =>        Properties { elements: 1, unit: 1, table_unit: 1, phases: 1, rows: 1, neighbours: 1 },
-            Self::Vec4 =>          Properties { elements: 4, unit: 4, table_unit: 4, phases: 1, rows: 1, neighbours: 1 },
-            Self::HalfUnaligned => Properties { elements: 4, unit: 1, table_unit: 1, phases: 2, rows: 1, neighbours: 1 },
-            Self::Vec4x2 =>        Properties { elements: 4, unit: 8, table_unit: 4, phases: 1, rows: 1, neighbours: 2 },
-            Self::Perpendicular => Properties { elements: 4, unit: 4, table_unit: 1, phases: 1, rows: 4, neighbours: 1 },
-        }
+        let [elements, unit, table_unit, phases, rows, neighbours] = match self {
+            Self::Scalar =>        [1, 1, 1, 1, 1, 1],
+            Self::Vec4 =>          [4, 4, 4, 1, 1, 1],
+            Self::HalfUnaligned => [4, 1, 1, 2, 1, 1],
+            Self::Vec4x2 =>        [4, 8, 4, 1, 1, 2],
+            Self::Perpendicular => [4, 4, 1, 1, 4, 1],
+        };
+        Properties { elements, unit, table_unit, phases, rows, neighbours }
     }
 
     /// Elements of a pack.
@@ -50,32 +51,32 @@ impl VectorLayout {
         self.properties().elements
     }
 
-    /// Elements that an index of a tensor counts at once.
+    /// Elements that one step of a tensor's index counts.
     pub const fn unit(self) -> u32 {
         self.properties().unit
     }
 
-    /// Elements that an index of a table with a value for each position counts at once.
+    /// The same for a table with a value for each position of a row.
     pub const fn table_unit(self) -> u32 {
         self.properties().table_unit
     }
 
-    /// The alignment phases of rows.
+    /// The number of alignment phases of rows.
     pub const fn phases(self) -> u32 {
         self.properties().phases
     }
 
-    /// Rows that a pack has elements of.
+    /// Rows with elements in a pack.
     pub const fn rows(self) -> u32 {
         self.properties().rows
     }
 
-    /// Neighbouring packs that a lane owns together.
+    /// Neighbouring packs of a lane.
     pub const fn neighbours(self) -> u32 {
         self.properties().neighbours
     }
 
-    /// Packs that cover a row of so many elements. Of an unaligned row, the first may begin an element early.
+    /// Packs that cover a row of this many elements. The first pack of an unaligned row may begin one element early.
     pub const fn packs(self, elements: u32) -> u32 {
         let Properties { elements: pack, phases, rows, .. } = self.properties();
         (elements + phases - 1).div_ceil(pack / rows)

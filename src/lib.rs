@@ -1,4 +1,4 @@
-//! The normalizations of neural networks as WGSL compute shaders, on the wgpu device and buffers that a program already has.
+//! Normalizations of neural networks as WGSL compute shaders, on the wgpu device and in the buffers of the caller.
 //!
 //! ```
 //! use wgpu_norm::{Bindings, LayerNorm, Planner, wgpu};
@@ -23,24 +23,27 @@
 //! ```
 //!
 //! # Map
-//! - [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`GroupNorm`], [`InstanceNorm`], [`LpNormalize`], [`LocalResponseNorm`]: descriptors, plain
-//!   data that says what is computed; their methods `backward` make a [`Backward`]. [`BatchMoments`] is for batch norm over several devices.
-//! - [`Planner`] compiles a descriptor to a [`Plan`]; [`Plan::bind`] takes [`Bindings`] and gives a [`Bound`], which is
-//!   [recorded](Bound::record) as often as wanted.
+//! - [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`GroupNorm`], [`InstanceNorm`], [`LpNormalize`],
+//!   [`LocalResponseNorm`]: descriptors, plain data that defines a computation. Their methods `backward` make a
+//!   [`Backward`]. [`BatchMoments`] is for batch norm over several devices.
+//! - [`Planner`] compiles a descriptor to a [`Plan`]. [`Plan::bind`] takes [`Bindings`] and returns a [`Bound`]. A
+//!   program [records](Bound::record) it any number of times.
 //! - [`host`]: slices in, vectors out, for scripts and tests.
-//! - [`reference`](mod@reference): every op in f64 on the CPU, by [`Norm::reference`].
-//! - [`shaders`]: the WGSL with its layouts, for those who have a pipeline manager.
-//! - [`recommended`], [`DeviceReport`]: what to request from an adapter, and what a device can do.
+//! - [`reference`](mod@reference): every op in f64 on the CPU, through [`Norm::reference`].
+//! - [`shaders`]: the WGSL and its layouts, for programs with a pipeline manager of their own.
+//! - [`recommended`], [`DeviceReport`]: the features and limits to request from an adapter, and a report on a device.
 //! - `testing` (feature): the error bound and the comparator of this crate's tests.
-//!
 //! # Conventions
-//! Tensors are row-major, and dense unless the op says otherwise; stored as f32, f16 or bf16. Names, and semantics where frameworks differ, are PyTorch's. Arithmetic and statistics are
-//! f32 and stable; every result is within 2e-5 of `max(1, its largest value)` of the f64 result of the same input, plus half an ulp of a half-precision type, as long as squares of
-//! deviations fit f32 (`docs/numerics.md`).
+//! Tensors are row-major, and dense unless the op says otherwise. Their storage type is f32, f16 or bf16. Names are
+//! PyTorch's, and so are semantics where frameworks differ.
+//!
+//! Arithmetic and statistics are f32 and stable. Every result is within 2e-5 of `max(1, its largest value)` of the f64
+//! result of the same input, plus half an ulp of a half-precision type. This holds as long as squares of deviations fit
+//! f32 (`docs/numerics.md`).
 //!
 //! # Features
-//! `vulkan`, `metal`, `dx12`, `gles`, `webgpu` pass through to wgpu, all on by default. `validate` adds
-//! `shaders::translate` (with naga), `testing` the module `testing`.
+//! `vulkan`, `metal`, `dx12`, `gles` and `webgpu` enable the backends of wgpu, all by default. `validate` adds
+//! `shaders::translate` (with naga). `testing` adds the module `testing`.
 
 #![warn(missing_docs, unsafe_op_in_unsafe_fn, clippy::pedantic)]
 #![allow(
@@ -55,6 +58,7 @@
 
 pub use wgpu;
 
+mod calls;
 mod caps;
 mod definition;
 mod device;
@@ -68,6 +72,7 @@ mod options;
 mod plan;
 mod planner;
 mod running_stats;
+mod slot;
 mod tensor;
 mod tuning;
 mod types;
@@ -91,6 +96,7 @@ pub use options::{Layout, Options, Types};
 pub use plan::{Bindings, Bound, Plan, View};
 pub use planner::Planner;
 pub use running_stats::RunningStats;
-pub use tensor::{Access, DType, Outputs, Slot, TensorSpec, Tensors};
+pub use slot::Slot;
+pub use tensor::{Access, DType, Outputs, TensorSpec, Tensors};
 pub use tuning::Tuning;
 pub use types::{Activation, Method, Strategy, Team};

@@ -1,4 +1,4 @@
-//! What normalizations have in common: one definition of each option.
+//! The options that normalizations have in common, each defined once.
 
 use std::hash::Hash;
 
@@ -8,33 +8,34 @@ use crate::{
     types::Activation,
 };
 
-/// The options of a normalization. Each op has setters for those that it takes. Equal if they are to the bit, so that plans can be kept in a map.
+/// The options of a normalization. Each op has setters for its own options. Equality and hash use the bits of floats,
+/// so that a map of plans can have ops as keys.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Added inside the root; see the op. Any finite value that is not negative.
+    /// Added inside the root, or the lower bound of a norm. Any finite value that is not negative.
     pub eps: f32,
-    /// Whether there is a weight.
+    /// Whether the op has a weight.
     pub weight: bool,
     /// Whether the gain is `1 + weight`.
     pub zero_centered: bool,
-    /// Whether there is a bias.
+    /// Whether the op has a bias.
     pub bias: bool,
-    /// Whether weight and bias are given for each index of the first axis.
+    /// Whether each index of the first axis has its own weight and bias.
     pub per_sample: bool,
-    /// Whether the statistics are written.
+    /// Whether the op writes mean and rstd for the caller.
     pub save_stats: bool,
-    /// Whether the statistics are saved for the backward pass.
+    /// Whether the forward pass saves its statistics for the backward pass.
     pub save_for_backward: bool,
-    /// Whether a residual is added.
+    /// Whether the op adds a residual.
     pub residual: bool,
-    /// Whether the sum of input and residual is written.
+    /// Whether the op writes the sum of input and residual.
     pub residual_output: bool,
-    /// What is applied to the normalized tensor.
+    /// The activation after the normalization.
     pub activation: Activation,
-    /// Whether the result is written over the input.
+    /// Whether the op writes the result over the input.
     pub in_place: bool,
-    /// How tensors are stored.
+    /// The storage types of the tensors.
     pub types: Types,
 }
 
@@ -56,27 +57,27 @@ impl Options {
         }
     }
 
-    /// All of them, with numbers by their bits.
+    /// All options, with floats as their bits.
     fn bits(&self) -> impl Eq + Hash + use<> {
         let Self { eps, weight, zero_centered, bias, per_sample, save_stats, save_for_backward, .. } = *self;
         let Self { residual, residual_output, activation, in_place, types, .. } = *self;
-        let kept = [save_stats, save_for_backward];
+        let saved = [save_stats, save_for_backward];
         (
             eps.to_bits(),
             [weight, zero_centered, bias, per_sample],
-            kept,
+            saved,
             [residual, residual_output, in_place],
             activation,
             types,
         )
     }
 
-    /// What is added to the weight.
+    /// The constant that the op adds to the weight.
     pub(crate) fn weight_offset(&self) -> f32 {
         if self.zero_centered { 1.0 } else { 0.0 }
     }
 
-    /// Checks the options. `batch`: of batch norm, which has some that others do not have, and lacks some that they have.
+    /// Checks the options. `batch`: those of batch norm, which has other options than the rest.
     pub(crate) fn validate(&self, batch: bool) -> Result<()> {
         let refuse = |argument, value: String, expected: &str| {
             Err(Error::InvalidArgument { argument, value, expected: expected.into() })
@@ -117,7 +118,7 @@ impl Options {
     }
 }
 
-/// Makes what has a method `bits` equal, and a key, by what that gives: f32 itself is neither.
+/// Equality and hash for types with a method `bits`: f32 has neither `Eq` nor `Hash`.
 macro_rules! equal_by_bits {
     ($($ty:ty),*) => { $(
         impl PartialEq for $ty {
@@ -139,64 +140,63 @@ macro_rules! equal_by_bits {
 equal_by_bits!(Options);
 pub(crate) use equal_by_bits;
 
-/// How the tensors of an op are stored: all alike, but those of which something else was said. A gradient is stored as what it is the
-/// gradient of.
+/// The storage types of the tensors of an op: one type for all, and exceptions. A gradient has the type of its tensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Types {
-    /// Of all tensors.
+    /// The type of all tensors but the exceptions.
     pub all: DType,
-    /// Of the input, if another.
+    /// The type of the input, if different.
     pub input: Option<DType>,
-    /// Of the output, if another.
+    /// The type of the output, if different.
     pub output: Option<DType>,
-    /// Of the residual, if another.
+    /// The type of the residual, if different.
     pub residual: Option<DType>,
-    /// Of the sum of input and residual, if another.
+    /// The type of the sum of input and residual, if different.
     pub residual_output: Option<DType>,
-    /// Of weight and bias, if another.
+    /// The type of weight and bias, if different.
     pub affine: Option<DType>,
 }
 
 impl Types {
-    /// One type for all.
+    /// One type for all tensors.
     #[must_use]
     pub const fn all(dtype: DType) -> Self {
         Self { all: dtype, input: None, output: None, residual: None, residual_output: None, affine: None }
     }
 
-    /// That of the input.
+    /// The type of the input.
     #[must_use]
     pub fn input(self) -> DType {
         self.input.unwrap_or(self.all)
     }
 
-    /// That of the output.
+    /// The type of the output.
     #[must_use]
     pub fn output(self) -> DType {
         self.output.unwrap_or(self.all)
     }
 
-    /// That of the residual.
+    /// The type of the residual.
     #[must_use]
     pub fn residual(self) -> DType {
         self.residual.unwrap_or(self.all)
     }
 
-    /// That of the sum of input and residual.
+    /// The type of the sum of input and residual.
     #[must_use]
     pub fn residual_output(self) -> DType {
         self.residual_output.unwrap_or(self.all)
     }
 
-    /// That of weight and bias.
+    /// The type of weight and bias.
     #[must_use]
     pub fn affine(self) -> DType {
         self.affine.unwrap_or(self.all)
     }
 }
 
-/// Where the channels of a tensor are.
+/// The position of the channels among the axes of a tensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Layout {

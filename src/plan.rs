@@ -1,18 +1,19 @@
-//! Plans and what is bound to them.
+//! Plans, and the tensors that a caller binds to them.
 
 use std::{num::NonZeroU64, sync::Arc};
 
 use crate::{
+    calls::caught,
     caps::Caps,
     error::{BindingProblem, Error, Result},
     lower::{KernelCall, Lowered},
-    planner::{Pipeline, caught},
-    tensor::{Access, Slot, TensorSpec},
+    slot::Slot,
+    tensor::{Access, TensorSpec},
     types::Method,
     wgsl::storage::{Buffer, UNIFORM},
 };
 
-/// A range of a buffer: the whole of it from `&Buffer`, a part from a [`wgpu::BufferSlice`] or from [`View::new`].
+/// A range of a buffer: all of it from `&Buffer`, a part from a [`wgpu::BufferSlice`] or from [`View::new`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View<'a> {
     buffer: &'a wgpu::Buffer,
@@ -21,7 +22,7 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// `size` bytes from `offset` on. A range that is not in the buffer is an error of [`Plan::bind`], where
+    /// `size` bytes from `offset`. [`Plan::bind`] returns an error for a range outside the buffer, where
     /// [`wgpu::Buffer::slice`] panics.
     #[must_use]
     pub fn new(buffer: &'a wgpu::Buffer, offset: u64, size: u64) -> Self {
@@ -41,9 +42,10 @@ impl<'a> From<wgpu::BufferSlice<'a>> for View<'a> {
     }
 }
 
-/// The tensors of an op on the GPU. Which ones an op takes is in its descriptor's table.
+/// The tensors of an op on the GPU. The table in the op's descriptor lists them.
 ///
-/// A view may be larger than its tensor; the rest is not touched. Every buffer needs [`wgpu::BufferUsages::STORAGE`].
+/// A view may be larger than its tensor; the op leaves the rest unchanged. Every buffer needs
+/// [`wgpu::BufferUsages::STORAGE`].
 #[derive(Clone, Debug, Default)]
 pub struct Bindings<'a> {
     views: [Option<View<'a>>; Slot::COUNT],
@@ -62,59 +64,59 @@ macro_rules! bindings {
 }
 
 bindings! {
-    /// What is normalized.
+    /// The tensor that the op normalizes.
     input: Input,
-    /// The gain.
+    /// The weight.
     weight: Weight,
-    /// The offset.
+    /// The bias.
     bias: Bias,
-    /// Where the normalized tensor goes.
+    /// Receives the normalized tensor.
     output: Output,
-    /// Where the saved mean goes.
+    /// Receives the mean.
     mean: Mean,
-    /// Where the saved reciprocal standard deviation goes.
+    /// Receives the reciprocal standard deviation.
     rstd: Rstd,
     /// The running mean of batch norm.
     running_mean: RunningMean,
     /// The running variance of batch norm.
     running_var: RunningVar,
-    /// What f32 has no room for beside both.
+    /// The lo parts of the running statistics.
     running_low: RunningLow,
-    /// The batch count of a cumulative average: one u32.
+    /// The number of batches in the cumulative average: one u32.
     num_batches_tracked: NumBatchesTracked,
-    /// What is added: to the input, or to what batch norm has normalized.
+    /// The residual.
     residual: Residual,
-    /// The sum of input and residual: where it goes, or, in a backward pass, what the forward pass wrote.
+    /// The sum of input and residual: an output of the forward pass, an input of the backward pass.
     residual_output: ResidualOutput,
     /// The gradient of the output.
     grad_output: GradOutput,
-    /// The gradient of `residual_output` from where else it is used.
+    /// The gradient of `residual_output` from its other uses.
     grad_residual_output: GradResidualOutput,
-    /// Where the gradient of the input goes.
+    /// Receives the gradient of the input.
     grad_input: GradInput,
-    /// Where the gradient of batch norm's residual goes.
+    /// Receives the gradient of batch norm's residual.
     grad_residual: GradResidual,
-    /// Where the gradient of the gain goes.
+    /// Receives the gradient of the weight.
     grad_weight: GradWeight,
-    /// Where the gradient of the offset goes.
+    /// Receives the gradient of the bias.
     grad_bias: GradBias,
-    /// The statistics of parts of a batch, given or taken.
+    /// The moments of parts of a batch: read by a merge, written by [`BatchMoments`](crate::BatchMoments).
     moments: Moments,
-    /// The statistics that batch norm keeps for its backward pass.
+    /// The statistics that batch norm saves for its backward pass.
     statistics: Statistics,
-    /// Scratch of the caller's, of [`Plan::scratch_size`] bytes. Without it, [`Plan::bind`] allocates where there is need. What
-    /// it holds before does not matter; plans that are recorded one after the other may share it.
+    /// Scratch memory of [`Plan::scratch_size`] bytes. Without it, [`Plan::bind`] allocates scratch if the plan needs
+    /// any. Its old contents do not matter. Plans that run one after the other may share it.
     scratch: Scratch,
 }
 
 impl<'a> Bindings<'a> {
-    /// Nothing bound yet.
+    /// No bindings yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Binds a slot, for code that treats all ops alike. What the descriptor does not ask for is refused by [`Plan::bind`].
+    /// Binds a slot, for code that treats all ops alike. [`Plan::bind`] refuses slots that the descriptor does not use.
     #[must_use]
     pub fn set(mut self, slot: Slot, view: impl Into<View<'a>>) -> Self {
         self.views[slot as usize] = Some(view.into());
@@ -130,9 +132,16 @@ impl<'a> Bindings<'a> {
     }
 }
 
-/// An op that is ready to be bound: compiled kernels, their parameters on the GPU, and the tensors that are expected.
+/// A compiled kernel.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+/// An op that is ready for binding: compiled kernels, their uniforms on the GPU, and the tensors that it expects.
 ///
-/// `Send + Sync`, cheap to clone, and independent of the planner's life.
+/// `Send + Sync`, cheap to clone. It outlives its planner.
 #[derive(Clone, Debug)]
 pub struct Plan(Arc<Inner>);
 
@@ -146,7 +155,7 @@ struct Inner {
     /// The uniforms of all calls, one after the other; `None` without calls.
     params: Option<wgpu::Buffer>,
     params_stride: u64,
-    /// Where each scratch region begins.
+    /// The offset of each scratch region.
     scratch_offsets: Vec<u64>,
     scratch_size: u64,
 }
@@ -189,13 +198,13 @@ impl Plan {
         &self.0.lowered.tensors
     }
 
-    /// How the op is computed; `None` for an empty batch, where there is nothing to do.
+    /// The method that computes the op; `None` for an empty batch that needs no kernel.
     #[must_use]
     pub fn method(&self) -> Option<Method> {
         self.0.lowered.method
     }
 
-    /// Bytes of scratch that a binding needs.
+    /// Bytes of scratch memory that a binding needs.
     #[must_use]
     pub fn scratch_size(&self) -> u64 {
         self.0.scratch_size
@@ -203,14 +212,17 @@ impl Plan {
 
     /// Binds tensors. Blocks; in a browser, use [`bind_async`](Self::bind_async).
     ///
-    /// Tensors of an empty batch need not be bound, since wgpu has no empty bindings.
+    /// An empty tensor needs no binding, since wgpu has no empty bindings. A plan without kernels needs no bindings at
+    /// all.
     ///
     /// # Errors
-    /// [`Error::Binding`] for a tensor that is missing or not asked for, too small, in a buffer without STORAGE usage, at an
-    /// offset that the device can't bind, or in a buffer that is written through one slot and used through another, unless both are
-    /// separate parts of it and of `mean`, `rstd`, `running_mean`, `running_var`, `grad_weight`, `grad_bias`, or of any tensors with
-    /// [`Planner::shared_buffers`](crate::Planner::shared_buffers);
-    /// [`Error::Device`] for what wgpu refuses, such as a buffer of another device or a destroyed one.
+    /// - [`Error::Binding`]: a tensor is missing, or the op has no such tensor; a view is too small, or at an offset
+    ///   that the device can't bind; a buffer lacks the usage STORAGE.
+    /// - [`Error::Binding`]: the op writes a buffer through one slot and uses it through another. Separate parts of one
+    ///   buffer are valid if the op writes both tensors and both are of `mean`, `rstd`, `running_mean`, `running_var`,
+    ///   `running_low`, `grad_weight` and `grad_bias`. With [`Planner::shared_buffers`](crate::Planner::shared_buffers)
+    ///   they are valid for all tensors.
+    /// - [`Error::Device`]: wgpu refuses the binding, for example of a destroyed buffer, or one of another device.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn bind(&self, bindings: &Bindings<'_>) -> Result<Bound> {
         pollster::block_on(self.bind_async(bindings))
@@ -256,7 +268,7 @@ impl Plan {
             let bytes = spec(slot).map_or(inner.scratch_size, TensorSpec::bytes);
             view.offset..view.offset.saturating_add(bytes)
         };
-        // wgpu tracks whole buffers: what a dispatch writes through one slot, it can't read through another, unless all are bound alike.
+        // wgpu tracks whole buffers: a dispatch that writes a buffer must bind it `read_write` through all slots.
         let has_part = |slot: Slot| inner.shared_buffers || (slot.is_never_read_back() && written(slot));
         for (slot, view) in bindings.bound() {
             if slot != Slot::Scratch && spec(slot).is_none() {
@@ -311,7 +323,7 @@ fn view_problem(view: &View<'_>, needed: u64, alignment: u64) -> Option<BindingP
     (!offset.is_multiple_of(alignment)).then_some(BindingProblem::Misaligned { offset, alignment })
 }
 
-/// Puts the parameters of all calls into one uniform buffer, without a queue.
+/// Writes the uniforms of all calls to one buffer. The buffer is mapped at creation, so this needs no queue.
 async fn upload(device: &wgpu::Device, lowered: &Lowered, stride: u64) -> Result<wgpu::Buffer> {
     let size = lowered.calls.len() as u64 * stride;
     let mut bytes = vec![0; size as usize];
@@ -363,7 +375,7 @@ impl Inner {
                 }
                 (None, None) => (None, 0, 0),
             };
-            // `check` saw to it that there is one; without it wgpu would name the missing binding.
+            // `check` refused missing tensors. If one were missing here, wgpu would name its binding.
             if let Some(view) = view {
                 entries.push(entry(buffer.binding(), view.buffer, view.offset + offset, bytes));
             }
@@ -378,7 +390,7 @@ impl Inner {
     }
 }
 
-/// A plan with its tensors: recorded as often as wanted. Holds its buffers alive.
+/// A plan with its tensors, to be recorded any number of times. It keeps its buffers alive.
 #[derive(Clone, Debug)]
 pub struct Bound {
     dispatches: Vec<BoundDispatch>,
@@ -392,10 +404,12 @@ struct BoundDispatch {
 }
 
 impl Bound {
-    /// Records the op into a compute pass. Allocates nothing and can't fail. It sets the pipeline and bind group 0.
+    /// Records the op into a compute pass: sets the pipeline and bind group 0, and dispatches. Allocates nothing and
+    /// can't fail.
     ///
-    /// Dispatches of one pass see the writes of those before them, so the caller's own passes may come before and after.
-    // A call of its own would be a tenth of what it costs.
+    /// A dispatch sees the writes of earlier dispatches of its pass. So the pass may also contain dispatches of the
+    /// caller.
+    // A call that is not inlined adds a tenth of the cost.
     #[inline]
     pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
         for BoundDispatch { pipeline, bind_group, workgroups: [x, y, z] } in &self.dispatches {

@@ -1,4 +1,4 @@
-//! Compiles kernels and keeps them.
+//! Compiles kernels and caches their pipelines.
 
 use std::{
     collections::HashMap,
@@ -7,30 +7,24 @@ use std::{
 };
 
 use crate::{
+    calls::{aside, caught},
     caps::Caps,
-    error::{Error, Result},
+    error::Result,
     lower::{KernelCall, Lowered, lower},
     ops::Norm,
     ops::op::Internal,
-    plan::Plan,
+    plan::{Pipeline, Plan},
     shaders::Shader,
     tuning::Tuning,
     types::Strategy,
 };
 
-/// A compiled kernel.
-#[derive(Debug)]
-pub(crate) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
-}
-
-/// By all that they depend on: planners that share them may differ in their tables, and in `checked`.
+/// The key has all that a pipeline depends on: clones of a planner may differ in their tuning tables and in `checked`.
 type Pipelines = HashMap<(Shader, bool), Arc<Pipeline>>;
 
-/// Makes plans for one device and keeps the pipelines they share.
+/// Makes plans for one device and caches the pipelines that they share.
 ///
-/// Cheap to clone, `Send + Sync`; clones share what they compile. Plans outlive it.
+/// Cheap to clone, `Send + Sync`. Clones share the cache. Plans outlive the planner.
 ///
 /// ```
 /// use wgpu_norm::{LayerNorm, Planner};
@@ -51,13 +45,13 @@ pub struct Planner {
     edit: Option<SourceEdit>,
 }
 
-/// Changes a shader's source before it is compiled: how tests prove that a broken shader is seen.
+/// Edits a shader's source before compilation. Tests use it to prove that they notice a broken shader.
 pub(crate) type SourceEdit = Arc<dyn Fn(String) -> String + Send + Sync>;
 
 impl Planner {
-    /// A planner for this device. Reads its features, limits and subgroup sizes; compiles nothing yet.
+    /// A planner for this device. Reads the device's features, limits and subgroup sizes; compiles nothing yet.
     ///
-    /// What a device can do depends on what was requested for it: see [`recommended`](crate::recommended).
+    /// A device has only the features and limits that the program requested: see [`recommended`](crate::recommended).
     #[must_use]
     pub fn new(device: &wgpu::Device) -> Self {
         let caps = Caps::of(device);
@@ -68,80 +62,83 @@ impl Planner {
         Self { device: device.clone(), caps, pipelines: Arc::default(), checked: false, cache: None, edit: None }
     }
 
-    /// Whether shaders are compiled with all of wgpu's runtime checks; `false` by default.
+    /// Sets whether wgpu compiles shaders with all of its runtime checks; false by default.
     ///
-    /// The default leaves out two that these shaders do not need and that cost time: guards against division by zero, and counters that end infinite
-    /// loops. Buffer accesses are always checked. `docs/safety.md` says why that is sound. For tests, and for those who suspect a
-    /// miscompiled shader.
+    /// The default omits two checks that cost time: guards against division by zero, and counters that end infinite
+    /// loops. `docs/safety.md` proves that these shaders need neither. Shaders always check buffer accesses. All checks
+    /// are for tests, and for a suspected miscompilation.
     #[must_use]
     pub fn checked(self, on: bool) -> Self {
         Self { checked: on, ..self }
     }
 
-    /// Numbers that the choice of kernels depends on, in place of those that come with the crate for this class of device.
+    /// Replaces the crate's tuning table for this class of device. The choice of kernels depends on its numbers.
     #[must_use]
     pub fn tuning(mut self, tuning: Tuning) -> Self {
         self.caps.tuning = tuning;
         self
     }
 
-    /// Whether the tensors of an op, and its scratch, may be parts of one buffer that do not overlap; `false` by default.
+    /// Sets whether one buffer may hold several tensors of an op, and its scratch, in parts that do not overlap; false
+    /// by default.
     ///
-    /// wgpu lets a dispatch use a buffer in one way alone, so all bindings are `read_write` then, in the shaders and their
-    /// layouts. After each such dispatch a barrier follows: what comes next waits for all of it.
+    /// wgpu allows a buffer one usage in a dispatch. So shaders and layouts then bind all storage buffers `read_write`.
+    /// A barrier follows each such dispatch: the next dispatch waits for all of it.
     #[must_use]
     pub fn shared_buffers(mut self, on: bool) -> Self {
         self.caps.shared_buffers = on;
         self
     }
 
-    /// A cache of the caller's that pipelines are compiled through, made with the feature
-    /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE): its data can be kept on disk for the next start.
+    /// Compiles pipelines through this cache, which needs the feature
+    /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE). A program can store the data of the cache on disk for its
+    /// next start.
     #[must_use]
     pub fn pipeline_cache(self, cache: wgpu::PipelineCache) -> Self {
         Self { cache: Some(cache), ..self }
     }
 
-    /// A planner whose shaders go through `edit` before they are compiled. For tests of tests.
+    /// A planner that applies `edit` to each shader before compilation. For tests of tests.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_source_edit(device: &wgpu::Device, edit: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
         Self { edit: Some(Arc::new(edit)), ..Self::new(device) }
     }
 
-    /// The device that plans are made for.
+    /// The device of the planner.
     #[must_use]
     pub fn device(&self) -> &wgpu::Device {
         &self.device
     }
 
-    /// What the device can do, as far as the choice of kernels depends on it.
+    /// The capabilities of the device that the choice of kernels depends on.
     #[must_use]
     pub fn caps(&self) -> &Caps {
         &self.caps
     }
 
-    /// Makes a plan, compiling the kernels that no plan before needed. Blocks; in a browser, use
+    /// Makes a plan. Compiles the kernels that no earlier plan needed. Blocks; in a browser, use
     /// [`plan_async`](Self::plan_async).
     ///
     /// # Errors
-    /// What [`Norm::tensors`] refuses; [`Error::Limit`] where the device is too small; [`Error::Device`] where wgpu or the
-    /// driver refuses the shader.
+    /// The errors of [`Norm::tensors`]; [`Error::Limit`](crate::Error::Limit) if a limit of the device is too small;
+    /// [`Error::Device`](crate::Error::Device) if wgpu or the driver refuses the shader.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan(&self, op: &(impl Norm + ?Sized)) -> Result<Plan> {
         self.plan_with(op, Strategy::Inferred)
     }
 
-    /// [`plan`](Self::plan) with a strategy: forces a method, for tests and measurements.
+    /// [`plan`](Self::plan) with a strategy, which can force a method. For tests and measurements.
     ///
     /// # Errors
-    /// As [`plan`](Self::plan), and [`Error::Unsupported`] for a method that can't compute the op here.
+    /// As [`plan`](Self::plan), and [`Error::Unsupported`](crate::Error::Unsupported) for a method that can't compute
+    /// the op here.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan_with(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Plan> {
         pollster::block_on(self.plan_of(self.lower(op, strategy)?))
     }
 
-    /// [`plan`](Self::plan) without blocking: kernels are compiled on a thread of their own, or by the browser.
+    /// [`plan`](Self::plan) without blocking: a thread of its own, or the browser, compiles the kernels.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
@@ -158,12 +155,12 @@ impl Planner {
         aside(async move { planner.plan_of(lowered).await }).await
     }
 
-    /// What an op is on this device.
+    /// Lowers an op for this device.
     pub(crate) fn lower(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Lowered> {
         lower(&op.operation(Internal)?, &self.caps, strategy)
     }
 
-    /// Compiles what the calls of an op need.
+    /// Compiles the kernels of a lowered op.
     pub(crate) async fn plan_of(&self, lowered: Lowered) -> Result<Plan> {
         let mut pipelines = Vec::with_capacity(lowered.calls.len());
         for call in &lowered.calls {
@@ -172,10 +169,10 @@ impl Planner {
         Plan::new(&self.device, &self.caps, lowered, pipelines).await
     }
 
-    /// Compiles the kernels of these ops now, so that no later plan of one of them does: for the start of a program. Blocks; in a
-    /// browser, use [`warm_up_async`](Self::warm_up_async).
+    /// Compiles the kernels of these ops at the start of a program, so that later plans of these ops compile nothing.
+    /// Blocks; in a browser, use [`warm_up_async`](Self::warm_up_async).
     ///
-    /// A driver may leave its own part of the work to the first run of a kernel, as lavapipe does: there, run each op once.
+    /// A driver may defer its own compilation to the first run of a kernel, as lavapipe does. There, run each op once.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
@@ -211,19 +208,19 @@ impl Planner {
     async fn pipeline(&self, call: &KernelCall) -> Result<Arc<Pipeline>> {
         let shader = Shader(call.key);
         let key = (shader, self.checked);
-        // A thread that panicked here left the map as it was: entries are only ever added.
+        // A panic in another thread can't leave the map inconsistent: threads only add entries.
         let known = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = known().get(&key) {
             return Ok(pipeline.clone());
         }
-        // Not under the lock: compilation takes long. Two threads may compile the same kernel; the first one is kept.
+        // Compilation takes long, so it holds no lock. If two threads compile the same kernel, the map keeps the first.
         let pipeline = Arc::new(self.compile(shader).await?);
         Ok(known().entry(key).or_insert(pipeline).clone())
     }
 
     fn runtime_checks(&self) -> wgpu::ShaderRuntimeChecks {
         let checks = wgpu::ShaderRuntimeChecks::checked();
-        // Edited source is not this crate's.
+        // The argument of docs/safety.md does not cover edited source.
         if self.checked || self.edit.is_some() {
             checks
         } else {
@@ -241,7 +238,7 @@ impl Planner {
         caught(&self.device, || {
             let descriptor =
                 wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(source.into()) };
-            // SAFETY: the source is this crate's, whose divisors are never zero and whose loops end; see docs/safety.md.
+            // SAFETY: the source is this crate's: no divisor is zero, and every loop ends. See docs/safety.md.
             let module = unsafe { self.device.create_shader_module_trusted(descriptor, self.runtime_checks()) };
             let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(&label),
@@ -257,7 +254,7 @@ impl Planner {
                 layout: Some(&pipeline_layout),
                 module: &module,
                 entry_point: Some("main"),
-                // Every slot of workgroup memory is written before it is read.
+                // Kernels write each slot of workgroup memory before they read it.
                 compilation_options: wgpu::PipelineCompilationOptions {
                     zero_initialize_workgroup_memory: false,
                     ..Default::default()
@@ -274,38 +271,4 @@ impl fmt::Debug for Planner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Planner").field("caps", &self.caps).finish_non_exhaustive()
     }
-}
-
-/// Runs wgpu calls and returns as an error what they would otherwise report to the device's uncaptured-error handler.
-pub(crate) async fn caught<T>(device: &wgpu::Device, calls: impl FnOnce() -> T) -> Result<T> {
-    // Scopes belong to the thread that pushed them, so they are popped before anything is awaited.
-    let (value, errors) = {
-        let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let value = calls();
-        let validation = validation.pop();
-        let internal = internal.pop();
-        (value, (validation, internal, out_of_memory.pop()))
-    };
-    let error = errors.0.await.or(errors.1.await).or(errors.2.await);
-    error.map_or(Ok(value), |error| Err(Error::Device(error.to_string())))
-}
-
-/// Completes work that blocks without holding the executor that waits for it: on a thread of its own.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) async fn aside<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    let (sender, receiver) = futures_channel::oneshot::channel();
-    let thread = std::thread::Builder::new().name("wgpu-norm".into()).spawn(move || {
-        // If the receiver is gone, nobody waits for the answer.
-        let _ = sender.send(pollster::block_on(work));
-    });
-    thread.map_err(|e| Error::Device(format!("no thread to work on: {e}")))?;
-    receiver.await.unwrap_or_else(|_| Err(Error::Device("the thread that worked panicked".into())))
-}
-
-/// In a browser nothing blocks.
-#[cfg(target_arch = "wasm32")]
-pub(crate) async fn aside<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    work.await
 }

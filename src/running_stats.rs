@@ -1,4 +1,4 @@
-//! The conventions of running statistics.
+//! Conventions for running statistics.
 
 use std::{hash::Hash, mem};
 
@@ -7,29 +7,29 @@ use crate::{
     options::equal_by_bits,
 };
 
-/// How training updates the running statistics. The momentum means different things in different frameworks, and so does
-/// the variance that is kept.
+/// How training updates the running statistics. Frameworks differ in the meaning of the momentum, and in the variance
+/// that they track.
 ///
-/// | | running = | default momentum | running_var keeps |
+/// | | running = | default momentum | variance |
 /// |---|---|---|---|
-/// | PyTorch | `(1 - momentum) * running + momentum * batch` | 0.1 | the unbiased variance |
-/// | ONNX | `momentum * running + (1 - momentum) * batch` | 0.9 | the population variance |
-/// | Keras | `momentum * running + (1 - momentum) * batch` | 0.99 | the population variance |
+/// | PyTorch | `(1 - momentum) * running + momentum * batch` | 0.1 | unbiased |
+/// | ONNX | `momentum * running + (1 - momentum) * batch` | 0.9 | biased |
+/// | Keras | `momentum * running + (1 - momentum) * batch` | 0.99 | biased |
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RunningStats {
-    /// As PyTorch does.
+    /// PyTorch's convention.
     PyTorch {
-        /// The weight of the new value, any finite number. `None`: the average over all batches, counted in
-        /// `num_batches_tracked`.
+        /// The weight of the new value, any finite number. `None`: the average over all batches, which
+        /// `num_batches_tracked` counts.
         momentum: Option<f32>,
     },
-    /// As ONNX's `BatchNormalization` does.
+    /// The convention of ONNX's `BatchNormalization`.
     Onnx {
         /// The weight of the old value, any finite number.
         momentum: f32,
     },
-    /// As Keras does.
+    /// Keras's convention.
     Keras {
         /// The weight of the old value, any finite number.
         momentum: f32,
@@ -56,7 +56,7 @@ impl RunningStats {
         }
     }
 
-    /// What is subtracted from the count that the sum of squared deviations is divided by, to get the variance that is kept.
+    /// Subtracted from the count to get the divisor of the tracked variance: 1 for the unbiased variance.
     pub(crate) fn correction(self) -> f32 {
         match self {
             Self::PyTorch { .. } => 1.0,
@@ -80,7 +80,7 @@ impl RunningStats {
         (mem::discriminant(&self), self.momentum().map(f32::to_bits))
     }
 
-    /// As a message shows it.
+    /// The convention, as an error message shows it.
     pub(crate) fn show(self) -> String {
         let name = match self {
             Self::PyTorch { .. } => "PyTorch",

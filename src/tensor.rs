@@ -4,25 +4,28 @@ use std::fmt;
 
 use half::{bf16, f16};
 
-use crate::error::{BindingProblem, Error, Result};
+use crate::{
+    error::{BindingProblem, ELEMENTS, Error, Result},
+    slot::Slot,
+};
 
-/// How an element is stored. Arithmetic is f32 whatever the storage.
+/// The storage type of a tensor. Kernels compute in f32, whatever the storage type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DType {
     /// IEEE 754 single precision.
     #[default]
     F32,
-    /// IEEE 754 half precision. Needs no feature of the device: two share a 32-bit word.
+    /// IEEE 754 half precision. Two share a 32-bit word, so the device needs no feature.
     F16,
-    /// The upper half of an f32. Needs no feature of the device: two share a 32-bit word.
+    /// bfloat16: the upper 16 bits of an f32. Two share a 32-bit word, so the device needs no feature.
     BF16,
     /// Unsigned 32-bit integer: `num_batches_tracked` only.
     U32,
 }
 
 impl DType {
-    /// The types of floats.
+    /// The floating-point types.
     pub const FLOATS: [Self; 3] = [Self::F32, Self::F16, Self::BF16];
 
     /// Bytes of an element.
@@ -34,7 +37,7 @@ impl DType {
         }
     }
 
-    /// The nearest value that this type holds, ties to even.
+    /// Rounds to the nearest value of this type, ties to even.
     #[must_use]
     pub fn round(self, value: f32) -> f32 {
         match self {
@@ -44,7 +47,7 @@ impl DType {
         }
     }
 
-    /// The same for what was computed in f64: rounded once.
+    /// Rounds an f64 to the nearest value of this type, without a first rounding to f32.
     #[must_use]
     pub fn round_f64(self, value: f64) -> f64 {
         match self {
@@ -54,7 +57,7 @@ impl DType {
         }
     }
 
-    /// Half the distance from 1 to the next value: the error of rounding to this type, in units of the result.
+    /// Half the distance from 1 to the next value: the relative error of rounding to this type.
     #[must_use]
     pub const fn half_ulp(self) -> f64 {
         match self {
@@ -64,7 +67,7 @@ impl DType {
         }
     }
 
-    /// The values as they are stored, without padding.
+    /// Encodes values in this type, in native byte order and without padding.
     #[must_use]
     pub fn encode(self, values: &[f32]) -> Vec<u8> {
         match self {
@@ -74,19 +77,20 @@ impl DType {
         }
     }
 
-    /// The values that these bytes store.
+    /// Decodes values of this type.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
-        let halves = || bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
+        let half_precision = || bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
         match self {
             Self::F32 | Self::U32 => bytemuck::pod_collect_to_vec(bytes),
-            Self::F16 => halves().map(|bits| f16::from_bits(bits).to_f32()).collect(),
-            Self::BF16 => halves().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
+            Self::F16 => half_precision().map(|bits| f16::from_bits(bits).to_f32()).collect(),
+            Self::BF16 => half_precision().map(|bits| bf16::from_bits(bits).to_f32()).collect(),
         }
     }
 }
 
-/// An f32 that rounds to the same half as the f64: what does not fit makes the last bit odd, so that no tie comes about.
+/// Rounds to odd: the f32 then rounds to the same f16 or bf16 as the f64. An inexact result gets an odd last bit, so
+/// that the second rounding meets no false tie.
 fn to_odd(value: f64) -> f32 {
     let nearest = value as f32;
     let away = f64::from(nearest).abs() > value.abs();
@@ -106,121 +110,19 @@ impl fmt::Display for DType {
     }
 }
 
-macro_rules! slots {
-    ($($(#[$doc:meta])* $slot:ident = $name:literal,)*) => {
-        /// The name of a tensor of an op, in PyTorch's words.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[non_exhaustive]
-        pub enum Slot { $($(#[$doc])* $slot,)* }
-
-        impl Slot {
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$slot,)*];
-            pub(crate) const COUNT: usize = Self::ALL.len();
-
-            /// The name of the tensor, and of the variable in the shaders.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$slot => $name,)* }
-            }
-        }
-    };
-}
-
-slots! {
-    /// What is normalized.
-    Input = "input",
-    /// The gain.
-    Weight = "weight",
-    /// The offset.
-    Bias = "bias",
-    /// The normalized tensor.
-    Output = "output",
-    /// The saved mean.
-    Mean = "mean",
-    /// The saved reciprocal standard deviation, `1 / sqrt(var + eps)`.
-    Rstd = "rstd",
-    /// The running mean of batch norm.
-    RunningMean = "running_mean",
-    /// The running variance of batch norm.
-    RunningVar = "running_var",
-    /// What f32 has no room for beside the running mean, and beside the running variance.
-    RunningLow = "running_low",
-    /// How many batches the cumulative average has seen.
-    NumBatchesTracked = "num_batches_tracked",
-    /// What is added: to the input before it is normalized, or, in batch norm, to the normalized tensor.
-    Residual = "residual",
-    /// The sum of input and residual, for the next layer.
-    ResidualOutput = "residual_output",
-    /// The gradient of the output.
-    GradOutput = "grad_output",
-    /// The gradient of `residual_output` from where else it is used.
-    GradResidualOutput = "grad_residual_output",
-    /// The gradient of the input; where a residual is added to it, of the residual too.
-    GradInput = "grad_input",
-    /// The gradient of batch norm's residual.
-    GradResidual = "grad_residual",
-    /// The gradient of the gain.
-    GradWeight = "grad_weight",
-    /// The gradient of the offset.
-    GradBias = "grad_bias",
-    /// The statistics of a part of a batch: mean, what it lacks, M2 and count of each channel.
-    Moments = "moments",
-    /// The statistics that batch norm saves for its backward pass: the mean as hi and lo, and rstd.
-    Statistics = "statistics",
-    /// The caller's scratch. No shader has a variable of this name.
-    Scratch = "scratch",
-}
-
-impl Slot {
-    /// Whether the tensor has an element for each of the input's.
-    pub(crate) const fn is_elementwise(self) -> bool {
-        matches!(
-            self,
-            Self::Input
-                | Self::Output
-                | Self::Residual
-                | Self::ResidualOutput
-                | Self::GradOutput
-                | Self::GradResidualOutput
-                | Self::GradInput
-                | Self::GradResidual
-        )
-    }
-
-    /// Whether a kernel that writes one such tensor only ever writes the others too, so that all may lie in one buffer.
-    pub(crate) const fn is_never_read_back(self) -> bool {
-        matches!(
-            self,
-            Self::Mean
-                | Self::Rstd
-                | Self::RunningMean
-                | Self::RunningVar
-                | Self::RunningLow
-                | Self::GradWeight
-                | Self::GradBias
-        )
-    }
-}
-
-impl fmt::Display for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What an op does with a tensor.
+/// How an op uses a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Access {
     /// Reads it.
     Read,
-    /// Writes all of it and does not look at what was there.
+    /// Writes all of it, without reading the old values.
     Write,
     /// Reads and writes it.
     ReadWrite,
 }
 
-/// A tensor that an op needs, as its descriptor says.
+/// A tensor that an op binds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TensorSpec {
@@ -228,13 +130,13 @@ pub struct TensorSpec {
     pub slot: Slot,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// How its elements are stored.
+    /// Its storage type.
     pub dtype: DType,
-    /// What the op does with it.
+    /// How the op uses it.
     pub access: Access,
-    /// Elements from its first to its last: more than the shape's where rows are apart.
+    /// Elements from the first to the last, including the padding between strided rows.
     span: usize,
-    /// Elements of a row, and from the begin of one to that of the next.
+    /// Length and stride of a row, in elements; `(1, 1)` for a dense tensor.
     rows: (usize, usize),
 }
 
@@ -243,20 +145,21 @@ impl TensorSpec {
         Self { slot, shape: shape.to_vec(), dtype, access, span: shape.iter().product(), rows: (1, 1) }
     }
 
-    /// Of rows of `len` elements that begin `stride` elements apart.
+    /// Sets the length and the stride of the tensor's rows, in elements.
     pub(crate) fn row_stride(mut self, len: usize, stride: usize) -> Self {
         self.span = if self.span == 0 { 0 } else { (self.span / len - 1) * stride + len };
         self.rows = (len, stride);
         self
     }
 
-    /// Elements of the tensor, with what lies between its rows. The descriptor was validated, so this does not overflow.
+    /// Elements of the tensor, including the padding between strided rows. The op checked its shape, so this can't
+    /// overflow.
     #[must_use]
     pub fn len(&self) -> usize {
         self.span
     }
 
-    /// Elements of a row, and from the begin of one to that of the next; of what is dense, any row.
+    /// Length and stride of a row, in elements; `(1, 1)` for a dense tensor.
     pub(crate) fn rows(&self) -> (usize, usize) {
         self.rows
     }
@@ -267,14 +170,14 @@ impl TensorSpec {
         self.len() == 0
     }
 
-    /// Bytes of the tensor, rounded up to a whole number of 32-bit words, which is what shaders read and write. What
-    /// follows the last element of an odd number of halves is not changed.
+    /// Bytes of the tensor, rounded up to whole 32-bit words, the unit of shaders. After an odd number of f16 or bf16
+    /// elements, shaders leave the rest of the last word unchanged.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         (self.len() as u64 * self.dtype.size()).next_multiple_of(4)
     }
 
-    /// The values as they are stored, padded to [`bytes`](Self::bytes).
+    /// Encodes values in the tensor's storage type, padded to [`bytes`](Self::bytes).
     #[must_use]
     pub fn encode(&self, values: &[f32]) -> Vec<u8> {
         let mut bytes = self.dtype.encode(values);
@@ -282,24 +185,19 @@ impl TensorSpec {
         bytes
     }
 
-    /// The values that the tensor's bytes store.
+    /// Decodes values from the tensor's bytes.
     #[must_use]
     pub fn decode(&self, bytes: &[u8]) -> Vec<f32> {
         self.dtype.decode(&bytes[..self.len() * self.dtype.size() as usize])
     }
 }
 
-/// The most elements a tensor may have: indices, and the few that run past the end, are u32.
+/// The most elements of a tensor: indices are u32, and some run a little past the end.
 pub(crate) const MAX_ELEMENTS: u64 = 1 << 31;
 
-/// The limit of that, in errors.
-pub(crate) const ELEMENTS: &str = "elements of input";
-/// The same where rows are apart.
-pub(crate) const STRIDED_ELEMENTS: &str = "elements of input, with what its input_row_stride leaves between rows";
-
-/// The number of elements, if it is one that a kernel can index.
+/// The number of elements, if u32 indices can address all of them.
 pub(crate) fn element_count(shape: &[usize]) -> Result<u32> {
-    // The other axes of an empty tensor count too, so that no product of some of them overflows.
+    // An empty axis does not hide a large one: later products of the other axes must not overflow.
     let axes = shape.iter().filter(|&&n| n != 0);
     let count = axes.fold(1u64, |product, &n| product.saturating_mul(n as u64));
     match u32::try_from(count) {
@@ -308,7 +206,7 @@ pub(crate) fn element_count(shape: &[usize]) -> Result<u32> {
     }
 }
 
-/// The index of an element in a dense tensor.
+/// The flat index of an element in a dense tensor.
 pub(crate) fn flat(shape: &[usize], index: &[usize]) -> usize {
     shape.iter().zip(index).fold(0, |flat, (n, i)| flat * n + i)
 }
@@ -318,8 +216,9 @@ pub(crate) fn show(shape: &[usize]) -> String {
     format!("{shape:?}")
 }
 
-/// The tensors that an op reads, as slices on the host, for [`host`](crate::host) and [`reference`](mod@crate::reference).
-/// What the descriptor does not ask for stays unset. Values are rounded to the type that the descriptor says they are stored in.
+/// The tensors that an op reads, as slices on the host, for [`host`](crate::host) and
+/// [`reference`](mod@crate::reference). Slots that the descriptor does not use stay unset. Both round each value to the
+/// storage type of its tensor.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensors<'a> {
     floats: [Option<&'a [f32]>; Slot::COUNT],
@@ -339,25 +238,25 @@ macro_rules! tensors {
 }
 
 tensors! {
-    /// The gain.
+    /// The weight.
     weight: Weight,
-    /// The offset.
+    /// The bias.
     bias: Bias,
-    /// What is added.
+    /// The residual.
     residual: Residual,
-    /// The sum of input and residual, in a backward pass.
+    /// The sum of input and residual, for a backward pass.
     residual_output: ResidualOutput,
     /// The gradient of the output.
     grad_output: GradOutput,
     /// The gradient of `residual_output`.
     grad_residual_output: GradResidualOutput,
-    /// The gradient of the gain so far, where gradients are accumulated.
+    /// The old gradient of the weight, for an op that accumulates gradients.
     grad_weight: GradWeight,
-    /// The gradient of the offset so far, where gradients are accumulated.
+    /// The old gradient of the bias, for an op that accumulates gradients.
     grad_bias: GradBias,
-    /// The statistics of the parts of a batch.
+    /// The moments of the parts of a batch.
     moments: Moments,
-    /// The statistics that the forward pass kept.
+    /// The statistics that the forward pass saved.
     statistics: Statistics,
 }
 
@@ -368,45 +267,45 @@ impl<'a> Tensors<'a> {
         Self::default().set(Slot::Input, input)
     }
 
-    /// With running statistics.
+    /// Adds running mean and running variance.
     #[must_use]
     pub fn running(self, mean: &'a [f32], var: &'a [f32]) -> Self {
         self.set(Slot::RunningMean, mean).set(Slot::RunningVar, var)
     }
 
-    /// With what f32 has no room for beside both: zeros before the first batch.
+    /// Adds the lo parts of the running statistics, zeros before the first batch.
     #[must_use]
     pub fn running_low(self, low: &'a [f32]) -> Self {
         self.set(Slot::RunningLow, low)
     }
 
-    /// With the number of batches that the running statistics have seen.
+    /// Adds the number of batches in the running statistics.
     #[must_use]
     pub fn num_batches_tracked(mut self, count: u32) -> Self {
         self.num_batches_tracked = Some(count);
         self
     }
 
-    /// Sets a slot's tensor, for code that treats all ops alike.
+    /// Sets the tensor of a slot, for code that treats all ops alike.
     #[must_use]
     pub fn set(mut self, slot: Slot, values: &'a [f32]) -> Self {
         self.floats[slot as usize] = Some(values);
         self
     }
 
-    /// The elements of a slot's tensor, if it is there and of floats.
+    /// The values of a slot's float tensor, if set.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<&'a [f32]> {
         self.floats[slot as usize]
     }
 
-    /// How many batches the running statistics have seen.
+    /// The number of batches in the running statistics, if set.
     #[must_use]
     pub fn batches(&self) -> Option<u32> {
         self.num_batches_tracked
     }
 
-    /// The elements of a tensor as they are stored, if it is there.
+    /// The bytes of a tensor in its storage type, if set.
     #[must_use]
     pub fn bytes(&self, spec: &TensorSpec) -> Option<Vec<u8>> {
         match spec.slot {
@@ -415,7 +314,7 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// Checks the slices against what the op reads.
+    /// Checks the slices against the tensors that the op reads.
     pub(crate) fn check(&self, specs: &[TensorSpec]) -> Result<()> {
         for &slot in Slot::ALL {
             let spec = specs.iter().find(|s| s.slot == slot && s.access != Access::Write);
@@ -476,7 +375,7 @@ outputs! {
     running_mean: RunningMean,
     /// The running variance after this batch.
     running_var: RunningVar,
-    /// What f32 has no room for beside both, after this batch.
+    /// The lo parts of the running statistics after this batch.
     running_low: RunningLow,
     /// The sum of input and residual.
     residual_output: ResidualOutput,
@@ -484,41 +383,41 @@ outputs! {
     grad_input: GradInput,
     /// The gradient of batch norm's residual.
     grad_residual: GradResidual,
-    /// The gradient of the gain.
+    /// The gradient of the weight.
     grad_weight: GradWeight,
-    /// The gradient of the offset.
+    /// The gradient of the bias.
     grad_bias: GradBias,
-    /// The statistics of a part of a batch.
+    /// The moments of a part of a batch.
     moments: Moments,
-    /// The statistics that are kept for the backward pass.
+    /// The statistics for the backward pass.
     statistics: Statistics,
 }
 
 impl<T> Outputs<T> {
-    /// The elements of a slot's tensor, if the op writes it and it is of floats.
+    /// The values of a slot's float tensor, if the op writes it.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<&[T]> {
         self.tensors[slot as usize].as_deref()
     }
 
-    /// Puts a slot's tensor where it belongs.
+    /// Sets the values of a slot.
     pub fn set(&mut self, slot: Slot, values: Vec<T>) {
         self.tensors[slot as usize] = Some(values);
     }
 
-    /// The largest finite magnitude of what a tensor's values are made of, as far as the reference says: where large numbers cancel,
-    /// f32 can't be more exact than they are.
+    /// The largest finite magnitude of the terms of a tensor's values, or 0 where the reference sets none. Where large
+    /// terms cancel, f32 results are only as exact as the terms.
     #[must_use]
     pub fn scale(&self, slot: Slot) -> f64 {
         self.scales[slot as usize]
     }
 
-    /// Sets the scale of a slot from what its values are made of.
+    /// Sets the scale of a slot from the terms of its values.
     pub(crate) fn set_scale(&mut self, slot: Slot, parts: impl Iterator<Item = f64>) {
         self.scales[slot as usize] = parts.map(f64::abs).filter(|x| x.is_finite()).fold(0.0, f64::max);
     }
 
-    /// How many batches the cumulative average has seen, with this one.
+    /// The number of batches in the cumulative average, including this one.
     #[must_use]
     pub fn num_batches_tracked(&self) -> Option<u32> {
         self.num_batches_tracked
@@ -529,7 +428,7 @@ impl<T> Outputs<T> {
         self.num_batches_tracked = Some(count);
     }
 
-    /// The slots that have a tensor.
+    /// The slots with a tensor.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         Slot::ALL.iter().copied().filter(|&slot| self.get(slot).is_some())
     }
@@ -549,7 +448,7 @@ impl Outputs<f64> {
 }
 
 impl Outputs<f32> {
-    /// Puts the bytes of a tensor, as a GPU wrote them, where they belong.
+    /// Sets a slot from the bytes that a GPU wrote.
     pub fn set_bytes(&mut self, spec: &TensorSpec, bytes: &[u8]) {
         match spec.slot {
             Slot::NumBatchesTracked => {
@@ -591,9 +490,8 @@ mod tests {
         assert_eq!(element_count(&[1 << 31, 0]), Ok(0));
         let allowed = MAX_ELEMENTS;
         for shape in [&[(1 << 31) + 1][..], &[1 << 16, 1 << 16], &[usize::MAX, usize::MAX, 2], &[usize::MAX, 0, 2]] {
-            assert!(
-                matches!(element_count(shape), Err(Error::Limit { needed, allowed: a, .. }) if needed > allowed && a == allowed)
-            );
+            let Err(Error::Limit { needed, allowed: limit, .. }) = element_count(shape) else { panic!("{shape:?}") };
+            assert!(needed > allowed && limit == allowed);
         }
     }
 }

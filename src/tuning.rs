@@ -1,4 +1,4 @@
-//! What is fast on a device: the numbers that the choice of kernels depends on.
+//! Tuning tables: the numbers that the choice of kernels depends on.
 
 use std::{fmt, str::FromStr};
 
@@ -6,10 +6,12 @@ use crate::error::{Error, Result};
 
 macro_rules! tuning {
     ($($(#[$doc:meta])* $field:ident: $least:literal..=$most:literal,)*) => {
-        /// The numbers that the choice of kernels depends on. They change how fast an op is, never what it computes beyond rounding.
+        /// The numbers that the choice of kernels depends on. They change the speed of an op, and its results by
+        /// rounding alone.
         ///
-        /// A table for each class of device comes with the crate; `cargo xtask tune` measures one, and
-        /// [`Planner::tuning`](crate::Planner::tuning) takes it. As text, a line for each number: `name = value`.
+        /// The crate has a table for each class of device. `cargo xtask tune` measures a table, and
+        /// [`Planner::tuning`](crate::Planner::tuning) takes it. As text, a table has a line `name = value` for each
+        /// number.
         ///
         /// ```
         /// use wgpu_norm::{Caps, Tuning};
@@ -20,7 +22,7 @@ macro_rules! tuning {
         /// # Ok::<(), wgpu_norm::Error>(())
         /// ```
         ///
-        /// The numbers, and what they can be:
+        /// The numbers and their ranges:
         $(
             #[doc = concat!("- `", stringify!($field), "`, ", $least, " to ", $most, ":")]
             $(#[$doc])*
@@ -32,7 +34,7 @@ macro_rules! tuning {
         }
 
         impl Tuning {
-            /// The names of the numbers, with the least and the largest value.
+            /// The name, the least and the largest value of each number.
             pub const FIELDS: &'static [(&'static str, u32, u32)] =
                 &[$((stringify!($field), $least, $most),)*];
 
@@ -48,7 +50,7 @@ macro_rules! tuning {
             /// Sets a number by its name.
             ///
             /// # Errors
-            /// [`Error::Tuning`] for a name that there isn't, and a value out of range.
+            /// [`Error::Tuning`] for an unknown name, or a value out of range.
             pub fn set(&mut self, name: &str, value: u32) -> Result<()> {
                 match name {
                     $(stringify!($field) => {
@@ -67,46 +69,47 @@ macro_rules! tuning {
 }
 
 tuning! {
-    /// Rows of at most this many packs (four elements, or one where a row is not a multiple of four) are owned by a lane.
+    /// A lane owns rows of up to this many packs. A pack is four elements, or one where rows are not multiples of four.
     lane_packs: 0..=32,
-    /// The same of 4096 rows or more, of which each lane has several: it loads their weights once. Half of it where each takes more code: in a
-    /// backward pass, and of halves.
+    /// The same for 4096 rows or more: each lane owns several, and loads their weights once. Kernels with more code for
+    /// a row take half of it: those of a backward pass, and of f16 or bf16.
     lane_packs_many_rows: 0..=32,
-    /// Packs that a lane of a subgroup holds of a row; longer rows go to larger teams.
+    /// Packs of a row that a lane of a subgroup holds, at most. Larger teams own longer rows.
     subgroup_packs: 1..=128,
-    /// Packs that a lane of a workgroup holds of a row; longer rows are streamed or split.
+    /// Packs of a row that a lane of a workgroup holds, at most. Longer rows are streamed or split.
     workgroup_packs: 1..=32,
-    /// 1: rows of halves that registers hold are moved by 16 bytes, where they are multiples of them and no lane has more of them for it. 0: by 8.
+    /// 1: a lane moves resident rows of f16 or bf16 by 16 bytes. Rows must be multiples of 16 bytes, and no lane may
+    /// hold more packs for it. 0: by 8 bytes.
     vec4x2: 0..=1,
-    /// 1: f16 is converted by the device's own instructions, for devices that are known to keep subnormals and to round to the nearest even
-    /// number there. 0: by integers, the same everywhere. `cargo xtask tune` leaves it as it is.
+    /// 1: the device's own instructions convert f16. Only for devices that are known to keep subnormals and to round to
+    /// nearest even. 0: integer code converts f16, alike on all devices. `cargo xtask tune` does not change it.
     native_f16: 0..=1,
     /// Workgroups of up to 64 lanes that fill the device.
     workgroups: 1..=65535,
-    /// Rows that a team goes through at most, where all rows share their weights, which it then loads once.
+    /// Rows per team, at most, where all rows have the same weight and bias. A team loads these once.
     rows_per_team: 1..=1024,
-    /// Rows that a team of a backward pass sums up at most for the gradients of weight and bias; half of it for clusters and for workgroups of more
-    /// than 256 lanes. The sums are plain ones.
+    /// Rows per team, at most, of which a backward pass sums the gradients of weight and bias. Clusters, and workgroups
+    /// of more than 256 lanes, take half of it. The sums are plain f32 sums.
     grad_rows_per_team: 1..=64,
-    /// Fewer than this, and the sums are a pass of their own.
+    /// Below this number of rows per team, a pass of its own computes these sums.
     min_grad_rows_per_team: 1..=65,
-    /// 1: lanes of a workgroup merge sums together, where there are many of them. 0: a lane merges them, without a barrier.
+    /// 1: the lanes of a workgroup merge many partial sums together. 0: one lane merges them, without a barrier.
     merge_by_workgroup: 0..=1,
     /// Rows that a team streams at once.
     stream_rows: 1..=8,
-    /// With fewer rows than this, long rows are split: teams share a row.
+    /// With fewer rows than this, teams share the long rows (split).
     few_rows: 0..=0x7fff_ffff,
-    /// From this many elements on a row is long.
+    /// From this many elements on, a row is long.
     long_row: 1..=0x7fff_ffff,
-    /// Packs that a lane goes through with the same statistics or weights at most.
+    /// Packs of a lane, at most, with the same statistics or weights.
     packs_per_lane: 1..=1024,
-    /// Lanes that should go through neighbouring packs even if each goes through fewer then.
+    /// Lanes, at least, that read adjacent packs, even if each lane then has fewer packs.
     adjacent_lanes: 1..=256,
 }
 
 impl Tuning {
-    /// Software adapters: lavapipe, llvmpipe, `SwiftShader`. Registers cost seconds to compile there, and streamed rows take little longer than held
-    /// ones.
+    /// Software adapters: lavapipe, llvmpipe, `SwiftShader`. Registers cost seconds of compilation there, and streamed
+    /// rows take little longer than resident rows.
     pub(crate) const SOFTWARE: Self = Self {
         lane_packs: 4,
         lane_packs_many_rows: 16,
@@ -125,7 +128,8 @@ impl Tuning {
         packs_per_lane: 32,
         adjacent_lanes: 4,
     };
-    /// Those of Mesa up to 22: a load or store is a loop over its lanes, which takes long to run and little to compile.
+    /// Software adapters of Mesa up to 22: a load or store is a loop over the lanes, which runs slowly and compiles
+    /// fast.
     pub(crate) const MESA_22: Self =
         Self { lane_packs_many_rows: 32, subgroup_packs: 34, stream_rows: 8, ..Self::SOFTWARE };
     /// GPUs. Measured on an NVIDIA H100.
@@ -147,12 +151,12 @@ impl Tuning {
         packs_per_lane: 4,
         adjacent_lanes: 32,
     };
-    /// With the driver of NVIDIA, which converts halves as IEEE 754 says.
+    /// GPUs with NVIDIA's own driver, which converts f16 as IEEE 754 says.
     pub(crate) const NVIDIA: Self = Self { native_f16: 1, ..Self::GPU };
 
     /// The table for an adapter.
     pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
-        // Not Mesa's driver for the same devices, which was not asked how it converts.
+        // Mesa's driver for the same devices is not among them: its conversion of f16 is untested.
         let is_nvidia =
             info.vendor == NVIDIA && info.backend == wgpu::Backend::Vulkan && mesa(&info.driver_info).is_none();
         match info.device_type {
@@ -164,10 +168,10 @@ impl Tuning {
     }
 }
 
-/// The PCI number of the vendor.
+/// The PCI ID of the vendor.
 const NVIDIA: u32 = 0x10de;
 
-/// The major version of Mesa, if that is the driver: `Mesa 22.3.6 (LLVM 15.0.6)`, with GL's own version before it on GL.
+/// The major version of Mesa, if Mesa is the driver: `Mesa 22.3.6 (LLVM 15.0.6)`. On GL, GL's own version precedes it.
 fn mesa(driver_info: &str) -> Option<u32> {
     let (_, version) = driver_info.split_once("Mesa ")?;
     version.split('.').next()?.parse().ok()
@@ -184,7 +188,7 @@ impl fmt::Display for Tuning {
     }
 }
 
-/// Every number must be there once. Lines that begin with `#` are comments.
+/// Each number must occur once. Lines that begin with `#` are comments.
 impl FromStr for Tuning {
     type Err = Error;
 

@@ -1,4 +1,4 @@
-//! Words that every floor of the crate uses: the team, the method, the scale of a normalization, the activation.
+//! Types that all modules share: team, method, strategy, scale, activation.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Team {
-    /// One invocation, without any reduction.
+    /// One invocation, which reduces alone.
     Lane,
-    /// Four lanes of a subgroup, without a barrier: for short rows that registers hold.
+    /// Four lanes of a subgroup, without a barrier: for short resident rows.
     Cluster,
     /// One subgroup, without a barrier.
     Subgroup,
-    /// One workgroup, through workgroup memory: on every device.
+    /// One workgroup, through workgroup memory. It needs no feature of the device.
     Workgroup,
-    /// One workgroup, by subgroup operations first.
+    /// One workgroup, with subgroup operations first and then workgroup memory.
     WorkgroupSubgroups,
 }
 
@@ -24,19 +24,21 @@ impl Team {
     }
 }
 
-/// How an op is computed.
+/// The method that computes an op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
-    /// Each row is read once and held in a team's registers: one dispatch.
+    /// A team reads each row once and holds it in registers: one dispatch.
     Resident(Team),
-    /// Each row belongs to a team, which reads it once for each sum and once more: one dispatch. So do columns, four of them to a lane.
+    /// A team reads each row for the sums, and again for the result: one dispatch. A lane may instead stream four
+    /// adjacent columns.
     Streamed(Team),
-    /// Teams share a row or channel and write partial statistics; they are merged, then applied in a second read.
+    /// Several teams share a row or channel and write partial statistics. A pass merges these, and a second read of the
+    /// input applies them.
     Split(Team),
-    /// The same for statistics over the first axis of a matrix: a lane owns neighbouring columns.
+    /// As split, for statistics over the first axis of a matrix: a lane owns adjacent columns.
     Columns,
-    /// The statistics are given, or there are none: one pass.
+    /// The op has given statistics, or none: one pass.
     Elementwise,
 }
 
@@ -82,18 +84,18 @@ impl fmt::Display for Method {
     }
 }
 
-/// Who chooses the method.
+/// The choice of the method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// This crate, from the device and the shape.
+    /// This crate chooses, from the device and the shape.
     #[default]
     Inferred,
-    /// The caller; an error where the method can't compute the op.
+    /// The caller chooses. A method that can't compute the op is an error.
     Forced(Method),
 }
 
-/// How the statistics of some elements make the scale that they are multiplied by.
+/// The scale of a normalization: the factor that the statistics give for each element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scale {
     /// `1 / sqrt(var + eps)`, with the mean subtracted.
@@ -107,13 +109,16 @@ pub enum Scale {
 }
 
 impl Scale {
-    /// Whether it is that of a norm, which has no mean and no eps under a root.
+    /// Whether the scale is that of an L1 or L2 norm, which has no mean, and no eps inside a root.
     pub(crate) fn is_norm(self) -> bool {
-        matches!(self, Self::L1 | Self::L2)
+        match self {
+            Self::Variance | Self::MeanSquare => false,
+            Self::L1 | Self::L2 => true,
+        }
     }
 }
 
-/// A function of each element of the normalized tensor, after weight, bias and batch norm's residual.
+/// A function of each element `u`, after weight, bias and batch norm's residual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activation {
@@ -122,7 +127,7 @@ pub enum Activation {
     None,
     /// `max(u, 0)`; its derivative at 0 is 0, as in PyTorch.
     Relu,
-    /// `u * Phi(u)` with the normal distribution function: PyTorch's `gelu`.
+    /// `u * Phi(u)` with the normal distribution function Phi: PyTorch's `gelu`.
     Gelu,
     /// `u / 2 * (1 + tanh(sqrt(2 / pi) * (u + 0.044715 u^3)))`: PyTorch's `gelu(approximate='tanh')`.
     GeluTanh,

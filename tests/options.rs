@@ -282,7 +282,7 @@ fn half_precision_rows_go_by_vec4x2() {
             ("two packs of a vec4x2 in two channels", &grouped),
         ];
         for (why, op) in ops {
-            conforms_by_part("parts/at/pairs.wgsl", why, &device, op, Strategy::Forced(method));
+            conforms_by_part("at.pair", why, &device, op, Strategy::Forced(method));
         }
     }
 }
@@ -311,7 +311,7 @@ fn half_precision_rows_begin_anywhere() {
             ];
             for (why, op) in ops {
                 let why = format!("{grid}, {packs}, {why}");
-                conforms_by_part("parts/at/half_unaligned.wgsl", &why, &device, op, Strategy::Forced(method));
+                conforms_by_part("at.words", &why, &device, op, Strategy::Forced(method));
             }
         }
     }
@@ -348,7 +348,7 @@ fn workgroups_merge_partial_results() {
         ("statistics of groups with four members", &groups, columns),
     ];
     for (why, op, strategy) in cases {
-        conforms_by_part("parts/merging/workgroup.wgsl", why, &device, op, strategy);
+        conforms_by_part("var<workgroup> results", why, &device, op, strategy);
     }
 }
 

@@ -247,7 +247,7 @@ fn scale_and_shift_are_not_folded() {
 // (microsoft/onnxruntime#31626, #26732), group norm gave 318 (tracel-ai/burn#5382). This crate stores f16 and computes
 // in f32.
 #[test]
-fn half_precision_is_for_storage_alone() {
+fn half_precision_is_no_arithmetic() {
     let large = [60000.0, -60000.0, 60000.0, -60000.0];
     let op = plain(&[1, 4]).dtype(DType::F16);
     gives(&op, &Tensors::new(&large), &[1.0, -1.0, 1.0, -1.0]);

@@ -1,9 +1,15 @@
 //! Every shader of the crate is validated, translated, and compared with the host's side. No adapter.
 
-use std::{collections::BTreeMap, sync::Mutex, thread};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
+};
 
 use wgpu_norm::{
-    Access, BatchNorm, Caps, LayerNorm, Method, Norm, Slot, Strategy, Team,
+    Access, BatchNorm, Caps, LayerNorm, LocalResponseNorm, Method, Norm, RunningStats, Slot, Strategy, Team,
     shaders::{self, Backend, Buffer, Shader, translate},
     wgpu,
 };
@@ -48,8 +54,8 @@ fn every_shader_translates_to_every_language_that_has_its_features() {
     });
 }
 
-/// wgpu asks for the newest Metal of the system, and `translate` writes 2.4. Kernels share their parts: every
-/// sixteenth is enough.
+/// wgpu asks for the newest Metal of the system, and `translate` writes 2.4. Kernels share their parts: every sixteenth
+/// is enough.
 #[test]
 fn shaders_are_the_same_in_a_newer_metal() {
     use naga::{back::msl, valid};
@@ -222,6 +228,46 @@ fn the_msl_of_two_kernels_is_as_committed() {
     }
 }
 
+/// Eight composed shaders for readers.
+#[test]
+fn eight_shaders_are_as_committed() {
+    let rows = LayerNorm::new(&[4096, 1024], 1..);
+    let long = LayerNorm::new(&[64, 8192], 1..);
+    let channels = BatchNorm::training(&[8, 64, 56, 56]).running_stats(RunningStats::PYTORCH);
+    let window = LocalResponseNorm::new(&[8, 64, 56, 56], 5);
+    let (resident, split) = (Method::Resident(Team::Workgroup), Method::Split(Team::Workgroup));
+    let channels_backward = channels.backward();
+    let shaders: [(&str, &dyn Norm, Method, usize, &str); 8] = [
+        ("row", &rows, resident, 0, "layer norm of [4096, 1024]: a workgroup holds a row in registers"),
+        ("row_backward", &rows.backward(), resident, 0, "its gradients, with the sums for weight and bias"),
+        ("stream", &long, Method::Streamed(Team::Workgroup), 0, "layer norm of [64, 8192]: rows are read for each sum"),
+        ("moments", &channels, split, 0, "batch norm of [8, 64, 56, 56], first pass: partial moments of channels"),
+        ("finalize", &channels, split, 1, "second pass: moments are merged, running statistics updated"),
+        ("apply", &channels, split, 2, "third pass: elements are normalized"),
+        ("sums", &channels_backward, split, 2, "its backward pass: sums of g and g * y of each channel"),
+        ("slide", &window, Method::Elementwise, 0, "local response norm, windows of 5 channels held in registers"),
+    ];
+    let caps = Caps::default();
+    for (name, op, method, dispatch, title) in shaders {
+        let program = shaders::program(op, &caps, Strategy::Forced(method)).expect(name);
+        let shader = program.dispatches[dispatch].shader;
+        let text = format!("// {title}.\n// {}\n{}", kernel_of(&shader), shader.wgsl());
+        let file = format!("{}/tests/snapshots/{name}.wgsl", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(&file, &text).expect(&file);
+        }
+        let committed = fs::read_to_string(&file).expect(&file);
+        assert!(text == committed, "{file}: `UPDATE_SNAPSHOTS=1 cargo test --test shaders` shows what has changed");
+    }
+}
+
+/// The file of a shader's kernel, and its workgroup size.
+fn kernel_of(shader: &Shader) -> String {
+    let wgsl = shader.wgsl();
+    let kernel = wgsl.lines().rev().find_map(|line| line.strip_prefix("// ==== ")).expect("a kernel").to_owned();
+    format!("shaders/{kernel}, workgroups of {}", shader.workgroup_size())
+}
+
 #[test]
 fn translation_reports_errors_with_their_line() {
     let error = translate("fn main( {", Backend::SpirV).unwrap_err().to_string();
@@ -230,24 +276,56 @@ fn translation_reports_errors_with_their_line() {
     assert!(translate(invalid, Backend::SpirV).is_err());
 }
 
-#[test]
-fn shader_files_are_tidy() {
-    fn visit(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
+/// The WGSL files of `shaders/`, with their text.
+fn shader_files() -> Vec<(PathBuf, String)> {
+    fn visit(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() { visit(&path, files) } else { files.push(path) }
+            match path.extension() {
+                None => visit(&path, files),
+                Some(extension) if extension == "wgsl" => {
+                    let text = fs::read_to_string(&path).expect("text");
+                    files.push((path, text));
+                }
+                Some(_) => {}
+            }
         }
     }
     let mut files = Vec::new();
-    visit(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders"), &mut files);
-    let used: String = shaders::all().iter().map(Shader::wgsl).collect();
-    for path in files {
-        let text = std::fs::read_to_string(&path).expect("text");
+    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders"), &mut files);
+    files
+}
+
+#[test]
+fn shader_files_are_tidy() {
+    for (path, text) in shader_files() {
         let name = path.display();
         assert!(text.starts_with("// "), "{name}: the head says its purpose");
-        assert!(text.ends_with("}\n"), "{name}: ends in a newline");
+        assert!(text.ends_with("}\n") || text.ends_with(";\n"), "{name}: ends in a newline");
         assert!(!text.contains('\t') && text.lines().all(|line| line.trim_end() == line), "{name}: tabs or blanks");
-        let head = text.lines().next().expect("a line");
-        assert!(used.contains(head), "{name}: no shader uses it");
+        let long = text.lines().find(|line| line.len() > 120);
+        assert!(long.is_none(), "{name}: longer than 120: {long:?}");
     }
+}
+
+/// `shaders::all()` has every variant of every role.
+#[test]
+fn every_item_of_the_roles_is_in_a_shader() {
+    let shaders: String = shaders::all().iter().map(Shader::wgsl).collect();
+    let (mut items, mut unused) = (0, Vec::new());
+    for (path, text) in shader_files().iter().filter(|(path, _)| path.parent().is_some_and(|p| p.ends_with("roles"))) {
+        for item in text.split("\n\n").filter(|block| !block.lines().all(|line| line.starts_with("//"))) {
+            // In a shader an item has no suffix of its variant.
+            let mut names = item.split("__");
+            let first = names.next().unwrap_or_default().to_owned();
+            let rest = names.map(|part| part.trim_start_matches(|c: char| c == '_' || c.is_alphanumeric()));
+            let plain = rest.fold(first, |text, part| text + part);
+            items += 1;
+            if !shaders.contains(plain.trim()) {
+                unused.push(format!("{}:\n{}", path.display(), item.trim()));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "no shader has\n{}", unused.join("\n"));
+    assert!(items > 200, "{items}");
 }

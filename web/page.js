@@ -37,8 +37,8 @@ function show(answer) {
     ['stored as', answer.dtype],
     ['method', answer.method],
     ['time', `${answer.milliseconds.toPrecision(3)} ms`],
+    ['speed', `${answer.percent_of_copy.toFixed(0)} % of copy bandwidth`],
     ['bandwidth', `${answer.gb_per_s.toPrecision(3)} GB/s`],
-    ['a copy of as many bytes', `${answer.copy_gb_per_s.toPrecision(3)} GB/s`],
     ['largest error', `${answer.error.toFixed(3)} of the promised bound`],
   ];
   by('rows').replaceChildren(...rows.map(([name, value]) => {
@@ -62,7 +62,8 @@ async function run() {
   by('run').disabled = true;
   try {
     const request = {
-      op: by('op').value, dtype: by('dtype').value, groups: groups(), shape: file ? [] : shape(), file: file?.name ?? null,
+      op: by('op').value, dtype: by('dtype').value, groups: groups(),
+      shape: file ? [] : shape(), file: file?.name ?? null,
     };
     say('Normalizing …');
     const bytes = file ? new Uint8Array(await file.arrayBuffer()) : undefined;
@@ -89,7 +90,8 @@ for (const [name, over] of [['dragover', true], ['dragleave', false], ['drop', f
 
 try {
   if (!navigator.gpu) {
-    throw new Error('This browser has no WebGPU. Chrome and Edge have it from version 113, Firefox from 141, Safari from 26; on Linux it may have to be turned on in the settings.');
+    throw new Error('This browser has no WebGPU. Chrome and Edge have it from version 113, Firefox from 141, '
+      + 'Safari from 26; on Linux it may have to be turned on in the settings.');
   }
   await init();
   session = await Session.open().catch(error => {

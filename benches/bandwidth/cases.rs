@@ -9,7 +9,7 @@ use wgpu_norm::{
 
 pub type Ops = Vec<Box<dyn Norm>>;
 
-/// So many rows of whole packs, and those whose length differs by one: they should not take much longer a byte.
+/// So many rows of whole packs, and those whose length differs by one.
 pub const NEIGHBOURS: [(usize, usize, &[usize]); 2] = [(1024, 1024, &[1023, 1025]), (256, 4096, &[4097])];
 
 /// Bytes that the copies alone move.

@@ -41,7 +41,8 @@ fn ops() -> Vec<Box<dyn Norm>> {
 
 /// Times the host; appends the rows.
 pub fn run(gpu: &Gpu, adapter: &str, rows: &mut Vec<Row>) -> Result<(), Error> {
-    println!("\n{:<15} {:>11} {:>8} {:>6}  of", "host", "ms", "spread", "/bare");
+    println!("\nbare: the time of recording over the time of the bare calls of wgpu");
+    println!("{:<15} {:>11} {:>8} {:>6}  of", "host", "ms", "spread", "bare");
     let mut table = Table { adapter, rows };
     let ops = ops();
     for op in &ops {
@@ -119,7 +120,7 @@ impl Table<'_> {
             ms: time * 1e3,
             spread,
             gbps: None,
-            ratio_to_copy: None,
+            percent_of_copy: None,
             ratio_to_bare: bare,
             subject: Some(subject),
             strategy: String::new(),

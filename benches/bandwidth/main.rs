@@ -1,5 +1,8 @@
-//! Time of each op beside a copy of as many bytes, on the adapter of this machine, in one run; and the time that the host
+//! Speed of each op in % of copy bandwidth, on the adapter of this machine, in one run; and the time that the host
 //! takes to plan, bind and record.
+//!
+//! % of copy bandwidth is 100 times the time of a copy shader over the time of the op, for as many bytes as the op must
+//! move. Higher is better.
 //!
 //! `cargo bench --bench bandwidth [-- --quick] [--cases FILE] [--host] [--filter OP] [--json FILE] [--rounds N]
 //! [--all-methods] [--adapter NAME-PART] [--tuning FILE] [--tune FILE]`
@@ -29,7 +32,7 @@ use wgpu_norm::{
     wgpu,
 };
 
-/// Time of each op beside a copy of as many bytes, and of what the host does.
+/// Speed of each op in % of copy bandwidth (higher is better), and the time that the host takes.
 #[derive(Parser)]
 struct Args {
     /// Writes the rows as a JSON list.
@@ -73,12 +76,12 @@ struct Args {
 /// Rounds that a GPU is given at a time, and seconds that it may take for them.
 const AT_ONCE: usize = 16;
 const AT_ONCE_TIME: f64 = 0.1;
-/// How long there are rounds before the timed ones: for page faults and caches, and on a CPU for the cores that had nothing to do while one of
-/// them compiled.
+/// How long there are rounds before the timed ones: for page faults and caches, and on a CPU for the cores that had
+/// nothing to do while one of them compiled.
 const WARM_UP_TIME: Duration = Duration::from_millis(20);
 const CPU_WARM_UP_TIME: Duration = Duration::from_millis(300);
-/// How long the cores of a CPU adapter are kept busy before the first case. On a virtual machine they may be one core for a second or two after
-/// a rest, so that all takes twice as long.
+/// How long the cores of a CPU adapter are kept busy before the first case. On a virtual machine they may be one core
+/// for a second or two after a rest, so that all takes twice as long.
 const WAKE_TIME: Duration = Duration::from_secs(2);
 /// What they write again and again.
 const WAKE_BYTES: u64 = 4 << 20;
@@ -178,8 +181,10 @@ struct Row {
     spread: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     gbps: Option<f64>,
+    /// % of copy bandwidth.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ratio_to_copy: Option<f64>,
+    percent_of_copy: Option<f64>,
+    /// The time of recording over the time of the bare calls of wgpu.
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio_to_bare: Option<f64>,
     /// The op or shader that the host works at.
@@ -190,20 +195,20 @@ struct Row {
 }
 
 fn print_head() {
+    println!("copy: % of copy bandwidth, higher is better");
     println!(
         "{:<28} {:<14} {:<4} out {:>9} {:>8} {:>7} {:>6}  strategy",
-        "op", "shape", "type", "ms", "spread", "GB/s", "/copy"
+        "op", "shape", "type", "ms", "spread", "GB/s", "copy"
     );
 }
 
 impl Row {
     fn print(&self) {
         let Self { op, shape, dtype, outputs, ms, strategy, .. } = self;
-        let (spread, gbps, ratio) =
-            (self.spread * 100.0, self.gbps.unwrap_or(f64::NAN), self.ratio_to_copy.unwrap_or(f64::NAN));
-        println!(
-            "{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {gbps:>7.2} {ratio:>6.2}  {strategy}"
-        );
+        let (spread, gbps, percent) =
+            (self.spread * 100.0, self.gbps.unwrap_or(f64::NAN), self.percent_of_copy.unwrap_or(f64::NAN));
+        let speed = format!("{gbps:>7.2} {percent:>5.0}%");
+        println!("{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {speed}  {strategy}");
     }
 }
 
@@ -242,7 +247,7 @@ struct Bench {
     limits: wgpu::Limits,
     rounds: usize,
     copy: Copier,
-    /// By single elements, as rows of an odd length are read.
+    /// By scalars, as rows of an odd length are read.
     copy_x1: Copier,
     fill: wgpu::ComputePipeline,
     /// What is written to empty the caches; none on a CPU adapter.
@@ -255,7 +260,8 @@ struct Bench {
     left_out: LeftOut,
 }
 
-/// A copy shader whose lanes move `loads` elements each, `lanes` apart. With several, the elements must be those of whole workgroups.
+/// A copy shader whose lanes move `loads` elements each, `lanes` apart. With several, the elements must be those of
+/// whole workgroups.
 fn copy_shader(element: &str, lanes: u32, loads: u32) -> String {
     let all = |line: &dyn Fn(u32) -> String| (0..loads).map(|k| line(k * lanes)).collect::<String>();
     let read = all(&|k| format!("let v{k} = src[i + {k}u];"));
@@ -265,7 +271,11 @@ fn copy_shader(element: &str, lanes: u32, loads: u32) -> String {
 @group(0) @binding(0) var<storage, read> src: array<{element}>;
 @group(0) @binding(1) var<storage, read_write> dst: array<{element}>;
 @compute @workgroup_size({lanes})
-fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_index) l: u32) {{
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) n: vec3<u32>,
+    @builtin(local_invocation_index) l: u32,
+) {{
     let i = (id.y * n.x + id.x) * {}u + l;
     if i + {}u < arrayLength(&src) {{
         {read}
@@ -290,7 +300,11 @@ fn hash(x: vec4<u32>) -> vec4<u32> {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) n: vec3<u32>,
+    @builtin(local_invocation_index) l: u32,
+) {
     let i = (id.y * n.x + id.x) * 64u + l;
     if i < arrayLength(&dst) {
         dst[i] = hash(vec4(4u * i) + vec4(0u, 1u, 2u, 3u) + params.seed) & vec4(params.mask) | vec4(params.base);
@@ -487,7 +501,7 @@ impl Bench {
             let clock = self.timer.clock();
             let clocks = [clock, clock, self.timer.encoder_clock(&self.gpu)];
             let times = times.map(|mut times| median(&mut times));
-            for (i, strategy) in ["copy shader", "copy shader, single elements", "driver"].into_iter().enumerate() {
+            for (i, strategy) in ["copy shader", "copy shader, scalars", "driver"].into_iter().enumerate() {
                 let row = Row {
                     op: NAMES[i].into(),
                     dtype: DType::F32.to_string(),
@@ -638,7 +652,7 @@ impl Bench {
         Ok(())
     }
 
-    /// How many times faster another plan is, in turns; `None` where the memory is not there.
+    /// How many times as fast as a plan another one is, in turns; `None` where the memory is not there.
     fn faster(&self, plan: &Plan, other: &Plan) -> Result<Option<f64>, Error> {
         self.stay_awake();
         let moved = moved(plan.tensors());
@@ -671,7 +685,7 @@ impl Bench {
             ms: time * 1e3,
             spread,
             gbps: Some(moved as f64 / time * 1e-9),
-            ratio_to_copy: Some(time / copy),
+            percent_of_copy: Some(100.0 * copy / time),
             ratio_to_bare: None,
             subject: None,
             strategy: String::new(),
@@ -860,16 +874,16 @@ impl Bench {
         Ok(())
     }
 
-    /// Gives a GPU something to do while the host prepares a case. One that has nothing to do lowers its clock, and takes seconds to raise it: an
-    /// H100 copies at half of its bandwidth then.
+    /// Gives a GPU something to do while the host prepares a case. One that has nothing to do lowers its clock, and
+    /// takes seconds to raise it: an H100 copies at half of its bandwidth then.
     fn stay_awake(&self) {
         if let Some(buffer) = &self.flush {
             self.fill_again(buffer, 0, u32::MAX, self.awake_fills);
         }
     }
 
-    /// How long rows that are no whole packs take a byte, in parts of their neighbours that are, where both are among the ops. In turns, once more:
-    /// machines get faster and slower between two cases.
+    /// The speed, in bytes, of rows whose length is no multiple of four, over that of their neighbours of whole packs,
+    /// where both are among the ops. In turns, once more: machines get faster and slower between two cases.
     fn neighbours(&self, timed: &[(&dyn Norm, Plan)]) -> Result<(), Error> {
         let mut first = true;
         for (rows, even, odd) in cases::NEIGHBOURS {
@@ -879,14 +893,16 @@ impl Bench {
                     even.name() == odd.name() && signature(even_plan) == signature(odd_plan)
                 };
                 let Some((even, even_plan)) = of_len(even).find(alike) else { continue };
-                let Some(ratio) = self.faster(odd_plan, even_plan)? else { continue };
+                let Some(speed) = self.faster(even_plan, odd_plan)? else { continue };
                 if std::mem::take(&mut first) {
                     println!();
                 }
                 let (name, odd, even, (dtype, outputs)) =
                     (odd.name(), dimensions(odd.shape()), dimensions(even.shape()), kind(odd_plan));
-                let ratio = ratio * moved(even_plan.tensors()) as f64 / moved(odd_plan.tensors()) as f64;
-                println!("{name:<28} {odd:<14} {dtype:<4} {outputs:>3} takes {ratio:.2} times a byte of {even}");
+                let speed = speed * moved(odd_plan.tensors()) as f64 / moved(even_plan.tensors()) as f64;
+                println!(
+                    "{name:<28} {odd:<14} {dtype:<4} {outputs:>3} {speed:.2} times as many bytes a second as {even}"
+                );
             }
         }
         Ok(())

@@ -72,7 +72,8 @@ impl Timer {
         if gpu.device().features().contains(Self::FEATURES) { self.clock() } else { Clock::Wall }
     }
 
-    /// Seconds of each. What the GPU's clock times is submitted at once, as a GPU that waits for the host is slow to wake up.
+    /// Seconds of each. What the GPU's clock times is submitted at once, as a GPU that waits for the host is slow to
+    /// wake up.
     pub fn run(&self, gpu: &Gpu, works: &[Work<'_>]) -> Result<Vec<f64>, Error> {
         let outside = self.encoder_clock(gpu) == Clock::Gpu;
         let by_gpu = |work: &Work<'_>| self.0.is_some() && (outside || matches!(work, Work::Pass(_)));

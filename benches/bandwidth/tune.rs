@@ -1,4 +1,5 @@
-//! Measures a [`Tuning`] for the adapter of this machine: each number is doubled and halved as long as that makes the ops faster.
+//! Measures a [`Tuning`] for the adapter of this machine: each number is doubled and halved as long as that makes the
+//! ops faster.
 
 use std::{fmt::Write as _, time::Instant};
 
@@ -8,11 +9,12 @@ use wgpu_norm::{
 
 use crate::{Bench, cases::Ops, dimensions, timer::Work};
 
-/// Times faster that the ops must get, as a geometric mean: less could be chance.
+/// How many times as fast the ops must get, as a geometric mean: less could be chance.
 const GAIN: f64 = 1.04;
-/// No op may get slower than this many times.
+/// No op may take more than this many times as long.
 const WORST: f64 = 1.1;
-/// Seconds that the plan of an op and its first run may take when no kernel is there yet: some drivers compile when a kernel is first run.
+/// Seconds that the plan of an op and its first run may take when no kernel is there yet: some drivers compile when a
+/// kernel is first run.
 const COLD_START: f64 = 4.0;
 
 /// Each number decides about some of them. A GPU takes more rows of each: it should have more to do than to start.
@@ -64,7 +66,7 @@ pub fn run(bench: &Bench) -> Result<String, Error> {
     let ops = ops(bench.cpu);
     let mut best = bench.gpu.planner().caps().tuning.clone();
     let mut log = format!("# {}\n", bench.adapter);
-    // Whether halves are converted right is not a matter of speed.
+    // Whether f16 is converted right is not a matter of speed.
     for &(name, least, most) in Tuning::FIELDS.iter().filter(|(name, ..)| *name != "native_f16") {
         for doubled in [true, false] {
             let mut better = false;
@@ -85,9 +87,9 @@ pub fn run(bench: &Bench) -> Result<String, Error> {
                         break;
                     }
                     Verdict::Faster(gain) => {
-                        println!("{name}: {from} -> {value}, {gain:.2} times faster");
+                        println!("{name}: {from} -> {value}, {gain:.2} times as fast");
                         let _ =
-                            writeln!(log, "# {name}: {from} -> {value} made what it changes {gain:.2} times faster");
+                            writeln!(log, "# {name}: {from} -> {value} made what it changes {gain:.2} times as fast");
                         best = candidate;
                         from = value;
                         better = true;
@@ -149,7 +151,7 @@ fn judge(bench: &Bench, ops: &Ops, best: &Tuning, candidate: &Tuning) -> Result<
             };
             if ratio < 1.0 / WORST {
                 let what = format!("{} {}", op.name(), dimensions(op.shape()));
-                return Ok(Verdict::Slow(format!("makes {what} {:.2} times slower", 1.0 / ratio)));
+                return Ok(Verdict::Slow(format!("makes {what} {ratio:.2} times as fast")));
             }
             log_gain += ratio.ln();
         }

@@ -79,7 +79,8 @@ def prepare(_, case):
     session = ort.InferenceSession(model(case), options)
 
     memory = DEVICE.memory_info(ort.OrtDeviceMemoryType.DEFAULT)
-    on_device = lambda: ort.OrtValue.ortvalue_from_shape_and_type(case.shape, peers.NUMPY[case.dtype], memory_info=memory)
+    kind = peers.NUMPY[case.dtype]
+    on_device = lambda: ort.OrtValue.ortvalue_from_shape_and_type(case.shape, kind, memory_info=memory)
     x, y = on_device(), on_device()
     ort.copy_tensors([ort.OrtValue.ortvalue_from_numpy(case.numpy(case.x))], [x], None)
     binding = session.io_binding()

@@ -192,7 +192,8 @@ def drive(engines, adapter, prepare):
                 print(f"{engine}: {case}: {kind}{str(e).strip().splitlines()[0]}", file=sys.stderr)
                 continue
             gbps = case.bytes() / median * 1e-9
-            print(f"{engine:<14} {str(case):<40} {median * 1e3:>9.3f} ms {spread * 100:>4.0f}% {gbps:>7.2f} GB/s", flush=True)
+            figures = f"{median * 1e3:>9.3f} ms {spread * 100:>4.0f}% {gbps:>7.2f} GB/s"
+            print(f"{engine:<14} {str(case):<40} {figures}", flush=True)
             rows.append(
                 {
                     "adapter": adapter or os.environ.get("PEER_ADAPTER", ""),
@@ -204,7 +205,7 @@ def drive(engines, adapter, prepare):
                     "shape": "x".join(map(str, case.shape)),
                     "ms": median * 1e3,
                     "gbps": gbps,
-                    "ratio_to_copy": None,
+                    "percent_of_copy": None,
                     "strategy": "",
                     "timer": "wall",
                     "spread": spread,

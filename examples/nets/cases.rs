@@ -28,8 +28,9 @@ impl Cases {
         Ok(Self { values, times, inputs: 64 / times })
     }
 
-    /// The adding problem (Hochreiter, Schmidhuber 1997): at each time a number in [0, 1) and a mark, which is 1 in one place of the first half and in one of the
-    /// second, and 0 elsewhere. The target is the sum of the two marked numbers.
+    /// The adding problem (Hochreiter, Schmidhuber 1997): at each time a number in [0, 1) and a mark, which is 1 in one
+    /// place of the first half and in one of the second, and 0 elsewhere. The target is the sum of the two marked
+    /// numbers.
     pub fn adding(seed: u64, count: usize, times: usize) -> Self {
         let mut random = Random::new(seed);
         let mut values = Vec::with_capacity(count * (2 * times + 1));

@@ -19,8 +19,8 @@ struct State {
 // The cases of this pass, in their order.
 @group(0) @binding(7) var<storage> order: array<u32>;
 
-// result = left * right, or result += left * right. An element lies at row * rows.. + column * columns.., so that a matrix
-// is transposed by its strides.
+// result = left * right, or result += left * right. An element lies at row * rows.. + column * columns.., so that a
+// matrix is transposed by its strides.
 struct Product {
     rows: u32,
     inner: u32,

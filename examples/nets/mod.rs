@@ -1,4 +1,5 @@
-//! What the programs that train have in common: the kernels of a network that are no normalizations, its parameters, and its data.
+//! What the programs that train have in common: the kernels of a network that are no normalizations, its parameters,
+//! and its data.
 #![allow(dead_code, reason = "each program uses a part of it")]
 
 pub mod cases;
@@ -324,7 +325,8 @@ impl Feed {
         kernels.bind("gather", &sizes, &buffers, [len.div_ceil(64), 1])
     }
 
-    /// A kernel that takes the loss of the last layer, `[cases, outputs]`, whose bias is this parameter, and ends the step.
+    /// A kernel that takes the loss of the last layer, `[cases, outputs]`, whose bias is this parameter, and ends the
+    /// step.
     pub fn loss(
         &self,
         kernels: &Kernels<'_>,

@@ -15,9 +15,31 @@ use crate::{
     files::{Format, Inputs},
 };
 
+/// What the help says of files.
+const FILES: &str = "\
+Each op has options of its own: `normalize batch-norm --help`. Words may be in any case of letters.
+
+Files:
+  .safetensors   all tensors by their names: `input`, `weight`, .. Floats are F32, F16 or BF16, running statistics F32.
+  .npy           one tensor of f32. Weight and bias come from --weight and --bias.
+  An output that exists keeps its owner and permissions, and a link is followed. The extension may be in any case.
+
+Result:
+  One line names the op, its shape, the adapter and the time. It says which tensors the op could have used and did not
+  find, such as `layer_norm [3, 4] without weight, bias`, and which tensors of the file the op does not use.
+
+Examples:
+  normalize layer-norm --input x.safetensors --output y.safetensors --check
+  normalize batch-norm --training --input x.npy --output y.npy
+  normalize group-norm --groups 8 --layout nhwc --input x.npy --output y.npy
+  normalize l2-norm --axis 1 --input x.npy --output y.npy
+  normalize local-response-norm --size 5 --input x.npy --output y.npy
+  normalize rms-norm --residual --dtype bf16 --input x.safetensors --output y.safetensors
+  normalize layer-norm --activation gelu --backward --input x.safetensors --output g.safetensors";
+
 /// Normalizes the tensors of a file on the GPU.
 #[derive(Debug, Parser)]
-#[command(name = "normalize", version, args_conflicts_with_subcommands = true)]
+#[command(name = "normalize", version, args_conflicts_with_subcommands = true, after_help = FILES)]
 pub struct Cli {
     /// Print the adapters of this machine, one a line.
     #[arg(long, conflicts_with_all = ["report", "adapter"])]
@@ -115,9 +137,10 @@ pub struct BatchNormArgs {
     /// Use the statistics of the batch, and update the running ones if the file has them.
     #[arg(long)]
     pub training: bool,
-    /// How much of the statistics changes with a batch; `none`, with pytorch, averages over all batches [default: 0.1 for
-    /// pytorch, 0.9 for onnx, 0.99 for keras]
-    #[arg(long, value_name = "F|none", value_parser = momentum, allow_hyphen_values = true, conflicts_with = "backward")]
+    /// How much of the statistics changes with a batch; `none`, with pytorch, averages over all batches [default: 0.1
+    /// for pytorch, 0.9 for onnx, 0.99 for keras]
+    #[arg(long, value_name = "F|none", value_parser = momentum)]
+    #[arg(allow_hyphen_values = true, conflicts_with = "backward")]
     momentum: Option<Momentum>,
     /// The convention by which running statistics are updated [default: pytorch]
     #[arg(long, conflicts_with = "backward")]
@@ -163,7 +186,8 @@ pub struct WindowArgs {
 
 #[derive(Debug, Args)]
 pub struct AxisArgs {
-    /// The axes that are normalized over, next to each other; negative ones count from the end [default: -1, the last one]
+    /// The axes that are normalized over, next to each other; negative ones count from the end [default: -1, the last
+    /// one]
     #[arg(long, value_name = "A,B,..", value_delimiter = ',', allow_hyphen_values = true)]
     pub axis: Option<Vec<String>>,
 }
@@ -207,10 +231,12 @@ pub struct Affine {
 #[derive(Debug, Args)]
 pub struct Common {
     /// A .safetensors file with `input` and, as the op wants them, `weight`, `bias`, `running_mean`, `running_var`,
-    /// `running_low`, `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone.
+    /// `running_low`, `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone. Floats of
+    /// a .safetensors are F32, F16 or BF16, running statistics F32; a .npy is f32.
     #[arg(long, value_name = "IN")]
     pub input: PathBuf,
-    /// Where `output` goes, and with .safetensors all else that was computed. May be IN, and a link.
+    /// Where `output` goes, and with .safetensors all else that was computed. May be IN, and a link. An output that
+    /// exists keeps its owner and permissions.
     #[arg(long, value_name = "OUT")]
     pub output: PathBuf,
     /// What is applied to each element at the end [default: nothing]
@@ -219,8 +245,8 @@ pub struct Common {
     /// How the output is stored; .npy files have f32 only [default: as the input]
     #[arg(long, conflicts_with = "backward")]
     pub dtype: Option<Float>,
-    /// Compute not `output` but, from `grad_output`, the gradients: `grad_input`, `grad_weight`, `grad_bias` and, of a residual in
-    /// batch norm with an activation, `grad_residual`. Each is stored as what it is the gradient of.
+    /// Compute not `output` but, from `grad_output`, the gradients: `grad_input`, `grad_weight`, `grad_bias` and, of a
+    /// residual in batch norm with an activation, `grad_residual`. Each is stored as what it is the gradient of.
     #[arg(long)]
     pub backward: bool,
     /// Where to compute: on the GPU, or in f64 on the CPU.

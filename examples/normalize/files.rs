@@ -67,7 +67,8 @@ pub struct Count {
 }
 
 impl Inputs {
-    /// Reads those of the wanted tensors that are there, from the input's file or, where that has one tensor only, from those beside it.
+    /// Reads those of the wanted tensors that are there, from the input's file or, where that has one tensor only, from
+    /// those beside it.
     pub fn read(path: &Path, beside: &[(Slot, &Path)], wanted: &[Slot]) -> Result<Self, Failure> {
         let format = Format::of("--input", path)?;
         let mut inputs = Self::parse(format, path, &read_file(path)?, wanted)?;
@@ -149,7 +150,8 @@ impl Inputs {
         self.tensors.get(&Slot::Input).map_or(&[], |tensor| &tensor.shape)
     }
 
-    /// How these tensors are stored, if in one type. Otherwise, and without any of them, f32, which holds what halves do.
+    /// How these tensors are stored, if in one type. Otherwise, and without any of them, f32, which holds
+    /// what f16 and bf16 do.
     pub fn dtype(&self, slots: &[Slot]) -> DType {
         let mut types = slots.iter().filter_map(|slot| self.tensors.get(slot)).map(|tensor| tensor.dtype);
         types.next().filter(|&dtype| types.all(|other| other == dtype)).unwrap_or_default()
@@ -240,8 +242,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
 }
 
-/// The elements of a shape, if memory could hold them. Empty axes do not count for that, so that no product of a part of
-/// the axes overflows either.
+/// The elements of a shape, if memory could hold them. Empty axes do not count for that, so that no product of a part
+/// of the axes overflows either.
 fn element_count(shape: &[usize]) -> Result<usize, String> {
     let product = shape.iter().filter(|&&n| n != 0).try_fold(4, |product: usize, &n| product.checked_mul(n));
     match product {
@@ -255,10 +257,10 @@ const FLOATS: [(Dtype, DType); 3] = [(Dtype::F32, DType::F32), (Dtype::F16, DTyp
 
 /// Little-endian, and from any offset.
 fn floats(dtype: DType, bytes: &[u8]) -> Vec<f32> {
-    let halves = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+    let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
     match dtype {
-        DType::F16 => halves().map(|half| f16::from_le_bytes(half).to_f32()).collect(),
-        DType::BF16 => halves().map(|half| bf16::from_le_bytes(half).to_f32()).collect(),
+        DType::F16 => pairs().map(|half| f16::from_le_bytes(half).to_f32()).collect(),
+        DType::BF16 => pairs().map(|half| bf16::from_le_bytes(half).to_f32()).collect(),
         _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
     }
 }
@@ -327,8 +329,8 @@ fn safetensors_header(bytes: &[u8]) -> Result<&[u8], String> {
     }
 }
 
-/// What a header of so many tensors names more than once. JSON may write one name in several ways, so that only the number
-/// of names tells.
+/// What a header of so many tensors names more than once. JSON may write one name in several ways, so that only the
+/// number of names tells.
 fn twice(header: &[u8], tensors: usize) -> Option<String> {
     let (mut names, mut name, mut depth) = (Vec::new(), 0..0, 0);
     let (mut quoted, mut escaped) = (false, false);
@@ -414,7 +416,8 @@ impl View for Named<'_> {
     }
 }
 
-/// Writes all tensors to a .safetensors file, `output` or `grad_input` to a .npy file. The file is there when it is complete, or as before.
+/// Writes all tensors to a .safetensors file, `output` or `grad_input` to a .npy file. The file is there when it is
+/// complete, or as before.
 pub fn write(path: &Path, tensors: &[Named<'_>]) -> Result<(), Failure> {
     let failed = |e: &dyn fmt::Display| Failure::failed(format!("{}: {e}", path.display()));
     let bytes = match Format::of("--output", path)? {

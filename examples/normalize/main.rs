@@ -1,19 +1,20 @@
 //! Normalizes the tensors of a `.safetensors` or `.npy` file on the GPU, and checks the result if asked to.
 //!
 //! ```text
-//! normalize layer-norm|rms-norm --input IN --output OUT [--axis A,B,.. | --normalized-shape A,B,..] [--eps F] [--check]
+//! normalize layer-norm|rms-norm --input IN --output OUT [--axis A,B,.. | --normalized-shape A,B,..] [--check]
 //! normalize l2-norm --input IN --output OUT [--axis A,B,..] [--order l2|l1]
 //! normalize group-norm --groups G --input IN --output OUT [--layout nchw|nhwc]
 //! normalize instance-norm --input IN --output OUT [--layout nchw|nhwc]
 //! normalize batch-norm --input IN --output OUT [--training [--momentum F|none] [--running-stats pytorch|onnx|keras]]
 //! normalize local-response-norm --size N --input IN --output OUT [--window pytorch|onnx] [--layout nchw|nhwc]
-//! normalize .. [--residual] [--activation NAME] [--dtype f32|f16|bf16 | --backward]
+//! normalize .. [--eps F] [--residual] [--activation NAME] [--dtype f32|f16|bf16 | --backward]
 //! normalize --list-adapters
 //! ```
 //!
-//! The time in the result is that of the second of two runs; `cargo xtask bench` measures bandwidth.
+//! The time in the result is that of the second of two runs; `cargo xtask bench` measures speed in % of copy bandwidth.
 //!
-//! Exit codes: 0; 1 when a check or the work itself fails; 2 when the command line or a file is wrong, or there is no adapter.
+//! Exit codes: 0; 1 when a check or the work itself fails; 2 when the command line or a file is wrong, or there is no
+//! adapter.
 
 #![deny(unsafe_code)]
 #![warn(clippy::pedantic)]
@@ -53,8 +54,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Mesa's choice among several GPUs asks Wayland, which says on stderr that it is not there. Where it can't be there, Mesa is
-/// told not to ask, so that stderr has one line when something is wrong.
+/// Mesa's choice among several GPUs asks Wayland, which says on stderr that it is not there. Where it can't be there,
+/// Mesa is told not to ask, so that stderr has one line when something is wrong.
 #[allow(unsafe_code, reason = "the environment is the only way to tell Mesa")]
 fn quiet_mesa() {
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {

@@ -77,8 +77,8 @@ fn lstm_output_backward(@builtin(global_invocation_id) id: vec3<u32>) {
 // What the input gives to the gates. It gives way to its gradient, which is also that of what the hidden state gives.
 @group(0) @binding(11) var<storage, read_write> gates: array<f32>;
 
-// second: the gradient of the memory through its squashing, third: of the hidden state. result: the gradient of the memory from later
-// times, which gives way to that for earlier ones.
+// second: the gradient of the memory through its squashing, third: of the hidden state. result: the gradient of the
+// memory from later times, which gives way to that for earlier ones.
 @compute @workgroup_size(64)
 fn lstm_backward(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.x;
@@ -96,7 +96,8 @@ fn lstm_backward(@builtin(global_invocation_id) id: vec3<u32>) {
     result[i] = grad_memory * f;
 }
 
-// GRU. left and right: what the hidden state and what the input give to the gates z, r; second and third: what they give to the candidate.
+// GRU. left and right: what the hidden state and what the input give to the gates z, r; second and third: what they
+// give to the candidate.
 
 @compute @workgroup_size(64)
 fn gru(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -108,8 +109,8 @@ fn gru(@builtin(global_invocation_id) id: vec3<u32>) {
     result[i] = mix(before[i], tanh(third[i] + r * second[i]), z);
 }
 
-// result: the gradient of the hidden state, which gives way to the part of it that passes the cell. gates, second and third give way to
-// their gradients.
+// result: the gradient of the hidden state, which gives way to the part of it that passes the cell. gates, second and
+// third give way to their gradients.
 @compute @workgroup_size(64)
 fn gru_backward(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.x;

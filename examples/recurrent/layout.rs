@@ -6,7 +6,8 @@
 //! | LSTM | `f, i, o, g = LN(W x) + LN(V h)`, `c = s(f) c + s(i) tanh(g)`, `h = s(o) tanh(LN(c))`, its supplement |
 //! | GRU | `z, r = LN(W x) + LN(V h)`, `h = (1 - s(z)) h + s(z) tanh(LN(W' x) + s(r) LN(V' h))`, its supplement |
 //!
-//! with `s` the sigmoid and gain and bias in every LN. Without layer norm each LN is left out, and what is computed from x has a bias.
+//! with `s` the sigmoid and gain and bias in every LN. Without layer norm each LN is left out, and what is computed
+//! from x has a bias.
 
 use std::fmt;
 

@@ -1,9 +1,11 @@
-//! Recurrent networks with and without layer norm: RNN, LSTM and GRU learn handwritten digits row by row, and the adding problem over 200 times.
+//! Recurrent networks with and without layer norm: RNN, LSTM and GRU learn handwritten digits row by row, and the
+//! adding problem over 200 times.
 //!
 //! `cargo run --example recurrent [-- --quick | --out FILE.svg]`
 //!
-//! All of a step is on the GPU, in one encoder: the norms, forward and backward at every time, are the crate's. First the gradients of each network are
-//! checked by finite differences in f64. Prints how the loss falls, and how long the hidden state is over time.
+//! All of a step is on the GPU, in one encoder: the norms, forward and backward at every time, are the crate's. First
+//! the gradients of each network are checked by finite differences in f64. Prints how the loss falls, and how long the
+//! hidden state is over time.
 //!
 //! Source: Ba, Kiros, Hinton, Layer Normalization (2016), equation 4 and supplement.
 
@@ -35,7 +37,8 @@ struct Args {
     #[arg(long)]
     quick: bool,
     /// Training steps of the adding problem, which takes a thousand to learn.
-    #[arg(long, value_name = "N", default_value_t = 40, conflicts_with = "quick", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 40, conflicts_with = "quick")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     adding_steps: u32,
     /// Draws the curves, and writes their numbers beside them as JSON.
     #[arg(long, value_name = "FILE.svg")]
@@ -132,7 +135,8 @@ fn show(args: &Args) -> Result<()> {
     let mut all = Vec::new();
     for task in &tasks {
         println!(
-            "\n{}, {} times: loss at the start and at the end, test cases told right, length of the hidden state at the first time, halfway and at the last, before the training and after it",
+            "\n{}, {} times: loss at the start and at the end, test cases told right, length of the hidden state at \
+             first time, halfway and at the last, before the training and after it",
             task.name, task.cases.times
         );
         let bar = ProgressBar::new((6 * task.steps) as u64);
@@ -152,7 +156,8 @@ fn show(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What the paper says of recurrent networks, on the digits: they learn faster with layer norm, and their hidden state is steadier.
+/// What the paper says of recurrent networks, on the digits: they learn faster with layer norm, and their hidden state
+/// is steadier.
 fn check(all: &[Trained]) -> Result<()> {
     for pair in all.chunks_exact(2).take(Cell::ALL.len()) {
         let cell = pair[0].cell;

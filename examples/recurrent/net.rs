@@ -57,8 +57,8 @@ impl<'a> Net<'a> {
         let of = |times: usize, columns: usize| zeros(kernels.gpu, times * cases * columns);
         let mut given: Vec<Given> = Vec::new();
         for (i, branch) in layout.branches.iter().enumerate() {
-            // In a sum, both have the same gradient. The sum of an RNN is made where the input's part of it is; elsewhere
-            // what is given gives way to its gradient, but that of the gates only once.
+            // In a sum, both have the same gradient. The sum of an RNN is made where the input's part of it is;
+            // elsewhere what is given gives way to its gradient, but that of the gates only once.
             let before = if i % 2 == 1 { given.last() } else { None };
             let columns = branch.columns;
             let sums = match (layout.cell, before) {

@@ -1,9 +1,8 @@
-// Goes through the elements one by one, or through their gradients, with statistics that are already there: batch norm
-// inference, and the second pass of what is reduced by several teams. The tensor is [blocks, steps, packs]; a lane walks through the steps of
-// a block, which are rows or the columns of one row, and keeps what all of them share.
+// Normalizes elements one by one, or computes their gradients, with statistics that are already there: batch norm
+// inference, and the second pass where several teams reduce a group.
 //
-// Requires pack, real as wide as pack, place, affine, element. STATS_FIXED, PARAMS_FIXED: the steps of a block share
-// statistics, weight and bias.
+// The tensor is [blocks, steps, packs]. A lane walks over the steps of a block, which are rows or the columns of one
+// row, and loads once what the steps share.
 
 struct Params {
     blocks: u32,
@@ -12,21 +11,21 @@ struct Params {
     splits: u32, // lanes that share the steps of a block
     input_block: u32, // packs from one block of the input to the next
     input_step: u32, // packs from one step of the input to the next
-    first_place: u32, // row of the lookups of the first block
-    place_block: u32, // rows of the lookups from one block to the next
-    place_step: u32, // and from one step to the next
+    first_row: u32, // row of the lookups of the first block
+    block_rows: u32, // rows of the lookups from one block to the next
+    step_rows: u32, // and from one step to the next
     column_step: u32, // columns of the lookups from one step to the next
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` and of `coefficients` to the next
-    stat_rows: u32, // see place
+    stat_rows: u32, // see RowIndex
     stat_quotient: u32,
     stat_remainder: u32,
     stat_run: u32, // packs that share a statistic
-    param_rows: u32,
-    param_quotient: u32,
-    param_remainder: u32,
-    param_run: u32, // packs that share a weight
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
+    affine_run: u32, // packs that share a weight
     zero: u32, // always 0
 }
 
@@ -47,39 +46,44 @@ fn main(
         return;
     }
 
-    let place = params.first_place + block * params.place_block + split * params.place_step;
-    var stat_place = place_of(place, params.stat_rows);
-    var param_place = place_of(place, params.param_rows);
-    let stat_step = place_of(params.splits * params.place_step, params.stat_rows);
-    let param_step = place_of(params.splits * params.place_step, params.param_rows);
-    let table = table_at(stat_index(stat_place, column + split * params.column_step));
-    let affine = affine_at(param_index(param_place, column + split * params.column_step));
+    let row = params.first_row + block * params.block_rows + split * params.step_rows;
+    var stat_row = row_index(row, params.stat_rows);
+    var affine_row = row_index(row, params.affine_rows);
+    let stat_step = row_index(params.splits * params.step_rows, params.stat_rows);
+    let affine_step = row_index(params.splits * params.step_rows, params.affine_rows);
+    let fixed_table = table_at(stat_index(stat_row, column + split * params.column_step));
+    let fixed_affine = affine_at(affine_index(affine_row, column + split * params.column_step));
 
     let first = block * params.steps * params.packs + column;
     let first_input = block * params.input_block + column;
-    for (var step = split; step < params.steps; step += params.splits * BLOCK) {
-        // unroll K < BLOCK
-        let step_K = step + K * params.splits;
-        let live_K = step_K < params.steps;
-        let safe_K = select(step, step_K, live_K);
-        let at_K = first + safe_K * params.packs;
-        let column_K = column + safe_K * params.column_step;
-        var table_K = table;
-        if !STATS_FIXED {
-            table_K = table_at(select(StatAt(0u), stat_index(stat_place, column_K), live_K));
-            stat_place = advance(stat_place, stat_step, params.stat_rows);
+    for (var first_step = split; first_step < params.steps; first_step += params.splits * BLOCK) {
+        var live: array<bool, BLOCK>; // unroll
+        var at: array<u32, BLOCK>; // unroll
+        var table: array<Table, BLOCK>; // unroll
+        var affine: array<Affine, BLOCK>; // unroll
+        var element: array<Element, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let step = first_step + k * params.splits;
+            live[k] = step < params.steps;
+            let safe = select(first_step, step, live[k]);
+            at[k] = first + safe * params.packs;
+            let step_column = column + safe * params.column_step;
+            table[k] = fixed_table;
+            if !STATS_FIXED {
+                table[k] = table_at(select(StatAt(0u), stat_index(stat_row, step_column), live[k]));
+                stat_row = advance(stat_row, stat_step, params.stat_rows);
+            }
+            affine[k] = fixed_affine;
+            if !AFFINE_FIXED {
+                affine[k] = affine_at(select(AffineAt(0u), affine_index(affine_row, step_column), live[k]));
+                affine_row = advance(affine_row, affine_step, params.affine_rows);
+            }
+            element[k] = load_element(first_input + safe * params.input_step, at[k], table[k], affine[k]);
         }
-        var affine_K = affine;
-        if !PARAMS_FIXED {
-            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, column_K), live_K));
-            param_place = advance(param_place, param_step, params.param_rows);
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if live[k] {
+                store_element(element[k], at[k], table[k], affine[k]);
+            }
         }
-        let element_K = load_element(first_input + safe_K * params.input_step, at_K, table_K, affine_K);
-        // end
-        // unroll K < BLOCK
-        if live_K {
-            store_element(element_K, at_K, table_K, affine_K);
-        }
-        // end
     }
 }

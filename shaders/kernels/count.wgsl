@@ -1,4 +1,4 @@
-// Counts one batch. A dispatch of its own, so that every channel of the finalize kernel sees the same count.
+// Counts one batch. This is a dispatch of its own, so that every channel of finalize sees the same count.
 
 @compute @workgroup_size(1)
 fn main() {

@@ -1,8 +1,8 @@
-// Merges the partial statistics of each group in a fixed order and hands them on: an invocation, or several, have a group. Running statistics
-// average over `outer` groups of a channel, which they then do one after the other. Where there are many partials, a pass before makes few of
-// them.
+// Merges the partial statistics of each group in a fixed order and hands them on. One lane merges a group, or several
+// lanes.
 //
-// Requires real/x1, two_sum, merge, merging, partials, scale, saved, merged, running.
+// Running statistics average over `outer` groups of a channel, which a lane merges one after the other. If there are
+// many partials, a first pass merges them to a few.
 
 struct Params {
     outer: u32,
@@ -39,30 +39,32 @@ fn main(
     var variance_sum = 0.0;
     var count = 0.0;
     var so_far = vec4<f32>();
-    // One loop: those of an invocation together have an end on some drivers.
+    // One loop: some drivers stop an invocation after 65,535 iterations of all its loops.
     for (var turn = 0u; turn < params.outer * blocks; turn += 1u) {
         let group = turn / blocks * params.groups + min(index, params.groups - 1u);
         let block = turn % blocks;
-        // What a GPU waits for is the loads: they are all on their way before the first is used.
-        // unroll K < BLOCK
-        let step_K = (block * LANES + lane) * BLOCK + K;
-        let i_K = step_K % splits * stride + group * params.members + step_K / splits;
-        // The last of them may be there for some groups alone.
-        let is_there_K = step_K < of_group && i_K < params.partials;
-        // Its own first one, as others may be overwritten by whoever merges them.
-        let partial_K = partial_at(select(group * params.members, i_K, is_there_K));
-        // end
+        // A GPU waits for loads: all of them are issued before the first one is used.
+        var is_there: array<bool, BLOCK>; // unroll
+        var partial: array<vec4<f32>, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let step = (block * LANES + lane) * BLOCK + k;
+            let i = step % splits * stride + group * params.members + step / splits;
+            // The last partial may exist for some groups only.
+            is_there[k] = step < of_group && i < params.partials;
+            // Else the group's own first partial: other lanes may overwrite those of other groups.
+            partial[k] = partial_at(select(group * params.members, i, is_there[k]));
+        }
         if block == 0u {
             so_far = vec4<f32>();
         }
-        // unroll K < BLOCK
-        if is_there_K {
-            so_far = merge(so_far, partial_K);
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if is_there[k] {
+                so_far = merge(so_far, partial[k]);
+            }
         }
-        // end
         if block + 1u == blocks {
             let all = merged(so_far, local_index);
-            // At least zero, as in scale/variance.
+            // At least zero, as in roles/scales.wgsl.
             let m2 = select(all.z, 0.0, bitcast<u32>(all.z) - 0x80000000u <= 0x7f800000u);
             if has_group && lane == 0u {
                 put_merged(group, Pair(all.x, all.y), m2, all.w);

@@ -1,9 +1,10 @@
-// Merges partial sums of gradients in a fixed order: an invocation, or several, have a group. They are the gradients of weight and bias, or make
-// the coefficients that the gradient of the input needs, or both in batch norm, whose groups share a weight. Where there are many,
-// a pass before makes few of them. put_merged_sums gets sums to which each member's weight came; the gradients have no weight.
+// Merges partial sums of gradients in a fixed order. One lane merges a group, or several lanes.
 //
-// Requires pack/x1, real/x2, two_sum, pairs, group_sums, merged_from, merging, weight, scale, merged_sums, grad_weight,
-// grad_bias. WEIGHTED: some are multiplied by their member's weight.
+// The sums are the gradients of weight and bias, or they make the coefficients of the gradient through the statistics.
+// In batch norm, whose groups share a weight, they are both. If there are many partials, a first pass merges them to a
+// few.
+//
+// put_merged_sums gets sums with each member's weight as a factor. The gradients of weight and bias get sums without.
 
 struct Params {
     groups: u32,
@@ -23,13 +24,13 @@ struct Params {
 
 const GROUPS: u32 = WORKGROUP_SIZE / LANES; // of a workgroup
 
-// Sums of g and g * y: hi of both, lo of both.
+// Sums of g and g * y: hi of both, then lo of both.
 fn merge(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let sum = add(Pair(a.xy, a.zw), Pair(b.xy, b.zw));
     return vec4<f32>(sum.hi, sum.lo);
 }
 
-// What a group's lanes have together.
+// The sum over the lanes of a group.
 fn of_all(own: Pair, index: u32) -> Pair {
     let sum = merged(vec4<f32>(own.hi, own.lo), index);
     return Pair(sum.xy, sum.zw);
@@ -56,33 +57,36 @@ fn main(
     var y = Pair();
     let stride = params.groups * params.members;
     let splits = (params.partials + stride - 1u) / stride;
-    // One loop: those of an invocation together have an end on some drivers. Its end depends on the invocation: lavapipe compiles a kernel anew for
-    // each dispatch if half of it falls away once the uniforms are known.
+    // One loop: some drivers stop an invocation after 65,535 iterations of all its loops. Its end depends on the
+    // invocation: lavapipe compiles a kernel for each dispatch if the uniforms alone decide that half of it is not run.
     let turns = select(0u, params.members * splits, has_group);
-    for (var turn = lane * BLOCK; turn < turns; turn += LANES * BLOCK) {
-        // What a GPU waits for is the loads: they are all on their way before the first is used.
-        // unroll K < BLOCK
-        let turn_K = turn + K;
-        let i_K = turn_K % splits * stride + group * params.members + turn_K / splits;
-        // The last of them may be there for some groups alone.
-        let is_there_K = turn_K < turns && i_K < params.partials;
-        // Its own first one, as others may be overwritten by whoever merges them.
-        let safe_K = select(group * params.members, i_K, is_there_K);
-        let partial_K = partial_at(safe_K);
-        let weight_K = weight_at(safe_K % stride % params.weights);
-        // end
-        // unroll K < BLOCK
-        if is_there_K {
-            let sums = Pair(vec2<f32>(partial_K.g.x, partial_K.gy.x), vec2<f32>(partial_K.g.y, partial_K.gy.y));
-            own = add(own, sums);
-            if WEIGHTED {
-                weighted = add(weighted, times(sums, vec2<f32>(weight_K)));
-            }
-            if MEAN_OF_Y {
-                y = add(y, Pair(vec2<f32>(partial_K.y.x, 0.0), vec2<f32>(partial_K.y.y, 0.0)));
+    for (var first_turn = lane * BLOCK; first_turn < turns; first_turn += LANES * BLOCK) {
+        // A GPU waits for loads: all of them are issued before the first one is used.
+        var is_there: array<bool, BLOCK>; // unroll
+        var partial: array<GroupSums, BLOCK>; // unroll
+        var weight: array<AffineValue, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let turn = first_turn + k;
+            let i = turn % splits * stride + group * params.members + turn / splits;
+            // The last partial may exist for some groups only.
+            is_there[k] = turn < turns && i < params.partials;
+            // Else the group's own first partial: other lanes may overwrite those of other groups.
+            let safe = select(group * params.members, i, is_there[k]);
+            partial[k] = sums_at(safe);
+            weight[k] = weight_at(safe % stride % params.weights);
+        }
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if is_there[k] {
+                let sums = Pair(vec2<f32>(partial[k].g.x, partial[k].gy.x), vec2<f32>(partial[k].g.y, partial[k].gy.y));
+                own = add(own, sums);
+                if WEIGHTED {
+                    weighted = add(weighted, times(sums, vec2<f32>(weight[k])));
+                }
+                if MEAN_OF_Y {
+                    y = add(y, Pair(vec2<f32>(partial[k].y.x, 0.0), vec2<f32>(partial[k].y.y, 0.0)));
+                }
             }
         }
-        // end
     }
     own = of_all(own, local_index);
     if WEIGHTED {

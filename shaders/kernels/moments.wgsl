@@ -1,16 +1,16 @@
-// Partial statistics over `reduced` and `inner` of [outer, reduced, kept, inner], once for each (outer, kept): a channel of
-// batch norm, or one long row. `splits` teams share a group; each writes one partial.
+// Partial statistics over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group): a channel
+// of batch norm, or one long row. `splits` teams share a group, and each writes one partial.
 //
-// Numerics: a block of BLOCK packs a lane is held in registers and reduced by corrected two-pass, its first mean taken of
-// x - x[0]; blocks, then lanes, are merged by Chan's formula in a fixed order, the mean as hi + lo. One read of the input.
+// Numerics: a lane holds a block of BLOCK packs in registers and reduces it by corrected two-pass, with x - x[0] for
+// the first mean. Chan's formula merges blocks, then lanes, in a fixed order, with the mean as hi + lo. The input is
+// read once.
 //
-// Requires pack, real/x1, two_sum, x, team.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
-    groups: u32, // outer * kept
+    all_groups: u32, // outer * groups
     reduced: u32,
-    kept: u32,
+    groups: u32,
     packs: u32, // of inner
     input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
@@ -22,12 +22,12 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 
 fn run(team: Team) {
-    let has_group = team.index < params.groups * params.splits;
-    let group = min(team.index / params.splits, params.groups - 1u);
+    let has_group = team.index < params.all_groups * params.splits;
+    let group = min(team.index / params.splits, params.all_groups - 1u);
     let split = team.index % params.splits;
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
-    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+    let first = group / params.groups * params.reduced * params.groups + group % params.groups;
     let shift = pack_first(load_x(first * params.input_packs, first * params.packs));
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
@@ -45,31 +45,33 @@ fn run(team: Team) {
     for (var block = 0u; block < blocks; block += 1u) {
         var block_packs = 0.0;
         var shifted_sum = Pack(0.0);
-        // unroll K < BLOCK
-        let live_K = at < end;
-        let run_K = select(first, first + slice * params.kept, live_K);
-        let pack_K = select(0u, pack, live_K);
-        let x_K = load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K);
-        shifted_sum += select(Pack(0.0), x_K - shift, live_K);
-        block_packs += select(0.0, 1.0, live_K);
-        at += stride;
-        slice += step_slice;
-        pack += step_pack;
-        if pack >= params.packs {
-            pack -= params.packs;
-            slice += 1u;
+        var live: array<bool, BLOCK>; // unroll
+        var x: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            live[k] = at < end;
+            let safe_run = select(first, first + slice * params.groups, live[k]);
+            let safe_pack = select(0u, pack, live[k]);
+            x[k] = load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack);
+            shifted_sum += select(Pack(0.0), x[k] - shift, live[k]);
+            block_packs += select(0.0, 1.0, live[k]);
+            at += stride;
+            slice += step_slice;
+            pack += step_pack;
+            if pack >= params.packs {
+                pack -= params.packs;
+                slice += 1u;
+            }
         }
-        // end
         let block_count = block_packs * f32(PACK);
         let inv_count = 1.0 / max(block_count, 1.0);
         let block_mean = shift + pack_sum(shifted_sum) * inv_count;
         var d_sum = Pack(0.0);
         var d2_sum = Pack(0.0);
-        // unroll K < BLOCK
-        let d_K = select(Pack(0.0), x_K - block_mean, live_K);
-        d_sum += d_K;
-        d2_sum += d_K * d_K;
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let d = select(Pack(0.0), x[k] - block_mean, live[k]);
+            d_sum += d;
+            d2_sum += d * d;
+        }
         let correction = pack_sum(d_sum) * inv_count;
         let block_m2 = pack_sum(d2_sum) - correction * pack_sum(d_sum);
 
@@ -84,17 +86,18 @@ fn run(team: Team) {
         count = both;
     }
 
-    // The same over the lanes of the team: a first mean, shifted as that of a block, then what it lacks.
+    // The same over the lanes of the team: a first mean, shifted as that of a block, then its correction.
     let sums = team_sum2(vec2<f32>(count, count * (mean.hi - shift)), team);
     let inv_count = 1.0 / max(sums.x, 1.0);
     let team_mean = shift + sums.y * inv_count;
-    // A lane without an element has no say, not even where f32 overflows.
+    // A lane without elements adds zero, even if f32 overflows.
     let e = select(0.0, opaque(mean.hi - team_mean) + mean.lo, count > 0.0);
     let moments = team_sum2(vec2<f32>(count * e, m2 + count * e * e), team);
     let correction = moments.x * inv_count;
     if has_group && team.lane == 0u {
         // [splits, all groups]: the mean's hi and lo, the sum of squared deviations, the count.
         let m2 = moments.y - correction * moments.x;
-        partials[params.first_partial + split * params.partial_stride + group] = vec4<f32>(team_mean, correction, m2, sums.x);
+        partials[params.first_partial + split * params.partial_stride + group] =
+            vec4<f32>(team_mean, correction, m2, sums.x);
     }
 }

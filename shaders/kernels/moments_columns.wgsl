@@ -1,10 +1,10 @@
-// Partial statistics of each column of [outer, rows, columns]: batch norm of channels-last tensors, layer norm over axes in the
-// middle. A lane walks down a pack of neighbouring columns, so that neighbouring lanes read neighbouring memory; `splits`
-// lanes share a column, and no lane waits for another.
+// Partial statistics of each column of [outer, rows, columns]: batch norm of channels-last tensors, layer norm over
+// middle axes.
+//
+// A lane walks down a pack of neighbouring columns, so that neighbouring lanes read neighbouring memory. `splits` lanes
+// share a column, and no lane waits for another.
 //
 // Numerics: as in moments.wgsl, for each column on its own.
-//
-// Requires pack, real as wide as pack, two_sum, x.
 
 struct Params {
     outer: u32,
@@ -39,26 +39,28 @@ fn main(
     var count = 0.0;
     var mean = Pair();
     var m2 = Pack(0.0);
-    for (var row = split; row < params.rows; row += params.splits * BLOCK) {
+    for (var first_row = split; first_row < params.rows; first_row += params.splits * BLOCK) {
         var block_count = 0.0;
         var shifted_sum = Pack(0.0);
-        // unroll K < BLOCK
-        let row_K = row + K * params.splits;
-        let live_K = row_K < params.rows;
-        let at_K = first + select(0u, row_K, live_K) * column_packs;
-        let x_K = load_x(at_K, at_K);
-        shifted_sum += select(Pack(0.0), x_K - shift, live_K);
-        block_count += select(0.0, 1.0, live_K);
-        // end
+        var live: array<bool, BLOCK>; // unroll
+        var x: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let row = first_row + k * params.splits;
+            live[k] = row < params.rows;
+            let at = first + select(0u, row, live[k]) * column_packs;
+            x[k] = load_x(at, at);
+            shifted_sum += select(Pack(0.0), x[k] - shift, live[k]);
+            block_count += select(0.0, 1.0, live[k]);
+        }
         let inv_count = 1.0 / block_count;
         let block_mean = shift + shifted_sum * inv_count;
         var d_sum = Pack(0.0);
         var d2_sum = Pack(0.0);
-        // unroll K < BLOCK
-        let d_K = select(Pack(0.0), x_K - block_mean, live_K);
-        d_sum += d_K;
-        d2_sum += d_K * d_K;
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let d = select(Pack(0.0), x[k] - block_mean, live[k]);
+            d_sum += d;
+            d2_sum += d * d;
+        }
         let correction = d_sum * inv_count;
         let block_m2 = d2_sum - correction * d_sum;
 

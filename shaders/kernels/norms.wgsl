@@ -1,16 +1,15 @@
-// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, kept, inner], once for each
-// (outer, kept), at three scales: f32 has no room for the squares of all of its numbers. `splits` teams share a group;
-// each writes one partial.
+// Partial sums of magnitudes or squares over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer,
+// group). `splits` teams share a group, and each writes one partial.
 //
-// Numerics: blocks are added up as hi + lo, lanes by a tree: no term is negative.
+// Numerics: sums are taken at three scales, since f32 cannot hold the squares of all its numbers. Blocks are added as
+// hi + lo, lanes by a tree: no term is negative.
 //
-// Requires pack, real as wide as pack, two_sum, x, measure, scales, team.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
-    groups: u32, // outer * kept
+    all_groups: u32, // outer * groups
     reduced: u32,
-    kept: u32,
+    groups: u32,
     packs: u32, // of inner
     input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
@@ -22,12 +21,12 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 
 fn run(team: Team) {
-    let has_group = team.index < params.groups * params.splits;
-    let group = min(team.index / params.splits, params.groups - 1u);
+    let has_group = team.index < params.all_groups * params.splits;
+    let group = min(team.index / params.splits, params.all_groups - 1u);
     let split = team.index % params.splits;
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
-    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+    let first = group / params.groups * params.reduced * params.groups + group % params.groups;
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
     let stride = params.splits * team.lanes;
@@ -46,23 +45,27 @@ fn run(team: Team) {
         var down_block = Pack(0.0);
         var unit_block = Pack(0.0);
         var up_block = Pack(0.0);
-        // unroll K < BLOCK
-        let live_K = at < end;
-        let run_K = select(first, first + slice * params.kept, live_K);
-        let pack_K = select(0u, pack, live_K);
-        let x_K = select(Pack(0.0), load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K), live_K);
-        down_block += measure(x_K * DOWN);
-        unit_block += measure(x_K);
-        up_block += measure(x_K * UP);
-        count += select(0.0, f32(PACK), live_K);
-        at += stride;
-        slice += step_slice;
-        pack += step_pack;
-        if pack >= params.packs {
-            pack -= params.packs;
-            slice += 1u;
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let live = at < end;
+            let safe_run = select(first, first + slice * params.groups, live);
+            let safe_pack = select(0u, pack, live);
+            let x = select(
+                Pack(0.0),
+                load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack),
+                live,
+            );
+            down_block += measure(x * DOWN);
+            unit_block += measure(x);
+            up_block += measure(x * UP);
+            count += select(0.0, f32(PACK), live);
+            at += stride;
+            slice += step_slice;
+            pack += step_pack;
+            if pack >= params.packs {
+                pack -= params.packs;
+                slice += 1u;
+            }
         }
-        // end
         down = two_sum(down.hi, down.lo + down_block);
         unit = two_sum(unit.hi, unit.lo + unit_block);
         up = two_sum(up.hi, up.lo + up_block);

@@ -1,8 +1,7 @@
-// The sums of kernels/norms.wgsl for each column of [outer, rows, columns]. A lane walks down a pack of neighbouring
-// columns, so that neighbouring lanes read neighbouring memory; `splits` lanes share a column, and no lane waits for
-// another.
+// The sums of norms.wgsl for each column of [outer, rows, columns].
 //
-// Requires pack, real as wide as pack, two_sum, x, measure, scales.
+// A lane walks down a pack of neighbouring columns, so that neighbouring lanes read neighbouring memory. `splits` lanes
+// share a column, and no lane waits for another.
 
 struct Params {
     outer: u32,
@@ -37,20 +36,20 @@ fn main(
     var unit = Pair();
     var up = Pair();
     var count = 0.0;
-    for (var row = split; row < params.rows; row += params.splits * BLOCK) {
+    for (var first_row = split; first_row < params.rows; first_row += params.splits * BLOCK) {
         var down_block = Pack(0.0);
         var unit_block = Pack(0.0);
         var up_block = Pack(0.0);
-        // unroll K < BLOCK
-        let row_K = row + K * params.splits;
-        let live_K = row_K < params.rows;
-        let at_K = first + select(0u, row_K, live_K) * column_packs;
-        let x_K = select(Pack(0.0), load_x(at_K, at_K), live_K);
-        down_block += measure(x_K * DOWN);
-        unit_block += measure(x_K);
-        up_block += measure(x_K * UP);
-        count += select(0.0, 1.0, live_K);
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let row = first_row + k * params.splits;
+            let live = row < params.rows;
+            let at = first + select(0u, row, live) * column_packs;
+            let x = select(Pack(0.0), load_x(at, at), live);
+            down_block += measure(x * DOWN);
+            unit_block += measure(x);
+            up_block += measure(x * UP);
+            count += select(0.0, 1.0, live);
+        }
         down = two_sum(down.hi, down.lo + down_block);
         unit = two_sum(unit.hi, unit.lo + unit_block);
         up = two_sum(up.hi, up.lo + up_block);

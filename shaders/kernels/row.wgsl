@@ -1,42 +1,44 @@
-// Goes through rows that lie one after the other in memory, or through their gradients: layer, RMS and Lp norm over the last
-// axes, group and instance norm of channels-first tensors. A team reads a row once, holds it in registers, and writes it once;
-// then it goes on to its next row. Weights that serve all rows of a team stay in registers too, and so do the sums over rows that are
-// the gradients of weight and bias.
+// Normalizes contiguous rows, or computes their gradients: layer, RMS and Lp norm over the last axes, group and
+// instance norm of channels-first tensors.
 //
-// Numerics: corrected two-pass. The mean is taken of x - x[0]; the deviations d from it are summed again, and that
-// correction goes into the variance and the output, since f32 can't hold the mean of data with a large offset. The mean of halves
-// is taken of x, and has so few digits that it is exact where all of x is the same. Norms that are not CENTERED take both as zero.
-// A backward pass takes the statistics again: y is what the forward pass made it. Its sums of g and g * y go with those
-// of the deviations, as the sum of g * d has that of g * y in it, unless an activation's gradient needs y: EARLY.
+// A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all rows
+// share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
+// lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
 //
-// Requires rows, at, mask, pack, team, x, scale, scales, measure, affine, row, saved, partial_sums, WORKGROUP_SIZE.
-// BLOCK packs a lane must cover a row; the first FULL of each are in it. HALVES: x has at most 11 digits. SHARED: weights
-// are loaded once for all rows of a team; otherwise they come late, when fewer registers are taken. What is held for all
-// rows of a team lies in arrays: registers, as their indices are constants.
-// Uniformity: no return and no branch around team sums but on constants; a team past the last row computes on nothing.
+// Numerics: corrected two-pass. The first mean is of x - x[0]. A second reduction sums the deviations d from it. The
+// result corrects the variance and the output, since f32 cannot hold the mean of data with a large offset. The mean of
+// half-precision x is taken of x itself: it has so few digits that it is exact for a constant row. Norms that are not
+// CENTERED take both as zero.
+//
+// A backward pass takes the statistics again, so that y is what the forward pass computed. Its sums of g and g * d go
+// with those of the deviations, unless an activation's gradient needs y: EARLY. The sum of g * y follows from them.
+//
+// Uniformity: no return, and no branch around team sums but on constants. A team past the last row computes and writes
+// nothing.
 
-// Products with numbers near the ends of f32 wait for their scale too.
+// Products with numbers near the ends of f32's range wait for their scale too.
 const LATE: bool = BACKWARD && (BACKWARD_NEEDS_Y || SCALED);
 const EARLY: bool = BACKWARD && !LATE;
-// Whether sums grow under a branch, which takes fewer instructions. Lanes of the largest workgroups have too few registers for it: on an H100 it
-// made rows of 16384 halves take seven times as long.
+// Sums grow under a branch, which takes fewer instructions. Lanes of larger workgroups have too few registers for it:
+// on an H100, rows of 16384 f16 took seven times as long.
 const SUMS_BRANCH: bool = WORKGROUP_SIZE <= 256u;
 
-// Whether the lane's pack number k is in the row.
+// Whether pack number k of the lane is in the row.
 fn in_row(k: u32, team: Team) -> bool {
     return k < FULL || pack_of(k, team.lane, team.lanes) < params.packs;
 }
 
-// Where it is. All rows of a team begin in a word as that of its number does.
+// All rows of a team have the alignment phase of the row with the team's number.
 fn column_of(k: u32, team: Team) -> At {
     return column_of_lane(k, team.lane, team.lanes, in_row(k, team), team.index, 0u < k && k < FULL);
 }
 
-// A mean, to 16 digits if x has few. By its bits: a compiler that sees what it is made of may take x - mean apart, and then the deviations are
-// not those from a rounded mean. Where the sum of a constant row is infinite, any x is its mean; other such rows have no variance in f32.
+// A mean, rounded to 16 bits if x has few. It goes through a bitcast: one compiler expanded the mean inside x - mean,
+// and the deviations were not those from the rounded mean. If the sum of a constant row is infinite, any x is its mean.
+// Other such rows have no variance in f32.
 fn rounded(mean: f32, x: f32) -> f32 {
     let bits = bitcast<u32>(mean);
-    if !HALVES {
+    if !HALF_PRECISION {
         return bitcast<f32>(bits ^ params.zero);
     }
     return select(bitcast<f32>((bits + 0x80u) & 0xffffff00u), x, (bits & 0x7f800000u) == 0x7f800000u);
@@ -45,47 +47,52 @@ fn rounded(mean: f32, x: f32) -> f32 {
 fn run(team: Team) {
     let len = f32(params.elements);
     let share = 1.0 / len;
-    // unroll K < BLOCK
-    let in_row_K = in_row(K, team);
-    let column_K = column_of(K, team);
-    let mask_K = mask_of(column_K, in_row_K);
-    // end
+    var is_in_row: array<bool, BLOCK>; // unroll
+    var column: array<At, BLOCK>; // unroll
+    var mask: array<Mask, BLOCK>; // unroll
+    for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+        is_in_row[k] = in_row(k, team);
+        column[k] = column_of(k, team);
+        mask[k] = mask_of(column[k], is_in_row[k]);
+    }
     var affine: array<Affine, BLOCK>;
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
-        // unroll K < BLOCK
-        affine[K] = affine_at(param_column(column_of(K, team)));
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            affine[k] = affine_at(affine_column(column_of(k, team)));
+        }
     }
 
-    for (var round = 0u; round < params.rounds; round += 1u) {
+    for (var round = 0u; round < params.rows_per_team; round += 1u) {
         let index = round * params.teams + team.index;
         let has_row = team.index < params.teams && index < params.rows;
         let row = min(index, params.rows - 1u);
         let first = first_of(row, params.stride);
         let first_input = first_of(row, params.input_stride);
         var shift = 0.0;
-        if !HALVES {
+        if !HALF_PRECISION {
             let start = column_of_lane(0u, 0u, 1u, true, team.index, false);
             shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
         }
 
-        // Both tensors are on their way at once.
-        // unroll K < BLOCK
-        let x_K = load_x(at_of(first_input, column_K), at_of(first, column_K));
-        var grad_K = Pack(0.0);
-        if EARLY {
-            grad_K = masked(row_gradient(x_K, affine[K], at_of(first, column_K)), mask_K);
+        // The loads of both tensors are issued together.
+        var x: array<Pack, BLOCK>; // unroll
+        var grad: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            x[k] = load_x(at_of(first_input, column[k]), at_of(first, column[k]));
+            grad[k] = Pack(0.0);
+            if EARLY {
+                grad[k] = masked(row_gradient(x[k], affine[k], at_of(first, column[k])), mask[k]);
+            }
         }
-        // end
         var shares = Pack(0.0);
-        // unroll K < BLOCK
-        shares += masked((x_K - shift) * share, mask_K);
-        // end
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            shares += masked((x[k] - shift) * share, mask[k]);
+        }
         var mean = 0.0;
         if CENTERED {
-            mean = rounded(shift + team_sum(pack_sum(shares), team), first_inside(x_0, column_0));
+            mean = rounded(shift + team_sum(pack_sum(shares), team), first_inside(x[0], column[0]));
         }
 
         var d_sum = Pack(0.0);
@@ -94,23 +101,24 @@ fn run(team: Team) {
         var up_sum = Pack(0.0);
         var g_sum = Pack(0.0);
         var gd_sum = Pack(0.0);
-        // unroll K < BLOCK
-        let d_K = masked(x_K - mean, mask_K);
-        d_sum += d_K;
-        measure_sum += measure(d_K);
-        if SCALED {
-            down_sum += measure(d_K * DOWN);
-            up_sum += measure(d_K * UP);
-        }
-        if EARLY {
-            if !SHARED {
-                affine[K] = affine_at(param_index(params.first + row, column_K));
+        var d: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            d[k] = masked(x[k] - mean, mask[k]);
+            d_sum += d[k];
+            measure_sum += measure(d[k]);
+            if SCALED {
+                down_sum += measure(d[k] * DOWN);
+                up_sum += measure(d[k] * UP);
             }
-            let g = apply_weight(grad_K, affine[K].weight);
-            g_sum += g;
-            gd_sum += g * d_K;
+            if EARLY {
+                if !SHARED {
+                    affine[k] = affine_at(row_affine_index(params.first + row, column[k]));
+                }
+                let g = apply_weight(grad[k], affine[k].weight);
+                g_sum += g;
+                gd_sum += g * d[k];
+            }
         }
-        // end
         var sums = vec4<f32>(pack_sum(d_sum), pack_sum(measure_sum), pack_sum(g_sum), pack_sum(gd_sum));
         var measured = vec3<f32>();
         if SCALED {
@@ -127,44 +135,51 @@ fn run(team: Team) {
         let scale = scale_of(measured);
         let rstd = rstd_of(at_scale(measured, scale) / len - correction * correction, len, scale);
 
-        // unroll K < BLOCK
-        let y_K = (d_K - correction) * scale * rstd;
-        if !SHARED && !EARLY {
-            affine[K] = affine_at(param_index(params.first + row, column_K));
+        var y: array<Pack, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            y[k] = (d[k] - correction) * scale * rstd;
+            if !SHARED && !EARLY {
+                affine[k] = affine_at(row_affine_index(params.first + row, column[k]));
+            }
+            if LATE {
+                grad[k] = masked(row_gradient(y[k], affine[k], at_of(first, column[k])), mask[k]);
+                let g = apply_weight(grad[k], affine[k].weight);
+                g_sum += g;
+                gd_sum += g * (d[k] * scale);
+            }
+            if SUMS && !SUMS_BRANCH {
+                grad_sum[k] += select(Pack(0.0), grad[k], has_row);
+                grad_y_sum[k] += select(Pack(0.0), grad[k] * y[k], has_row);
+            }
         }
-        if LATE {
-            grad_K = masked(row_gradient(y_K, affine[K], at_of(first, column_K)), mask_K);
-            let g = apply_weight(grad_K, affine[K].weight);
-            g_sum += g;
-            gd_sum += g * (d_K * scale);
-        }
-        if SUMS && !SUMS_BRANCH {
-            grad_sum[K] += select(Pack(0.0), grad_K, has_row);
-            grad_y_sum[K] += select(Pack(0.0), grad_K * y_K, has_row);
-        }
-        // end
-        // What the gradient loses through the statistics: its mean, and its share along y.
-        var lost = vec2<f32>();
+        // The two coefficients of the gradient through the statistics: the mean of g, and the factor of y.
+        var coefficients = vec2<f32>();
         if BACKWARD {
             if LATE {
                 sums = vec4<f32>(sums.xy, team_sum2(vec2<f32>(pack_sum(g_sum), pack_sum(gd_sum)), team));
             }
             let gy_sum = (sums.w - correction * sums.z) * rstd;
-            lost = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * pull(len, rstd, scale));
+            coefficients = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * product_share(len, rstd, scale));
         }
 
         if has_row {
-            // In order: packs that are stored in pairs, see at/pairs.wgsl, are both there or neither.
-            // unroll K < BLOCK
-            if in_row_K {
-                if SUMS && SUMS_BRANCH {
-                    grad_sum[K] += grad_K;
-                    grad_y_sum[K] += grad_K * y_K;
+            // In order of k: of two packs that are stored as a pair, the second one stores both. See `vec4x2`.
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                if is_in_row[k] {
+                    if SUMS && SUMS_BRANCH {
+                        grad_sum[k] += grad[k];
+                        grad_y_sum[k] += grad[k] * y[k];
+                    }
+                    let g = apply_weight(grad[k], affine[k].weight);
+                    finish(
+                        at_of(first, column[k]),
+                        affine[k],
+                        x[k],
+                        y[k],
+                        (g - coefficients.x - measure_derivative(y[k]) * coefficients.y) * rstd * scale,
+                    );
                 }
-                let g = apply_weight(grad_K, affine[K].weight);
-                finish(at_of(first, column_K), affine[K], x_K, y_K, (g - lost.x - slope(y_K) * lost.y) * rstd * scale);
             }
-            // end
             if team.lane == 0u {
                 save(params.first + row, mean, correction, rstd * scale);
             }
@@ -172,12 +187,12 @@ fn run(team: Team) {
     }
 
     if SUMS && team.index < params.teams {
-        // unroll K < BLOCK
-        if in_row(K, team) {
-            // [teams, columns]
-            let to = params.first_partial + team.index * params.elements;
-            put_partial_sums(to, column_of(K, team), grad_sum[K], grad_y_sum[K]);
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if in_row(k, team) {
+                // [teams, columns]
+                let to = params.first_partial + team.index * params.elements;
+                put_partial_sums(to, column_of(k, team), grad_sum[k], grad_y_sum[k]);
+            }
         }
-        // end
     }
 }

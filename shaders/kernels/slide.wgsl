@@ -1,19 +1,17 @@
-// Ops over a window of neighbouring channels that registers hold: the tensor is [outer, channels, stride] in packs, and a lane goes through
-// some channels of one place. It loads each of them once, and some before and after them, which other lanes load too.
+// Ops over a window of neighbouring channels that registers hold. The tensor is [outer, channels, stride] in packs. A
+// lane walks over some channels of one position. It loads each of them once, and some before and after them, which
+// other lanes load too.
 //
-// A window is a row of registers, the newest channel first. In a backward pass a second one follows: of the gradient at the channels whose own
-// windows are known. What is not there is zero.
+// A window is a row of registers, the newest channel first. A backward pass has a second one, with the gradients of the
+// channels whose own windows are complete. Channels outside the tensor count as zero.
 //
-// Numerics: squares are added up anew for each window. A running sum would keep what a large neighbour left in its last bits.
-//
-// Requires pack, finite, power, slide, load_input. BEFORE, AFTER: channels of a window before its own and after it.
-// BACKWARD.
+// Numerics: each window adds its squares anew. A running sum would keep the rounding error of a large neighbour.
 
 struct Params {
     lanes: u32,
     channels: u32,
     stride: u32, // packs from one channel to the next
-    splits: u32, // lanes that share the channels of a place
+    splits: u32, // lanes that share the channels of a position
     steps: u32, // channels of a lane, at most
     alpha: f32, // divided by the size of the window
     beta: f32,
@@ -22,9 +20,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-// Channels of a window but its own.
+// Channels of a window except its own.
 const EDGE: u32 = BLOCK - 1u;
-// Channels before the first that is written to which a window of it reaches, or a window of a window.
+// Channels before the first written one that its window reaches, or a window of its window.
 const REACH: u32 = select(BEFORE, EDGE, BACKWARD);
 
 fn at_of_channel(first: u32, channel: u32) -> u32 {
@@ -45,56 +43,62 @@ fn main(
     let first = column / params.splits * params.channels * params.stride + lane % params.stride;
     let begin = column % params.splits * params.steps;
     let steps = min(params.steps, params.channels - begin);
-    // unroll K < BLOCK
-    var x_K = Pack(0.0);
-    var g_K = Pack(0.0);
-    var ratio_K = Pack(0.0);
-    // end
+    var x: array<Pack, BLOCK>; // unroll
+    var g: array<Pack, BLOCK>; // unroll
+    var ratio: array<Pack, BLOCK>; // unroll
+    for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+        x[k] = Pack(0.0);
+        g[k] = Pack(0.0);
+        ratio[k] = Pack(0.0);
+    }
     for (var step = 0u; step < steps + select(1u, 2u, BACKWARD) * EDGE; step += 1u) {
         // Before the first channel, this is a large number.
         let newest = begin + step - REACH;
         var next = select(Pack(0.0), load_input(at_of_channel(first, newest)), newest < params.channels);
         var squares = Pack(0.0);
-        var x = Pack(0.0);
+        var center = Pack(0.0);
         var oldest = Pack(0.0);
-        // unroll K < BLOCK
-        let older_K = x_K;
-        x_K = next;
-        next = older_K;
-        squares += x_K * x_K;
-        if K == AFTER {
-            x = x_K;
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let older = x[k];
+            x[k] = next;
+            next = older;
+            squares += x[k] * x[k];
+            if k == AFTER {
+                center = x[k];
+            }
+            oldest = x[k];
         }
-        oldest = x_K;
-        // end
         if step >= EDGE {
             let channel = newest - AFTER;
             let power = power_of_squares(squares);
             if BACKWARD {
                 let is_there = channel < params.channels;
-                let g = load_gradient(at_of_channel(first, channel)) * power.inverse;
-                var next_g = select(Pack(0.0), g, is_there);
-                // x of a window times this is of the order of 1, where the base alone may be tiny.
-                var next_ratio = select(Pack(0.0), x / power.base, is_there);
+                let gradient = load_gradient(at_of_channel(first, channel)) * power.inverse;
+                var next_g = select(Pack(0.0), gradient, is_there);
+                // An x of the window times this is of the order of 1, though the base alone may be tiny.
+                var next_ratio = select(Pack(0.0), center / power.base, is_there);
                 var direct = Pack(0.0);
                 var through = Pack(0.0);
-                // unroll K < BLOCK
-                let older_g_K = g_K;
-                g_K = next_g;
-                next_g = older_g_K;
-                let older_ratio_K = ratio_K;
-                ratio_K = next_ratio;
-                next_ratio = older_ratio_K;
-                if K == BEFORE {
-                    direct = g_K;
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    let older_g = g[k];
+                    g[k] = next_g;
+                    next_g = older_g;
+                    let older_ratio = ratio[k];
+                    ratio[k] = next_ratio;
+                    next_ratio = older_ratio;
+                    if k == BEFORE {
+                        direct = g[k];
+                    }
+                    through += g[k] * (oldest * ratio[k]);
                 }
-                through += g_K * (oldest * ratio_K);
-                // end
                 if step >= 2u * EDGE {
-                    put(at_of_channel(first, channel - BEFORE), direct - 2.0 * params.alpha * params.beta * through);
+                    write_value(
+                        at_of_channel(first, channel - BEFORE),
+                        direct - 2.0 * params.alpha * params.beta * through,
+                    );
                 }
             } else {
-                put(at_of_channel(first, channel), x * power.inverse);
+                write_value(at_of_channel(first, channel), center * power.inverse);
             }
         }
     }

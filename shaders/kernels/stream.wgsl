@@ -1,22 +1,23 @@
-// Goes through the rows of kernels/row.wgsl that no registers hold: a team reads BLOCK rows at once, for all sums and again for the
-// result, while they are in the cache. All of them use a weight that was loaded once, and add to a column's sum together. Where a pack has an element
+// The ops of row.wgsl on rows that do not fit in registers. A team reads BLOCK rows at once, and again for each further
+// sum and for the result, while the cache has them.
+//
+// All rows of a block use a weight that was loaded once, and add to the same sum of a column. If a pack has an element
 // of each of four rows, a row stands for the four.
 //
-// Numerics: as in row.wgsl, with deviations from the mean of the first eighth of the row (SAMPLE). The square of the mean of those
-// deviations is at most 7 times the variance, so little is lost where it is subtracted. A lane adds up a pack's elements first, if they are a
-// row's, so that its sums are single numbers in registers, then CHUNK packs, and chunks as hi + lo: it may have many.
+// Numerics: as in row.wgsl, but the first mean is that of the first eighth of the row (SAMPLE). The square of the mean
+// of the deviations from it is at most 7 times the variance, so its subtraction loses little. A lane first adds the
+// elements of a pack, if they are of one row, then CHUNK packs, then chunks as hi + lo: a lane may have many packs.
 //
-// Requires rows, at, pack, direction, real of its sums, two_sum, total, scales, team, x, scale, measure, affine, row,
-// saved, partial_sums. SHARED: all rows have the same weight and bias. WHOLE: no block lacks a row.
-// Uniformity: no return and no branch around team_sum but on constants; a row that is not there is the last one again, unwritten.
+// Uniformity: no return, and no branch around team sums but on constants. A row past the last one is the last one
+// again, and is not written.
 
-// Products with numbers near the ends of f32 wait for their scale.
+// Products with numbers near the ends of f32's range wait for their scale.
 const LATE: bool = BACKWARD && (BACKWARD_NEEDS_Y || SCALED);
 const EARLY: bool = BACKWARD && !LATE;
 const CHUNK: u32 = 64u;
 const SAMPLE: u32 = 8u;
 
-fn add(sum: Pair, v: Sum) -> Pair {
+fn add_sum(sum: Pair, v: Sum) -> Pair {
     return two_sum(sum.hi, sum.lo + v);
 }
 
@@ -26,187 +27,222 @@ fn run(team: Team) {
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
     let start = column_at(0u);
-    for (var round = 0u; round < params.rounds; round += 1u) {
-        // unroll K < BLOCK
-        let index_K = (round * BLOCK + K) * params.teams + team.index;
-        // Known to be so, a branch less around the loads and stores of a row.
-        let has_row_K = select(index_K < params.rows, true, WHOLE);
-        let row_K = min(index_K, params.rows - 1u);
-        let first_K = first_of(row_K, params.stride);
-        let first_input_K = first_of(row_K, params.input_stride);
-        let shift_K = first_of_rows(load_x(at_of(first_input_K, start), at_of(first_K, start)));
-        var shifted_sum_K = Pair();
-        // end
+    for (var round = 0u; round < params.rows_per_team; round += 1u) {
+        var has_row: array<bool, BLOCK>; // unroll
+        var row: array<u32, BLOCK>; // unroll
+        var first: array<u32, BLOCK>; // unroll
+        var first_input: array<u32, BLOCK>; // unroll
+        var shift: array<Sum, BLOCK>; // unroll
+        var shifted_sum: array<Pair, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let index = (round * BLOCK + k) * params.teams + team.index;
+            // A constant saves a branch around the loads and stores of a row.
+            has_row[k] = select(index < params.rows, true, WHOLE);
+            row[k] = min(index, params.rows - 1u);
+            first[k] = first_of(row[k], params.stride);
+            first_input[k] = first_of(row[k], params.input_stride);
+            shift[k] = first_of_rows(load_x(at_of(first_input[k], start), at_of(first[k], start)));
+            shifted_sum[k] = Pair();
+        }
         // A mean of the first elements.
         let sample = (packs + SAMPLE - 1u) / SAMPLE;
         if CENTERED {
             for (var chunk = team.lane; chunk < sample; chunk += stride) {
-                // unroll K < BLOCK
-                var sum_K = Sum(0.0);
-                // end
+                var sum: array<Sum, BLOCK>; // unroll
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    sum[k] = Sum(0.0);
+                }
                 let end = min(chunk + stride, sample);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
                     let column = column_at(pack);
-                    // unroll K < BLOCK
-                    let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    sum_K += sum_of(x_K - shift_K);
-                    // end
+                    for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                        let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
+                        sum[k] += sum_of(x - shift[k]);
+                    }
                 }
-                // unroll K < BLOCK
-                shifted_sum_K = add(shifted_sum_K, sum_K);
-                // end
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    shifted_sum[k] = add_sum(shifted_sum[k], sum[k]);
+                }
             }
         }
-        // unroll K < BLOCK
-        var mean_K = Sum(0.0);
-        if CENTERED {
-            mean_K = shift_K + row_sum(total_of(shifted_sum_K), team) / elements_of(sample);
+        var mean: array<Sum, BLOCK>; // unroll
+        var d_sum: array<Pair, BLOCK>; // unroll
+        var measure_sum: array<Pair, BLOCK>; // unroll
+        var down_sum: array<Pair, BLOCK>; // unroll
+        var up_sum: array<Pair, BLOCK>; // unroll
+        var g_sum: array<Pair, BLOCK>; // unroll
+        var gd_sum: array<Pair, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            mean[k] = Sum(0.0);
+            if CENTERED {
+                mean[k] = shift[k] + row_sum(total_of(shifted_sum[k]), team) / elements_of(sample);
+            }
+            d_sum[k] = Pair();
+            measure_sum[k] = Pair();
+            down_sum[k] = Pair();
+            up_sum[k] = Pair();
+            g_sum[k] = Pair();
+            gd_sum[k] = Pair();
         }
-        var d_sum_K = Pair();
-        var measure_sum_K = Pair();
-        var down_sum_K = Pair();
-        var up_sum_K = Pair();
-        var g_sum_K = Pair();
-        var gd_sum_K = Pair();
-        // end
         for (var chunk = team.lane; chunk < packs; chunk += stride) {
-            // unroll K < BLOCK
-            var d_chunk_K = Sum(0.0);
-            var measure_chunk_K = Sum(0.0);
-            var down_chunk_K = Sum(0.0);
-            var up_chunk_K = Sum(0.0);
-            var g_chunk_K = Sum(0.0);
-            var gd_chunk_K = Sum(0.0);
-            // end
+            var d_chunk: array<Sum, BLOCK>; // unroll
+            var measure_chunk: array<Sum, BLOCK>; // unroll
+            var down_chunk: array<Sum, BLOCK>; // unroll
+            var up_chunk: array<Sum, BLOCK>; // unroll
+            var g_chunk: array<Sum, BLOCK>; // unroll
+            var gd_chunk: array<Sum, BLOCK>; // unroll
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                d_chunk[k] = Sum(0.0);
+                measure_chunk[k] = Sum(0.0);
+                down_chunk[k] = Sum(0.0);
+                up_chunk[k] = Sum(0.0);
+                g_chunk[k] = Sum(0.0);
+                gd_chunk[k] = Sum(0.0);
+            }
             let end = min(chunk + stride, packs);
             for (var pack = chunk; pack < end; pack += team.lanes) {
                 let column = column_at(pack);
                 var affine = Affine();
                 if SHARED && EARLY {
-                    affine = affine_at(param_column(column));
+                    affine = affine_at(affine_column(column));
                 }
-                // unroll K < BLOCK
-                let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                let d_K = x_K - mean_K;
-                d_chunk_K += sum_of(d_K);
-                measure_chunk_K += sum_of(measure(d_K));
-                if SCALED {
-                    down_chunk_K += sum_of(measure(d_K * DOWN));
-                    up_chunk_K += sum_of(measure(d_K * UP));
-                }
-                if EARLY {
-                    if !SHARED {
-                        affine = affine_at(param_index(params.first + row_K, column));
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
+                    let d = x - mean[k];
+                    d_chunk[k] += sum_of(d);
+                    measure_chunk[k] += sum_of(measure(d));
+                    if SCALED {
+                        down_chunk[k] += sum_of(measure(d * DOWN));
+                        up_chunk[k] += sum_of(measure(d * UP));
                     }
-                    let grad = row_gradient(d_K, affine, at_of(first_K, column));
-                    let g = apply_weight(grad, affine.weight);
-                    g_chunk_K += sum_of(g);
-                    gd_chunk_K += sum_of(g * d_K);
+                    if EARLY {
+                        if !SHARED {
+                            affine = affine_at(row_affine_index(params.first + row[k], column));
+                        }
+                        let grad = row_gradient(d, affine, at_of(first[k], column));
+                        let g = apply_weight(grad, affine.weight);
+                        g_chunk[k] += sum_of(g);
+                        gd_chunk[k] += sum_of(g * d);
+                    }
                 }
-                // end
             }
-            // unroll K < BLOCK
-            d_sum_K = add(d_sum_K, d_chunk_K);
-            measure_sum_K = add(measure_sum_K, measure_chunk_K);
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                d_sum[k] = add_sum(d_sum[k], d_chunk[k]);
+                measure_sum[k] = add_sum(measure_sum[k], measure_chunk[k]);
+                if SCALED {
+                    down_sum[k] = add_sum(down_sum[k], down_chunk[k]);
+                    up_sum[k] = add_sum(up_sum[k], up_chunk[k]);
+                }
+                g_sum[k] = add_sum(g_sum[k], g_chunk[k]);
+                gd_sum[k] = add_sum(gd_sum[k], gd_chunk[k]);
+            }
+        }
+        var correction: array<Sum, BLOCK>; // unroll
+        var scale: array<Sum, BLOCK>; // unroll
+        var rstd: array<Sum, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let moments = row_sums(Sums(total_of(d_sum[k]), total_of(measure_sum[k])), team);
+            var ends = Sums();
             if SCALED {
-                down_sum_K = add(down_sum_K, down_chunk_K);
-                up_sum_K = add(up_sum_K, up_chunk_K);
+                ends = row_sums(Sums(total_of(down_sum[k]), total_of(up_sum[k])), team);
             }
-            g_sum_K = add(g_sum_K, g_chunk_K);
-            gd_sum_K = add(gd_sum_K, gd_chunk_K);
-            // end
+            correction[k] = select(Sum(0.0), moments.a / len, CENTERED);
+            // Both overflow f32 together, and their difference would be a NaN.
+            let square = correction[k] * correction[k];
+            let correction_square = select(square, Sum(0.0), square > Sum(3e38));
+            scale[k] = scales_of(ends.a, moments.b, ends.b);
+            let measured = at_scales(ends.a, moments.b, ends.b, scale[k]);
+            rstd[k] = rstds_of(measured / len - correction_square, len, scale[k]);
         }
-        // unroll K < BLOCK
-        let moments_K = row_sums(Sums(total_of(d_sum_K), total_of(measure_sum_K)), team);
-        var ends_K = Sums();
-        if SCALED {
-            ends_K = row_sums(Sums(total_of(down_sum_K), total_of(up_sum_K)), team);
-        }
-        let correction_K = select(Sum(0.0), moments_K.a / len, CENTERED);
-        // Both leave f32 together; their difference would be a NaN.
-        let square_K = correction_K * correction_K;
-        let lost_square_K = select(square_K, Sum(0.0), square_K > Sum(3e38));
-        let scale_K = scales_of(ends_K.a, moments_K.b, ends_K.b);
-        let measured_K = at_scales(ends_K.a, moments_K.b, ends_K.b, scale_K);
-        let rstd_K = rstds_of(measured_K / len - lost_square_K, len, scale_K);
-        // end
 
         if LATE {
             for (var chunk = team.lane; chunk < packs; chunk += stride) {
-                // unroll K < BLOCK
-                var g_chunk_K = Sum(0.0);
-                var gd_chunk_K = Sum(0.0);
-                // end
+                var g_chunk: array<Sum, BLOCK>; // unroll
+                var gd_chunk: array<Sum, BLOCK>; // unroll
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    g_chunk[k] = Sum(0.0);
+                    gd_chunk[k] = Sum(0.0);
+                }
                 let end = min(chunk + stride, packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
                     let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(param_column(column));
+                        affine = affine_at(affine_column(column));
                     }
-                    // unroll K < BLOCK
-                    if !SHARED {
-                        affine = affine_at(param_index(params.first + row_K, column));
+                    for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                        if !SHARED {
+                            affine = affine_at(row_affine_index(params.first + row[k], column));
+                        }
+                        let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
+                        let d = x - mean[k];
+                        let y = (d - correction[k]) * scale[k] * rstd[k];
+                        let grad = row_gradient(y, affine, at_of(first[k], column));
+                        let g = apply_weight(grad, affine.weight);
+                        g_chunk[k] += sum_of(g);
+                        gd_chunk[k] += sum_of(g * (d * scale[k]));
                     }
-                    let x_K = load_x(at_of(first_input_K, column), at_of(first_K, column));
-                    let d_K = x_K - mean_K;
-                    let y_K = (d_K - correction_K) * scale_K * rstd_K;
-                    let grad_K = row_gradient(y_K, affine, at_of(first_K, column));
-                    let g_K = apply_weight(grad_K, affine.weight);
-                    g_chunk_K += sum_of(g_K);
-                    gd_chunk_K += sum_of(g_K * (d_K * scale_K));
-                    // end
                 }
-                // unroll K < BLOCK
-                g_sum_K = add(g_sum_K, g_chunk_K);
-                gd_sum_K = add(gd_sum_K, gd_chunk_K);
-                // end
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    g_sum[k] = add_sum(g_sum[k], g_chunk[k]);
+                    gd_sum[k] = add_sum(gd_sum[k], gd_chunk[k]);
+                }
             }
         }
-        // What the gradient loses through the statistics: its mean, and its share along y.
-        // unroll K < BLOCK
-        var lost_K = Sums();
-        if BACKWARD {
-            let sums = row_sums(Sums(total_of(g_sum_K), total_of(gd_sum_K)), team);
-            let gy_sum = (sums.b - correction_K * sums.a) * rstd_K;
-            lost_K = Sums(select(Sum(0.0), sums.a / len, CENTERED), gy_sum * pulls(len, rstd_K, scale_K));
+        // The two coefficients of the gradient through the statistics: the mean of g, and the factor of y.
+        var coefficients: array<Sums, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            coefficients[k] = Sums();
+            if BACKWARD {
+                let sums = row_sums(Sums(total_of(g_sum[k]), total_of(gd_sum[k])), team);
+                let gy_sum = (sums.b - correction[k] * sums.a) * rstd[k];
+                coefficients[k] = Sums(
+                    select(Sum(0.0), sums.a / len, CENTERED),
+                    gy_sum * product_shares(len, rstd[k], scale[k]),
+                );
+            }
         }
-        // end
 
         let end = select(0u, packs, has_rows);
         for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack);
             var affine = Affine();
             if SHARED {
-                affine = affine_at(param_column(column));
+                affine = affine_at(affine_column(column));
             }
             var grad_sum = Pack(0.0);
             var grad_y_sum = Pack(0.0);
-            // unroll K < BLOCK
-            if has_row_K {
-                if !SHARED {
-                    affine = affine_at(param_index(params.first + row_K, column));
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                if has_row[k] {
+                    if !SHARED {
+                        affine = affine_at(row_affine_index(params.first + row[k], column));
+                    }
+                    let at = at_of(first[k], column);
+                    let x = load_x(at_of(first_input[k], column), at);
+                    let y = (x - mean[k] - correction[k]) * scale[k] * rstd[k];
+                    let grad = row_gradient(y, affine, at);
+                    let g = apply_weight(grad, affine.weight);
+                    finish(
+                        at,
+                        affine,
+                        x,
+                        y,
+                        (g - coefficients[k].a - measure_derivative(y) * coefficients[k].b) * rstd[k] * scale[k],
+                    );
+                    grad_sum += grad;
+                    grad_y_sum += grad * y;
                 }
-                let at = at_of(first_K, column);
-                let x = load_x(at_of(first_input_K, column), at);
-                let y = (x - mean_K - correction_K) * scale_K * rstd_K;
-                let grad = row_gradient(y, affine, at);
-                let g = apply_weight(grad, affine.weight);
-                finish(at, affine, x, y, (g - lost_K.a - slope(y) * lost_K.b) * rstd_K * scale_K);
-                grad_sum += grad;
-                grad_y_sum += grad * y;
             }
-            // end
             if SUMS {
                 // [teams, columns]
                 let to = params.first_partial + team.index * params.elements;
                 add_partial_sums(to, column, grad_sum, grad_y_sum, round == 0u);
             }
         }
-        // unroll K < BLOCK
-        if has_rows && has_row_K && team.lane == 0u {
-            save_rows(row_K, mean_K, correction_K, rstd_K * scale_K);
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            if has_rows && has_row[k] && team.lane == 0u {
+                save_rows(row[k], mean[k], correction[k], rstd[k] * scale[k]);
+            }
         }
-        // end
     }
 }

@@ -1,18 +1,15 @@
-// Partial sums of g and of g * y over `reduced` and `inner` of [outer, reduced, kept, inner], once for each (outer, kept), with
-// the normalized y: what the gradient of weight and bias is, and what the gradient of the input loses through the
-// statistics. `splits` teams share a group; each writes one partial.
+// Partial sums of g and g * y over `reduced` and `inner` of [outer, reduced, groups, inner], for each (outer, group).
+// They are the gradients of weight and bias, and the coefficients of the gradient through the statistics. `splits`
+// teams share a group, and each writes one partial.
 //
-// Numerics: as parts/exact_sums and parts/team_sums say. Deterministic: fixed splits, no atomics.
+// Numerics: as in roles/sums.wgsl. Deterministic: fixed splits, no atomics.
 //
-// Requires pack, real as wide as pack, place, x, statistics, affine, weight, bias, after, activation, gradient, team,
-// exact_sums, team_sums, group_sums. WEIGHTED: g is multiplied by the weight. STATS_FIXED, PARAMS_FIXED: the elements
-// of a group share statistics, weight and bias.
 // Uniformity: every lane of a dispatch runs the same number of blocks.
 
 struct Params {
     outer: u32,
     reduced: u32,
-    kept: u32,
+    groups: u32,
     packs: u32, // of inner
     input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
@@ -22,14 +19,14 @@ struct Params {
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` to the next
-    stat_rows: u32, // see place
+    stat_rows: u32, // see RowIndex
     stat_quotient: u32,
     stat_remainder: u32,
     stat_run: u32, // packs that share a statistic
-    param_rows: u32,
-    param_quotient: u32,
-    param_remainder: u32,
-    param_run: u32, // packs that share a weight
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
+    affine_run: u32, // packs that share a weight
     whole: u32, // 1 where one sum is that of a whole group
     mean_share: f32, // 1 / elements of a group
     zero: u32, // always 0
@@ -38,68 +35,68 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 
 fn run(team: Team) {
-    let groups = params.outer * params.kept;
+    let groups = params.outer * params.groups;
     let has_group = team.index < groups * params.splits;
     let group = min(team.index / params.splits, groups - 1u);
     let split = team.index % params.splits;
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
-    let first = group / params.kept * params.reduced * params.kept + group % params.kept;
+    let first = group / params.groups * params.reduced * params.groups + group % params.groups;
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
     let stride = params.splits * team.lanes;
-    let step_run = stride / params.packs * params.kept;
+    let step_run = stride / params.packs * params.groups;
     let step_pack = stride % params.packs;
-    let stat_step = place_of(step_run, params.stat_rows);
-    let stat_run = place_of(params.kept, params.stat_rows);
-    let param_step = place_of(step_run, params.param_rows);
-    let param_run = place_of(params.kept, params.param_rows);
+    let stat_step = row_index(step_run, params.stat_rows);
+    let stat_run = row_index(params.groups, params.stat_rows);
+    let affine_step = row_index(step_run, params.affine_rows);
+    let affine_run = row_index(params.groups, params.affine_rows);
     var at = split * team.lanes + team.lane;
-    var run = first + at / params.packs * params.kept;
+    var run = first + at / params.packs * params.groups;
     var pack = at % params.packs;
-    var stat_place = place_of(params.first_row + run, params.stat_rows);
-    var param_place = place_of(params.first_row + run, params.param_rows);
+    var stat_row = row_index(params.first_row + run, params.stat_rows);
+    var affine_row = row_index(params.first_row + run, params.affine_rows);
 
-    let statistics = statistics_at(stat_index(stat_place, pack));
-    let affine = affine_at(param_index(param_place, pack));
+    let fixed_statistics = statistics_at(stat_index(stat_row, pack));
+    let fixed_affine = affine_at(affine_index(affine_row, pack));
 
-    var sums = Sums();
+    var sums = ExactSums();
     let blocks = (total + stride * BLOCK - 1u) / (stride * BLOCK);
     for (var block = 0u; block < blocks; block += 1u) {
-        // No branch around the loads of a pack, so that those of all packs are on their way at once.
-        // unroll K < BLOCK
-        let live_K = at < end;
-        let run_K = select(first, run, live_K);
-        let pack_K = select(0u, pack, live_K);
-        var affine_K = affine;
-        if !PARAMS_FIXED {
-            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, pack), live_K));
+        // No branch around the loads of a pack, so that the loads of all packs are issued together.
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let live = at < end;
+            let safe_run = select(first, run, live);
+            let safe_pack = select(0u, pack, live);
+            var affine = fixed_affine;
+            if !AFFINE_FIXED {
+                affine = affine_at(select(AffineAt(0u), affine_index(affine_row, pack), live));
+            }
+            var statistics = fixed_statistics;
+            if !STATS_FIXED {
+                statistics = statistics_at(select(StatAt(0u), stat_index(stat_row, pack), live));
+            }
+            let x = load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack);
+            let grad = gradient(normalize(x, statistics), affine, safe_run * params.packs + safe_pack);
+            let g = select(grad, apply_weight(grad, affine.weight), WEIGHTED);
+            sums = with_element(sums, g, x, statistics, live);
+            at += stride;
+            run += step_run;
+            pack += step_pack;
+            stat_row = advance(stat_row, stat_step, params.stat_rows);
+            affine_row = advance(affine_row, affine_step, params.affine_rows);
+            if pack >= params.packs {
+                pack -= params.packs;
+                run += params.groups;
+                stat_row = advance(stat_row, stat_run, params.stat_rows);
+                affine_row = advance(affine_row, affine_run, params.affine_rows);
+            }
         }
-        var statistics_K = statistics;
-        if !STATS_FIXED {
-            statistics_K = statistics_at(select(StatAt(0u), stat_index(stat_place, pack), live_K));
-        }
-        let x_K = load_x(run_K * params.input_packs + pack_K, run_K * params.packs + pack_K);
-        let grad_K = gradient(normalize(x_K, statistics_K), affine_K, run_K * params.packs + pack_K);
-        let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
-        sums = with_element(sums, g_K, x_K, statistics_K, live_K);
-        at += stride;
-        run += step_run;
-        pack += step_pack;
-        stat_place = advance(stat_place, stat_step, params.stat_rows);
-        param_place = advance(param_place, param_step, params.param_rows);
-        if pack >= params.packs {
-            pack -= params.packs;
-            run += params.kept;
-            stat_place = advance(stat_place, stat_run, params.stat_rows);
-            param_place = advance(param_place, param_run, params.param_rows);
-        }
-        // end
     }
     // Packs of the lane.
     let own = split * team.lanes + team.lane;
     let count = select(0u, (total - own + stride - 1u) / stride, own < total);
-    let of_team = team_sums(scaled(sums, statistics, count), team);
+    let of_team = team_sums(scaled(sums, fixed_statistics, count), team);
     if has_group && team.lane == 0u {
         // [splits, all groups]
         let to = params.first_partial + split * params.partial_stride + group;

@@ -1,16 +1,14 @@
-// The sums of kernels/sums.wgsl for each column of [outer, reduced, kept]: the gradient of layer norm's weight and bias, and
-// channels-last tensors. A lane walks down a pack of neighbouring columns; `splits` lanes share a column, and no lane
-// waits for another.
+// The sums of sums.wgsl for each column of [outer, reduced, groups]: the gradients of layer norm's weight and bias, and
+// channels-last tensors.
 //
-// Numerics: as parts/exact_sums says. Deterministic: fixed splits, no atomics.
+// A lane walks down a pack of neighbouring columns. `splits` lanes share a column, and no lane waits for another.
 //
-// Requires pack, real as wide as pack, place, x, statistics, weight, bias, after, activation, gradient, exact_sums,
-// column_sums. WEIGHTED: g is multiplied by the weight.
+// Numerics: as in roles/sums.wgsl. Deterministic: fixed splits, no atomics.
 
 struct Params {
     outer: u32,
     reduced: u32,
-    kept: u32,
+    groups: u32,
     packs: u32, // always 1: there is no inner
     input_packs: u32, // from one row of the input to the next
     splits: u32,
@@ -20,14 +18,14 @@ struct Params {
     eps: f32,
     weight_offset: f32, // added to the weight
     stats_stride: u32, // from one region of `statistics` to the next
-    stat_rows: u32, // see place
+    stat_rows: u32, // see RowIndex
     stat_quotient: u32,
     stat_remainder: u32,
     stat_run: u32, // packs that share a statistic
-    param_rows: u32,
-    param_quotient: u32,
-    param_remainder: u32,
-    param_run: u32, // packs that share a weight
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
+    affine_run: u32, // packs that share a weight
     whole: u32, // 1 where one sum is that of a whole group
     mean_share: f32, // 1 / elements of a group
     zero: u32, // always 0
@@ -41,7 +39,7 @@ fn main(
     @builtin(num_workgroups) num_workgroups: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let column_packs = params.kept / PACK;
+    let column_packs = params.groups / PACK;
     let index = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * WORKGROUP_SIZE + local_index;
     if index >= params.outer * column_packs * params.splits {
         return;
@@ -51,43 +49,43 @@ fn main(
     let outer = index / column_packs % params.outer;
     let split = index / column_packs / params.outer;
 
-    let stat_step = place_of(params.splits, params.stat_rows);
-    let param_step = place_of(params.splits, params.param_rows);
+    let stat_step = row_index(params.splits, params.stat_rows);
+    let affine_step = row_index(params.splits, params.affine_rows);
     let end = (outer + 1u) * params.reduced;
     let first_row = outer * params.reduced + split;
     var row = first_row;
-    var stat_place = place_of(params.first_row + row, params.stat_rows);
-    var param_place = place_of(params.first_row + row, params.param_rows);
+    var stat_row = row_index(params.first_row + row, params.stat_rows);
+    var affine_row = row_index(params.first_row + row, params.affine_rows);
 
-    let statistics = statistics_at(stat_index(stat_place, column));
-    let affine = affine_at(param_index(param_place, column));
+    let fixed_statistics = statistics_at(stat_index(stat_row, column));
+    let fixed_affine = affine_at(affine_index(affine_row, column));
 
-    var sums = Sums();
+    var sums = ExactSums();
     while row < end {
-        // No branch around the loads of a row, so that those of all rows are on their way at once.
-        // unroll K < BLOCK
-        let live_K = row < end;
-        let row_K = select(first_row, row, live_K);
-        let at_K = row_K * column_packs + column;
-        var affine_K = affine;
-        if !PARAMS_FIXED {
-            affine_K = affine_at(select(ParamAt(0u), param_index(param_place, column), live_K));
+        // No branch around the loads of a row, so that the loads of all rows are issued together.
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let live = row < end;
+            let safe_row = select(first_row, row, live);
+            let at = safe_row * column_packs + column;
+            var affine = fixed_affine;
+            if !AFFINE_FIXED {
+                affine = affine_at(select(AffineAt(0u), affine_index(affine_row, column), live));
+            }
+            var statistics = fixed_statistics;
+            if !STATS_FIXED {
+                statistics = statistics_at(select(StatAt(0u), stat_index(stat_row, column), live));
+            }
+            let x = load_x(safe_row * params.input_packs + column, at);
+            let grad = gradient(normalize(x, statistics), affine, at);
+            let g = select(grad, apply_weight(grad, affine.weight), WEIGHTED);
+            sums = with_element(sums, g, x, statistics, live);
+            row += params.splits;
+            stat_row = advance(stat_row, stat_step, params.stat_rows);
+            affine_row = advance(affine_row, affine_step, params.affine_rows);
         }
-        var statistics_K = statistics;
-        if !STATS_FIXED {
-            statistics_K = statistics_at(select(StatAt(0u), stat_index(stat_place, column), live_K));
-        }
-        let x_K = load_x(row_K * params.input_packs + column, at_K);
-        let grad_K = gradient(normalize(x_K, statistics_K), affine_K, at_K);
-        let g_K = select(grad_K, apply_weight(grad_K, affine_K.weight), WEIGHTED);
-        sums = with_element(sums, g_K, x_K, statistics_K, live_K);
-        row += params.splits;
-        stat_place = advance(stat_place, stat_step, params.stat_rows);
-        param_place = advance(param_place, param_step, params.param_rows);
-        // end
     }
-    // [splits, all outer, kept]
-    let to = params.first_partial + split * params.partial_stride + outer * params.kept;
+    // [splits, all outer, groups]
+    let to = params.first_partial + split * params.partial_stride + outer * params.groups;
     let count = select(0u, (end - first_row + params.splits - 1u) / params.splits, first_row < end);
-    put_column_sums(to, column, scaled(sums, statistics, count));
+    put_column_sums(to, column, scaled(sums, fixed_statistics, count));
 }

@@ -1,8 +1,7 @@
-// Ops over a window of more channels than registers hold: the tensor is [outer, channels, stride] in packs, and a lane owns a pack.
+// Ops over a window of more channels than registers hold. The tensor is [outer, channels, stride] in packs. A lane owns
+// a pack.
 //
-// Numerics: blocks are added up as hi + lo, since there may be thousands.
-//
-// Requires pack, real as wide as pack, two_sum, finite, power, window, load_input.
+// Numerics: blocks are added as hi + lo, since there may be thousands.
 
 struct Params {
     packs: u32, // in the tensor
@@ -18,13 +17,13 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-// The channels from `before` lower to `after` higher, as far as they are there: the first and the last.
+// Channels from `before` lower to `after` higher, cut at the ends.
 fn window(channel: u32, before: u32, after: u32) -> vec2<u32> {
     return vec2<u32>(channel - min(channel, before), min(channel + after, params.channels - 1u));
 }
 
-// hi is the plain sum, which may be an infinity or a NaN. Beside these lo is a NaN, so it is not added before `total`.
-fn add(sum: Pair, v: Pack) -> Pair {
+// hi is the plain sum, which may be infinite or NaN. lo is then a NaN, so only `total` adds it.
+fn add_pack(sum: Pair, v: Pack) -> Pair {
     let added = two_sum(sum.hi, v);
     return Pair(added.hi, sum.lo + added.lo);
 }
@@ -33,18 +32,17 @@ fn total(sum: Pair) -> Pack {
     return select(sum.hi, sum.hi + sum.lo, is_finite(sum.hi));
 }
 
-// Of the channel whose place has its first channel at `first`.
 fn power_of(first: u32, channel: u32) -> Power {
     let reach = window(channel, params.before, params.after);
     var squares = Pair();
-    for (var i = reach.x; i <= reach.y; i += BLOCK) {
+    for (var first_i = reach.x; first_i <= reach.y; first_i += BLOCK) {
         var block = Pack(0.0);
-        // unroll K < BLOCK
-        let i_K = i + K;
-        let x_K = load_input(first + min(i_K, reach.y) * params.stride);
-        block += select(Pack(0.0), x_K * x_K, i_K <= reach.y);
-        // end
-        squares = add(squares, block);
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            let i = first_i + k;
+            let x = load_input(first + min(i, reach.y) * params.stride);
+            block += select(Pack(0.0), x * x, i <= reach.y);
+        }
+        squares = add_pack(squares, block);
     }
     return power_of_squares(total(squares));
 }
@@ -59,6 +57,6 @@ fn main(
     let at = workgroup * WORKGROUP_SIZE + local_index;
     if at < params.packs {
         let channel = at / params.stride % params.channels;
-        put(at, at - channel * params.stride, channel);
+        write_element(at, at - channel * params.stride, channel);
     }
 }

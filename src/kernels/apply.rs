@@ -6,10 +6,11 @@ use super::{
 };
 use crate::{
     layout::VectorLayout,
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
     types::Scale,
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
@@ -17,7 +18,7 @@ use crate::{
 /// Packs that a lane loads before it stores.
 const BLOCK: u32 = 4;
 
-/// A direction, with what it reads and writes.
+/// A direction, with the tensors that it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pass {
     Forward(Forward),
@@ -30,7 +31,7 @@ pub(crate) enum Pass {
     },
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Apply {
     pub layout: VectorLayout,
@@ -47,9 +48,9 @@ params! {
         splits: u32,
         input_block: u32,
         input_step: u32,
-        first_place: u32,
-        place_block: u32,
-        place_step: u32,
+        first_row: u32,
+        block_rows: u32,
+        step_rows: u32,
         column_step: u32,
         eps: f32,
         weight_offset: f32,
@@ -58,15 +59,22 @@ params! {
         stat_quotient: u32,
         stat_remainder: u32,
         stat_run: u32,
-        param_rows: u32,
-        param_quotient: u32,
-        param_remainder: u32,
-        param_run: u32,
+        affine_rows: u32,
+        affine_quotient: u32,
+        affine_remainder: u32,
+        affine_run: u32,
         zero: u32,
     }
 }
 
 impl Code for Apply {
+    fn scale(&self) -> Option<Scale> {
+        match self.pass {
+            Pass::Forward(_) => None,
+            Pass::Backward { through_statistics, .. } => through_statistics,
+        }
+    }
+
     fn block(&self) -> u32 {
         BLOCK
     }
@@ -99,34 +107,34 @@ impl Code for Apply {
     }
 
     fn constants(&self) -> Vec<String> {
-        self.lookups.constants(self.layout)
+        self.lookups.constants()
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        parts.extend([roles::real(self.layout), part!("parts/place"), self.lookups.statistics()]);
+    fn file(&self) -> (&'static str, &'static str) {
+        kernel!("apply")
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.extend([roles::real(self.layout)]);
+        variants.extend(self.lookups.variants(self.layout));
         match self.pass {
             Pass::Forward(forward) => {
-                parts.extend(forward.parts());
-                parts.push(part!("parts/element/forward"));
+                variants.extend(forward.variants());
+                variants.push("forward");
             }
             Pass::Backward { gradient, through_statistics, grad_input, grad_residual } => {
-                parts.extend(gradient.parts());
-                match through_statistics {
-                    Some(scale) => {
-                        parts.extend([roles::measure(scale == Scale::L1), part!("parts/through/coefficients")]);
-                    }
-                    None => parts.push(part!("parts/through/none")),
-                }
-                parts.push(GradInput::part(grad_input));
-                parts.push(match grad_residual {
-                    None => part!("parts/grad_residual/none"),
-                    Some(_) => part!("parts/grad_residual/write"),
+                variants.extend(gradient.variants());
+                let taken = through_statistics.is_some();
+                variants.push(if taken { "taken_statistics" } else { "given_statistics" });
+                variants.push(GradInput::variant(grad_input));
+                variants.push(match grad_residual {
+                    None => "no_grad_residual",
+                    Some(_) => "grad_residual",
                 });
-                parts.push(part!("parts/element/backward"));
+                variants.push("backward");
             }
         }
-        parts.push(part!("kernels/apply"));
-        parts
+        variants
     }
 }

@@ -1,5 +1,5 @@
-//! Partial statistics are merged, `kernels/finalize.wgsl`, and running statistics updated; a cumulative average counts
-//! its batches before, `kernels/count.wgsl`.
+//! The merge of partial statistics (`kernels/finalize.wgsl`), which also updates running statistics. For a cumulative
+//! average, `kernels/count.wgsl` counts the batch first.
 
 use super::{
     Code, MERGE_BLOCK, MERGE_STORAGE, MERGE_WORKGROUP, ParamField, SMALL_WORKGROUP, params,
@@ -7,35 +7,36 @@ use super::{
 };
 use crate::{
     layout::VectorLayout,
-    tensor::{Access, Slot},
+    slot::Slot,
+    tensor::Access,
     types::Scale,
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
 
-/// Where partial statistics are.
+/// The source of partial statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Partials {
     Scratch,
-    /// There too, sums of a norm.
+    /// Scratch too, with the sums of a norm.
     Norms,
-    /// The caller's, of the parts of a batch.
+    /// The caller: the moments of the parts of a batch.
     Moments,
 }
 
-/// What they are merged to.
+/// The result of the merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Merged {
     Statistics(Scale, Saved),
-    /// The caller's, of one part of a batch.
+    /// The moments of one part of a batch, for the caller.
     Moments,
-    /// Fewer partials.
+    /// Fewer partial statistics.
     Partials,
 }
 
-/// How running statistics are updated.
+/// The update of running statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Tracking {
     None,
@@ -43,15 +44,15 @@ pub(crate) enum Tracking {
     Cumulative,
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Finalize {
-    /// Whether lanes of a workgroup share a group.
+    /// Whether the lanes of a workgroup share a group.
     pub by_workgroup: bool,
     pub partials: Partials,
     pub merged: Merged,
     pub tracking: Tracking,
-    /// Whether running statistics come with their low half.
+    /// Whether running statistics have lo parts.
     pub low: bool,
 }
 
@@ -80,6 +81,13 @@ impl Code for Finalize {
         if self.by_workgroup { MERGE_STORAGE } else { 0 }
     }
 
+    fn scale(&self) -> Option<Scale> {
+        match self.merged {
+            Merged::Statistics(scale, _) => Some(scale),
+            Merged::Moments | Merged::Partials => None,
+        }
+    }
+
     fn block(&self) -> u32 {
         MERGE_BLOCK
     }
@@ -96,7 +104,7 @@ impl Code for Finalize {
                 buffers.values(&[Slot::Statistics], Access::Write);
             }
             Merged::Moments => buffers.raw(Buffer::Tensor(Slot::Moments), Access::Write, "vec4<f32>"),
-            // Over those that were merged.
+            // The kernel overwrites the partial statistics that it merged.
             Merged::Partials => {}
         }
         if self.tracking != Tracking::None {
@@ -119,42 +127,40 @@ impl Code for Finalize {
         Vec::new()
     }
 
-    fn parts(&self) -> Vec<Part> {
+    fn file(&self) -> (&'static str, &'static str) {
+        kernel!("finalize")
+    }
+
+    fn variants(&self) -> Vec<Variant> {
         let real = roles::real(VectorLayout::Scalar);
-        let mut parts = vec![real, part!("parts/real/two_sum"), roles::merging(self.by_workgroup)];
-        parts.extend(match self.partials {
-            Partials::Scratch => [part!("parts/merge/moments"), part!("parts/partials/scratch")],
-            Partials::Norms => [part!("parts/merge/norms"), part!("parts/partials/scratch")],
-            Partials::Moments => [part!("parts/merge/moments"), part!("parts/partials/moments")],
+        let mut variants = vec![real, roles::merging(self.by_workgroup)];
+        variants.extend(match self.partials {
+            Partials::Scratch => ["merge_moments", "scratch_partials"],
+            Partials::Norms => ["merge_norms", "scratch_partials"],
+            Partials::Moments => ["merge_moments", "given_moments"],
         });
         match self.merged {
             Merged::Statistics(scale, saved) => {
                 let norms = scale.is_norm();
-                let statistics = if norms { part!("parts/merged/norms") } else { part!("parts/merged/statistics") };
-                parts.extend(roles::scale(scale));
-                parts.extend([saved.part(), statistics]);
+                let statistics = if norms { "to_norm" } else { "to_statistics" };
+                variants.extend([saved.variant(), statistics]);
             }
-            Merged::Moments => parts.push(part!("parts/merged/moments")),
-            Merged::Partials => parts.push(part!("parts/merged/partials")),
+            Merged::Moments => variants.push("to_moments"),
+            Merged::Partials => variants.push("to_partials"),
         }
         match self.tracking {
-            Tracking::None => parts.push(part!("parts/running/none")),
-            tracking => parts.extend([
-                if tracking == Tracking::Fixed {
-                    part!("parts/running/fixed")
-                } else {
-                    part!("parts/running/cumulative")
-                },
-                if self.low { part!("parts/running/pairs") } else { part!("parts/running/numbers") },
-                part!("parts/running/tracked"),
+            Tracking::None => variants.push("untracked"),
+            tracking => variants.extend([
+                if tracking == Tracking::Fixed { "fixed_momentum" } else { "cumulative_average" },
+                if self.low { "running_hi_lo" } else { "running_f32" },
+                "tracked",
             ]),
         }
-        parts.push(part!("kernels/finalize"));
-        parts
+        variants
     }
 }
 
-/// The key of the kernel that counts a batch.
+/// The key of the kernel that counts batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Count;
 
@@ -181,7 +187,11 @@ impl Code for Count {
         Vec::new()
     }
 
-    fn parts(&self) -> Vec<Part> {
-        vec![part!("kernels/count")]
+    fn file(&self) -> (&'static str, &'static str) {
+        kernel!("count")
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        Vec::new()
     }
 }

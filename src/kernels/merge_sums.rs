@@ -1,5 +1,5 @@
-//! Partial sums of gradients are merged to the gradients of weight and bias, and to the coefficients that the gradient
-//! of the input needs: `kernels/merge_sums.wgsl`.
+//! The merge of partial sums of gradients: `kernels/merge_sums.wgsl`. It gives the gradients of weight and bias, and
+//! the coefficients of the statistics' gradient.
 
 use super::{
     Code, MERGE_BLOCK, MERGE_STORAGE, MERGE_WORKGROUP, ParamField, SMALL_WORKGROUP, flag, params,
@@ -7,25 +7,26 @@ use super::{
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
     types::Scale,
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
 
-/// The coefficients that the gradient of the input needs.
+/// The coefficients of the statistics' gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Coefficients {
     pub scale: Scale,
-    /// The weight that multiplies sums as they are merged.
+    /// The weight by which the merge multiplies the sums.
     pub weight: Option<DType>,
     /// Whether the statistics are a tensor that the forward pass wrote.
     pub saved: bool,
 }
 
-/// What partial sums are merged to, besides the gradients of weight and bias.
+/// The result of the merge, besides the gradients of weight and bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Merged {
     Nothing,
@@ -34,10 +35,10 @@ pub(crate) enum Merged {
     Coefficients(Coefficients),
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MergeSums {
-    /// Whether lanes of a workgroup share a group.
+    /// Whether the lanes of a workgroup share a group.
     pub by_workgroup: bool,
     /// Whether partial sums are f32, not hi and lo.
     pub numbers: bool,
@@ -77,6 +78,13 @@ impl Code for MergeSums {
         if self.by_workgroup { MERGE_STORAGE } else { 0 }
     }
 
+    fn scale(&self) -> Option<Scale> {
+        match self.merged {
+            Merged::Coefficients(Coefficients { scale, .. }) => Some(scale),
+            Merged::Nothing | Merged::Partials => None,
+        }
+    }
+
     fn block(&self) -> u32 {
         MERGE_BLOCK
     }
@@ -99,26 +107,23 @@ impl Code for MergeSums {
     }
 
     fn constants(&self) -> Vec<String> {
-        vec!["alias Param = f32;".into(), "alias ParamAt = u32;".into(), flag("WEIGHTED", self.is_weighted())]
+        vec![flag("WEIGHTED", self.is_weighted())]
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(VectorLayout::Scalar);
-        parts.extend([part!("parts/real/two_sum"), part!("parts/real/pairs"), part!("parts/real/x2")]);
-        let numbers = part!("parts/merged_from/numbers");
-        parts
-            .extend([part!("parts/group_sums"), if self.numbers { numbers } else { part!("parts/merged_from/pairs") }]);
-        parts.extend([roles::merging(self.by_workgroup), roles::weight(self.is_weighted())]);
+    fn file(&self) -> (&'static str, &'static str) {
+        kernel!("merge_sums")
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(VectorLayout::Scalar);
+        variants.extend(["sum_vec2", "affine_row", if self.numbers { "from_numbers" } else { "from_hi_lo" }]);
+        variants.extend([roles::merging(self.by_workgroup), roles::weight(self.is_weighted())]);
         match self.merged {
-            Merged::Nothing => parts.push(part!("parts/merged_sums/none")),
-            Merged::Partials => parts.push(part!("parts/merged_sums/partials")),
-            Merged::Coefficients(Coefficients { scale, .. }) => {
-                parts.extend(roles::scale(scale));
-                parts.push(part!("parts/merged_sums/coefficients"));
-            }
+            Merged::Nothing => variants.push("to_nothing"),
+            Merged::Partials => variants.push("to_partial_sums"),
+            Merged::Coefficients(_) => variants.push("to_coefficients"),
         }
-        parts.extend(self.gradients.parts());
-        parts.push(part!("kernels/merge_sums"));
-        parts
+        variants.extend(self.gradients.variants());
+        variants
     }
 }

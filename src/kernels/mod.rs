@@ -1,5 +1,5 @@
-//! Kernels: one file each, with its key (what changes the code), the parameters of its uniform, its buffers and its
-//! parts. The key holds no run-time parameter: shapes, eps and momentum are in the uniform.
+//! Kernels, one file each: the key (all that changes the code), the fields of the uniform, the buffers, the variants of
+//! roles. A key has no run-time parameter: shapes, eps and momentum are in the uniform.
 
 pub(crate) mod apply;
 pub(crate) mod finalize;
@@ -15,9 +15,9 @@ use std::fmt;
 use crate::{
     caps::Caps,
     tensor::DType,
-    types::Team,
+    types::{Scale, Team},
     wgsl::{
-        Part,
+        Variant,
         compose::{Source, compose},
         storage::Storage,
     },
@@ -54,19 +54,24 @@ macro_rules! params {
 }
 use params;
 
-/// What each kernel says of itself.
+/// The code of a kernel: its sizes, its buffers and its parts.
 pub(crate) trait Code: fmt::Debug {
     /// Invocations of a workgroup.
     fn workgroup_size(&self) -> u32 {
         SMALL_WORKGROUP
     }
 
-    /// The invocations that reduce together, in kernels that reduce.
+    /// The team, in kernels that reduce.
     fn team(&self) -> Option<Team> {
         None
     }
 
-    /// How often the kernel's unrolled loops are repeated.
+    /// The scale, in kernels that use it.
+    fn scale(&self) -> Option<Scale> {
+        None
+    }
+
+    /// The iterations of the kernel's unrolled loops.
     fn block(&self) -> u32;
 
     /// Bytes of workgroup memory.
@@ -81,21 +86,24 @@ pub(crate) trait Code: fmt::Debug {
     /// The storage buffers.
     fn storage(&self) -> Vec<Storage>;
 
-    /// The fields of the uniform; none where the kernel has none.
+    /// The fields of the uniform; empty without a uniform.
     fn uniform(&self) -> &'static [ParamField];
 
-    /// Declarations that differ between kernels made of the same parts.
+    /// Declarations that differ between kernels made of the same variants.
     fn constants(&self) -> Vec<String>;
 
-    /// One part for each role that the kernel needs, and the kernel.
-    fn parts(&self) -> Vec<Part>;
+    /// The path and the text of its file.
+    fn file(&self) -> (&'static str, &'static str);
+
+    /// The variant of each role that the kernel uses.
+    fn variants(&self) -> Vec<Variant>;
 }
 
 macro_rules! kernels {
     ($($kernel:ident($module:ident),)*) => {
         $(pub(crate) use $module::$kernel;)*
 
-        /// The key of a kernel, whatever the device.
+        /// The key of a kernel, without the device.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum Kernel { $($kernel($kernel),)* }
 
@@ -124,18 +132,19 @@ kernels! {
     Window(window),
 }
 
-/// What a shader takes from the device: only where it needs it, so that the others are compiled once.
+/// Constants that a shader takes from the device. A shader sets those that it needs, so that equal shaders compile
+/// once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct DeviceConstants {
     /// See [`Tuning`](crate::Tuning).
     native_f16: bool,
-    /// Lanes of each subgroup; 0 where they may differ.
+    /// The subgroup size; 0 if it may vary.
     subgroup_size: u32,
-    /// All storage buffers are `read_write`, as parts of one buffer must be bound alike.
+    /// All storage buffers are `read_write`, as all parts of one buffer need the same usage.
     shared_buffers: bool,
 }
 
-/// The compile key: everything that changes a shader, and nothing else.
+/// The compile key: all that changes a shader, and nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ShaderKey {
     pub kernel: Kernel,
@@ -193,21 +202,25 @@ impl ShaderKey {
         }
         constants.push(format!("const BLOCK: u32 = {}u;", code.block()));
         constants.extend(code.constants());
+        constants.extend(code.scale().map(roles::scale_constants).unwrap_or_default());
+        let mut variants = code.variants();
+        variants.extend(code.scale().map(roles::scale).unwrap_or_default());
+        variants.push(if self.constants.native_f16 { "f16_native" } else { "f16_by_integers" });
         compose(&Source {
             constants,
             storage: self.storage(),
-            parts: code.parts(),
+            kernel: code.file(),
+            variants,
             block: code.block(),
-            native_f16: self.constants.native_f16,
             shared_buffers: self.constants.shared_buffers,
         })
     }
 }
 
-/// The key as a label: what a profiler or an error message shows.
+/// The key as a label, for profilers and error messages.
 impl fmt::Display for ShaderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whether it is there, and not how Rust writes that.
+        // `Some` is Rust's notation and says nothing in a label.
         write!(f, "wgpu-norm {}", format!("{:?}", self.kernel.code()).replace("Some(", "("))
     }
 }
@@ -218,25 +231,26 @@ impl fmt::Debug for ShaderKey {
     }
 }
 
-/// A constant that is true or false.
+/// A constant of type bool.
 fn flag(name: &str, on: bool) -> String {
     format!("const {name}: bool = {on};")
 }
 
-/// Workgroup size where lanes, or subgroups, work on their own; of teams on a CPU it is less.
+/// The workgroup size for lanes or subgroups that work alone. Teams on a CPU have less.
 pub(crate) const SMALL_WORKGROUP: u32 = 64;
-/// The same where a subgroup has more lanes than that.
+/// The same for subgroups of more lanes than that.
 pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;
-/// Lanes of a cluster, as `parts/team/cluster` has it.
+/// Lanes of a cluster, as in `roles/teams.wgsl`.
 pub(crate) const CLUSTER: u32 = 4;
-/// Workgroup sizes of teams that are workgroups.
+/// The workgroup sizes for teams that are workgroups.
 pub(crate) const TEAM_WORKGROUPS: [u32; 5] = [64, 128, 256, 512, 1024];
 /// Packs that a lane of a reduction holds at a time.
 pub(crate) const REDUCE_BLOCK: u32 = 4;
-/// Partial results that an invocation which merges loads at a time.
+/// Partial results that a merging invocation loads at a time.
 pub(crate) const MERGE_BLOCK: u32 = 4;
-/// Lanes that merge a group together, as `parts/merging/workgroup` has it, and of their workgroup.
+/// Lanes that merge a group together, as in `roles/teams.wgsl`.
 pub(crate) const MERGE_LANES: u32 = 32;
+/// The workgroup size of those lanes.
 pub(crate) const MERGE_WORKGROUP: u32 = 256;
-/// Bytes of workgroup memory that they share.
+/// Bytes of workgroup memory that those lanes share.
 pub(crate) const MERGE_STORAGE: u32 = MERGE_WORKGROUP * 16;

@@ -1,5 +1,5 @@
-//! Partial statistics of what is kept of a reduction: `kernels/moments.wgsl`, and `kernels/norms.wgsl` where nothing is
-//! subtracted and f32's whole range counts; by columns, `kernels/moments_columns.wgsl` and `kernels/norms_columns.wgsl`.
+//! Partial statistics of each group: `kernels/moments.wgsl`. Norms have no mean and need f32's whole range:
+//! `kernels/norms.wgsl`. By columns: `kernels/moments_columns.wgsl` and `kernels/norms_columns.wgsl`.
 
 use super::{
     Code, ParamField, REDUCE_BLOCK, SMALL_WORKGROUP, params,
@@ -10,57 +10,36 @@ use crate::{
     tensor::Access,
     types::{Scale, Team},
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
 
-/// Which elements a lane or a team reduces.
+/// The elements that a lane or a team reduces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Over {
-    /// Contiguous runs, by teams that share them.
+    /// Contiguous runs, which teams share.
     Runs { team: Team, workgroup_size: u32 },
-    /// A column of a matrix, by a lane for each pack of columns.
+    /// Columns of a matrix: a lane for each pack of columns.
     Columns,
 }
 
-/// What is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Measure {
-    /// Mean and squared deviations.
-    Moments,
-    /// Sums of squares, at three powers of two.
-    Squares,
-    /// Sums of magnitudes, at three powers of two.
-    Magnitudes,
-}
-
-impl Measure {
-    /// What a scale is made of.
-    pub fn of(scale: Scale) -> Self {
-        match scale {
-            Scale::Variance | Scale::MeanSquare => Self::Moments,
-            Scale::L2 => Self::Squares,
-            Scale::L1 => Self::Magnitudes,
-        }
-    }
-}
-
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Moments {
     pub over: Over,
     pub layout: VectorLayout,
     pub x: X,
-    pub measure: Measure,
+    /// The norm whose sums these are, at three powers of two. `None`: mean and squared deviations.
+    pub norm: Option<Scale>,
 }
 
 params! {
     /// `kernels/moments.wgsl`, `kernels/norms.wgsl`
     MomentsParams {
-        groups: u32,
+        all_groups: u32,
         reduced: u32,
-        kept: u32,
+        groups: u32,
         packs: u32,
         input_packs: u32,
         splits: u32,
@@ -97,6 +76,10 @@ impl Code for Moments {
         }
     }
 
+    fn scale(&self) -> Option<Scale> {
+        self.norm
+    }
+
     fn block(&self) -> u32 {
         REDUCE_BLOCK
     }
@@ -119,24 +102,24 @@ impl Code for Moments {
         Vec::new()
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        parts.extend([part!("parts/real/two_sum"), self.x.part()]);
-        parts.extend(self.team().map(roles::team));
-        if self.measure == Measure::Moments {
-            // A lane adds up packs of its columns, or numbers.
-            let of_sums = if self.over == Over::Columns { self.layout } else { VectorLayout::Scalar };
-            parts.push(roles::real(of_sums));
-        } else {
-            parts.extend([roles::real(self.layout), part!("parts/real/total"), part!("parts/scales/norm")]);
-            parts.push(roles::measure(self.measure == Measure::Magnitudes));
+    fn file(&self) -> (&'static str, &'static str) {
+        match (self.norm, self.over) {
+            (None, Over::Runs { .. }) => kernel!("moments"),
+            (None, Over::Columns) => kernel!("moments_columns"),
+            (Some(_), Over::Runs { .. }) => kernel!("norms"),
+            (Some(_), Over::Columns) => kernel!("norms_columns"),
         }
-        parts.push(match (self.measure, self.over) {
-            (Measure::Moments, Over::Runs { .. }) => part!("kernels/moments"),
-            (Measure::Moments, Over::Columns) => part!("kernels/moments_columns"),
-            (_, Over::Runs { .. }) => part!("kernels/norms"),
-            (_, Over::Columns) => part!("kernels/norms_columns"),
-        });
-        parts
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.push(self.x.variant());
+        variants.extend(self.team().map(roles::team));
+        variants.push(roles::real(match (self.norm, self.over) {
+            // A lane sums single numbers, or packs of its columns.
+            (None, Over::Runs { .. }) => VectorLayout::Scalar,
+            _ => self.layout,
+        }));
+        variants
     }
 }

@@ -1,18 +1,19 @@
-//! The roles that several kernels have: what is normalized, what happens to it, which gradients reach it, and where its
-//! statistics and weights are. Each says which buffers it binds and which part of a shader it is.
+//! The roles that several kernels share: the values to normalize, the affine map, the gradients, and the tables of
+//! statistics and weights. Each role lists its buffers and its variants.
 
 use super::flag;
 use crate::{
     layout::{TableAccess, VectorLayout},
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
     types::{Activation, Scale, Team},
     wgsl::{
-        Part, part,
+        Variant,
         storage::{Buffer, Element, Storage},
     },
 };
 
-/// The storage buffers of a kernel, as they are put together.
+/// The storage buffers of a kernel under construction.
 pub(crate) struct Buffers {
     layout: VectorLayout,
     list: Vec<Storage>,
@@ -31,7 +32,7 @@ impl Buffers {
         self.list.push(Storage { buffer, access, element });
     }
 
-    /// A tensor with an element for each of the input's.
+    /// A tensor with one element for each element of the input.
     pub fn tensor(&mut self, slot: Slot, access: Access, dtype: Option<DType>) {
         if let Some(dtype) = dtype {
             self.floats(Buffer::Tensor(slot), access, Element::Floats(dtype, self.layout));
@@ -44,7 +45,7 @@ impl Buffers {
         let element = match (by, self.layout) {
             (TableAccess::Gather, _) => Element::Gather(dtype),
             (TableAccess::Element, VectorLayout::Vec4x2) => Element::Floats(dtype, VectorLayout::Vec4),
-            // A pack of a perpendicular layout is at one position of its rows.
+            // A pack of a perpendicular layout has one position of its rows.
             (TableAccess::Element, VectorLayout::Perpendicular) | (TableAccess::Row | TableAccess::Run, _) => {
                 Element::Floats(dtype, VectorLayout::Scalar)
             }
@@ -53,7 +54,7 @@ impl Buffers {
         self.floats(buffer, access, element);
     }
 
-    /// Elements of a type of the shaders' own.
+    /// A buffer whose element type the shaders define.
     pub fn raw(&mut self, buffer: Buffer, access: Access, ty: &'static str) {
         self.list.push(Storage { buffer, access, element: Element::Raw(ty) });
     }
@@ -66,10 +67,10 @@ impl Buffers {
     }
 }
 
-/// What is normalized.
+/// The values to normalize.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum X {
-    /// Nothing depends on it.
+    /// No values: nothing depends on them.
     None,
     Input(DType),
     /// The sum of input and residual.
@@ -93,27 +94,27 @@ impl X {
         }
     }
 
-    pub fn part(self) -> Part {
+    pub fn variant(self) -> Variant {
         match self {
-            Self::None => part!("parts/x/none"),
-            Self::Input(_) => part!("parts/x/input"),
-            Self::Residual(..) => part!("parts/x/residual"),
-            Self::Sum(_) => part!("parts/x/sum"),
+            Self::None => "no_x",
+            Self::Input(_) => "x_of_input",
+            Self::Residual(..) => "x_of_residual",
+            Self::Sum(_) => "x_of_sum",
         }
     }
 
-    /// Whether its elements have the few digits of half precision, and not those of a sum.
+    /// Whether the values have the few digits of half precision. A sum of input and residual has more.
     pub fn is_half_precision(self) -> bool {
         matches!(self, Self::Input(DType::F16 | DType::BF16) | Self::Sum(DType::F16 | DType::BF16))
     }
 }
 
-/// What happens to normalized elements: the tables and tensors that it needs, by their types.
+/// The affine map, the residual and the activation after the normalization, with the types of their tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Affine {
     pub weight: Option<DType>,
     pub bias: Option<DType>,
-    /// The residual that is added after weight and bias.
+    /// The residual after weight and bias.
     pub after: Option<DType>,
     pub activation: Activation,
 }
@@ -127,26 +128,14 @@ impl Affine {
         buffers.tensor(Slot::Residual, Access::Read, self.after);
     }
 
-    fn parts(self) -> Vec<Part> {
-        let mut parts = vec![
+    fn variants(self) -> Vec<Variant> {
+        let activation = if self.activation == Activation::None { "identity" } else { self.activation.name() };
+        vec![
             weight(self.weight.is_some()),
-            if self.bias.is_some() { part!("parts/bias/table") } else { part!("parts/bias/none") },
-            part!("parts/affine"),
-            if self.after.is_some() { part!("parts/after/residual") } else { part!("parts/after/none") },
-        ];
-        if !matches!(self.activation, Activation::None | Activation::Relu) {
-            parts.push(part!("parts/exponential"));
-        }
-        parts.push(match self.activation {
-            Activation::None => part!("parts/activation/none"),
-            Activation::Relu => part!("parts/activation/relu"),
-            Activation::Gelu => part!("parts/activation/gelu"),
-            Activation::GeluTanh => part!("parts/activation/gelu_tanh"),
-            Activation::Silu => part!("parts/activation/silu"),
-            Activation::Sigmoid => part!("parts/activation/sigmoid"),
-            Activation::Tanh => part!("parts/activation/tanh"),
-        });
-        parts
+            if self.bias.is_some() { "bias" } else { "no_bias" },
+            if self.after.is_some() { "after" } else { "no_after" },
+            activation,
+        ]
     }
 }
 
@@ -157,7 +146,7 @@ pub(crate) struct Forward {
     pub affine: Affine,
     /// The sum of input and residual.
     pub sum: Option<DType>,
-    /// `None`: over the input.
+    /// The type of the output; `None` in place.
     pub output: Option<DType>,
 }
 
@@ -169,16 +158,16 @@ impl Forward {
         buffers.tensor(Slot::Output, Access::Write, self.output);
     }
 
-    pub fn parts(self) -> Vec<Part> {
-        let mut parts = vec![self.x.part()];
-        parts.extend(self.affine.parts());
-        parts.push(if self.sum.is_some() { part!("parts/sum/residual_output") } else { part!("parts/sum/none") });
-        parts.push(if self.output.is_some() { part!("parts/result/output") } else { part!("parts/result/in_place") });
-        parts
+    pub fn variants(self) -> Vec<Variant> {
+        let mut variants = vec![self.x.variant()];
+        variants.extend(self.affine.variants());
+        variants.push(if self.sum.is_some() { "sum" } else { "no_sum" });
+        variants.push(if self.output.is_some() { "output" } else { "in_place" });
+        variants
     }
 }
 
-/// The gradient that reaches the normalized elements.
+/// The gradient of the normalized values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Gradient {
     pub x: X,
@@ -193,20 +182,20 @@ impl Gradient {
         buffers.tensor(Slot::GradOutput, Access::Read, Some(self.grad_output));
     }
 
-    pub fn parts(self) -> Vec<Part> {
-        let mut parts = vec![self.x.part()];
-        parts.extend(self.affine.parts());
+    pub fn variants(self) -> Vec<Variant> {
+        let mut variants = vec![self.x.variant()];
+        variants.extend(self.affine.variants());
         let plain = self.affine.activation == Activation::None;
-        parts.push(if plain { part!("parts/gradient/plain") } else { part!("parts/gradient/activated") });
-        parts
+        variants.push(if plain { "plain_gradient" } else { "activated_gradient" });
+        variants
     }
 }
 
-/// How `grad_input` is written.
+/// The gradient of the input, as the kernel writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GradInput {
     pub dtype: DType,
-    /// The gradient that is added: that of the sum of input and residual.
+    /// The gradient of the sum of input and residual, which the kernel adds.
     pub grad_sum: Option<DType>,
 }
 
@@ -216,16 +205,16 @@ impl GradInput {
         buffers.tensor(Slot::GradInput, Access::Write, Some(self.dtype));
     }
 
-    pub fn part(grad_input: Option<Self>) -> Part {
+    pub fn variant(grad_input: Option<Self>) -> Variant {
         match grad_input.map(|grad| grad.grad_sum.is_some()) {
-            None => part!("parts/grad_input/none"),
-            Some(false) => part!("parts/grad_input/write"),
-            Some(true) => part!("parts/grad_input/sum"),
+            None => "no_grad_input",
+            Some(false) => "grad_input",
+            Some(true) => "grad_input_and_sum",
         }
     }
 }
 
-/// Which statistics are written for the caller.
+/// The statistics that the op writes for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Saved {
     None,
@@ -242,25 +231,25 @@ impl Saved {
         }
     }
 
-    pub fn part(self) -> Part {
+    pub fn variant(self) -> Variant {
         match self {
-            Self::None => part!("parts/saved/none"),
-            Self::Rstd => part!("parts/saved/rstd"),
-            Self::MeanRstd => part!("parts/saved/mean_rstd"),
+            Self::None => "no_stats",
+            Self::Rstd => "rstd",
+            Self::MeanRstd => "mean_rstd",
         }
     }
 }
 
-/// Where a kernel finds statistics that it does not take itself.
+/// The source of statistics that a kernel does not compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Given {
     /// Nothing depends on them.
     None,
     /// An earlier pass of this op.
     Batch,
-    /// The same, of norms.
+    /// The same, for norms.
     Norms,
-    /// The forward pass.
+    /// The forward pass, through the tensor `statistics`.
     Saved,
     Running,
 }
@@ -271,15 +260,15 @@ pub(crate) struct Lookups {
     pub given: Given,
     pub stats: TableAccess,
     pub affine: TableAccess,
-    /// Whether a lane uses one statistic for all that it goes through.
+    /// Whether a lane uses one statistic for its whole walk.
     pub stats_fixed: bool,
     /// The same for weight and bias.
     pub affine_fixed: bool,
 }
 
 impl Lookups {
-    /// Binds the statistics. wgpu allows no buffer to be bound both to be read and to be written, and scratch buffers
-    /// share one: `access` is `ReadWrite` where the kernel writes another scratch buffer.
+    /// Binds the statistics. wgpu does not allow a dispatch to read and to write one buffer through different bindings,
+    /// and scratch regions share a buffer. So `access` is `ReadWrite` if the kernel writes another scratch region.
     pub fn bind_statistics(self, buffers: &mut Buffers, access: Access) {
         let mut table = |slot, access| buffers.table(Buffer::Tensor(slot), access, Some(DType::F32), self.stats);
         match self.given {
@@ -293,42 +282,45 @@ impl Lookups {
         }
     }
 
-    pub fn statistics(self) -> Part {
-        match self.given {
-            Given::None => part!("parts/statistics/none"),
-            Given::Batch | Given::Saved => part!("parts/statistics/batch"),
-            Given::Norms => part!("parts/statistics/norms"),
-            Given::Running => part!("parts/statistics/running"),
-        }
+    pub fn variants(self, layout: VectorLayout) -> [Variant; 3] {
+        let statistics = match self.given {
+            Given::None => "no_statistics",
+            Given::Batch | Given::Saved => "batch_statistics",
+            Given::Norms => "norm_statistics",
+            Given::Running => "running_statistics",
+        };
+        [statistics, stat_table(self.stats, layout), affine_table(self.affine, layout)]
     }
 
-    pub fn constants(self, layout: VectorLayout) -> Vec<String> {
-        let mut lines = table("Stat", self.stats, layout);
-        lines.extend(table("Param", self.affine, layout));
-        lines.extend([flag("STATS_FIXED", self.stats_fixed), flag("PARAMS_FIXED", self.affine_fixed)]);
-        lines
+    pub fn constants(self) -> Vec<String> {
+        vec![flag("STATS_FIXED", self.stats_fixed), flag("AFFINE_FIXED", self.affine_fixed)]
     }
 }
 
-/// What a table gives for a pack, and its index for a column.
-pub(crate) fn table(name: &str, by: TableAccess, layout: VectorLayout) -> Vec<String> {
-    let lower = name.to_lowercase();
-    let (ty, index) = match by {
-        TableAccess::Row => ("u32", "0u".into()),
-        TableAccess::Element => ("u32", "number_of(column)".into()),
-        TableAccess::Run => ("u32", format!("number_of(column) / params.{lower}_run")),
-        TableAccess::Gather => ("vec4<u32>", format!("indices_of(column) / params.{lower}_run")),
-    };
-    let is_element = by == TableAccess::Element && layout != VectorLayout::Perpendicular;
-    let value = if by == TableAccess::Gather || is_element { "Pack" } else { "f32" };
-    vec![
-        format!("alias {name} = {value};"),
-        format!("alias {name}At = {ty};"),
-        format!("fn {lower}_column(column: At) -> {name}At {{ return {index}; }}"),
-    ]
+/// How a pack looks up statistics.
+fn stat_table(by: TableAccess, layout: VectorLayout) -> Variant {
+    match (by, layout) {
+        (TableAccess::Row, _) => "stat_row",
+        // A pack of a perpendicular layout is at one position of its rows.
+        (TableAccess::Element, VectorLayout::Perpendicular) => "stat_position",
+        (TableAccess::Element, _) => "stat_element",
+        (TableAccess::Run, _) => "stat_run",
+        (TableAccess::Gather, _) => "stat_gather",
+    }
 }
 
-/// How gradients of weight and bias are written.
+/// How a pack looks up weight and bias.
+pub(crate) fn affine_table(by: TableAccess, layout: VectorLayout) -> Variant {
+    match (by, layout) {
+        (TableAccess::Row, _) => "affine_row",
+        (TableAccess::Element, VectorLayout::Perpendicular) => "affine_position",
+        (TableAccess::Element, _) => "affine_element",
+        (TableAccess::Run, _) => "affine_run",
+        (TableAccess::Gather, _) => "affine_gather",
+    }
+}
+
+/// The gradients of weight and bias, as the kernel writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AffineGradients {
     pub weight: bool,
@@ -346,73 +338,76 @@ impl AffineGradients {
         buffers.tensor(Slot::GradBias, access, self.bias.then_some(self.dtype));
     }
 
-    pub fn parts(self) -> [Part; 2] {
+    pub fn variants(self) -> [Variant; 2] {
         [
             match (self.weight, self.accumulate) {
-                (false, _) => part!("parts/grad_weight/none"),
-                (true, false) => part!("parts/grad_weight/write"),
-                (true, true) => part!("parts/grad_weight/add"),
+                (false, _) => "no_grad_weight",
+                (true, false) => "grad_weight",
+                (true, true) => "add_grad_weight",
             },
             match (self.bias, self.accumulate) {
-                (false, _) => part!("parts/grad_bias/none"),
-                (true, false) => part!("parts/grad_bias/write"),
-                (true, true) => part!("parts/grad_bias/add"),
+                (false, _) => "no_grad_bias",
+                (true, false) => "grad_bias",
+                (true, true) => "add_grad_bias",
             },
         ]
     }
 }
 
 /// The table of the weight.
-pub(crate) fn weight(on: bool) -> Part {
-    if on { part!("parts/weight/table") } else { part!("parts/weight/none") }
+pub(crate) fn weight(on: bool) -> Variant {
+    if on { "weight" } else { "no_weight" }
 }
 
 /// What a pack is, and where it is in its row.
-pub(crate) fn pack(layout: VectorLayout) -> Vec<Part> {
-    let (single, four, lane) = (part!("parts/pack/x1"), part!("parts/pack/x4"), part!("parts/at/lane"));
+pub(crate) fn pack(layout: VectorLayout) -> Vec<Variant> {
     match layout {
-        VectorLayout::Scalar => vec![single, part!("parts/at/whole"), lane],
-        VectorLayout::Vec4 => vec![four, part!("parts/at/whole"), part!("parts/at/gathered"), lane],
-        VectorLayout::HalfUnaligned => vec![four, part!("parts/at/half_unaligned")],
-        VectorLayout::Vec4x2 => vec![four, part!("parts/at/pairs")],
-        VectorLayout::Perpendicular => vec![four, part!("parts/at/across")],
+        VectorLayout::Scalar => vec!["scalar", "contiguous"],
+        VectorLayout::Vec4 => vec!["vec4", "contiguous"],
+        VectorLayout::HalfUnaligned => vec!["vec4", "half_unaligned"],
+        VectorLayout::Vec4x2 => vec!["vec4", "vec4x2"],
+        VectorLayout::Perpendicular => vec!["vec4", "perpendicular"],
     }
 }
 
 /// Sums of packs as hi + lo.
-pub(crate) fn real(layout: VectorLayout) -> Part {
-    if layout == VectorLayout::Scalar { part!("parts/real/x1") } else { part!("parts/real/x4") }
+pub(crate) fn real(layout: VectorLayout) -> Variant {
+    if layout == VectorLayout::Scalar { "sum_scalar" } else { "sum_vec4" }
 }
 
-pub(crate) fn team(team: Team) -> Part {
+pub(crate) fn team(team: Team) -> Variant {
     match team {
-        Team::Lane => part!("parts/team/lane"),
-        Team::Cluster => part!("parts/team/cluster"),
-        Team::Subgroup => part!("parts/team/subgroup"),
-        Team::Workgroup => part!("parts/team/workgroup"),
-        Team::WorkgroupSubgroups => part!("parts/team/workgroup_subgroups"),
+        Team::Lane => "lane",
+        Team::Cluster => "cluster",
+        Team::Subgroup => "subgroup",
+        Team::Workgroup => "workgroup",
+        Team::WorkgroupSubgroups => "workgroup_subgroups",
     }
 }
 
-/// From sums to the factor that normalizes, and the powers of two at which the sums are taken.
-pub(crate) fn scale(scale: Scale) -> [Part; 2] {
-    [
+/// From sums to the factor that normalizes, the powers of two at which the sums are taken, and what is summed up.
+pub(crate) fn scale(scale: Scale) -> Vec<Variant> {
+    vec![
         match scale {
-            Scale::Variance => part!("parts/scale/variance"),
-            Scale::MeanSquare => part!("parts/scale/mean_square"),
-            Scale::L2 => part!("parts/scale/l2"),
-            Scale::L1 => part!("parts/scale/l1"),
+            Scale::Variance => "variance",
+            Scale::MeanSquare => "mean_square",
+            Scale::L2 => "l2",
+            Scale::L1 => "l1",
         },
-        if scale.is_norm() { part!("parts/scales/norm") } else { part!("parts/scales/one") },
+        if scale.is_norm() { "three_scales" } else { "one_scale" },
+        match scale {
+            Scale::Variance | Scale::MeanSquare | Scale::L2 => "squares",
+            Scale::L1 => "magnitudes",
+        },
     ]
 }
 
-/// What is summed up: squares or magnitudes.
-pub(crate) fn measure(magnitudes: bool) -> Part {
-    if magnitudes { part!("parts/measure/magnitude") } else { part!("parts/measure/square") }
+/// The constants of a scale: whether the mean is subtracted, and whether sums are taken at three powers of two.
+pub(crate) fn scale_constants(scale: Scale) -> Vec<String> {
+    vec![flag("CENTERED", scale == Scale::Variance), flag("SCALED", scale.is_norm())]
 }
 
 /// Whether a lane merges alone or lanes of a workgroup share a group.
-pub(crate) fn merging(by_workgroup: bool) -> Part {
-    if by_workgroup { part!("parts/merging/workgroup") } else { part!("parts/merging/lane") }
+pub(crate) fn merging(by_workgroup: bool) -> Variant {
+    if by_workgroup { "merge_by_workgroup" } else { "merge_by_lane" }
 }

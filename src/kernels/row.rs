@@ -1,5 +1,5 @@
-//! Rows that belong to a team each, in either direction: `kernels/row.wgsl` holds a row in registers,
-//! `kernels/stream.wgsl` reads it again for each sum.
+//! Rows that belong to one team each, in either direction. `kernels/row.wgsl` holds a row in registers.
+//! `kernels/stream.wgsl` reads it for the sums, and again for the result.
 
 use super::{
     Code, ParamField, flag, params,
@@ -7,10 +7,11 @@ use super::{
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
-    tensor::{Access, Slot},
+    slot::Slot,
+    tensor::Access,
     types::{Scale, Team},
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
@@ -18,23 +19,24 @@ use crate::{
 /// How a team reads its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Residency {
-    /// One after the other, each in so many packs of a lane's registers. The first `full` are in the row for every lane.
+    /// One row after the other, each in this many packs of a lane's registers. The first `full` packs of all lanes are
+    /// in the row.
     Resident { packs: u32, full: u32 },
-    /// So many at once, read again for each sum. `whole`: no team lacks a row.
+    /// This many rows at once, read for the sums and again for the result. `whole`: no team lacks a row.
     Streamed { rows: u32, whole: bool },
 }
 
-/// What the backward pass leaves for the gradients of weight and bias.
+/// The results of the backward pass for the gradients of weight and bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ForAffine {
     None,
-    /// The statistics, for a pass over the tensors that takes the sums.
+    /// The statistics, for another pass that computes the sums.
     Statistics,
     /// Partial sums of each column.
     Sums,
 }
 
-/// A direction, with what it reads and writes.
+/// A direction, with the tensors that it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pass {
     Forward(Forward, Saved),
@@ -48,25 +50,25 @@ impl Pass {
         }
     }
 
-    fn parts(self) -> Vec<Part> {
+    fn variants(self) -> Vec<Variant> {
         match self {
             Self::Forward(forward, saved) => {
-                let mut parts = forward.parts();
-                parts.extend([part!("parts/row/forward"), saved.part()]);
-                parts
+                let mut variants = forward.variants();
+                variants.extend(["forward", saved.variant()]);
+                variants
             }
             Self::Backward(gradient, grad_input, for_affine) => {
-                let mut parts = gradient.parts();
+                let mut variants = gradient.variants();
                 let keeps = for_affine == ForAffine::Statistics;
-                let saved = if keeps { part!("parts/saved/statistics") } else { Saved::None.part() };
-                parts.extend([GradInput::part(Some(grad_input)), part!("parts/row/backward"), saved]);
-                parts
+                let saved = if keeps { "statistics" } else { Saved::None.variant() };
+                variants.extend([GradInput::variant(Some(grad_input)), "backward", saved]);
+                variants
             }
         }
     }
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     pub team: Team,
@@ -74,7 +76,7 @@ pub(crate) struct Row {
     pub residency: Residency,
     pub layout: VectorLayout,
     pub scale: Scale,
-    /// How weight and bias are looked up.
+    /// How the kernel looks up weight and bias.
     pub affine: TableAccess,
     /// Whether a team loads weight and bias once for all of its rows.
     pub shared: bool,
@@ -82,24 +84,24 @@ pub(crate) struct Row {
 }
 
 params! {
-    /// `parts/rows.wgsl`
+    /// `roles/rows.wgsl`
     RowParams {
         rows: u32,
         first: u32,
         packs: u32,
         stride: u32,
         input_stride: u32,
-        rounds: u32,
+        rows_per_team: u32,
         teams: u32,
         elements: u32,
         eps: f32,
         weight_offset: f32,
         stats_stride: u32,
         first_partial: u32,
-        param_rows: u32,
-        param_quotient: u32,
-        param_remainder: u32,
-        param_run: u32,
+        affine_rows: u32,
+        affine_quotient: u32,
+        affine_remainder: u32,
+        affine_run: u32,
         zero: u32,
     }
 }
@@ -117,6 +119,10 @@ impl Code for Row {
 
     fn team(&self) -> Option<Team> {
         Some(self.team)
+    }
+
+    fn scale(&self) -> Option<Scale> {
+        Some(self.scale)
     }
 
     fn block(&self) -> u32 {
@@ -154,42 +160,38 @@ impl Code for Row {
     }
 
     fn constants(&self) -> Vec<String> {
-        let mut lines = roles::table("Param", self.affine, self.layout);
-        lines.extend([flag("SHARED", self.shared), flag("HALVES", self.pass.x().is_half_precision())]);
-        lines.push(match self.residency {
+        let half_precision = flag("HALF_PRECISION", self.pass.x().is_half_precision());
+        let residency = match self.residency {
             Residency::Resident { full, .. } => format!("const FULL: u32 = {full}u;"),
             Residency::Streamed { whole, .. } => flag("WHOLE", whole),
-        });
-        lines
+        };
+        vec![flag("SHARED", self.shared), half_precision, residency]
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        parts.push(roles::team(self.team));
-        parts.extend(roles::scale(self.scale));
-        parts.push(roles::measure(self.scale == Scale::L1));
-        parts.extend(self.pass.parts());
-        parts.push(part!("parts/rows"));
-        let no_sums = part!("parts/partial_sums/none");
+    fn file(&self) -> (&'static str, &'static str) {
         match self.residency {
-            Residency::Resident { .. } => {
-                let by_elements = self.layout == VectorLayout::HalfUnaligned;
-                parts.push(if by_elements { part!("parts/mask/elements") } else { part!("parts/mask/pack") });
-                parts.push(if self.sums() { part!("parts/partial_sums/write") } else { no_sums });
-                parts.push(part!("kernels/row"));
-            }
-            Residency::Streamed { .. } => {
-                let (direction, of_sums, add) = match self.layout {
-                    VectorLayout::Perpendicular => {
-                        (part!("parts/direction/across"), self.layout, part!("parts/partial_sums/add_across"))
-                    }
-                    _ => (part!("parts/direction/along"), VectorLayout::Scalar, part!("parts/partial_sums/add")),
-                };
-                let (two_sum, total) = (part!("parts/real/two_sum"), part!("parts/real/total"));
-                let sums = if self.sums() { add } else { no_sums };
-                parts.extend([roles::real(of_sums), two_sum, total, direction, sums, part!("kernels/stream")]);
-            }
+            Residency::Resident { .. } => kernel!("row"),
+            Residency::Streamed { .. } => kernel!("stream"),
         }
-        parts
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.extend([roles::team(self.team), roles::affine_table(self.affine, self.layout)]);
+        variants.extend(self.pass.variants());
+        let perpendicular = self.layout == VectorLayout::Perpendicular;
+        let sums = match self.residency {
+            Residency::Resident { .. } => "write_partial_sums",
+            Residency::Streamed { .. } if perpendicular => "add_partial_sums_perpendicular",
+            Residency::Streamed { .. } => "add_partial_sums",
+        };
+        variants.push(if self.sums() { sums } else { "no_partial_sums" });
+        variants.extend(match (self.residency, self.layout) {
+            (Residency::Resident { .. }, VectorLayout::HalfUnaligned) => ["half_unaligned", "sum_scalar"],
+            (Residency::Resident { .. }, _) => ["mask_packs", "sum_scalar"],
+            (Residency::Streamed { .. }, VectorLayout::Perpendicular) => ["perpendicular", "sum_vec4"],
+            (Residency::Streamed { .. }, _) => ["along", "sum_scalar"],
+        });
+        variants
     }
 }

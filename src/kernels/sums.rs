@@ -1,5 +1,5 @@
-//! Sums of gradients over what shares a statistic or a weight: `kernels/sums.wgsl` by teams that share contiguous runs,
-//! `kernels/sums_columns.wgsl` by a lane for each pack of columns.
+//! Sums of gradients over the groups of the statistics, or of the weight. In `kernels/sums.wgsl`, teams share
+//! contiguous runs. In `kernels/sums_columns.wgsl`, each lane owns a pack of columns.
 
 use super::{
     Code, ParamField, REDUCE_BLOCK, SMALL_WORKGROUP, flag, params,
@@ -10,12 +10,12 @@ use crate::{
     tensor::Access,
     types::Team,
     wgsl::{
-        Part, part,
+        Variant, kernel,
         storage::{Buffer, Storage},
     },
 };
 
-/// Which elements a lane or a team adds up.
+/// The elements that a lane or a team sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Over {
     Runs {
@@ -23,23 +23,23 @@ pub(crate) enum Over {
         workgroup_size: u32,
     },
     Columns {
-        /// Rows that a lane adds up before it adds them to its sum.
+        /// Rows that a lane sums before it adds them to its total.
         block: u32,
-        /// What the sums are, where a lane has all of a column.
+        /// The gradients that the sums are, if a lane has whole columns.
         gradients: Option<AffineGradients>,
     },
 }
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sums {
     pub over: Over,
     pub layout: VectorLayout,
     pub lookups: Lookups,
     pub gradient: Gradient,
-    /// Whether the gradient is multiplied by the weight.
+    /// Whether the kernel multiplies the gradient by the weight.
     pub weighted: bool,
-    /// Whether the statistics were taken of what is summed up, so that normalized elements have a mean of zero in it.
+    /// Whether the groups are those of the statistics, so that normalized values have a mean of zero over each.
     pub zero_mean: bool,
 }
 
@@ -48,7 +48,7 @@ params! {
     SumsParams {
         outer: u32,
         reduced: u32,
-        kept: u32,
+        groups: u32,
         packs: u32,
         input_packs: u32,
         splits: u32,
@@ -62,10 +62,10 @@ params! {
         stat_quotient: u32,
         stat_remainder: u32,
         stat_run: u32,
-        param_rows: u32,
-        param_quotient: u32,
-        param_remainder: u32,
-        param_run: u32,
+        affine_rows: u32,
+        affine_quotient: u32,
+        affine_remainder: u32,
+        affine_run: u32,
         whole: u32,
         mean_share: f32,
         zero: u32,
@@ -112,32 +112,31 @@ impl Code for Sums {
     }
 
     fn constants(&self) -> Vec<String> {
-        let mut lines = self.lookups.constants(self.layout);
+        let mut lines = self.lookups.constants();
         lines.extend([flag("WEIGHTED", self.weighted), flag("ZERO_MEAN", self.zero_mean)]);
         lines
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        parts.extend([part!("parts/real/two_sum"), part!("parts/real/pairs"), part!("parts/exact_sums")]);
-        parts.extend([roles::real(self.layout), part!("parts/place"), self.lookups.statistics()]);
-        parts.extend(self.gradient.parts());
-        let group_sums = part!("parts/group_sums");
+    fn file(&self) -> (&'static str, &'static str) {
         match self.over {
-            Over::Runs { team, .. } => {
-                parts.extend([roles::team(team), group_sums, part!("parts/team_sums"), part!("kernels/sums")]);
-            }
-            Over::Columns { gradients, .. } => {
-                match gradients {
-                    Some(gradients) => {
-                        parts.extend(gradients.parts());
-                        parts.push(part!("parts/column_sums/gradients"));
-                    }
-                    None => parts.extend([group_sums, part!("parts/column_sums/write")]),
-                }
-                parts.push(part!("kernels/sums_columns"));
+            Over::Runs { .. } => kernel!("sums"),
+            Over::Columns { .. } => kernel!("sums_columns"),
+        }
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.extend([roles::real(self.layout)]);
+        variants.extend(self.lookups.variants(self.layout));
+        variants.extend(self.gradient.variants());
+        match self.over {
+            Over::Runs { team, .. } => variants.push(roles::team(team)),
+            Over::Columns { gradients: None, .. } => variants.push("partial_column_sums"),
+            Over::Columns { gradients: Some(gradients), .. } => {
+                variants.extend(gradients.variants());
+                variants.push("column_gradients");
             }
         }
-        parts
+        variants
     }
 }

@@ -1,5 +1,5 @@
-//! Local response norm, in either direction: `kernels/slide.wgsl` holds a window in registers, `kernels/window.wgsl`
-//! loads it for each element.
+//! Local response norm, in either direction. `kernels/slide.wgsl` holds a window in registers. `kernels/window.wgsl`
+//! loads the window for each element.
 
 use super::{
     Code, ParamField, flag, params,
@@ -7,24 +7,25 @@ use super::{
 };
 use crate::{
     layout::VectorLayout,
-    tensor::{Access, DType, Slot},
-    wgsl::{Part, part, storage::Storage},
+    slot::Slot,
+    tensor::{Access, DType},
+    wgsl::{Variant, kernel, storage::Storage},
 };
 
 /// Channels of a window that registers hold, at most.
 pub(crate) const HELD_WINDOW: u32 = 11;
-/// Channels of a wider window that are loaded at a time.
+/// Channels of a wider window that a lane loads at a time.
 const BLOCK: u32 = 4;
 
-/// The key.
+/// The key of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Window {
     pub layout: VectorLayout,
-    /// Of the input and its gradient.
+    /// The type of the input and its gradient.
     pub input: DType,
-    /// Of the output and its gradient.
+    /// The type of the output and its gradient.
     pub output: DType,
-    /// Channels before and after its own, of a window that registers hold.
+    /// Channels before and after the lane's own, of a window in registers.
     pub held: Option<[u32; 2]>,
     pub backward: bool,
 }
@@ -76,20 +77,14 @@ impl Code for Window {
         })
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = roles::pack(self.layout);
-        let scalar = self.layout == VectorLayout::Scalar;
-        parts.push(if scalar { part!("parts/finite/x1") } else { part!("parts/finite/x4") });
-        parts.push(part!("parts/window/power"));
-        parts.extend(match (self.held.is_some(), self.backward) {
-            (true, false) => [part!("parts/slide/forward"), part!("kernels/slide")],
-            (true, true) => [part!("parts/slide/backward"), part!("kernels/slide")],
-            (false, false) => [part!("parts/window/forward"), part!("kernels/window")],
-            (false, true) => [part!("parts/window/backward"), part!("kernels/window")],
-        });
-        if self.held.is_none() {
-            parts.extend([roles::real(self.layout), part!("parts/real/two_sum")]);
-        }
-        parts
+    fn file(&self) -> (&'static str, &'static str) {
+        if self.held.is_some() { kernel!("slide") } else { kernel!("window") }
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let mut variants = roles::pack(self.layout);
+        variants.push(roles::real(self.layout));
+        variants.push(if self.backward { "backward" } else { "forward" });
+        variants
     }
 }

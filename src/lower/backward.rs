@@ -1,5 +1,5 @@
-//! Backward passes, in order: the gradient of the input, by rows or by sums over the groups of the statistics; then the
-//! gradients of weight and bias, by sums over the groups of the weight.
+//! Backward passes. The gradient of the input comes first, by rows or by sums over the groups of the statistics. The
+//! gradients of weight and bias follow, by sums over the groups of the weight.
 
 use super::{
     KernelCall, Lowered, Passes, STORAGE_BUFFERS, Scratch,
@@ -35,7 +35,7 @@ pub(super) fn lower(
     caps: &Caps,
     strategy: Strategy,
 ) -> Result<Lowered> {
-    // Running statistics are updated in the forward pass.
+    // Only the forward pass updates running statistics.
     let untracked = Definition { source: definition.source.untracked(), ..definition.clone() };
     let Some(problem) = Problem::new(&untracked, options, &tensors, caps)? else {
         return nothing(definition, gradients, tensors, caps);
@@ -47,7 +47,7 @@ pub(super) fn lower(
     Lowered::new(method, tensors, passes, caps)
 }
 
-/// An empty batch: the gradients of weight and bias are zero, which is written unless it is added.
+/// An empty batch: the gradients of weight and bias are zero. A kernel writes the zeros, unless the op accumulates.
 fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpec>, caps: &Caps) -> Result<Lowered> {
     let groups = element_count(&definition.affine_shape)?;
     let gradients = affine_gradients(gradients);
@@ -57,7 +57,7 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
     let kernel = MergeSums { by_workgroup: false, numbers: true, merged: Merged::Nothing, gradients };
     let params = sums::merge_to_one(groups, 0);
     let call = KernelCall::new(kernel, &params, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?;
-    // It has no partial sums to merge, but binds them.
+    // The kernel merges no partial sums, but binds their buffer.
     let scratch = vec![Scratch { buffer: Buffer::PartialSums, bytes: 16 }];
     Lowered::new(Method::Elementwise, tensors, Passes { calls: vec![call], scratch }, caps)
 }
@@ -67,7 +67,7 @@ fn affine_gradients(gradients: Gradients) -> AffineGradients {
     AffineGradients { weight, bias, accumulate, dtype }
 }
 
-/// A backward pass as it is put together.
+/// A backward pass under construction.
 pub(super) struct Backward<'a> {
     pub problem: &'a Problem<'a>,
     pub gradients: Gradients,
@@ -108,7 +108,7 @@ impl Backward<'_> {
         let mut has_affine = false;
         if through_statistics {
             let (reduction, target) = self.sums_for_input(method == Method::Columns);
-            // One pass over both tensors may have all sums.
+            // One pass over both tensors may compute all sums.
             has_affine = matches!(target, Target::Both | Target::Parts);
             self.sums(&reduction, method == Method::Columns, team, given, stats, target)?;
         }
@@ -124,7 +124,7 @@ impl Backward<'_> {
         Ok(())
     }
 
-    /// What is normalized: the sum of input and residual, if the forward pass wrote it.
+    /// The values to normalize: the sum of input and residual, if the forward pass wrote it.
     fn x(&self) -> X {
         let options = self.problem.options;
         match self.problem.x() {
@@ -133,7 +133,8 @@ impl Backward<'_> {
         }
     }
 
-    /// What is normalized, and the gradient that reaches it. An activation needs all tables, `weighted` the weight alone.
+    /// The values to normalize, and the gradient of the normalized values. An activation needs all tables, `weighted`
+    /// the weight alone.
     pub fn gradient(&self, needs_x: bool, weighted: bool) -> Gradient {
         let affine = self.problem.affine();
         let affine = match (affine.activation, weighted) {
@@ -151,13 +152,13 @@ impl Backward<'_> {
         GradInput { dtype: options.types.input(), grad_sum }
     }
 
-    /// The gradients of weight and bias that are asked for.
+    /// The gradients of weight and bias that the caller wants.
     pub fn affine_gradients(&self) -> AffineGradients {
         affine_gradients(self.gradients)
     }
 
-    /// The gradient of the input by rows that belong to a team each. Says whether it had the gradients of weight and bias
-    /// as well: where teams take enough rows that share them.
+    /// The gradient of the input by rows, each of which belongs to one team. If teams have enough rows with common
+    /// weights, they compute the gradients of weight and bias too. Returns whether they do.
     fn rows(&mut self, team: Team, streamed: bool, affine_needs_statistics: bool) -> Result<bool> {
         let problem = self.problem;
         let rows = TeamRows::new(problem, team, streamed)?;
@@ -183,7 +184,7 @@ impl Backward<'_> {
         Ok(summed.is_some())
     }
 
-    /// The gradients of input and residual, element by element.
+    /// The gradients of input and residual, elementwise.
     fn apply(&mut self, given: Given, stats: Reduction, through_statistics: bool) -> Result<()> {
         let (problem, gradients) = (self.problem, self.gradients);
         let needs_x = through_statistics || problem.options.activation != Activation::None;
@@ -194,7 +195,7 @@ impl Backward<'_> {
             grad_residual: residual.then_some(problem.options.types.residual()),
         };
         let calls = match problem.elementwise(given, stats, &[pass(gradients.input, gradients.residual)]) {
-            // A device with the guaranteed number of storage buffers writes one after the other.
+            // A device with the guaranteed number of storage buffers takes two passes.
             Err(Error::Limit { what: STORAGE_BUFFERS, .. }) if gradients.input && gradients.residual => {
                 problem.elementwise(given, stats, &[pass(true, false), pass(false, true)])?
             }

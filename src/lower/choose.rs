@@ -12,7 +12,7 @@ use crate::{
     types::{Method, Strategy, Team},
 };
 
-/// The method for a problem. `resident`: whether the pass goes through rows as a whole; sums of gradients alone do not.
+/// The method for a problem. `resident`: whether the pass processes whole rows. Sums of gradients alone do not.
 pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) -> Result<Method> {
     match strategy {
         Strategy::Inferred => Ok(infer(problem, resident)),
@@ -20,23 +20,24 @@ pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) 
     }
 }
 
-/// The method table: the first line that fits. Numbers in it are those of [`Tuning`](crate::Tuning).
+/// The method table: the first matching line. Its numbers are those of [`Tuning`](crate::Tuning).
 ///
 /// | statistics | rows | method |
 /// |---|---|---|
 /// | given, or merged | any | elementwise |
-/// | of columns | that share their weights, on a CPU that they fill | streamed/lane |
-/// | | any others | columns |
+/// | of columns | that share their weights, enough to fill a CPU | streamed/lane |
+/// | | all others | columns |
 /// | of channels or groups that are no rows | any | split |
 /// | of rows | of more than four elements that a cluster of a GPU holds | resident/cluster |
-/// | | up to `lane_packs` long, `lane_packs_many_rows` of 4096 and more | resident/lane |
-/// | | fewer than `few_rows`, from `long_row` on | split |
-/// | | that registers residency | resident, by the smallest team that does |
-/// | | longer ones, whose gradients of weight and bias come with the sums that split rows need | split |
-/// | | longer ones | streamed, by the largest team |
+/// | | of up to `lane_packs` packs, or `lane_packs_many_rows` for 4096 rows or more | resident/lane |
+/// | | fewer than `few_rows`, of `long_row` elements or more | split |
+/// | | that registers hold | resident, by the smallest team that holds them |
+/// | | longer, if the sums of split rows give the gradients of weight and bias too | split |
+/// | | longer | streamed, by the largest team |
 /// | | too long for that | split |
 ///
-/// Teams are lanes and subgroups on a CPU, where a barrier costs more than all else, and subgroups and workgroups on a GPU.
+/// Teams on a CPU are lanes and subgroups, as a barrier costs more there than all else. Teams on a GPU are subgroups
+/// and workgroups.
 fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if problem.given() {
         return Method::Elementwise;
@@ -104,7 +105,7 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
     }
 }
 
-/// The longest rows that a lane owns.
+/// The longest rows that a lane owns, in packs.
 fn lane_packs(problem: &Problem<'_>) -> u32 {
     let Tuning { lane_packs, lane_packs_many_rows, .. } = problem.caps.tuning;
     let is_heavy = problem.is_backward() || problem.has_half_precision();
@@ -112,5 +113,5 @@ fn lane_packs(problem: &Problem<'_>) -> u32 {
     if problem.stats.group_count() < MANY_ROWS { lane_packs } else { wide.max(lane_packs) }
 }
 
-/// So many rows that each lane has several.
+/// So many rows that each lane owns several.
 const MANY_ROWS: u32 = 4096;

@@ -1,31 +1,33 @@
-//! Chunks: of a tensor that is larger than a binding, a dispatch binds a part.
+//! Chunks: if a tensor is larger than a binding, each dispatch binds a chunk of it.
 
 use crate::{
     caps::Caps,
     error::{Error, Result},
     geometry::Reduction,
-    tensor::{Slot, TensorSpec},
+    slot::Slot,
+    tensor::TensorSpec,
 };
 
-/// Neighbouring elements of every tensor that has one for each of the input's.
+/// Adjacent elements, the same of every elementwise tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
     pub first: u32,
     pub len: u32,
 }
 
-/// What is bound of a tensor, where that is not all of it.
+/// The part of a tensor that a dispatch binds, if not all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The tensor.
     pub slot: Slot,
-    /// Bytes before it.
+    /// The offset of the part, in bytes.
     pub offset: u64,
-    /// Bytes of it.
+    /// The size of the part, in bytes.
     pub size: u64,
 }
 
-/// Cuts the tensors where neither reduction is cut and the device can bind them. All chunks but the last have one length.
+/// Cuts the elementwise tensors into chunks that the device can bind, at slices of both reductions. All chunks but the
+/// last have the same length.
 pub(super) fn chunks(stats: Reduction, affine: Reduction, tensors: &[TensorSpec], caps: &Caps) -> Result<Vec<Chunk>> {
     let len = stats.len();
     let allowed = caps.max_storage_buffer_binding_size;
@@ -35,7 +37,7 @@ pub(super) fn chunks(stats: Reduction, affine: Reduction, tensors: &[TensorSpec]
     }
     let alignment = u64::from(caps.storage_offset_alignment);
     let slice = lcm(stats.slice().into(), affine.slice().into());
-    // Rows of the input may be further apart than they are long.
+    // The stride of the input's rows may exceed their length.
     let unit = cut().fold(slice, |unit, spec| {
         let (elements, apart) = spec.rows();
         lcm(unit, elements as u64 * (alignment / gcd(alignment, apart as u64 * spec.dtype.size())))
@@ -49,13 +51,13 @@ pub(super) fn chunks(stats: Reduction, affine: Reduction, tensors: &[TensorSpec]
     if units == 0 {
         return Err(Error::Limit { what: "max_storage_buffer_binding_size", needed, allowed });
     }
-    // Less than the tensor, or it would have fitted.
+    // The tensor does not fit a binding, so the step is less than its length and fits u32.
     let step = (units * unit) as u32;
     Ok((0..len).step_by(step as usize).map(|first| Chunk { first, len: step.min(len - first) }).collect())
 }
 
 impl Chunk {
-    /// What is bound of a tensor.
+    /// The part of a tensor in this chunk.
     pub fn range(self, spec: &TensorSpec) -> Range {
         let (elements, apart) = spec.rows();
         let at = |element: u32| u64::from(element) / elements as u64 * apart as u64 * spec.dtype.size();

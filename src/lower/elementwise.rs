@@ -1,4 +1,4 @@
-//! The elementwise pass, in either direction: statistics are given, and a lane takes packs in strides.
+//! The elementwise pass, in either direction. The statistics are given, and lanes take packs in a grid-stride walk.
 
 use super::{
     KernelCall,
@@ -17,27 +17,27 @@ use crate::{
     layout::{TableAccess, VectorLayout},
 };
 
-/// The grid-stride walk of an elementwise kernel's lanes: through the steps of `[blocks, steps, packs]`.
+/// The grid-stride walk of an elementwise kernel: each lane walks through steps of `[blocks, steps, packs]`.
 #[derive(Clone, Copy)]
 struct GridStride {
     view: RowView,
-    /// Whether the steps of a block share their statistics, and their weights.
+    /// Whether all steps of a block share their statistics, and whether they share their weights.
     fixed: [bool; 2],
     blocks: u32,
     steps: u32,
     packs: u32,
     input_block: u32,
     input_step: u32,
-    /// Rows of the view, in which lookups count: the first, and from one block and from one step to the next.
-    first_place: u32,
-    place_block: u32,
-    place_step: u32,
-    /// Columns of the view from one step to the next.
+    /// The rows of the lookups: the first row, the stride of the blocks, and the stride of the steps.
+    first_row: u32,
+    block_rows: u32,
+    step_rows: u32,
+    /// The columns of the lookups from one step to the next.
     column_step: u32,
 }
 
 impl GridStride {
-    /// Loads and stores for an element: those of a table count less the longer a lane keeps what they give.
+    /// Loads and stores per element. Those of a table count less, the longer a lane keeps their values.
     fn cost(&self, longest: u32) -> f64 {
         let RowView { stat, affine, layout, .. } = self.view;
         let elements = f64::from(layout.elements());
@@ -47,7 +47,7 @@ impl GridStride {
             let each = if matches!(access, TableAccess::Element | TableAccess::Gather) { elements } else { 1.0 };
             loads * each / if fixed { uses } else { 1.0 }
         };
-        // Single elements take a third longer than packs, in a copy.
+        // Single elements take a third longer than packs in a copy.
         let moved = if layout == VectorLayout::Scalar { 4.0 / 3.0 } else { elements };
         // Input and output; mean as hi and lo, and rstd; weight and bias.
         (2.0 * moved + table(3.0, stat, self.fixed[0]) + table(2.0, affine, self.fixed[1])) / elements
@@ -55,7 +55,7 @@ impl GridStride {
 }
 
 impl Problem<'_> {
-    /// The calls that apply statistics that lie as `stats` says. A chunk may take several passes.
+    /// The calls that apply statistics with the geometry `stats`. A chunk may take several passes.
     pub(super) fn elementwise(&self, given: Given, stats: Reduction, passes: &[Pass]) -> Result<Vec<KernelCall>> {
         let mut calls = Vec::new();
         for &chunk in &self.chunks {
@@ -70,7 +70,7 @@ impl Problem<'_> {
         Ok(calls)
     }
 
-    /// The cheapest walk through a chunk, with statistics that lie as `stats` says.
+    /// The cheapest walk through a chunk, for statistics with the geometry `stats`.
     fn walk(&self, stats: Reduction, chunk: Chunk) -> Result<GridStride> {
         let affine = self.affine;
         let cols = [stats.inner, affine.inner, stats.groups * stats.inner, affine.groups * affine.inner];
@@ -84,13 +84,13 @@ impl Problem<'_> {
         })
     }
 
-    /// Walks through a chunk in a view: down its columns, through as many rows as share a statistic, a weight, or neither; and along
-    /// its rows.
+    /// The walks through a chunk in a view. Walks down the columns take as many rows as share a statistic, a weight, or
+    /// neither. One more walk goes along the rows.
     fn walks(&self, view: RowView, chunk: Chunk) -> Vec<GridStride> {
         let packs = view.cols / view.layout.elements();
         let (first_row, rows) = (chunk.first / view.cols, chunk.len / view.cols);
         let input_row = self.input_stride(view.cols) / view.layout.elements();
-        // An index without a remainder changes after this many rows, of which the chunk may have a part.
+        // An index without a remainder changes after a period of rows. The chunk may have a part of a period.
         let period = |lookup: Lookup| match lookup {
             Lookup { remainder: 1.., .. } => 1,
             Lookup { rows: share, .. } if first_row / share == (first_row + rows - 1) / share => rows,
@@ -107,9 +107,9 @@ impl Problem<'_> {
                 packs,
                 input_block: steps * input_row,
                 input_step: input_row,
-                first_place: first_row,
-                place_block: steps,
-                place_step: 1,
+                first_row,
+                block_rows: steps,
+                step_rows: 1,
                 column_step: 0,
             }
         });
@@ -121,15 +121,15 @@ impl Problem<'_> {
             packs: 1,
             input_block: input_row,
             input_step: 1,
-            first_place: first_row,
-            place_block: 1,
-            place_step: 0,
+            first_row,
+            block_rows: 1,
+            step_rows: 0,
             column_step: 1,
         };
         down.chain([along]).collect()
     }
 
-    /// The parameters of an elementwise kernel, and how many workgroups there are.
+    /// The parameters of an elementwise kernel, and its number of workgroups.
     fn walk_params(&self, walk: &GridStride, stats: Reduction) -> (ApplyParams, u64) {
         let GridStride {
             view,
@@ -138,15 +138,15 @@ impl Problem<'_> {
             packs,
             input_block,
             input_step,
-            first_place,
-            place_block,
-            place_step,
+            first_row,
+            block_rows,
+            step_rows,
             column_step,
             ..
         } = *walk;
         let IndexMap {
             stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
-            affine: [param_rows, param_quotient, param_remainder, param_run],
+            affine: [affine_rows, affine_quotient, affine_remainder, affine_run],
             stats_stride,
         } = view.index_map(stats.group_count());
         let tuning = &self.caps.tuning;
@@ -158,9 +158,9 @@ impl Problem<'_> {
             splits,
             input_block,
             input_step,
-            first_place,
-            place_block,
-            place_step,
+            first_row,
+            block_rows,
+            step_rows,
             column_step,
             eps: self.options.eps,
             weight_offset: self.weight_offset(),
@@ -169,10 +169,10 @@ impl Problem<'_> {
             stat_quotient,
             stat_remainder,
             stat_run,
-            param_rows,
-            param_quotient,
-            param_remainder,
-            param_run,
+            affine_rows,
+            affine_quotient,
+            affine_remainder,
+            affine_run,
             zero: 0,
         };
         let lanes = u64::from(blocks) * u64::from(splits) * u64::from(packs);

@@ -1,4 +1,4 @@
-//! Forward passes, in order.
+//! Forward passes.
 
 use super::{Lowered, Passes, choose::choose, problem::Problem, rows::TeamRows};
 use crate::{
@@ -57,7 +57,7 @@ pub(super) fn lower(
     Lowered::new(method, tensors, passes, caps)
 }
 
-/// Lowers the pass that takes the moments of a part of a batch.
+/// Lowers the pass that computes the moments of a part of a batch.
 pub(super) fn moments(
     definition: &Definition,
     options: &Options,

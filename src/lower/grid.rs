@@ -1,9 +1,9 @@
-//! How many workgroups a dispatch has, in at most two dimensions.
+//! The grid of workgroups of a dispatch, in at most two dimensions.
 
 use crate::error::{Error, Result};
 
-/// Folds a number of workgroups into x and y, each within the device's limit, with x * y at least `workgroups` and as few
-/// idle workgroups as there can be. Kernels read their index as `y * num_workgroups.x + x`.
+/// Distributes workgroups over x and y, each within the device's limit. x * y is at least `workgroups`, with as few
+/// idle workgroups as possible. Kernels compute their index as `y * num_workgroups.x + x`.
 pub(crate) fn fold(workgroups: u64, limit: u32) -> Result<[u32; 3]> {
     let y = workgroups.div_ceil(u64::from(limit.max(1)));
     let x = if y == 0 { 0 } else { workgroups.div_ceil(y) };

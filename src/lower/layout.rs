@@ -1,4 +1,4 @@
-//! A tensor seen as rows: which vector layout fits them, and how a kernel finds the statistics and weights of a row.
+//! A tensor as rows: their vector layout, and the lookups of their statistics and weights.
 
 use super::problem::Problem;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     layout::{TableAccess, VectorLayout},
 };
 
-/// A tensor seen as rows.
+/// A tensor as rows.
 #[derive(Clone, Copy)]
 pub(super) struct RowView {
     pub cols: u32,
@@ -16,17 +16,17 @@ pub(super) struct RowView {
     pub layout: VectorLayout,
 }
 
-/// The numbers by which a kernel finds what a view looks up.
+/// The numbers that give a kernel the indices of a view's lookups.
 pub(super) struct IndexMap {
-    /// Rows, quotient, remainder, run.
+    /// Rows, quotient, remainder and run of a [`Lookup`].
     pub stat: [u32; 4],
     pub affine: [u32; 4],
-    /// From one region of statistics to the next, in what a load gives.
+    /// The stride of the regions of statistics, in loads.
     pub stats_stride: u32,
 }
 
 impl RowView {
-    /// How a kernel reads what is looked up.
+    /// How a kernel reads the table of a lookup.
     pub fn access(&self, lookup: Lookup) -> TableAccess {
         match lookup.columns {
             Broadcast::Row => TableAccess::Row,
@@ -37,10 +37,10 @@ impl RowView {
         }
     }
 
-    /// The numbers of the lookups, where there are `statistics` of each kind.
+    /// The numbers of the lookups. Each region has `statistics` values.
     pub fn index_map(&self, statistics: u32) -> IndexMap {
         let Self { layout, .. } = *self;
-        // An index counts what a load gives: packs where each position has its own.
+        // An index counts loads: packs, if each position of a row has its own value.
         let unit = |lookup| if self.access(lookup) == TableAccess::Element { layout.table_unit() } else { 1 };
         let numbers = |lookup: Lookup| {
             let run = match lookup.columns {
@@ -54,7 +54,7 @@ impl RowView {
         IndexMap { stat: numbers(self.stat), affine: numbers(self.affine), stats_stride }
     }
 
-    /// The lookups of a kernel in which a lane keeps what is fixed.
+    /// The lookups of a kernel in which a lane keeps fixed values.
     pub fn lookups(&self, given: Given, [stats_fixed, affine_fixed]: [bool; 2]) -> Lookups {
         let (stats, affine) = (self.access(self.stat), self.access(self.affine));
         Lookups { given, stats, affine, stats_fixed, affine_fixed }
@@ -62,13 +62,14 @@ impl RowView {
 }
 
 impl Problem<'_> {
-    /// The layout of rows of `cols` elements: vec4, if rows are whole packs and so are the values that packs look up.
+    /// The vector layout of rows of `cols` elements: vec4, if rows are whole packs, and the values that packs look up
+    /// are too.
     pub(super) fn layout(&self, cols: u32, lookups: &[Lookup]) -> VectorLayout {
         let whole = cols.is_multiple_of(4) && self.input_stride(cols).is_multiple_of(4);
         if whole && lookups.iter().all(|lookup| lookup.suits(4)) { VectorLayout::Vec4 } else { VectorLayout::Scalar }
     }
 
-    /// The tensor as rows of `cols`, where both lookups exist in them.
+    /// The tensor as rows of `cols` elements, if both lookups exist for them.
     pub(super) fn view(&self, stats: Reduction, cols: u32) -> Option<RowView> {
         let (stat, affine) = (stats.lookup(cols)?, self.affine.lookup(cols)?);
         let view = RowView { cols, stat, affine, layout: self.layout(cols, &[stat, affine]) };

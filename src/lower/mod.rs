@@ -1,7 +1,8 @@
-//! From what an op computes and what a device can do to kernel calls. Pure: nothing here touches a device.
+//! Lowering: from the computation of an op and the capabilities of a device to kernel calls. Pure: nothing here uses a
+//! device.
 //!
-//! Geometry decides, not the op: which elements share a statistic, and which share a weight. `choose` picks the method,
-//! `forward` and `backward` put passes in order, and each pass has a file: `rows`, `statistics`, `elementwise`,
+//! The geometry decides, not the op: which elements share a statistic, and which share a weight. `choose` picks the
+//! method. `forward` and `backward` put passes in order. Each pass has a file: `rows`, `statistics`, `elementwise`,
 //! `sums`, `window`.
 
 mod backward;
@@ -32,7 +33,7 @@ use crate::{
     wgsl::storage::Buffer,
 };
 
-/// The limit of storage buffers, in errors.
+/// The name of the limit of storage buffers, in errors.
 const STORAGE_BUFFERS: &str = "max_storage_buffers_per_shader_stage";
 
 /// Lowers an op.
@@ -54,7 +55,7 @@ pub(crate) struct KernelCall {
     pub key: ShaderKey,
     pub params: Vec<u8>,
     pub workgroups: [u32; 3],
-    /// The tensors of which a part is bound; the whole of all others is.
+    /// The tensors that the call binds in part. It binds all of the others.
     pub ranges: Vec<Range>,
 }
 
@@ -83,10 +84,10 @@ pub(crate) struct Scratch {
     pub bytes: u64,
 }
 
-/// An op for a device: the tensors it binds and the dispatches it makes, in order.
+/// An op lowered for a device: the tensors that it binds, and its dispatches in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Lowered {
-    /// `None`: there is nothing to do.
+    /// `None` without dispatches.
     pub method: Option<Method>,
     pub tensors: Vec<TensorSpec>,
     pub calls: Vec<KernelCall>,
@@ -94,12 +95,12 @@ pub(crate) struct Lowered {
 }
 
 impl Lowered {
-    /// An empty batch: nothing is read or written.
+    /// An empty batch: no dispatch.
     fn nothing(tensors: Vec<TensorSpec>) -> Self {
         Self { method: None, tensors, calls: Vec::new(), scratch: Vec::new() }
     }
 
-    /// Checks the bindings against the device.
+    /// Checks the sizes of all bindings against the device.
     fn new(method: Method, tensors: Vec<TensorSpec>, passes: Passes, caps: &Caps) -> Result<Self> {
         let Passes { calls, scratch } = passes;
         let lowered = Self { method: Some(method), tensors, calls, scratch };
@@ -112,12 +113,12 @@ impl Lowered {
         }
     }
 
-    /// The region of a buffer, if it is scratch here.
+    /// The scratch region of a buffer, if it is scratch.
     pub fn scratch(&self, buffer: Buffer) -> Option<usize> {
         self.scratch.iter().position(|region| region.buffer == buffer)
     }
 
-    /// The tensor of a buffer, if it is one.
+    /// The tensor of a buffer, if it is a tensor.
     pub fn tensor(&self, buffer: Buffer) -> Option<&TensorSpec> {
         self.tensors.iter().find(|spec| Buffer::Tensor(spec.slot) == buffer)
     }
@@ -134,7 +135,7 @@ impl Lowered {
     }
 }
 
-/// Passes as they are put in order, with their scratch.
+/// Passes under construction, with their scratch.
 #[derive(Debug, Default)]
 struct Passes {
     calls: Vec<KernelCall>,
@@ -142,7 +143,7 @@ struct Passes {
 }
 
 impl Passes {
-    /// Scratch that passes may share, one after the other.
+    /// Adds a scratch region, or enlarges it: passes share it one after the other.
     fn need(&mut self, buffer: Buffer, bytes: u64) {
         match self.scratch.iter_mut().find(|region| region.buffer == buffer) {
             Some(region) => region.bytes = region.bytes.max(bytes),

@@ -1,4 +1,4 @@
-//! How many lanes, teams and workgroups fill a device, and how long one invocation may run.
+//! Occupancy: the lanes, teams and workgroups that fill a device, and the length of an invocation's loops.
 
 use crate::{
     caps::Caps,
@@ -20,32 +20,33 @@ pub(super) fn largest_team(caps: &Caps) -> Team {
     }
 }
 
-/// Teams that fill the device, which so many workgroups of up to 64 lanes do.
+/// The teams that fill a device. `workgroups`: the workgroups of up to 64 lanes that fill it.
 pub(super) fn filling(workgroups: u32, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     let workgroups = workgroups.div_ceil(workgroup_size.div_ceil(SMALL_WORKGROUP));
     workgroups.saturating_mul(teams(team, workgroup_size, caps))
 }
 
-/// Rows that each team goes through: at most `max`, and so few that there are as many teams as fill the device.
+/// Rows per team: at most `max`, and few enough that the teams fill the device.
 pub(super) fn rows_per_team(rows: u32, filling: u32, max: u32) -> u32 {
     let rows_per_team = (rows / filling).clamp(1, max);
-    // As many for each.
+    // All teams get the same number.
     rows.div_ceil(rows.div_ceil(rows_per_team))
 }
 
-/// Rows that a team streams at once: as many as share a loaded weight, and so few that there are as many teams as fill the device.
+/// Rows that a team streams at once: at most as the tuning table says, and few enough that the teams fill the device.
 pub(super) fn streamed_at_once(rows: u32, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     let filling = filling(caps.tuning.workgroups, team, workgroup_size, caps);
     let most = rows_per_team(rows, filling, caps.tuning.stream_rows);
-    // A power of two: there are few kernels then.
+    // A power of two, for few kernels.
     1 << most.ilog2()
 }
 
-/// The workgroup size for a team that should have so many lanes.
+/// The workgroup size for a team that should have this many lanes.
 pub(super) fn workgroup_size(team: Team, lanes: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane | Team::Cluster if !caps.cpu => SHORT_ROWS_WORKGROUP.min(caps.max_workgroup_size),
-        // A CPU runs what a workgroup has one after the other: where that is little, rows spread evenly, and few teams are without one.
+        // A CPU runs the invocations of a workgroup in sequence. In small workgroups, rows spread evenly, and few teams
+        // have no row.
         Team::Lane => CPU_WORKGROUP,
         Team::Cluster | Team::Subgroup => match caps.subgroup_size {
             Some((min, max)) if caps.cpu && min == max => max,
@@ -55,65 +56,67 @@ pub(super) fn workgroup_size(team: Team, lanes: u32, caps: &Caps) -> u32 {
         Team::Workgroup | Team::WorkgroupSubgroups => {
             let allowed = TEAM_WORKGROUPS.into_iter().filter(|&size| size <= caps.max_workgroup_size);
             let enough = allowed.clone().find(|&size| size >= lanes);
-            // Where not even the smallest is allowed, KernelCall::new says so.
+            // If the device does not allow the smallest, KernelCall::new returns an error.
             enough.or(allowed.max()).unwrap_or(TEAM_WORKGROUPS[0])
         }
     }
 }
 
-/// Lanes of a workgroup that has many short rows: it takes a GPU longer to begin small ones than to finish them.
+/// Lanes of a workgroup with many short rows: small workgroups take a GPU longer to launch than to run.
 const SHORT_ROWS_WORKGROUP: u32 = 256;
 
-/// Lanes of a workgroup that has a row, unless they would residency too much of it.
+/// Lanes of a workgroup with one row, unless each would hold too many packs of it.
 pub(super) const WIDE_WORKGROUP: u32 = 256;
 
-/// Lanes of a workgroup that is a team and shares a group with others, at most.
+/// Lanes, at most, of a workgroup that is a team and shares a group with other teams.
 pub(super) const REDUCE_WORKGROUP: u32 = 256;
 
-/// Lanes of a workgroup on a CPU, where each is a team: two or four of its vectors.
+/// Lanes of a workgroup on a CPU, if each is a team: two or four SIMD vectors.
 const CPU_WORKGROUP: u32 = 16;
 
-/// Lanes of a workgroup that keep a thread of a CPU busy: one of its vectors.
+/// Lanes of a workgroup that keep a CPU thread busy: one SIMD vector.
 pub(super) const CPU_LANES: u32 = 4;
 
-/// The most elements a partial may count: in f32, counts up to here are exact.
+/// The most elements of a partial result: an f32 counts exactly up to here.
 pub(super) const MAX_PARTIAL: u64 = 1 << 24;
 
-/// How often a lane may go through a loop. LLVM-based adapters up to Mesa 22 end all loops of an invocation, silently, after 65535 turns together,
-/// of which a streamed backward pass takes up to three and a bit for each pack; and a lane that runs for long meets the watchdog of a GPU.
+/// The most steps of a lane's loop. LLVM-based adapters of Mesa up to 22 silently end all loops of an invocation after
+/// 65,535 iterations in total. A streamed backward pass takes up to a little more than three for each pack. On a GPU,
+/// the watchdog ends a lane that runs for long.
 pub(super) const MAX_STEPS: u32 = 15_000;
 
-/// Turns of loops of an invocation that merges: with room below those 65535.
+/// The most iterations of an invocation that merges: with a margin below those 65,535.
 pub(super) const MAX_TURNS: u32 = 60_000;
 
-/// What an invocation takes to merge `results` and to write what they make for each of `members`. Measured on lavapipe of Mesa 22: a turn of
-/// the loop that merges counts twice there.
+/// The iterations of an invocation that merges `results` and writes the result of each of `members`. On lavapipe of
+/// Mesa 22, an iteration of the merging loop counts twice (measured).
 pub(super) fn turns_to_merge(results: u64, members: u32) -> u64 {
     2 * results + u64::from(members)
 }
 
-/// Columns of a group, each with a partial result of its own, at most.
+/// The most columns of a group with a partial result each.
 pub(super) const MAX_MEMBERS: u32 = MAX_TURNS / 3;
 
-/// Whether workgroups can merge on this device, and should where there are many partial results.
+/// Whether workgroups can merge many partial results on this device, and should.
 fn can_merge_by_workgroup(caps: &Caps) -> bool {
     let fits = caps.max_workgroup_size >= MERGE_WORKGROUP && caps.max_workgroup_storage >= MERGE_STORAGE;
     caps.tuning.merge_by_workgroup == 1 && fits
 }
 
-/// Whether lanes of a workgroup share a group with so many partial results.
+/// Whether the lanes of a workgroup share a group with this many partial results.
 pub(super) fn merges_by_workgroup(of_group: u32, caps: &Caps) -> bool {
     of_group > MERGE_LANES / 2 && can_merge_by_workgroup(caps)
 }
 
-/// Workgroups of a kernel that merges so many groups.
+/// The workgroups of a kernel that merges this many groups.
 pub(super) fn merging_workgroups(groups: u32, by_workgroup: bool) -> u64 {
     let of_workgroup = if by_workgroup { MERGE_WORKGROUP / MERGE_LANES } else { SMALL_WORKGROUP };
     groups.div_ceil(of_workgroup).into()
 }
 
-/// How many of the `splits` partial results of each of `members` are left to merge. A pass before makes fewer of what would keep an
-/// invocation, or those that share a group, for too long: a GPU waits longer for an invocation alone than for that pass.
+/// The number of partial results that a first pass leaves for the merge, of the `splits` of each of `members`. It runs
+/// if one invocation, or the lanes of one group, would take too long. A GPU waits longer for a lone invocation than for
+/// that pass.
 pub(super) fn left_to_merge(splits: u32, members: u32, caps: &Caps) -> u32 {
     let by_workgroup = can_merge_by_workgroup(caps);
     let at_once: u32 = match (by_workgroup, caps.cpu) {
@@ -124,15 +127,15 @@ pub(super) fn left_to_merge(splits: u32, members: u32, caps: &Caps) -> u32 {
     if u64::from(splits) * u64::from(members) <= at_once.into() {
         return splits;
     }
-    // Invocations alone have as many in either pass.
+    // Lone invocations merge the same number in both passes.
     let left = if by_workgroup { at_once / members } else { (splits / members).isqrt() };
     left.max(1)
 }
 
-/// Teams that fill a device, shared out among the groups that they reduce.
+/// Teams for each of the groups, so that all teams fill a device.
 pub(super) fn fill(groups: u32, team: Team, caps: &Caps) -> u32 {
     match (team, caps.cpu) {
-        // Lanes of one hardware vector should read neighbouring memory, so they share a group.
+        // The lanes of a SIMD vector should read adjacent memory, so they share a group.
         (Team::Lane, true) => 256_u32.div_ceil(groups).max(32),
         (Team::Lane, false) => (1_u32 << 16).div_ceil(groups),
         (Team::Cluster | Team::Subgroup, true) => 16_u32.div_ceil(groups),
@@ -141,22 +144,22 @@ pub(super) fn fill(groups: u32, team: Team, caps: &Caps) -> u32 {
     }
 }
 
-/// Lanes that fill a device, shared out among columns. Those of neighbouring columns read neighbouring memory.
+/// Lanes for each pack of columns, so that all lanes fill a device. Lanes of adjacent columns read adjacent memory.
 pub(super) fn fill_columns(packs: u32, caps: &Caps) -> u32 {
     if caps.cpu { 256_u32.div_ceil(packs) } else { (1_u32 << 16).div_ceil(packs) }
 }
 
-/// How many teams share a group of `packs`: enough to `fill` the device, few enough that each has a block to do.
+/// The teams that share a group of `packs`: enough to `fill` the device, few enough that each has a block of packs.
 pub(super) fn splits(fill: u32, packs: u64, layout: VectorLayout, lanes: u32) -> u32 {
     let useful = (packs / u64::from(lanes * REDUCE_BLOCK)).max(1);
     let counted = (packs * u64::from(layout.elements())).div_ceil(MAX_PARTIAL);
     let ended = packs.div_ceil(u64::from(MAX_STEPS) * u64::from(lanes * REDUCE_BLOCK));
     let needed = counted.max(ended);
-    // All three are below 2^31, as the tensor's elements are.
+    // All three are below 2^31, as the number of elements is.
     u64::from(fill).min(useful).max(needed) as u32
 }
 
-/// The fewest lanes that a team may have: subgroups are as small as the driver likes.
+/// The fewest lanes of a team: the driver chooses the size of a subgroup.
 pub(super) fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane => 1,
@@ -166,7 +169,7 @@ pub(super) fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     }
 }
 
-/// The fewest teams that a workgroup may have.
+/// The fewest teams of a workgroup.
 pub(super) fn teams(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane => workgroup_size,

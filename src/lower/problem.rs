@@ -1,4 +1,4 @@
-//! What is to be computed, and what follows from it alone.
+//! The problem that lowering solves, and its immediate properties.
 
 use super::{
     KernelCall,
@@ -15,12 +15,13 @@ use crate::{
         roles::{Affine, Given, Saved, X},
     },
     options::Options,
-    tensor::{Slot, TensorSpec},
+    slot::Slot,
+    tensor::TensorSpec,
     types::Scale,
     wgsl::storage::Buffer,
 };
 
-/// What is to be computed: a definition whose tensor is not empty.
+/// A computation to lower: a definition whose tensor is not empty.
 pub(super) struct Problem<'a> {
     pub definition: &'a Definition,
     pub options: &'a Options,
@@ -29,7 +30,7 @@ pub(super) struct Problem<'a> {
     /// Which elements share a weight.
     pub affine: Reduction,
     pub tensors: &'a [TensorSpec],
-    /// What the device binds of the tensors at once: one chunk, if it can bind them.
+    /// The chunks of the tensors: one, if the device can bind whole tensors.
     pub chunks: Vec<Chunk>,
     pub caps: &'a Caps,
 }
@@ -44,7 +45,7 @@ impl<'a> Problem<'a> {
     ) -> Result<Option<Self>> {
         let Some((stats, affine)) = definition.reductions()? else { return Ok(None) };
         let mut problem = Self { definition, options, stats, affine, tensors, chunks: Vec::new(), caps };
-        // With nothing between them, the groups of each outer index are rows like any others.
+        // Nothing lies between these groups, so those of all outer indices are rows alike.
         if stats.reduced == 1 && problem.tracked().is_none() {
             problem.stats = Reduction::new(1, 1, stats.group_count(), stats.inner);
         }
@@ -52,7 +53,7 @@ impl<'a> Problem<'a> {
         Ok(Some(problem))
     }
 
-    /// A call that goes through a chunk.
+    /// A call that processes a chunk.
     pub fn call(
         &self,
         chunk: Chunk,
@@ -70,7 +71,7 @@ impl<'a> Problem<'a> {
         Ok(call)
     }
 
-    /// What each chunk has of a reduction.
+    /// The part of a reduction in each chunk.
     pub fn parts(&self, reduction: Reduction) -> impl Iterator<Item = (Chunk, Part)> + '_ {
         self.chunks.iter().map(move |&chunk| (chunk, reduction.part(chunk.first, chunk.len)))
     }
@@ -79,12 +80,12 @@ impl<'a> Problem<'a> {
         self.definition.scale
     }
 
-    /// Whether a tensor has two elements in a word.
+    /// Whether any elementwise tensor is f16 or bf16.
     pub fn has_half_precision(&self) -> bool {
         self.tensors.iter().any(|spec| spec.slot.is_elementwise() && spec.dtype.size() == 2)
     }
 
-    /// Whether every tensor has two elements in a word.
+    /// Whether all elementwise tensors are f16 or bf16.
     pub fn is_half_precision(&self) -> bool {
         self.tensors.iter().all(|spec| !spec.slot.is_elementwise() || spec.dtype.size() == 2)
     }
@@ -100,39 +101,39 @@ impl<'a> Problem<'a> {
         self.tensors.iter().any(|spec| spec.slot == slot)
     }
 
-    /// Whether gradients are computed.
+    /// Whether the op computes gradients.
     pub fn is_backward(&self) -> bool {
         self.binds(Slot::GradOutput)
     }
 
-    /// Whether the gradients of weight or bias are.
+    /// Whether the op computes the gradients of weight or bias.
     pub fn wants_affine_gradients(&self) -> bool {
         self.binds(Slot::GradWeight) || self.binds(Slot::GradBias)
     }
 
-    /// Whether statistics are read and not taken.
+    /// Whether the op reads its statistics and does not compute them.
     pub fn given(&self) -> bool {
         !matches!(self.definition.source, Source::Batch { parts: None, .. })
     }
 
-    /// Whether groups are contiguous, and nobody but their team wants their statistics.
+    /// Whether groups are contiguous, and only their team needs their statistics.
     pub fn is_rows(&self) -> bool {
         self.stats.reduced == 1 && self.has_own_statistics()
     }
 
-    /// Whether nobody but the team that takes them wants statistics: kernels of rows neither update running statistics
-    /// nor save them for a backward pass.
+    /// Whether only the team that computes statistics needs them. Kernels of rows neither update running statistics nor
+    /// save statistics for a backward pass.
     pub fn has_own_statistics(&self) -> bool {
         self.tracked().is_none() && !self.options.save_for_backward
     }
 
-    /// Whether groups are columns of a matrix, or neighbouring columns together.
+    /// Whether groups are columns of a matrix, or several adjacent columns each.
     pub fn is_columns(&self) -> bool {
         let neighbours = self.stats.inner <= MAX_MEMBERS && self.affine.inner == 1;
         self.stats.reduced > 1 && (self.stats.inner == 1 || neighbours)
     }
 
-    /// What is normalized, in a forward pass.
+    /// The values to normalize in a forward pass.
     pub fn x(&self) -> X {
         let types = self.options.types;
         if self.options.residual && !self.definition.residual_after {
@@ -142,12 +143,12 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Where the pass after finds the statistics that this op takes.
+    /// Where the next pass finds the statistics that this op computes.
     pub fn taken(&self) -> Given {
         if self.scale().is_norm() { Given::Norms } else { Given::Batch }
     }
 
-    /// The statistics that are written for the caller.
+    /// The statistics that the op writes for the caller.
     pub fn saved(&self) -> Saved {
         match (self.options.save_stats, self.scale()) {
             (false, _) => Saved::None,
@@ -171,9 +172,9 @@ impl<'a> Problem<'a> {
         self.options.weight_offset()
     }
 
-    /// Elements from one row of the input to the next, where the tensor is seen as rows of `cols`.
+    /// The stride of the input's rows, in elements, for a tensor as rows of `cols`.
     pub fn input_stride(&self, cols: u32) -> u32 {
-        // Rows that are apart are seen as rows and nothing else; with the padding they are few enough for u32.
+        // A tensor with strided rows has no other view. Its span, with the padding, fits u32.
         self.definition.row_stride.map_or(cols, |(_, stride)| stride as u32)
     }
 }

@@ -1,4 +1,4 @@
-//! The pass of rows, in either direction: each row belongs to a team, which takes its statistics itself.
+//! The pass of rows, in either direction: each row belongs to one team, which computes its statistics.
 
 use super::{
     KernelCall,
@@ -16,42 +16,42 @@ use crate::{
     types::{Method, Team},
 };
 
-/// Packs that a lane of a cluster holds of a row, at most. On a GPU, clusters own the rows of more than four elements
-/// that they hold.
+/// Packs of a row that a lane of a cluster holds, at most. On a GPU, clusters own all rows of more than four elements
+/// that they can hold.
 const CLUSTER_PACKS: u32 = 8;
-/// Packs that a lane holds of a row that it owns, at most.
+/// Packs of its own row that a lane holds, at most.
 const LANE_PACKS: u32 = 32;
-/// Packs that a lane of a cluster holds of a row that is short.
+/// Packs of a short row that a lane of a cluster holds, at most.
 const SHORT_ROW_PACKS: u32 = 2;
-/// Short rows of half precision that a cluster takes with weights that it decoded once: that takes longer than to load
-/// its part of a row.
+/// Short rows of half precision per cluster, which decodes their weights once. Decoding takes longer than loading its
+/// part of a row.
 const SHORT_HALF_ROWS: u32 = 4;
-/// Packs that a lane holds of a row and sums up, of which a multiprocessor has 512 lanes.
+/// Packs of a row that a lane holds and sums, at which a multiprocessor has 512 lanes. With more packs it has fewer.
 const SUMMED_PACKS: u32 = 4;
 
-/// The smallest count of registers that is compiled and holds `packs`, at most `max`: any up to 8, then the even ones, so
-/// that there are few kernels, and a lane loads a tenth too much at most.
+/// The smallest compiled number of registers that holds `packs`, at most `max`. Kernels exist for any number up to 8,
+/// and then for even numbers. So there are few kernels, and a lane loads at most a tenth too much.
 fn registers_for(packs: u32, max: u32) -> Option<u32> {
     let registers = if packs <= 8 { packs } else { packs.next_multiple_of(2) };
     (registers <= max).then_some(registers)
 }
 
-/// Rows that share nothing but their weights.
+/// Rows that share at most their weights.
 #[derive(Clone, Copy)]
 pub(super) struct Rows {
     pub view: RowView,
     pub packs: u32,
-    /// Whether all of them have the same weights.
+    /// Whether all rows have the same weights.
     pub shared: bool,
 }
 
 impl Rows {
-    /// How many there are in so many elements; those that lie across the same packs count as one.
+    /// The number of rows in these elements. Rows across the same packs count as one.
     pub fn count(&self, elements: u32) -> u32 {
         elements / self.view.cols / self.view.layout.rows()
     }
 
-    /// Teams that own rows of so many elements, `rows_per_team` of them each, or of blocks of them.
+    /// The teams for these elements, with `rows_per_team` rows each, or blocks of streamed rows.
     fn teams(&self, elements: u32, residency: Residency, rows_per_team: u32) -> u32 {
         let block = match residency {
             Residency::Resident { .. } => 1,
@@ -61,33 +61,34 @@ impl Rows {
         self.count(elements).div_ceil(block * rows_per_team).next_multiple_of(self.view.layout.phases())
     }
 
-    /// Whether a team loads the weights once for all of its rows. Registers are short, and weights that serve one row
-    /// come late.
+    /// Whether a team loads the weights once for all of its rows. A team with one row loads them late, as registers are
+    /// scarce.
     fn shares_weights(&self, residency: Residency, rows_per_team: u32) -> bool {
         self.shared && (rows_per_team > 1 || matches!(residency, Residency::Streamed { .. }))
     }
 
-    /// The workgroup size for teams that have a row each.
+    /// The workgroup size for teams with a row each.
     fn workgroup_size(&self, team: Team, caps: &Caps) -> u32 {
         let most = caps.tuning.workgroup_packs;
-        // Half of what a lane may hold, unless that takes a workgroup so large that a core of the device has few of them.
+        // Half of the packs that a lane may hold, unless the workgroup gets so large that a multiprocessor has few of
+        // them.
         let lanes = self.packs.div_ceil(most.div_ceil(2));
         let lanes = if lanes <= WIDE_WORKGROUP { lanes } else { self.packs.div_ceil(most) };
         workgroup_size(team, lanes, caps)
     }
 
-    /// The fewest lanes that a team has of these rows.
+    /// The fewest lanes of a team for these rows.
     fn lanes(&self, team: Team, caps: &Caps) -> u32 {
         lanes(team, self.workgroup_size(team, caps), caps)
     }
 
-    /// Packs that a lane of a team has of a row, at most.
+    /// Packs of a row per lane of a team, at most.
     fn packs_a_lane(&self, team: Team, caps: &Caps) -> u32 {
         let together = self.view.layout.neighbours();
         (self.packs / together).div_ceil(self.lanes(team, caps)) * together
     }
 
-    /// Packs of a row that a lane holds.
+    /// Packs of a row that a lane holds in registers.
     pub fn registers(&self, team: Team, caps: &Caps) -> Result<u32> {
         let max = match team {
             Team::Lane => LANE_PACKS,
@@ -102,7 +103,7 @@ impl Rows {
         })
     }
 
-    /// Registers of each lane of a team that are in the row, whatever the size of a subgroup.
+    /// Registers that lie in the row for each lane of a team, whatever the size of a subgroup.
     fn full_registers(&self, team: Team, caps: &Caps) -> u32 {
         let known = match team {
             Team::Subgroup => caps.subgroup_size.is_some_and(|(min, max)| min == max),
@@ -115,12 +116,12 @@ impl Rows {
         if known { packs / (together * self.lanes(team, caps)) * together } else { 0 }
     }
 
-    /// How many blocks of such rows the lanes of a team may stream before a driver ends their loops.
+    /// The most blocks of such rows that the lanes of a team may stream before a driver ends their loops.
     fn max_blocks(&self, team: Team, caps: &Caps) -> u32 {
         MAX_STEPS / self.packs_a_lane(team, caps)
     }
 
-    /// Whether the lanes of a team may stream a row.
+    /// Checks that the lanes of a team may stream a row.
     pub fn check_streams(&self, team: Team, caps: &Caps) -> Result<()> {
         if self.max_blocks(team, caps) > 0 {
             return Ok(());
@@ -132,7 +133,8 @@ impl Rows {
         })
     }
 
-    /// The same rows in the layout vec4x2, where the table wants it and no lane of the team holds more packs for it.
+    /// The same rows in the layout vec4x2, if the tuning table wants it and no lane of the team holds more packs for
+    /// it.
     fn as_vec4x2(self, team: Team, problem: &Problem<'_>) -> Self {
         let caps = problem.caps;
         let vec4x2 = Self { view: RowView { layout: VectorLayout::Vec4x2, ..self.view }, ..self };
@@ -146,7 +148,7 @@ impl Rows {
     }
 }
 
-/// The problem as rows that registers hold, if it is one of rows.
+/// The problem as resident rows, if its groups are rows.
 pub(super) fn resident_rows(problem: &Problem<'_>) -> Option<Rows> {
     let rows = rows(problem)?;
     let layout = VectorLayout::HalfUnaligned;
@@ -157,26 +159,26 @@ pub(super) fn resident_rows(problem: &Problem<'_>) -> Option<Rows> {
     Some(if is_odd && problem.is_half_precision() { unaligned } else { rows })
 }
 
-/// The problem as rows that a team streams, if it is one of rows, or of columns that a lane goes down.
+/// The problem as rows that a team streams: its groups are rows, or columns that a lane walks down.
 pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
     rows(problem).or_else(|| perpendicular_rows(problem).filter(|_| team == Team::Lane))
 }
 
-/// The problem as rows, if it is one of rows.
+/// The problem as rows, if its groups are rows.
 fn rows(problem: &Problem<'_>) -> Option<Rows> {
     let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
     let shared = view.affine.remainder == 0 && view.affine.rows >= problem.stats.group_count();
     Some(Rows { view, packs: view.layout.packs(view.cols), shared })
 }
 
-/// Columns as rows that are perpendicular to packs, if all have the same weights: layer norm over channels that come
-/// first.
+/// Columns as rows perpendicular to packs, if all have the same weights: layer norm over the channels of a
+/// channels-first tensor.
 pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
     let Reduction { outer, reduced, groups, inner } = problem.stats;
     let layout = VectorLayout::Perpendicular;
     let has_packs = reduced > 1 && inner == 1 && groups.is_multiple_of(layout.rows());
     let shares_weights = problem.affine == Reduction::new(1, outer, reduced, groups);
-    // The chunks of a tensor cut the rows of one sample.
+    // Chunks cut the rows of a single sample.
     let whole = outer > 1 || problem.chunks.len() == 1;
     let affine = Lookup { rows: problem.stats.group_count(), quotient: 0, remainder: 0, columns: Broadcast::Element };
     let view = RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout };
@@ -184,7 +186,7 @@ pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
     (has_packs && whole && shares_weights && problem.has_own_statistics()).then_some(rows)
 }
 
-/// Rows as the teams of one method own them.
+/// Rows as the teams of a method own them.
 pub(super) struct TeamRows<'a> {
     problem: &'a Problem<'a>,
     team: Team,
@@ -193,7 +195,7 @@ pub(super) struct TeamRows<'a> {
 }
 
 impl<'a> TeamRows<'a> {
-    /// The problem as rows; `choose` saw to it that it is one.
+    /// The problem as rows. `choose` has checked that its groups are rows.
     pub fn new(problem: &'a Problem<'a>, team: Team, streamed: bool) -> Result<Self> {
         let method = if streamed { Method::Streamed(team) } else { Method::Resident(team) };
         let rows = if streamed { streamed_rows(problem, team) } else { resident_rows(problem) };
@@ -214,11 +216,11 @@ impl<'a> TeamRows<'a> {
         Ok(Self { problem, team, rows, residency })
     }
 
-    /// Rows that a team takes, or blocks of rows, where it sums up nothing.
+    /// Rows per team, or blocks of streamed rows, if the team sums no gradients.
     pub fn rows_per_team(&self) -> u32 {
         let Self { problem, team, rows, residency } = self;
         match *residency {
-            // A block shares what it loads, and what rows don't share is not worth a longer life of a team.
+            // A block shares its loads. Without common weights, more rows per team gain nothing.
             Residency::Streamed { .. } => 1,
             Residency::Resident { .. } if !rows.shared => 1,
             Residency::Resident { packs, .. } => {
@@ -233,18 +235,18 @@ impl<'a> TeamRows<'a> {
         }
     }
 
-    /// Rows that a team takes, or blocks of rows, if it adds up their gradients of weight and bias; `None` where it should
-    /// not: such sums are a pass of their own then.
+    /// Rows per team, or blocks of streamed rows, if the team also sums the gradients of weight and bias. `None` if a
+    /// pass of its own should compute these sums.
     pub fn summed_rows_per_team(&self) -> Option<u32> {
         let Self { problem, team, rows, residency } = self;
         let caps = problem.caps;
         let tuning = &caps.tuning;
         let workgroup_size = rows.workgroup_size(*team, caps);
-        // Registers, most of which sums are in, are what limits how many there are at a time.
+        // Sums take most of the registers, which limit the number of teams at a time.
         let crowded = matches!(residency, Residency::Resident { packs, .. } if *packs > SUMMED_PACKS && !caps.cpu);
         let workgroups = if crowded { tuning.workgroups.div_ceil(2) } else { tuning.workgroups };
         let filling = filling(workgroups, *team, workgroup_size, caps);
-        // Half as many for a cluster, which holds so little that there is room for more of them, and for a wide workgroup,
+        // Half as many for a cluster, which holds little, so that more clusters fit. Half as many for a wide workgroup,
         // of which few run at a time.
         let halved = *team == Team::Cluster || workgroup_size > WIDE_WORKGROUP;
         let most = tuning.grad_rows_per_team;
@@ -254,24 +256,24 @@ impl<'a> TeamRows<'a> {
             Residency::Resident { .. } => wanted,
             Residency::Streamed { rows: at_once, .. } => (wanted / at_once).max(1).min(rows.max_blocks(*team, caps)),
         };
-        // A sum for each column is one for each weight.
+        // A sum for each column must be a sum for each weight.
         let is_each = rows.shared && rows.view.affine.columns == Broadcast::Element;
         let fits = self.partial_bytes(summed) <= caps.max_storage_buffer_binding_size;
         (is_each && wanted >= tuning.min_grad_rows_per_team && fits).then_some(summed)
     }
 
-    /// Sums of a column that the teams of all chunks have.
+    /// The partial sums of a column, by the teams of all chunks.
     pub fn partials(&self, rows_per_team: u32) -> u32 {
         let teams = |chunk: &Chunk| self.rows.teams(chunk.len, self.residency, rows_per_team);
         self.problem.chunks.iter().map(teams).sum()
     }
 
-    /// Bytes of them.
+    /// Bytes of all partial sums.
     pub fn partial_bytes(&self, rows_per_team: u32) -> u64 {
         u64::from(self.problem.stats.group_len()) * u64::from(self.partials(rows_per_team)) * 8
     }
 
-    /// The calls, chunk by chunk. The partial sums of one chunk follow those of the one before.
+    /// The calls, one for each chunk. The partial sums of a chunk follow those of the chunk before.
     pub fn calls(&self, rows_per_team: u32, pass: Pass) -> Result<Vec<KernelCall>> {
         let Self { problem, team, rows, .. } = *self;
         let residency = self.known_to_be_whole(rows_per_team);
@@ -295,7 +297,7 @@ impl<'a> TeamRows<'a> {
         calls.collect()
     }
 
-    /// The residency with what is known of `rows_per_team`: whether no block lacks a row.
+    /// The residency at this number of rows per team: known to be whole, if no block lacks a row.
     fn known_to_be_whole(&self, rows_per_team: u32) -> Residency {
         let Residency::Streamed { rows: at_once, .. } = self.residency else { return self.residency };
         let is_whole = |chunk: &Chunk| {
@@ -314,7 +316,8 @@ impl<'a> TeamRows<'a> {
     fn params(&self, chunk: Chunk, rows_per_team: u32, teams: u32, first_partial: u32) -> RowParams {
         let Self { problem, rows, .. } = self;
         let stats = problem.stats;
-        let [param_rows, param_quotient, param_remainder, param_run] = rows.view.index_map(stats.group_count()).affine;
+        let [affine_rows, affine_quotient, affine_remainder, affine_run] =
+            rows.view.index_map(stats.group_count()).affine;
         let len = stats.group_len();
         let unit = rows.view.layout.unit();
         let [stride, input_stride] = match rows.view.layout {
@@ -327,17 +330,17 @@ impl<'a> TeamRows<'a> {
             packs: rows.packs,
             stride: stride / unit,
             input_stride: input_stride / unit,
-            rounds: rows_per_team,
+            rows_per_team,
             teams,
             elements: len,
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),
             stats_stride: stats.group_count(),
             first_partial,
-            param_rows,
-            param_quotient,
-            param_remainder,
-            param_run,
+            affine_rows,
+            affine_quotient,
+            affine_remainder,
+            affine_run,
             zero: 0,
         }
     }

@@ -1,4 +1,4 @@
-//! The passes that take statistics where teams share them: partial statistics, and their merge.
+//! The passes that compute statistics which several teams share: partial statistics, and their merge.
 
 use super::{
     KernelCall, Passes, Scratch,
@@ -10,7 +10,7 @@ use crate::{
     geometry::Reduction,
     kernels::{
         finalize::{Count, Finalize, FinalizeParams, Merged, Partials, Tracking},
-        moments::{ColumnsParams, Measure, Moments, MomentsParams, Over},
+        moments::{ColumnsParams, Moments, MomentsParams, Over},
         roles::{Saved, X},
     },
     types::Method,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Problem<'_> {
-    /// Takes the statistics of the input. Says how they lie.
+    /// Computes the statistics of the input. Returns their geometry.
     pub(super) fn take_statistics(&self, passes: &mut Passes, method: Method, x: X, saved: Saved) -> Result<Reduction> {
         let (stats, members) = match method {
             Method::Columns => (self.stats.by_columns(), self.stats.inner),
@@ -31,7 +31,7 @@ impl Problem<'_> {
         Ok(stats)
     }
 
-    /// Scratch for the statistics of a reduction, unless they are a tensor: the mean's hi and lo, and rstd.
+    /// Scratch for statistics (the mean as hi and lo, and rstd), unless they are a tensor of the op.
     pub(super) fn statistics_scratch(&self, passes: &mut Passes, stats: Reduction) {
         if !self.options.save_for_backward {
             let bytes = u64::from(stats.group_count()) * 3 * 4;
@@ -39,9 +39,9 @@ impl Problem<'_> {
         }
     }
 
-    /// Partial statistics. Says how many there are of a group.
+    /// Computes partial statistics. Returns how many each group has.
     pub(super) fn partial_statistics(&self, passes: &mut Passes, method: Method, x: X) -> Result<u32> {
-        let measure = Measure::of(self.scale());
+        let norm = Some(self.scale()).filter(|scale| scale.is_norm());
         let columns = method == Method::Columns;
         let whole = if columns { self.stats.by_columns() } else { self.stats };
         let layout = self.layout(if columns { whole.groups } else { whole.inner }, &[]);
@@ -57,16 +57,16 @@ impl Problem<'_> {
             let first_partial = split.first_partial(at, &part, partial_stride);
             let workgroups = split.workgroups(&part);
             passes.calls.push(if columns {
-                let kernel = Moments { over: Over::Columns, layout, x, measure };
+                let kernel = Moments { over: Over::Columns, layout, x, norm };
                 let (rows, columns) = (reduced, groups);
                 let params = ColumnsParams { outer, rows, columns, splits, first_partial, partial_stride, zero: 0 };
                 self.call(chunk, kernel, &params, workgroups)?
             } else {
                 let over = Over::Runs { team, workgroup_size: split.workgroup_size };
                 let params = MomentsParams {
-                    groups: part.reduction.group_count(),
+                    all_groups: part.reduction.group_count(),
                     reduced,
-                    kept: groups,
+                    groups,
                     packs: inner / layout.elements(),
                     input_packs: self.input_stride(inner) / layout.elements(),
                     splits,
@@ -74,7 +74,7 @@ impl Problem<'_> {
                     partial_stride,
                     zero: 0,
                 };
-                self.call(chunk, Moments { over, layout, x, measure }, &params, workgroups)?
+                self.call(chunk, Moments { over, layout, x, norm }, &params, workgroups)?
             });
         }
         let bytes = u64::from(partial_stride) * u64::from(split.partials) * 16;
@@ -96,10 +96,10 @@ impl Problem<'_> {
             Some(Some((old, new))) => (Tracking::Fixed, old as f32, new as f32),
             Some(None) => (Tracking::Cumulative, 0.0, 0.0),
         };
-        // Groups are merged on their own, unless running statistics average over some of them.
+        // A merge has one group, unless running statistics average over several groups.
         let (outer, groups) =
             if tracked.is_some() { (self.stats.outer, self.stats.groups) } else { (1, self.stats.group_count()) };
-        // No more than there are elements.
+        // At most the number of elements.
         let apart = self.stats.group_count() * members;
         let merged_by_one = outer.saturating_mul(members);
         let left = if partials == Partials::Moments { splits } else { left_to_merge(splits, merged_by_one, self.caps) };

@@ -1,5 +1,5 @@
-//! The passes that add up gradients: over the groups of the statistics for the gradient of the input, over the groups of
-//! the weight for those of weight and bias; and their merge.
+//! The passes that sum gradients, and their merge. The gradient of the input needs sums over the groups of the
+//! statistics. The gradients of weight and bias are sums over the groups of the weight.
 
 use super::{
     KernelCall,
@@ -22,23 +22,23 @@ use crate::{
     wgsl::storage::Buffer,
 };
 
-/// What partial sums are merged to.
+/// The result of merging partial sums.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     /// The coefficients of the statistics' gradient.
     Coefficients,
     /// The gradients of weight and bias.
     Affine,
-    /// Both, where the groups of the statistics are those of the weight.
+    /// Both, if statistics and weights have the same groups.
     Both,
-    /// Both, where the groups of the statistics are made of parts that share a weight: of sums over those.
+    /// Both, if the groups of the statistics consist of parts that share a weight: the pass sums over these parts.
     Parts,
 }
 
-/// Bytes of the partial sums that are hi and lo, as `parts/group_sums` has them.
+/// Bytes of partial sums as hi and lo, see `GroupSums` in `roles/sums.wgsl`.
 const SUMS_BYTES: u64 = 24;
 
-/// Merges so many partial sums to one for each group, from which nothing else is computed.
+/// Parameters that merge this many partial sums to one for each group, and compute nothing else.
 pub(super) fn merge_to_one(groups: u32, partials: u32) -> MergeSumsParams {
     MergeSumsParams {
         groups,
@@ -55,7 +55,7 @@ pub(super) fn merge_to_one(groups: u32, partials: u32) -> MergeSumsParams {
     }
 }
 
-/// Whether a pass that splits rows has the gradients of weight and bias from the sums that it takes anyway.
+/// Whether the sums of split rows, which the input's gradient needs, give the gradients of weight and bias too.
 pub(super) fn sums_by_parts(problem: &Problem<'_>) -> bool {
     problem.wants_affine_gradients() && parts(&problem.stats, &problem.affine, false).is_some()
 }
@@ -66,7 +66,7 @@ fn storage_buffers(kernel: impl Into<Kernel>, caps: &Caps) -> usize {
 }
 
 impl Backward<'_> {
-    /// The sums that the gradient of the input needs: over which groups, and what they are merged to.
+    /// The sums that the gradient of the input needs: their groups, and the result of their merge.
     pub fn sums_for_input(&self, columns: bool) -> (Reduction, Target) {
         let Problem { stats, affine, .. } = self.problem;
         let wants_affine = self.gradients.weight || self.gradients.bias;
@@ -78,7 +78,7 @@ impl Backward<'_> {
         }
     }
 
-    /// Sums over a reduction, and what they are merged to. Statistics lie as `stats` says.
+    /// Sums over a reduction, and their merge to `target`. `stats`: the geometry of the statistics.
     pub fn sums(
         &mut self,
         reduction: &Reduction,
@@ -100,18 +100,19 @@ impl Backward<'_> {
         let layout = view.layout;
         let fixed = |lookup| if columns { fixed_in_columns(&whole, lookup) } else { fixed_in_runs(&whole, lookup) };
         let lookups = view.lookups(given, [fixed(view.stat), fixed(view.affine)]);
-        // Batch norm's groups share a weight, which comes in when sums are merged.
+        // The groups of batch norm share a weight, which the merge applies.
         let weighted = target == Target::Coefficients;
         let gradient = self.gradient(given != Given::None, weighted);
         let split = problem.split(*reduction, columns, layout, team);
         let (splits, partial_stride) = (split.splits, whole.group_count());
         let IndexMap {
             stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
-            affine: [param_rows, param_quotient, param_remainder, param_run],
+            affine: [affine_rows, affine_quotient, affine_remainder, affine_run],
             stats_stride,
         } = view.index_map(stats.group_count());
         let block = whole.reduced.min(REDUCE_BLOCK).next_power_of_two();
-        // A mean that is not zero by rounding alone matters to sums that may cancel, those of a weight.
+        // Rounding leaves normalized values a mean that is not quite zero. It matters to sums that may cancel, those of
+        // weights.
         let is_weights = match target {
             Target::Both | Target::Affine => true,
             Target::Parts => whole.group_count() == problem.stats.group_count(),
@@ -120,8 +121,9 @@ impl Backward<'_> {
         let zero_mean = is_weights && lookups.stats_fixed && self.have_zero_mean(reduction, given);
         let kernel = |over| Sums { over, layout, lookups, gradient, weighted, zero_mean };
         let by_columns = |gradients| kernel(Over::Columns { block, gradients });
-        // What has one partial result is the result, on a device that can bind both gradients there, where no mean
-        // comes out of it. They may be in a buffer with running statistics, which are read then.
+        // A single partial result is the gradient itself, so this pass writes it. The device must bind enough buffers,
+        // and the sums must need no correction by the mean. The gradients may share a buffer with running statistics,
+        // which this pass must not read then.
         let at_once = by_columns(Some(self.affine_gradients()));
         let is_at_once = columns
             && target == Target::Affine
@@ -139,7 +141,7 @@ impl Backward<'_> {
             let params = SumsParams {
                 outer,
                 reduced,
-                kept: groups,
+                groups,
                 packs: if columns { 1 } else { inner / layout.elements() },
                 input_packs: problem.input_stride(cols) / layout.elements(),
                 splits,
@@ -153,10 +155,10 @@ impl Backward<'_> {
                 stat_quotient,
                 stat_remainder,
                 stat_run,
-                param_rows,
-                param_quotient,
-                param_remainder,
-                param_run,
+                affine_rows,
+                affine_quotient,
+                affine_remainder,
+                affine_run,
                 whole: u32::from(split.partials == 1 && partial_stride == reduction.group_count()),
                 mean_share: 1.0 / reduction.group_len() as f32,
                 zero: 0,
@@ -170,7 +172,7 @@ impl Backward<'_> {
         let (groups, weights) = (problem.stats, problem.affine);
         let of_samples = target == Target::Affine && reduction.group_count() != weights.group_count();
         let mut left = split.partials;
-        // The mean of what is normalized comes out of the sums of a whole group, before those are added to another's.
+        // The correction by the mean needs the sums of a whole group, before the merge adds other groups.
         if zero_mean && (of_samples || target == Target::Parts) && left > 1 {
             self.merge_groups(partial_stride, left)?;
             left = 1;
@@ -188,7 +190,7 @@ impl Backward<'_> {
         Ok(())
     }
 
-    /// Whether the groups of a reduction are what the statistics were taken of, so that what is normalized has a mean of
+    /// Whether the groups of a reduction are those of the computed statistics, so that normalized values have a mean of
     /// zero over each.
     fn have_zero_mean(&self, reduction: &Reduction, given: Given) -> bool {
         let problem = self.problem;
@@ -199,22 +201,22 @@ impl Backward<'_> {
         same && taken && problem.scale() == Scale::Variance
     }
 
-    /// Whether gradients of weights are summed up over what shares a statistic first: instance norm, of which a weight
-    /// has many samples.
+    /// Whether the gradients of weights are first summed over the groups of the statistics: instance norm, where many
+    /// samples share a weight.
     pub fn sums_by_runs(&self) -> bool {
         let Reduction { reduced, groups, inner, .. } = self.problem.stats;
         let weights = &self.problem.affine;
         inner > 1 && reduced == 1 && inner == weights.inner && groups.is_multiple_of(weights.group_count())
     }
 
-    /// A smaller team where runs are so short that most lanes of a workgroup would have nothing to do.
+    /// A smaller team for runs so short that most lanes of a workgroup would be idle.
     pub fn team_of_runs(&self, team: Team) -> Team {
         let is_short = self.problem.stats.inner <= SMALL_WORKGROUP * REDUCE_BLOCK;
         if is_short && team == Team::WorkgroupSubgroups { Team::Subgroup } else { team }
     }
 
-    /// Merges the `splits` partial sums of each of `members` of a group, which are hi and lo unless they are `numbers`.
-    /// Says how many of each are left.
+    /// Merges the `splits` partial sums of each of the `members` of a group. The sums are hi and lo, or f32 with
+    /// `numbers`. Returns how many sums of each a first pass left.
     pub fn merge(
         &mut self,
         reduction: &Reduction,
@@ -225,7 +227,7 @@ impl Backward<'_> {
         target: Target,
     ) -> Result<u32> {
         let (problem, caps) = (self.problem, self.problem.caps);
-        // Sums that are multiplied by the weight already need it no more.
+        // Sums that contain the weight already do not need it.
         let weight = if target == Target::Coefficients { None } else { problem.affine().weight };
         let saved = problem.options.save_for_backward;
         let scale = problem.scale();
@@ -238,13 +240,13 @@ impl Backward<'_> {
             Target::Affine | Target::Both => self.affine_gradients(),
         };
         let groups = reduction.group_count();
-        // No more than there are elements.
+        // At most the number of elements.
         let apart = groups * members;
         let left = left_to_merge(splits, members, caps);
         let params = MergeSumsParams {
             groups,
             members,
-            // Statistics lie by columns where they were taken by columns.
+            // Statistics by columns have a copy for each column.
             copies: if target == Target::Affine { 1 } else { stats.group_count() / groups },
             partials: left * apart,
             weights: problem.affine.group_count(),
@@ -288,7 +290,7 @@ impl Backward<'_> {
     }
 }
 
-/// Whether all elements of a group have one index of a lookup, seen as rows of the reduction's runs.
+/// Whether all elements of a group have the same index of a lookup, for the tensor as rows of the reduction's runs.
 fn fixed_in_runs(reduction: &Reduction, lookup: Lookup) -> bool {
     let Reduction { reduced, groups, .. } = *reduction;
     let one_step = groups.is_multiple_of(lookup.rows) && groups / lookup.rows * lookup.quotient == 0;
@@ -296,13 +298,13 @@ fn fixed_in_runs(reduction: &Reduction, lookup: Lookup) -> bool {
     lookup.columns == Broadcast::Row && (reduced == 1 || one_step || one_period)
 }
 
-/// The same for the columns of a reduction, seen as rows of all of them.
+/// The same for the columns of a reduction, for the tensor as rows of all columns.
 fn fixed_in_columns(reduction: &Reduction, lookup: Lookup) -> bool {
     lookup.remainder == 0 && lookup.rows.is_multiple_of(reduction.reduced)
 }
 
-/// The parts of what shares a statistic that share a weight too, if they follow each other as the weights do: each column of group norm of
-/// channels-last tensors, each channel of a sample of channels-first ones.
+/// The parts of the statistics' groups that also share a weight, if their order is that of the weights. They are the
+/// columns of channels-last group norm, or the channels of a channels-first sample.
 fn parts(stats: &Reduction, affine: &Reduction, columns: bool) -> Option<Reduction> {
     let parts = if columns {
         stats.by_columns()
@@ -315,11 +317,12 @@ fn parts(stats: &Reduction, affine: &Reduction, columns: bool) -> Option<Reducti
     let weights = affine.group_count();
     let is_each = affine.inner == parts.inner && (affine.outer == 1 || weights == parts.group_count());
     let few = parts.group_count() / stats.group_count() <= MAX_MEMBERS;
-    // Who goes by columns is given the reduction that they are of.
+    // By columns, `sums` derives the columns from the whole reduction.
     (in_order && is_each && few).then_some(if columns { *stats } else { parts })
 }
 
-/// A reduction whose runs are cut where the weight changes, so that a run has one: group norm of channels-first tensors.
+/// A reduction whose runs end where the weight changes, so that a run has one weight: group norm of channels-first
+/// tensors.
 fn runs(stats: &Reduction, affine: &Reduction) -> Reduction {
     let run = affine.inner;
     if run > 1 && stats.reduced == 1 && stats.inner > run && stats.inner.is_multiple_of(run) {

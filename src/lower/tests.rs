@@ -107,7 +107,7 @@ fn many_rows_go_to_lanes_up_to_a_length_and_half_of_it_where_each_takes_more_cod
 fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
     let layout_of = |op: &dyn Norm, caps| layout(&lower(op, caps).calls[0].key);
     let rows = |len| LayerNorm::new(&[4096, len], 1..);
-    let halves = |len| rows(len).dtype(DType::BF16);
+    let half_precision = |len| rows(len).dtype(DType::BF16);
     for caps in [&SUBGROUPS, &PLAIN, &LAVAPIPE, &LLVMPIPE] {
         for (len, expected) in [
             (3, VectorLayout::Scalar),
@@ -117,7 +117,7 @@ fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
         ] {
             assert_eq!(layout_of(&rows(len), caps), expected, "{len}");
         }
-        for op in [halves(49), halves(50)] {
+        for op in [half_precision(49), half_precision(50)] {
             assert_eq!(
                 [layout_of(&op, caps), layout_of(&op.backward(), caps)],
                 [VectorLayout::HalfUnaligned; 2],
@@ -125,8 +125,13 @@ fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
             );
         }
         assert_eq!(layout_of(&InstanceNorm::new(&[8, 512, 7, 7]).dtype(DType::F16), caps), VectorLayout::HalfUnaligned);
-        // Whole packs, a type of 32 bits among them, rows that are apart, rows that are streamed.
-        for op in [halves(52), halves(49).output_dtype(DType::F32), halves(49).input_row_stride(51), halves(100_001)] {
+        // Whole packs, an f32 tensor among them, strided rows, streamed rows.
+        for op in [
+            half_precision(52),
+            half_precision(49).output_dtype(DType::F32),
+            half_precision(49).input_row_stride(51),
+            half_precision(100_001),
+        ] {
             assert_ne!(layout_of(&op, caps), VectorLayout::HalfUnaligned, "{op:?}");
         }
     }
@@ -134,15 +139,16 @@ fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
 
 #[test]
 fn all_rows_of_a_team_have_one_alignment_phase() {
-    // Two chunks, the second of an odd number of rows: an even number of teams in each, whose partial sums follow each other.
+    // Two chunks, the second of an odd number of rows. Each has an even number of teams, whose partial sums follow each
+    // other.
     let small = Caps { max_storage_buffer_binding_size: 1 << 18, ..LAVAPIPE };
     let lowered = lower(&LayerNorm::new(&[2307, 65], 1..).dtype(DType::F16).backward(), &small);
     let rows =
         |call: &&KernelCall| matches!(call.key.kernel, Kernel::Row(Row { layout: VectorLayout::HalfUnaligned, .. }));
     let params: Vec<RowParams> =
         lowered.calls.iter().filter(rows).map(|call| *bytemuck::from_bytes(&call.params)).collect();
-    assert!(params.len() == 2 && params[1].rows % 2 == 1 && params[1].rounds > 1, "{} chunks", params.len());
-    assert!(params.iter().all(|p| p.teams % 2 == 0 && p.teams * p.rounds >= p.rows));
+    assert!(params.len() == 2 && params[1].rows % 2 == 1 && params[1].rows_per_team > 1, "{} chunks", params.len());
+    assert!(params.iter().all(|p| p.teams % 2 == 0 && p.teams * p.rows_per_team >= p.rows));
     assert_eq!(params[1].first_partial, params[0].teams * 65);
     let sums = (params[0].teams + params[1].teams) * 65;
     let scratch = lowered.scratch.iter().find(|scratch| scratch.buffer == Buffer::PartialSums).expect("sums");
@@ -156,7 +162,7 @@ fn packs_are_whole_where_channels_end_inside_of_them() {
         Some(Kernel::Apply(apply)) => (apply.layout, apply.lookups.stats, apply.lookups.affine),
         other => panic!("{other:?}"),
     };
-    // Samples of 196 elements are whole packs, samples of 245 are not, and channels of 8 end with one.
+    // Samples of 196 elements are whole packs, samples of 245 are not, and channels of 8 elements are.
     let gathered = (VectorLayout::Vec4, TableAccess::Gather, TableAccess::Gather);
     for (shape, expected) in [
         ([32, 4, 7, 7], gathered),
@@ -218,7 +224,7 @@ fn lowering_is_pure_and_the_key_holds_no_run_time_parameter() {
 
 #[test]
 fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
-    // 64 lanes are two subgroups of 32 at most, or up to 16 of 4: two rows a workgroup can be relied on.
+    // 64 lanes are two subgroups of 32, or up to 16 of 4: a workgroup is sure to have two rows.
     let caps = Caps { subgroup_size: Some((4, 32)), ..SUBGROUPS };
     let workgroups = |rows, team| {
         let strategy = Strategy::Forced(Method::Resident(team));
@@ -227,7 +233,7 @@ fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
     };
     assert_eq!(workgroups(1001, Team::Subgroup), [501, 1, 1]);
     assert_eq!(workgroups(200_000, Team::Subgroup), [50000, 2, 1]);
-    // 64 clusters, whatever the subgroups.
+    // 64 clusters, whatever the size of a subgroup.
     assert_eq!(workgroups(1001, Team::Cluster), [16, 1, 1]);
 }
 
@@ -238,18 +244,18 @@ fn a_workgroup_of_a_cpu_is_small() {
         let KernelCall { key, workgroups, .. } = call(rows, 1024, &LAVAPIPE);
         assert_eq!((key.workgroup_size(), workgroups), (8, [teams, 1, 1]), "{rows}");
     }
-    // Lanes that are teams: as many of them share a device as subgroups of eight do.
+    // Lanes that are teams: as many share a device as subgroups of eight do.
     let KernelCall { key, workgroups, .. } = call(1024, 768, &LLVMPIPE);
     assert!(matches!(row(&key).residency, Residency::Streamed { rows: 4, .. }), "{key:?}");
     assert_eq!((key.workgroup_size(), workgroups), (16, [16, 1, 1]));
-    // A size that is not known can't be relied on.
+    // The size of a subgroup is unknown.
     let unknown = Caps { subgroup_size: Some((4, 128)), ..LAVAPIPE };
     assert_eq!(call(100, 768, &unknown).key.workgroup_size(), 128);
 }
 
 #[test]
 fn rows_of_half_precision_are_vec4x2_where_no_lane_holds_more_for_it() {
-    let halves = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
+    let half_precision = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
     let layout_of = |op: &dyn Norm, caps: &Caps| layout(&lower(op, caps).calls[0].key);
     for (len, expected) in [
         (128, VectorLayout::Vec4x2),
@@ -258,20 +264,20 @@ fn rows_of_half_precision_are_vec4x2_where_no_lane_holds_more_for_it() {
         (264, VectorLayout::Vec4),
         (768, VectorLayout::Vec4),
     ] {
-        assert_eq!(layout_of(&halves(len), &SUBGROUPS), expected, "{len}");
+        assert_eq!(layout_of(&half_precision(len), &SUBGROUPS), expected, "{len}");
     }
-    assert_eq!(layout_of(&halves(248), &PLAIN), VectorLayout::Vec4, "one pack a lane");
-    assert_eq!(layout_of(&halves(8192), &SUBGROUPS), VectorLayout::Vec4x2, "workgroups");
-    assert_eq!(layout_of(&halves(1024).backward(), &SUBGROUPS), VectorLayout::Vec4x2);
+    assert_eq!(layout_of(&half_precision(248), &PLAIN), VectorLayout::Vec4, "one pack a lane");
+    assert_eq!(layout_of(&half_precision(8192), &SUBGROUPS), VectorLayout::Vec4x2, "workgroups");
+    assert_eq!(layout_of(&half_precision(1024).backward(), &SUBGROUPS), VectorLayout::Vec4x2);
     assert_eq!(layout_of(&LayerNorm::new(&[4096, 1024], 1..).affine_dtype(DType::F16), &SUBGROUPS), VectorLayout::Vec4);
-    assert_eq!(layout_of(&halves(1024).input_row_stride(1028), &SUBGROUPS), VectorLayout::Vec4);
-    assert_eq!(layout_of(&halves(65536), &SUBGROUPS), VectorLayout::Vec4, "streamed");
-    assert_eq!(layout_of(&halves(1024), &LAVAPIPE), VectorLayout::Vec4);
-    // Registers of a pair are there together.
+    assert_eq!(layout_of(&half_precision(1024).input_row_stride(1028), &SUBGROUPS), VectorLayout::Vec4);
+    assert_eq!(layout_of(&half_precision(65536), &SUBGROUPS), VectorLayout::Vec4, "streamed");
+    assert_eq!(layout_of(&half_precision(1024), &LAVAPIPE), VectorLayout::Vec4);
+    // A lane uses the registers of a pair of packs together.
     for len in (8..4096).step_by(8) {
         for caps in [&SUBGROUPS, &PLAIN, &Caps { subgroup_size: Some((8, 32)), ..SUBGROUPS }] {
             let Row { residency: Residency::Resident { packs, full }, layout: VectorLayout::Vec4x2, .. } =
-                row(&lower(&halves(len), caps).calls[0].key)
+                row(&lower(&half_precision(len), caps).calls[0].key)
             else {
                 continue;
             };
@@ -304,19 +310,19 @@ fn a_workgroup_has_as_many_lanes_as_its_row_needs() {
 fn weights_that_serve_one_row_come_late() {
     let rows = |op: LayerNorm, caps| {
         let call = lower(&op, caps).calls.remove(0);
-        (row(&call.key).shared, bytemuck::from_bytes::<RowParams>(&call.params).rounds)
+        (row(&call.key).shared, bytemuck::from_bytes::<RowParams>(&call.params).rows_per_team)
     };
     let short = LayerNorm::new(&[1 << 20, 16], 1..);
     let longer = LayerNorm::new(&[1 << 17, 128], 1..);
     assert_eq!(rows(short.clone(), &SUBGROUPS), (false, 1));
-    // Decoded for four.
+    // A cluster decodes the weights for four rows.
     assert_eq!(rows(short.dtype(DType::BF16), &SUBGROUPS), (true, 4));
     assert_eq!(rows(longer.dtype(DType::BF16), &SUBGROUPS), (false, 1));
     let wide = LayerNorm::new(&[4096, 1024], 1..);
     assert_eq!(rows(wide.clone(), &LAVAPIPE), (true, 16));
-    // Of one row for each team.
+    // A team has one row.
     assert_eq!(rows(LayerNorm::new(&[8, 1024], 1..), &LAVAPIPE), (false, 1));
-    // A block of rows shares what it loads.
+    // A block of rows shares its loads.
     assert_eq!(rows(LayerNorm::new(&[64, 8192], 1..), &LAVAPIPE), (true, 1));
 }
 
@@ -327,12 +333,12 @@ fn many_sums_are_merged_together() {
         let merges = calls.iter().filter(|call| matches!(call.key.kernel, Kernel::MergeSums(_)));
         merges.map(|call| call.workgroups[0]).collect()
     };
-    // Eight columns a workgroup.
+    // Eight columns per workgroup.
     assert_eq!(merges(32_768, 1024, &SUBGROUPS), [128]);
-    // Of 8192 sums, 2048 are left, by a lane for each of four.
+    // A first pass leaves 2048 of 8192 sums. A lane merges four.
     assert_eq!(merges(1 << 20, 32, &SUBGROUPS), [2048 * 32 / 64, 4]);
     assert_eq!(merges(4096, 1024, &LAVAPIPE), [16]);
-    // Statistics of columns: 2^16 of each of four, of which 2048 are left.
+    // Statistics of columns: a first pass leaves 2048 of the 2^16 of each of four columns.
     let finalized: Vec<_> = lower(&BatchNorm::training(&[1 << 24, 4]), &SUBGROUPS)
         .calls
         .into_iter()
@@ -340,7 +346,7 @@ fn many_sums_are_merged_together() {
         .map(|call| (call.key.workgroup_size(), call.workgroups[0]))
         .collect();
     assert_eq!(finalized, [(256, 2048 * 4 / 8), (256, 1)]);
-    // A device without room for that: a lane for each column, and of what a pass before left.
+    // A device without room for that: a first pass, and a lane for the rest of each column.
     let small = Caps { max_workgroup_size: 128, ..SUBGROUPS };
     assert_eq!(merges(32_768, 1024, &small), [32 * 1024 / 64, 16]);
 }
@@ -352,7 +358,7 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_chunk_lacks_a_row() {
         (256, &LAVAPIPE, Residency::Streamed { rows: 8, whole: true }),
         (127, &LAVAPIPE, Residency::Streamed { rows: 4, whole: false }),
         (124, &LAVAPIPE, Residency::Streamed { rows: 4, whole: true }),
-        // In chunks of 256 rows: none but the last one, of 24, then of 25.
+        // Chunks of 256 rows: only the last is shorter, with 24, then with 25 rows.
         (280, &small, Residency::Streamed { rows: 8, whole: true }),
         (281, &small, Residency::Streamed { rows: 8, whole: false }),
     ];
@@ -369,10 +375,10 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_chunk_lacks_a_row() {
 #[test]
 fn teams_sum_up_as_many_rows_as_keep_a_device_busy() {
     let cases = [([16_384, 4096], 64), ([16_384, 16_384], 32), ([1 << 20, 16], 32), ([131_072, 128], 16)];
-    for (shape, rounds) in cases {
+    for (shape, rows_per_team) in cases {
         let lowered = lower(&LayerNorm::new(&shape, 1..).backward(), &SUBGROUPS);
         let call = lowered.calls.iter().find(|call| matches!(call.key.kernel, Kernel::Row(_))).expect("rows");
-        assert_eq!(bytemuck::from_bytes::<RowParams>(&call.params).rounds, rounds, "{shape:?}");
+        assert_eq!(bytemuck::from_bytes::<RowParams>(&call.params).rows_per_team, rows_per_team, "{shape:?}");
     }
 }
 
@@ -392,9 +398,9 @@ fn every_loop_ends_before_mesa_ends_it() {
     let mut seen = [0; 2];
     for caps in [&LAVAPIPE, &LLVMPIPE] {
         let lanes = caps.subgroup_size.map_or(1, |(min, _)| min);
-        let single = [15_000, 100_000, 480_000, 480_004, 1 << 24, 1 << 31].map(|len| (len, DType::F32));
-        let halves = [15_001, 59_999, 60_001, 239_999, 240_001].map(|len| (len, DType::F16));
-        for (len, dtype) in single.into_iter().chain(halves) {
+        let f32s = [15_000, 100_000, 480_000, 480_004, 1 << 24, 1 << 31].map(|len| (len, DType::F32));
+        let f16s = [15_001, 59_999, 60_001, 239_999, 240_001].map(|len| (len, DType::F16));
+        for (len, dtype) in f32s.into_iter().chain(f16s) {
             for rows in [1, 64, 1024, 20_000].into_iter().filter(|rows| rows * len <= 1 << 31) {
                 let op = LayerNorm::new(&[rows, len], 1..).dtype(dtype);
                 for call in [lower(&op.clone().weight(false).bias(false), caps), lower(&op.backward(), caps)]
@@ -404,8 +410,8 @@ fn every_loop_ends_before_mesa_ends_it() {
                     let (kind, turns) = match call.key.kernel {
                         Kernel::Row(_) => {
                             let p: &RowParams = bytemuck::from_bytes(&call.params);
-                            // A block of rows takes three turns for each pack, and some for each chunk of packs.
-                            (0, p.rounds * p.packs.div_ceil(lanes) / 10 * 32)
+                            // A block of rows takes three iterations for each pack, and some for each 64 packs.
+                            (0, p.rows_per_team * p.packs.div_ceil(lanes) / 10 * 32)
                         }
                         Kernel::Moments(_) => {
                             let p: &MomentsParams = bytemuck::from_bytes(&call.params);
@@ -530,7 +536,8 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&rows.clone().grad_weight(false).grad_bias(false), &SUBGROUPS), "Row");
     assert_eq!(kernels(&rows.clone().grad_input(false).grad_weight(false), &SUBGROUPS), "SumsColumns MergeSums");
     assert_eq!(kernels(&rows.grad_input(false), &SUBGROUPS), "Moments Finalize SumsColumns MergeSums");
-    // Lanes that have all of a column write its gradients, where no other buffer may be read that they lie in.
+    // A lane with a whole column writes its gradients, unless it reads running statistics, which may share their
+    // buffer.
     assert_eq!(
         kernels(&LayerNorm::new(&[3, 4096], 1..).backward(), &LAVAPIPE),
         "Moments Finalize Sums MergeSums Apply SumsColumns"
@@ -538,20 +545,20 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     assert_eq!(kernels(&BatchNorm::inference(&[3, 4096]).backward(), &LAVAPIPE), "Apply SumsColumns MergeSums");
     let channels = BatchNorm::training(&[8, 64, 56, 56]).backward();
     assert_eq!(kernels(&channels, &PLAIN), "Moments Finalize Sums MergeSums Apply");
-    // Lanes of a CPU go down columns, four in a pack, where all have the same weights and there are enough of them.
+    // Lanes of a CPU walk down columns, four in a pack, if all have the same weights and there are enough of them.
     let middle = LayerNorm::new(&[8, 96, 56, 56], 1..2).backward();
     assert_eq!(kernels(&middle, &LAVAPIPE), "Row MergeSums");
     assert!(kernels(&middle, &SUBGROUPS).starts_with("MomentsColumns Finalize"));
     for few in [LayerNorm::new(&[2, 96, 10, 10], 1..2), LayerNorm::new(&[8, 96, 7, 7], 1..2)] {
         assert!(kernels(&few.backward(), &LAVAPIPE).starts_with("MomentsColumns Finalize"), "{few:?}");
     }
-    // Each channel of a sample has sums, which serve both.
+    // Each channel of a sample has sums, for both targets.
     let groups = GroupNorm::new(&[8, 64, 56, 56], 8);
     assert_eq!(kernels(&groups.backward(), &LAVAPIPE), "Moments Finalize Sums MergeSums MergeSums Apply");
     assert_eq!(kernels(&groups.backward().grad_weight(false).grad_bias(false), &LAVAPIPE), "Row");
     let last = GroupNorm::new(&[8, 56, 56, 64], 8).layout(Layout::ChannelsLast).backward();
     assert_eq!(kernels(&last, &LAVAPIPE), "MomentsColumns Finalize SumsColumns MergeSums MergeSums Apply");
-    // The mean of what is normalized comes out of the sums of a sample, before they are those of a weight.
+    // The correction by the mean uses the sums of a sample, before they become sums of a weight.
     let samples = |shape: &[usize]| InstanceNorm::new(shape).weight(true).bias(true).backward();
     let few = samples(&[2, 2, 256, 256]);
     assert_eq!(kernels(&few, &PLAIN), "Moments Finalize Sums MergeSums MergeSums MergeSums Apply");

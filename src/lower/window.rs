@@ -1,4 +1,4 @@
-//! The pass of local response norm, in either direction: a window of neighbouring channels, and no statistics.
+//! The pass of local response norm, in either direction: a window of adjacent channels, without statistics.
 
 use super::{KernelCall, Lowered, Passes, occupancy::MAX_TURNS};
 use crate::{
@@ -36,7 +36,7 @@ pub(super) fn lower(
     }
     let [channels, stride] = op.channels;
     let layout = if stride.is_multiple_of(4) { VectorLayout::Vec4 } else { VectorLayout::Scalar };
-    // Nothing is in reach beyond the channels that there are; all these are at most the number of elements.
+    // The reach ends at the last existing channel. All these numbers are at most the number of elements.
     let [before, after] = op.reach.map(|reach| reach.min(channels - 1) as u32);
     let held = before + 1 + after;
     let alpha = (f64::from(op.alpha) / op.size as f64) as f32;
@@ -46,7 +46,7 @@ pub(super) fn lower(
     let (input, output) = (op.types.input(), op.types.output());
     let kernel = |held| window::Window { layout, input, output, held, backward };
     let call = if held <= HELD_WINDOW {
-        // What a lane loads beside its own channels is a quarter of them at most.
+        // A lane loads at most a quarter more channels than its own.
         let beside = if backward { 2 * (held - 1) } else { held - 1 };
         let splits = channels.div_ceil(caps.tuning.packs_per_lane.max(4 * beside));
         let lanes = packs / channels * splits;
@@ -55,7 +55,7 @@ pub(super) fn lower(
         let workgroups = u64::from(lanes).div_ceil(SMALL_WORKGROUP.into());
         KernelCall::new(kernel(Some([before, after])), &params, workgroups, caps)?
     } else {
-        // The gradient goes through a window of windows.
+        // The gradient needs a window of windows.
         let size = (op.size as u64).min(channels.into());
         let turns = if backward { size.saturating_mul(size + 1) } else { size };
         if turns > MAX_TURNS.into() {

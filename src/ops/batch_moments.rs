@@ -9,18 +9,19 @@ use crate::{
     tensor::DType,
 };
 
-/// The statistics of a part of a batch, for batch norm over several devices.
+/// The moments of a part of a batch, for batch norm over several devices.
 ///
-/// Each device takes the moments of its part; [`BatchNorm::merge`] normalizes with those of any number of parts, of any sizes.
+/// Each device computes the moments of its part. [`BatchNorm::merge`] normalizes with the moments of any number of
+/// parts, of any sizes.
 ///
 /// # Tensors
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
-/// | `moments` | `[C, 4]`, f32 | written: the mean, what an f32 can't hold of it, the sum of squared deviations, and the number of values |
+/// | `moments` | `[C, 4]`, f32 | written: mean (hi, lo), sum of squared deviations, number of values |
 ///
-/// Parts lie one after the other where they are merged: `[parts, C, 4]`. A part may have one value per channel. An empty one (N = 0)
-/// writes nothing; among the parts it is left out, or stands as zeros, which change nothing.
+/// A merge takes the moments of its parts one after the other: `[parts, C, 4]`. A part may have one value per channel.
+/// For an empty part (N = 0), the op writes nothing. Leave that part out of the merge, or set its moments to zero.
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): a rank other than 2 to 5; an empty axis after N.
@@ -46,9 +47,9 @@ use crate::{
 pub struct BatchMoments {
     /// The part's shape.
     pub shape: Vec<usize>,
-    /// Where the channels are.
+    /// The position of the channel axis.
     pub layout: Layout,
-    /// How the input is stored.
+    /// The storage type of the input.
     pub dtype: DType,
 }
 
@@ -59,7 +60,7 @@ impl BatchMoments {
         Self { shape: shape.to_vec(), layout: Layout::ChannelsFirst, dtype: DType::F32 }
     }
 
-    /// Sets where the channels of the shape are; second by default.
+    /// Sets the position of the channel axis; second by default.
     #[must_use]
     pub fn layout(mut self, layout: Layout) -> Self {
         self.layout = layout;
@@ -73,7 +74,7 @@ impl BatchMoments {
         self
     }
 
-    /// The norm whose statistics they are: one of a single part may have one value per channel.
+    /// The batch norm with these statistics. A merge accepts one value per channel.
     fn batch_norm(&self) -> BatchNorm {
         let op = BatchNorm::training(&self.shape).merge(1).weight(false).bias(false);
         op.layout(self.layout).dtype(self.dtype)
@@ -90,7 +91,7 @@ impl Norm for BatchMoments {
     }
 
     fn operation(&self, _: Internal) -> Result<Operation> {
-        // Of the whole batch, as far as this pass knows.
+        // This pass treats its part as a whole batch.
         let source = Source::Batch { parts: None, tracked: None };
         let op = self.batch_norm();
         Ok(Operation::Moments(Definition { source, ..op.definition()? }, op.options))

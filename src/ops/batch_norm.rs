@@ -18,12 +18,12 @@ use crate::{
 /// output = f((input - mean) / sqrt(var + eps) * weight + bias + residual)
 /// ```
 ///
-/// Inference takes mean and var of each channel from the running statistics. Training takes the mean and the biased
-/// variance of the batch, over all axes but the channels, and may update the running statistics, on the GPU.
+/// Inference takes the mean and variance of each channel from the running statistics. Training takes the mean and the
+/// biased variance of the batch, over all axes but the channels. It may update the running statistics, on the GPU.
 ///
 /// # Shapes
-/// `shape` is the input's and the output's; the channels are the second axis or, with [`layout`](Self::layout), the last. An
-/// empty batch (N = 0) is a no-op: nothing is read or written.
+/// `shape` is the shape of input and output. The channels are the second axis or, with [`layout`](Self::layout), the
+/// last. An empty batch (N = 0) is a no-op: the op reads and writes nothing.
 ///
 /// # Tensors
 /// | slot | shape | inference | training |
@@ -34,35 +34,36 @@ use crate::{
 /// | `residual` | `shape` | read and added before the activation, if [`residual`](Self::residual) | the same |
 /// | `output` | `shape` | written | written |
 /// | `mean`, `rstd` | `[C]` | | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
-/// | `statistics` | `[3, C]`, f32 | | written for the backward pass, if [`save_for_backward`](Self::save_for_backward) |
+/// | `statistics` | `[3, C]`, f32 | | written, if [`save_for_backward`](Self::save_for_backward) |
 /// | `running_mean`, `running_var` | `[C]` | read | updated, if there are [`running_stats`](Self::running_stats) |
-/// | `running_low` | `[2, C]` | | updated, if [`running_low`](Self::running_low): what f32 has no room for beside both, zeros at first |
+/// | `running_low` | `[2, C]` | | updated, if [`running_low`](Self::running_low): their lo parts, zeros at first |
 /// | `num_batches_tracked` | `[1]`, u32 | | incremented, for a cumulative average |
 /// | `moments` | `[parts, C, 4]` | | read, with [`merge`](Self::merge) |
 ///
-/// `eps` is 1e-5 by default; f is the [`activation`](Self::activation), nothing by default.
+/// `eps` is 1e-5 by default. f is the [`activation`](Self::activation), none by default.
 ///
 /// # Running statistics
-/// See [`RunningStats`]. Without them training uses the statistics of the batch and tracks nothing.
+/// See [`RunningStats`]. Without them, training uses the statistics of the batch and tracks nothing.
 ///
 /// # A batch on several devices
-/// Each device takes the [`BatchMoments`](crate::BatchMoments) of its part. They are exchanged as the caller likes, and with
-/// [`merge`](Self::merge) each device normalizes its part with the statistics of the whole.
+/// Each device computes the [`BatchMoments`](crate::BatchMoments) of its part. The caller exchanges them between the
+/// devices. With [`merge`](Self::merge), each device then normalizes its part with the statistics of the whole batch.
 ///
 /// # Types
-/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); statistics are f32, and so is all
-/// arithmetic: corrected two-pass on shifted data, merged by Chan's formula, see `docs/numerics.md`.
+/// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
+/// corrected two-pass on shifted data, merged by Chan's formula, see `docs/numerics.md`.
 ///
 /// # In place
-/// With [`in_place`](Self::in_place) the result is written over `input`. Otherwise input and output are different buffers.
+/// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
+/// buffers.
 ///
 /// # Backward
 /// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
 /// # Errors
-/// - [`Error::InvalidArgument`]: a rank other than 2 to 5; an empty axis after N; `eps` negative or not finite; a momentum
-///   that is not finite; `running_stats`, `save_stats`, `save_for_backward` or `merge` in inference; training with one value per channel, whose variance says
-///   nothing; an option without what it needs.
+/// - [`Error::InvalidArgument`]: a rank other than 2 to 5; an empty axis after N; `eps` negative or not finite; a
+///   momentum that is not finite; an option without the option that it needs; training with one value per channel,
+///   which has no variance; `running_stats`, `save_stats`, `save_for_backward` or `merge` in inference.
 /// - [`Error::Unsupported`]: the backward pass of merged statistics.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
@@ -85,17 +86,17 @@ use crate::{
 pub struct BatchNorm {
     /// The input's shape.
     pub shape: Vec<usize>,
-    /// Statistics of the batch, and not the running ones.
+    /// Whether the op uses the statistics of the batch, not running statistics.
     pub training: bool,
     /// How training updates the running statistics.
     pub running_stats: Option<RunningStats>,
-    /// Whether they come with what f32 has no room for.
+    /// Whether a tensor has the lo parts of the running statistics.
     pub running_low: bool,
-    /// Of how many parts of the batch the moments are given.
+    /// The number of parts whose moments the op merges.
     pub parts: Option<usize>,
-    /// Where the channels are.
+    /// The position of the channel axis.
     pub layout: Layout,
-    /// What all ops share.
+    /// The options that all ops share.
     pub options: Options,
 }
 
@@ -120,32 +121,32 @@ impl BatchNorm {
         Self { training: true, ..Self::inference(shape) }
     }
 
-    /// Sets how training updates the running statistics; by default it tracks nothing.
+    /// Sets how training updates the running statistics. By default it tracks none.
     #[must_use]
     pub fn running_stats(mut self, convention: RunningStats) -> Self {
         self.running_stats = Some(convention);
         self
     }
 
-    /// Sets whether the running statistics come with a second half, `running_low`: small momenta and the cumulative
-    /// average stall without it. False by default.
+    /// Sets whether `running_low` has the lo parts of the running statistics; false by default. Without them, small
+    /// momenta and the cumulative average stall.
     #[must_use]
     pub fn running_low(mut self, on: bool) -> Self {
         self.running_low = on;
         self
     }
 
-    /// Takes the statistics of the batch not from the input but from the moments of this many parts of the batch.
+    /// Takes the statistics of the batch from the moments of this many parts, not from the input.
     #[must_use]
     pub fn merge(mut self, parts: usize) -> Self {
         self.parts = Some(parts);
         self
     }
 
-    /// The op's backward pass, with every gradient that there is.
+    /// The op's backward pass, with all gradients.
     #[must_use]
     pub fn backward(&self) -> Backward<Self> {
-        // An activation makes the residual's gradient another than that of the output.
+        // With an activation, the gradients of residual and output differ.
         let own_residual = self.options.residual && self.options.activation != Activation::None;
         Backward::new(self.clone(), Gradients::all(&self.options, own_residual))
     }
@@ -157,7 +158,8 @@ impl BatchNorm {
 }
 
 setters!(BatchNorm:
-    eps weight zero_centered bias save_stats save_for_backward residual_after activation in_place dtype affine_dtype layout);
+    eps weight zero_centered bias save_stats save_for_backward residual_after activation in_place dtype affine_dtype
+    layout);
 
 impl BatchNorm {
     pub(super) fn definition(&self) -> Result<Definition> {
@@ -188,13 +190,13 @@ impl BatchNorm {
             return refuse("shape", shape, "more than one value per channel in training");
         }
         let tracked = Tracked::new(self.running_stats, self.running_low)?;
-        let fold = channels.affine(false);
+        let reduction = channels.affine(false);
         Ok(Definition {
             shape: self.shape.clone(),
             stats_shape: vec![channels.channels],
             affine_shape: vec![channels.channels],
-            stats: fold,
-            affine: fold,
+            stats: reduction,
+            affine: reduction,
             scale: Scale::Variance,
             source: if self.training { Source::Batch { parts: self.parts, tracked } } else { Source::Running },
             residual_after: true,

@@ -1,4 +1,4 @@
-//! Tensors with channels: the geometry that batch, group, instance and local response norm share.
+//! The geometry of tensors with channels, which batch, group, instance and local response norm share.
 
 use std::ops::RangeInclusive;
 
@@ -8,7 +8,7 @@ use crate::{
     tensor::{element_count, show},
 };
 
-/// A tensor with channels: its parts, wherever the channels are.
+/// The sizes of a tensor with channels, wherever the channels are.
 #[derive(Clone, Copy)]
 pub(super) struct ChannelShape {
     pub samples: usize,
@@ -19,7 +19,7 @@ pub(super) struct ChannelShape {
 }
 
 impl ChannelShape {
-    /// Checks the rank, and that no axis but the first is empty.
+    /// Checks the rank, and refuses an empty axis after the first.
     pub fn new(shape: &[usize], layout: Layout, ranks: RangeInclusive<usize>, expected: &str) -> Result<Self> {
         let refuse = |expected: &str| {
             Err(Error::InvalidArgument { argument: "shape", value: show(shape), expected: expected.into() })
@@ -44,7 +44,7 @@ impl ChannelShape {
         Self { samples: shape[0], channels, spatial, layout }
     }
 
-    /// Which elements share a weight.
+    /// The groups of elements that share a weight, as a reduction.
     pub fn affine(&self, per_sample: bool) -> [usize; 4] {
         let Self { samples, channels, spatial, layout } = *self;
         match (layout, per_sample) {

@@ -10,45 +10,47 @@ use crate::{
     types::Scale,
 };
 
-/// Group normalization of `[N, C]` or `[N, C, ..]`: each sample's channels, in groups of neighbours.
+/// Group normalization of `[N, C]` or `[N, C, ..]`, over groups of adjacent channels of a sample.
 ///
 /// ```text
 /// output = (input - mean) / sqrt(var + eps) * weight + bias
 /// ```
 ///
-/// with the mean and the biased variance of each group of `C / groups` channels of a sample, over all of their elements. One group is
-/// layer norm over all but the batch, with a weight for each channel; `C` groups are [`InstanceNorm`](crate::InstanceNorm).
+/// with the mean and the biased variance of each group: all elements of `C / groups` channels of a sample. One group is
+/// layer norm over all axes but the batch, with a weight for each channel. `C` groups are
+/// [`InstanceNorm`](crate::InstanceNorm).
 ///
 /// # Shapes
-/// `shape` is the input's and the output's, of two axes or more; the channels are the second or, with
-/// [`layout`](Self::layout), the last. An empty batch (N = 0) is a no-op: nothing is read or written.
+/// `shape` is the shape of input and output, of two axes or more. The channels are the second axis or, with
+/// [`layout`](Self::layout), the last. An empty batch (N = 0) is a no-op: the op reads and writes nothing.
 ///
 /// # Tensors
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
-/// | `weight` | `[C]`; `[N, C]` with [`per_sample`](Self::per_sample) | read, if [`weight`](Self::weight); true by default |
-/// | `bias` | as `weight` | read, if [`bias`](Self::bias); true by default |
+/// | `weight` | `[C]`; per sample `[N, C]` | read, if [`weight`](Self::weight) (by default) |
+/// | `bias` | as `weight` | read, if [`bias`](Self::bias) (by default) |
 /// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
-/// | `residual_output` | `shape` | the sum, written, if [`residual_output`](Self::residual_output) |
+/// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | `[N, groups]` | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 ///
-/// `eps` is 1e-5 by default.
+/// `eps` is 1e-5 by default. With [`per_sample`](Self::per_sample), each sample has its own weight and bias.
 ///
 /// # Types
-/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); statistics are f32, and so is all
-/// arithmetic: corrected two-pass on shifted data, see `docs/numerics.md`.
+/// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
+/// corrected two-pass on shifted data, see `docs/numerics.md`.
 ///
 /// # In place
-/// With [`in_place`](Self::in_place) the result is written over `input`. Otherwise input and output are different buffers.
+/// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
+/// buffers.
 ///
 /// # Backward
 /// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
 /// # Errors
-/// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `groups` is zero or does not divide the channels; `eps`
-///   is negative or not finite; an option without what it needs.
+/// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `groups` zero or not a divisor of the
+///   number of channels; `eps` negative or not finite; an option without the option that it needs.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -70,16 +72,16 @@ use crate::{
 pub struct GroupNorm {
     /// The input's shape.
     pub shape: Vec<usize>,
-    /// Into how many groups the channels are divided.
+    /// The number of groups of a sample's channels.
     pub groups: usize,
-    /// Where the channels are.
+    /// The position of the channel axis.
     pub layout: Layout,
-    /// What all ops share.
+    /// The options that all ops share.
     pub options: Options,
 }
 
 impl GroupNorm {
-    /// Group norm of a tensor of this shape in this many groups.
+    /// Group norm of a tensor of this shape with this many groups.
     #[must_use]
     pub fn new(shape: &[usize], groups: usize) -> Self {
         let (shape, layout) = (shape.to_vec(), Layout::ChannelsFirst);
@@ -88,7 +90,8 @@ impl GroupNorm {
 }
 
 setters!(GroupNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype layout);
+    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
+    layout);
 
 impl GroupNorm {
     fn definition(&self) -> Result<Definition> {

@@ -11,49 +11,52 @@ use crate::{
     types::Scale,
 };
 
-/// Instance normalization of `[N, C, L]`, `[N, C, H, W]`, ..: each channel of each sample on its own.
+/// Instance normalization of `[N, C, L]`, `[N, C, H, W]`, .., over each channel of a sample.
 ///
 /// ```text
 /// output = (input - mean) / sqrt(var + eps) * weight + bias
 /// ```
 ///
-/// with the mean and the biased variance of each channel of a sample, over its spatial axes. It may keep running statistics; at
-/// inference with them it is [`BatchNorm::inference`](crate::BatchNorm::inference).
+/// with the mean and the biased variance of each channel of a sample, over its spatial axes. It may update running
+/// statistics. Inference with running statistics is [`BatchNorm::inference`](crate::BatchNorm::inference).
 ///
 /// # Shapes
-/// `shape` is the input's and the output's, of three axes or more; the channels are the second or, with
-/// [`layout`](Self::layout), the last. An empty batch (N = 0) is a no-op: nothing is read or written.
+/// `shape` is the shape of input and output, of three axes or more. The channels are the second axis or, with
+/// [`layout`](Self::layout), the last. An empty batch (N = 0) is a no-op: the op reads and writes nothing.
 ///
 /// # Tensors
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
-/// | `weight` | `[C]`; `[N, C]` with [`per_sample`](Self::per_sample) | read, if [`weight`](Self::weight); false by default |
-/// | `bias` | as `weight` | read, if [`bias`](Self::bias); false by default |
+/// | `weight` | `[C]`; per sample `[N, C]` | read, if [`weight`](Self::weight) |
+/// | `bias` | as `weight` | read, if [`bias`](Self::bias) |
 /// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
-/// | `residual_output` | `shape` | the sum, written, if [`residual_output`](Self::residual_output) |
+/// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | `[N, C]` | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `running_mean`, `running_var` | `[C]` | updated, if there are [`running_stats`](Self::running_stats) |
-/// | `running_low` | `[2, C]` | updated, if [`running_low`](Self::running_low): what f32 has no room for beside both, zeros at first |
+/// | `running_low` | `[2, C]` | updated, if [`running_low`](Self::running_low): their lo parts, zeros at first |
 /// | `num_batches_tracked` | `[1]`, u32 | incremented, for a cumulative average |
 ///
-/// `eps` is 1e-5 by default. Running statistics get the average of the statistics of all samples, the variance of each unbiased where the
-/// convention is, see [`RunningStats`]; none are kept by default.
+/// `eps` is 1e-5 by default. There is no weight, no bias and no running statistic by default. With
+/// [`per_sample`](Self::per_sample), each sample has its own weight and bias. The op updates running statistics with
+/// the average of the statistics of all samples. Each sample's variance is unbiased if the convention says so, see
+/// [`RunningStats`].
 ///
 /// # Types
-/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); statistics are f32, and so is all
-/// arithmetic: corrected two-pass on shifted data, see `docs/numerics.md`.
+/// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
+/// corrected two-pass on shifted data, see `docs/numerics.md`.
 ///
 /// # In place
-/// With [`in_place`](Self::in_place) the result is written over `input`. Otherwise input and output are different buffers.
+/// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
+/// buffers.
 ///
 /// # Backward
 /// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
 /// # Errors
-/// - [`Error::InvalidArgument`]: fewer than three axes; an empty axis after N; one spatial element, whose variance says nothing;
-///   `eps` is negative or not finite; a momentum that is not finite; an option without what it needs.
+/// - [`Error::InvalidArgument`]: fewer than three axes; an empty axis after N; one spatial element, which has no
+///   variance; `eps` negative or not finite; a momentum that is not finite; an option without the option that it needs.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -66,20 +69,20 @@ use crate::{
 /// ```
 ///
 /// # Source
-/// Ulyanov, Vedaldi, Lempitsky, Instance Normalization, 2016 (arXiv 1607.08022). PyTorch: `torch.nn.InstanceNorm1d`, `2d`, `3d`.
-/// ONNX: `InstanceNormalization` (22).
+/// Ulyanov, Vedaldi, Lempitsky, Instance Normalization, 2016 (arXiv 1607.08022). PyTorch: `torch.nn.InstanceNorm1d`,
+/// `2d`, `3d`. ONNX: `InstanceNormalization` (22).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct InstanceNorm {
     /// The input's shape.
     pub shape: Vec<usize>,
-    /// How running statistics are updated.
+    /// How the op updates running statistics.
     pub running_stats: Option<RunningStats>,
-    /// Whether they come with what f32 has no room for.
+    /// Whether a tensor has the lo parts of the running statistics.
     pub running_low: bool,
-    /// Where the channels are.
+    /// The position of the channel axis.
     pub layout: Layout,
-    /// What all ops share.
+    /// The options that all ops share.
     pub options: Options,
 }
 
@@ -91,15 +94,15 @@ impl InstanceNorm {
         Self { shape, running_stats: None, running_low: false, layout, options: Options::new(1e-5, false, false) }
     }
 
-    /// Sets how running statistics are updated.
+    /// Sets how the op updates running statistics. By default it tracks none.
     #[must_use]
     pub fn running_stats(mut self, convention: RunningStats) -> Self {
         self.running_stats = Some(convention);
         self
     }
 
-    /// Sets whether the running statistics come with a second half, `running_low`: small momenta and the cumulative
-    /// average stall without it. False by default.
+    /// Sets whether `running_low` has the lo parts of the running statistics; false by default. Without them, small
+    /// momenta and the cumulative average stall.
     #[must_use]
     pub fn running_low(mut self, on: bool) -> Self {
         self.running_low = on;
@@ -108,7 +111,8 @@ impl InstanceNorm {
 }
 
 setters!(InstanceNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype layout);
+    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
+    layout);
 
 impl InstanceNorm {
     fn definition(&self) -> Result<Definition> {

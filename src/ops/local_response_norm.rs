@@ -13,19 +13,19 @@ use crate::{
     tensor::{DType, flat},
 };
 
-/// Local response normalization of `[N, C]` or `[N, C, ..]`: each element by the squares of its neighbours in other channels.
+/// Local response normalization of `[N, C]` or `[N, C, ..]`: scales each element by the squares in adjacent channels.
 ///
 /// ```text
 /// output = input / (k + alpha / size * sum(input^2))^beta
 /// ```
 ///
-/// with the sum over a window of `size` neighbouring channels at the same place. Channels that are not there count as zero:
-/// `alpha` is divided by `size` at the border too.
+/// with the sum over a window of `size` adjacent channels at the same position. Channels outside the tensor count as
+/// zero: the formula divides `alpha` by `size` at the border too.
 ///
 /// # Shapes
-/// `shape` is the input's and the output's, of two axes or more; the channels are the second or, with
-/// [`layout`](Self::layout), the last. `size` may be more than there are channels. An empty batch (N = 0) is a no-op: nothing is
-/// read or written.
+/// `shape` is the shape of input and output, of two axes or more. The channels are the second axis or, with
+/// [`layout`](Self::layout), the last. `size` may exceed the number of channels. An empty batch (N = 0) is a no-op: the
+/// op reads and writes nothing.
 ///
 /// # Tensors
 /// | slot | shape | |
@@ -34,29 +34,30 @@ use crate::{
 /// | `output` | `shape` | written |
 ///
 /// `alpha` is 1e-4, `beta` 0.75 and `k` 1 by default. `beta` must be above zero: 0 would leave the input as it is, and
-/// less would multiply by the squares. `k` alone is no `eps`: where it is 0, a window of zeros is 0 / 0, a NaN. An
-/// infinite element becomes a NaN, and those that have it in their window become 0.
+/// less would multiply by the squares. `k` is no `eps`: with `k` 0, a window of zeros is 0 / 0, a NaN. An infinite
+/// element becomes a NaN, and the other elements with it in their windows become 0.
 ///
 /// # Types
-/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); all arithmetic is f32, see `docs/numerics.md`. What is raised
-/// to `beta` must be a positive f32: of a negative number the power is NaN, whatever `beta`. The squares of a window
-/// are infinite in f32 above about 1.8e19, and 0 below about 1e-19.
+/// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). All arithmetic is f32, see
+/// `docs/numerics.md`. The base of the power must be a positive f32: a power of a negative number is NaN, whatever
+/// `beta`. The squares of a window are infinite in f32 for elements above about 1.8e19, and 0 below about 1e-19.
 ///
 /// # In place
-/// No: a neighbour's window needs the input. Input and output are different buffers.
+/// No: the windows of adjacent channels need the input. Input and output need different buffers.
 ///
 /// # Backward
-/// [`backward`](Self::backward) makes the descriptor of the gradient: [`Backward`](crate::Backward). There is `grad_input` alone. With
-/// `D = k + alpha / size * sum(input^2)`
+/// [`backward`](Self::backward) makes the descriptor of the gradient: [`Backward`](crate::Backward). The only gradient
+/// is `grad_input`. With `D = k + alpha / size * sum(input^2)`
 /// ```text
 /// grad_input = grad_output * D^-beta - 2 * alpha * beta / size * input * sum(grad_output * input * D^(-beta - 1))
 /// ```
-/// with the second sum over the elements in whose windows this one is. Neither direction needs scratch. Windows that span up to 11 channels that are
-/// there slide over registers, so that an element is loaded once; wider ones take `size` loads for each element, and `size^2` in the backward pass.
+/// with the second sum over the elements whose windows contain this one. Neither direction needs scratch. Windows of up
+/// to 11 existing channels slide over registers: a lane loads each element once. Wider windows take `size` loads for
+/// each element, and `size^2` in the backward pass.
 ///
 /// # Errors
-/// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `size` is zero; `alpha`, `beta` or `k` is
-///   not finite; `beta` is not above zero.
+/// - [`Error::InvalidArgument`]: fewer than two axes; an empty axis after N; `size` zero; `alpha`, `beta` or `k` not
+///   finite; `beta` not above zero.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -72,8 +73,9 @@ use crate::{
 /// ```
 ///
 /// # Source
-/// Krizhevsky, Sutskever, Hinton, `ImageNet` Classification with Deep Convolutional Neural Networks, 2012, section 3.3, where alpha is not
-/// divided by the size. PyTorch: `torch.nn.LocalResponseNorm`, of three axes or more. ONNX: `LRN` (13), see [`Window::Onnx`].
+/// Krizhevsky, Sutskever, Hinton, `ImageNet` Classification with Deep Convolutional Neural Networks, 2012, section 3.3.
+/// The paper does not divide alpha by the size. PyTorch: `torch.nn.LocalResponseNorm`, of three axes or more. ONNX:
+/// `LRN` (13), see [`Window::Onnx`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LocalResponseNorm {
@@ -81,21 +83,21 @@ pub struct LocalResponseNorm {
     pub shape: Vec<usize>,
     /// Channels of a window.
     pub size: usize,
-    /// What the mean square of a window is multiplied by.
+    /// The factor of the mean square of a window.
     pub alpha: f32,
     /// The exponent, above zero.
     pub beta: f32,
-    /// What is added to it.
+    /// The constant that the op adds to the scaled mean square.
     pub k: f32,
-    /// Where the window of a channel is.
+    /// The position of a window of even size.
     pub window: Window,
-    /// Where the channels are.
+    /// The position of the channel axis.
     pub layout: Layout,
-    /// How input and output are stored.
+    /// The storage types of input and output.
     pub types: Types,
 }
 
-/// Where the window of a channel is, if its size is even. In one of an odd size the channel is in the middle.
+/// The position of a window of even size around its channel. A window of odd size has its channel in the middle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Window {
@@ -127,28 +129,28 @@ impl LocalResponseNorm {
         }
     }
 
-    /// Sets what the mean square of a window is multiplied by; 1e-4 by default.
+    /// Sets the factor of the mean square of a window; 1e-4 by default.
     #[must_use]
     pub fn alpha(mut self, alpha: f32) -> Self {
         self.alpha = alpha;
         self
     }
 
-    /// Sets the exponent, which is above zero; 0.75 by default.
+    /// Sets the exponent, above zero; 0.75 by default.
     #[must_use]
     pub fn beta(mut self, beta: f32) -> Self {
         self.beta = beta;
         self
     }
 
-    /// Sets what is added to the mean square; 1 by default.
+    /// Sets the constant that the op adds to the scaled mean square; 1 by default.
     #[must_use]
     pub fn k(mut self, k: f32) -> Self {
         self.k = k;
         self
     }
 
-    /// Sets where a window of an even size is; PyTorch's by default.
+    /// Sets the position of a window of even size; PyTorch's by default.
     #[must_use]
     pub fn window(mut self, window: Window) -> Self {
         self.window = window;
@@ -247,7 +249,7 @@ impl Norm for LocalResponseNorm {
     }
 
     fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
-        // Every element has a window of its own.
+        // Every element has its own window.
         [flat(&self.shape, index); 2]
     }
 }

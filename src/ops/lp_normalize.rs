@@ -22,8 +22,8 @@ use crate::{
 /// with the sum over the elements that share an index in the other axes.
 ///
 /// # Shapes
-/// `shape` is the input's and the output's, of any rank. `axes` are the axes that are normalized over: one or more, next to each
-/// other. None of them may be empty; another empty axis makes an empty batch, and the op does nothing.
+/// `shape` is the shape of input and output, of any rank. The op normalizes over `axes`: one or more adjacent axes,
+/// none of them empty. If another axis is empty, so is the batch, and the op does nothing.
 ///
 /// # Tensors
 /// | slot | shape | |
@@ -32,21 +32,23 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): the factor, `1 / max(norm, eps)` |
 ///
-/// `eps` is 1e-12 by default, as in PyTorch. A row of zeros stays zero; with `eps` 0 it is NaN.
+/// `eps` is 1e-12 by default, as in PyTorch. A row of zeros stays zero. With `eps` 0 it becomes NaN.
 ///
 /// # Types
-/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); statistics are f32, and so is all
-/// arithmetic, see `docs/numerics.md`.
+/// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32,
+/// see `docs/numerics.md`.
 ///
 /// # In place
-/// With [`in_place`](Self::in_place) the result is written over `input`. Otherwise input and output are different buffers.
+/// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
+/// buffers.
 ///
 /// # Backward
 /// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
 /// # Errors
-/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` is empty, out of range or has an empty axis; `eps` is negative
-///   or not finite; an option without what it needs; a row stride shorter than a row or where `axes` are not the last.
+/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` empty, out of range or with an empty axis; `eps`
+///   negative or not finite; an option without the option that it needs; a row stride shorter than a row, or with
+///   `axes` that are not the last.
 /// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -61,20 +63,20 @@ use crate::{
 /// ```
 ///
 /// # Source
-/// PyTorch: `torch.nn.functional.normalize` with p = 2 and p = 1. ONNX: `LpNormalization` (22), where the factor has no eps: 0 here,
-/// but for a row of zeros.
+/// PyTorch: `torch.nn.functional.normalize` with p = 2 and p = 1. ONNX: `LpNormalization` (22), which has no eps. `eps`
+/// 0 gives the same, but for a row of zeros.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LpNormalize {
     /// The input's shape.
     pub shape: Vec<usize>,
-    /// The axes that are normalized over.
+    /// The normalized axes.
     pub axes: Range<usize>,
     /// The order of the norm.
     pub order: Order,
-    /// Elements from one row of the input to the next, where they are apart.
+    /// The stride of the input's rows, in elements; `None` for dense rows.
     pub input_row_stride: Option<usize>,
-    /// What all ops share.
+    /// The options that all ops share.
     pub options: Options,
 }
 

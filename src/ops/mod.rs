@@ -1,7 +1,7 @@
-//! The ops: one file each, with its descriptor, what it checks and its geometry.
+//! The ops, one file each: the descriptor, its checks and its geometry.
 //!
-//! A descriptor is plain data on the host. It says what is computed on which shapes; where and how is up to a
-//! [`Planner`](crate::Planner).
+//! A descriptor is plain data on the host. It defines the computation and the shapes. A [`Planner`](crate::Planner)
+//! decides how to compute it on a device.
 
 pub(crate) mod backward;
 mod batch_moments;

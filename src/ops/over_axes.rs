@@ -1,16 +1,16 @@
-//! Normalizations over adjacent axes: the geometry that layer, RMS and Lp norm share.
+//! The geometry of normalizations over adjacent axes, which layer, RMS and Lp norm share.
 
 use std::ops::{Bound, Range, RangeBounds};
 
 use crate::{
     definition::{Definition, Source},
-    error::{Error, Result},
+    error::{Error, Result, STRIDED_ELEMENTS},
     options::Options,
-    tensor::{STRIDED_ELEMENTS, element_count, flat, show},
+    tensor::{element_count, flat, show},
     types::Scale,
 };
 
-/// A range of axes with its open ends filled in.
+/// Fills in the open ends of a range of axes.
 pub(super) fn resolve(axes: impl RangeBounds<usize>, rank: usize) -> Range<usize> {
     let start = match axes.start_bound() {
         Bound::Included(&n) => n,
@@ -25,7 +25,7 @@ pub(super) fn resolve(axes: impl RangeBounds<usize>, rank: usize) -> Range<usize
     start..end
 }
 
-/// A normalization over adjacent axes: its geometry, which layer, RMS and Lp norm share.
+/// A normalization over adjacent axes.
 pub(super) struct OverAxes<'a> {
     pub shape: &'a [usize],
     pub axes: &'a Range<usize>,
@@ -34,7 +34,7 @@ pub(super) struct OverAxes<'a> {
 }
 
 impl OverAxes<'_> {
-    /// What an op over these axes is.
+    /// The definition of an op over these axes.
     pub fn definition(&self, scale: Scale) -> Result<Definition> {
         let Self { shape, axes, input_row_stride, options } = *self;
         options.validate(false)?;
@@ -55,7 +55,7 @@ impl OverAxes<'_> {
         if options.per_sample && axes.start == 0 {
             return refuse("per_sample", "true".into(), "false where the first axis is normalized over".into());
         }
-        // An empty first axis: nothing is computed.
+        // An empty first axis makes an empty batch.
         let rows_per_sample = outer.checked_div(samples).unwrap_or(0);
         if inner > 1 && samples > 1 && rows_per_sample > 1 {
             return Err(Error::Unsupported {

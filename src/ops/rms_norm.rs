@@ -21,36 +21,40 @@ use crate::{
 /// with the mean square of the elements that share an index in the other axes.
 ///
 /// # Shapes
-/// `shape` is the input's and the output's, of any rank. `axes` are the axes that are normalized over: one or more, next to each
-/// other. None of them may be empty; another empty axis makes an empty batch, and the op does nothing.
+/// `shape` is the shape of input and output, of any rank. The op normalizes over `axes`: one or more adjacent axes,
+/// none of them empty. If another axis is empty, so is the batch, and the op does nothing.
 ///
 /// # Tensors
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
-/// | `weight` | `shape[axes]`; `[shape[0]] + shape[axes]` with [`per_sample`](Self::per_sample) | read, if [`weight`](Self::weight); true by default |
-/// | `bias` | as `weight` | read, if [`bias`](Self::bias): the shift of an adaptive norm; false by default |
+/// | `weight` | `shape[axes]`; per sample `[shape[0]] + shape[axes]` | read, if [`weight`](Self::weight) (by default) |
+/// | `bias` | as `weight` | read, if [`bias`](Self::bias): the shift of an adaptive norm |
 /// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
-/// | `residual_output` | `shape` | the sum, written, if [`residual_output`](Self::residual_output) |
+/// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
 ///
-/// `eps` is `f32::EPSILON` by default, as in PyTorch.
+/// `eps` is `f32::EPSILON` by default, as in PyTorch. There is no bias by default. With
+/// [`per_sample`](Self::per_sample), each index of the first axis has its own weight and bias.
 ///
 /// # Types
-/// Each tensor is stored as f32, f16 or bf16, see [`dtype`](Self::dtype); statistics are f32, and so is all
-/// arithmetic, see `docs/numerics.md`.
+/// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32,
+/// see `docs/numerics.md`.
 ///
 /// # In place
-/// With [`in_place`](Self::in_place) the result is written over `input`. Otherwise input and output are different buffers.
+/// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
+/// buffers.
 ///
 /// # Backward
 /// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
 /// # Errors
-/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` is empty, out of range or has an empty axis; `eps` is negative
-///   or not finite; an option without what it needs; `per_sample` where the first axis is normalized over; a row stride shorter than a row or where `axes` are not the last.
-/// - [`Error::Unsupported`](crate::Error::Unsupported): `per_sample` where the normalized axes are neither the last nor next to the first.
+/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` empty, out of range or with an empty axis; `eps`
+///   negative or not finite; an option without the option that it needs; `per_sample` with a normalized first axis; a
+///   row stride shorter than a row, or with `axes` that are not the last.
+/// - [`Error::Unsupported`](crate::Error::Unsupported): `per_sample` with normalized axes that are neither the last nor
+///   next to the first.
 /// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -72,11 +76,11 @@ use crate::{
 pub struct RmsNorm {
     /// The input's shape.
     pub shape: Vec<usize>,
-    /// The axes that are normalized over.
+    /// The normalized axes.
     pub axes: Range<usize>,
-    /// Elements from one row of the input to the next, where they are apart.
+    /// The stride of the input's rows, in elements; `None` for dense rows.
     pub input_row_stride: Option<usize>,
-    /// What all ops share.
+    /// The options that all ops share.
     pub options: Options,
 }
 
@@ -98,7 +102,9 @@ impl RmsNorm {
     }
 }
 
-setters!(RmsNorm: backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype input_row_stride);
+setters!(RmsNorm:
+    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
+    input_row_stride);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {

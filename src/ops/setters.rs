@@ -1,6 +1,6 @@
 //! The setters of ops, each written once.
 
-/// The setters of an op's options, each written once: `setters!(LayerNorm: eps weight bias);`.
+/// Expands to the setters of an op's options: `setters!(LayerNorm: eps weight bias);`.
 macro_rules! setters {
     ($op:ident: $($setter:ident)*) => {
         impl $op {
@@ -9,7 +9,7 @@ macro_rules! setters {
         }
     };
     (@ backward) => {
-        /// The op's backward pass, with every gradient that there is.
+        /// The op's backward pass, with all gradients.
         #[must_use]
         pub fn backward(&self) -> $crate::Backward<Self> {
             // A residual before the norm shares its gradient with the input.
@@ -17,7 +17,7 @@ macro_rules! setters {
         }
     };
     (@ eps) => {
-        /// Sets what is added inside the root: any finite value that is not negative.
+        /// Sets the constant inside the root, or the lower bound of a norm: any finite value that is not negative.
         #[must_use]
         pub fn eps(mut self, eps: f32) -> Self {
             self.options.eps = eps;
@@ -25,7 +25,7 @@ macro_rules! setters {
         }
     };
     (@ weight) => {
-        /// Sets whether there is a weight.
+        /// Sets whether the op has a weight.
         #[must_use]
         pub fn weight(mut self, weight: bool) -> Self {
             self.options.weight = weight;
@@ -41,7 +41,7 @@ macro_rules! setters {
         }
     };
     (@ bias) => {
-        /// Sets whether there is a bias.
+        /// Sets whether the op has a bias.
         #[must_use]
         pub fn bias(mut self, bias: bool) -> Self {
             self.options.bias = bias;
@@ -49,8 +49,8 @@ macro_rules! setters {
         }
     };
     (@ per_sample) => {
-        /// Sets whether weight and bias are given for each index of the first axis, as scale and shift of an adaptive norm are;
-        /// false by default. With [`zero_centered`](Self::zero_centered), the gain is `1 + scale`.
+        /// Sets whether each index of the first axis has its own weight and bias, the scale and shift of an adaptive
+        /// norm. False by default. With [`zero_centered`](Self::zero_centered), the gain is `1 + scale`.
         #[must_use]
         pub fn per_sample(mut self, per_sample: bool) -> Self {
             self.options.per_sample = per_sample;
@@ -58,7 +58,7 @@ macro_rules! setters {
         }
     };
     (@ save_stats) => {
-        /// Sets whether the statistics are written; false by default. The backward pass does not need them.
+        /// Sets whether the op writes the statistics; false by default. The backward pass does not need them.
         #[must_use]
         pub fn save_stats(mut self, save_stats: bool) -> Self {
             self.options.save_stats = save_stats;
@@ -66,8 +66,8 @@ macro_rules! setters {
         }
     };
     (@ save_for_backward) => {
-        /// Sets whether the forward pass writes `statistics` and the backward pass reads them, which saves it one read of the
-        /// input; false by default. They are `[3, C]`: the mean, what an f32 can't hold of it, and rstd.
+        /// Sets whether the forward pass writes `statistics` and the backward pass reads them; false by default. This
+        /// saves the backward pass one read of the input. Their shape is `[3, C]`: the mean as hi and lo, and rstd.
         #[must_use]
         pub fn save_for_backward(mut self, save_for_backward: bool) -> Self {
             self.options.save_for_backward = save_for_backward;
@@ -75,7 +75,7 @@ macro_rules! setters {
         }
     };
     (@ residual) => {
-        /// Sets whether `residual` is added to the input before it is normalized; false by default. The sum is f32.
+        /// Sets whether the op adds `residual` to the input before the normalization; false by default. The sum is f32.
         #[must_use]
         pub fn residual(mut self, residual: bool) -> Self {
             self.options.residual = residual;
@@ -89,14 +89,14 @@ macro_rules! setters {
             self
         }
 
-        /// Sets whether the sum of input and residual is written to `residual_output`; false by default.
+        /// Sets whether the op writes the sum of input and residual to `residual_output`; false by default.
         #[must_use]
         pub fn residual_output(mut self, residual_output: bool) -> Self {
             self.options.residual_output = residual_output;
             self
         }
 
-        /// Sets the storage type of the sum.
+        /// Sets the storage type of `residual_output`.
         #[must_use]
         pub fn residual_output_dtype(mut self, dtype: $crate::DType) -> Self {
             self.options.types.residual_output = Some(dtype);
@@ -104,7 +104,7 @@ macro_rules! setters {
         }
     };
     (@ residual_after) => {
-        /// Sets whether `residual` is added to the normalized tensor, before the activation; false by default.
+        /// Sets whether the op adds `residual` to the normalized tensor, before the activation; false by default.
         #[must_use]
         pub fn residual(mut self, residual: bool) -> Self {
             self.options.residual = residual;
@@ -119,7 +119,7 @@ macro_rules! setters {
         }
     };
     (@ activation) => {
-        /// Sets what is applied to the normalized tensor; nothing by default.
+        /// Sets the activation after the normalization; none by default.
         #[must_use]
         pub fn activation(mut self, activation: $crate::Activation) -> Self {
             self.options.activation = activation;
@@ -127,7 +127,7 @@ macro_rules! setters {
         }
     };
     (@ in_place) => {
-        /// Sets whether the result is written over `input`; there is no `output` then. False by default.
+        /// Sets whether the op writes the result over `input`. It then has no `output`. False by default.
         #[must_use]
         pub fn in_place(mut self, in_place: bool) -> Self {
             self.options.in_place = in_place;
@@ -135,8 +135,8 @@ macro_rules! setters {
         }
     };
     (@ dtype) => {
-        /// Sets the storage type of all tensors but the statistics, which are f32, and those of which another was or will be said; f32 by
-        /// default.
+        /// Sets the storage type of all tensors that have no type of their own; f32 by default. Statistics are always
+        /// f32.
         #[must_use]
         pub fn dtype(mut self, dtype: $crate::DType) -> Self {
             self.options.types.all = dtype;
@@ -166,7 +166,7 @@ macro_rules! setters {
         }
     };
     (@ layout) => {
-        /// Sets where the channels of the shape are; second by default.
+        /// Sets the position of the channel axis; second by default.
         #[must_use]
         pub fn layout(mut self, layout: $crate::Layout) -> Self {
             self.layout = layout;
@@ -174,8 +174,8 @@ macro_rules! setters {
         }
     };
     (@ input_row_stride) => {
-        /// Sets the number of elements from the begin of one row of the input to the next, where the input is a part of a wider tensor or
-        /// padded; the row's length by default.
+        /// Sets the stride of the input's rows, in elements. The input may have padding, or be a part of a wider
+        /// tensor. The default is the length of a row.
         #[must_use]
         pub fn input_row_stride(mut self, stride: usize) -> Self {
             self.input_row_stride = Some(stride);

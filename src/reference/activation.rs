@@ -38,7 +38,7 @@ pub(super) fn apply(activation: Activation, u: f64) -> f64 {
 }
 
 /// The derivative of the sigmoid. `s * (1 - s)` would lose all digits at large u.
-fn sigmoid_slope(u: f64) -> f64 {
+fn sigmoid_derivative(u: f64) -> f64 {
     let e = (-u.abs()).exp();
     e / (1.0 + e).powi(2)
 }
@@ -56,29 +56,30 @@ pub(super) fn derivative(activation: Activation, u: f64) -> f64 {
         Activation::Gelu => phi(u) + u * (-0.5 * u * u).exp() / (2.0 * PI).sqrt(),
         // (1 + tanh(v)) / 2 is the sigmoid of 2 v.
         Activation::GeluTanh => {
-            let (inner, slope) = gelu_tanh_inner(u);
-            sigmoid(2.0 * inner) + u * 2.0 * slope * sigmoid_slope(2.0 * inner)
+            let (inner, inner_derivative) = gelu_tanh_inner(u);
+            sigmoid(2.0 * inner) + u * 2.0 * inner_derivative * sigmoid_derivative(2.0 * inner)
         }
-        Activation::Silu => sigmoid(u) + u * sigmoid_slope(u),
-        Activation::Sigmoid => sigmoid_slope(u),
-        Activation::Tanh => 4.0 * sigmoid_slope(2.0 * u),
+        Activation::Silu => sigmoid(u) + u * sigmoid_derivative(u),
+        Activation::Sigmoid => sigmoid_derivative(u),
+        Activation::Tanh => 4.0 * sigmoid_derivative(2.0 * u),
     }
 }
 
-/// What the error of a derivative is measured by: itself, or by how much it changes if all that its argument is the sum of does.
+/// The scale of a derivative's error: its magnitude, or its curvature times the magnitudes of the argument's terms.
 pub(super) fn derivative_scale(activation: Activation, terms: &[f64; 3]) -> f64 {
     const STEP: f64 = 1e-3;
-    /// Exponentials in f32 end at e^-87, and derivatives are at most 600 of them: those below 1e-35 may come out as zero, which is 2e-5 of this.
+    /// Exponentials in f32 end at e^-87, and a derivative is at most 600 times one. A derivative below 1e-35 may be
+    /// zero. Its error is then 2e-5 of this scale.
     const SMALLEST: f64 = 5e-31;
     let u: f64 = terms.iter().sum();
-    let slope = derivative(activation, u).abs();
+    let magnitude = derivative(activation, u).abs();
     match activation {
-        // That of relu jumps, or does not change.
-        Activation::None | Activation::Relu => slope,
+        // The derivative of relu is constant but for a jump.
+        Activation::None | Activation::Relu => magnitude,
         f => {
             let curvature = (derivative(f, u + STEP) - derivative(f, u - STEP)).abs() / (2.0 * STEP);
             let size = terms.iter().map(|term| term.abs()).sum::<f64>().max(1.0);
-            slope.max(curvature * size).max(SMALLEST)
+            magnitude.max(curvature * size).max(SMALLEST)
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Each op in f64 on the CPU, forward and backward, written to be read: what the GPU's results are compared with.
+//! Each op in f64 on the CPU, forward and backward, written for readers. Tests compare the GPU's results with it.
 //!
-//! Call it through [`Norm::reference`](crate::Norm::reference). An op says which statistic and which weight each element has
-//! (`place`, in its file); the rest is the same for all of them but local response norm, whose windows are not groups.
+//! Call it through [`Norm::reference`](crate::Norm::reference). An op gives the indices of each element's statistic and
+//! weight (`place`, in the op's file). The rest is the same for all ops but local response norm, whose windows are not
+//! groups.
 
 mod activation;
 mod local_response_norm;
@@ -10,14 +11,15 @@ use crate::{
     definition::{Definition, Gradients, Operation, Source, Tracked},
     options::Options,
     running_stats::RunningStats,
-    tensor::{DType, Outputs, Slot, Tensors},
+    slot::Slot,
+    tensor::{DType, Outputs, Tensors},
     types::Scale,
 };
 
-/// Which statistic and which weight an element has, by its index along each axis.
+/// The indices of an element's statistic and weight, from its index along each axis.
 type Place<'a> = &'a dyn Fn(&[usize]) -> [usize; 2];
 
-/// What an op computes. The tensors were checked against the descriptor.
+/// Computes an op. The caller checked the tensors against the descriptor.
 pub(crate) fn compute(operation: &Operation, place: Place<'_>, tensors: &Tensors<'_>) -> Outputs<f64> {
     match operation {
         Operation::Forward(definition, options) => forward(&Elements::new(definition, options, place, tensors)),
@@ -30,25 +32,25 @@ pub(crate) fn compute(operation: &Operation, place: Place<'_>, tensors: &Tensors
     }
 }
 
-/// What an op is, element by element. The tensors were checked against the descriptor.
+/// An op, element by element.
 struct Elements<'a> {
     definition: &'a Definition,
     options: &'a Options,
     tensors: &'a Tensors<'a>,
-    /// Which statistic and which weight each element has.
+    /// The indices of each element's statistic and weight.
     places: Vec<[usize; 2]>,
-    /// What is normalized.
+    /// The values to normalize: the input, or its sum with the residual.
     x: Vec<f64>,
     gain: Option<Vec<f64>>,
     bias: Option<Vec<f64>>,
-    /// What is added to what was normalized.
+    /// The residual that the op adds after the normalization.
     residual: Option<Vec<f64>>,
 }
 
 /// The statistics of all groups of elements.
 struct Statistics {
     mean: Vec<f64>,
-    /// The biased variance, or what stands for it.
+    /// The biased variance, or the mean square or mean magnitude of scales without a mean.
     var: Vec<f64>,
     rstd: Vec<f64>,
     count: Vec<f64>,
@@ -62,7 +64,7 @@ impl<'a> Elements<'a> {
         let places: Vec<_> = (0..shape.iter().product::<usize>())
             .map(|_| {
                 let place = place(&index);
-                // The next index: the last axis that is not at its end goes on, those after it begin again.
+                // Increments the index: the last axis first, with a carry to the axis before.
                 for (i, &n) in index.iter_mut().zip(shape).rev() {
                     *i = (*i + 1) % n;
                     if *i > 0 {
@@ -75,17 +77,17 @@ impl<'a> Elements<'a> {
         let read = |slot, dtype| values(tensors, slot, dtype);
         let before = if definition.residual_after { None } else { read(Slot::Residual, types.residual()) };
         let input = read(Slot::Input, types.input());
-        // In a backward pass, the sum that the forward pass wrote.
+        // The forward pass wrote this sum for the backward pass.
         let sum = read(Slot::ResidualOutput, types.residual_output());
         let x = (0..places.len()).map(|i| match (&sum, &input) {
             (Some(sum), _) => sum[i],
             (None, Some(input)) => {
                 let (len, stride) = definition.row_stride.unwrap_or((1, 1));
                 let x = input[i / len * stride + i % len];
-                // The sum is f32: what is added is part of the data, and its rounding no error.
+                // The op defines the sum as f32, so this rounding is no error.
                 before.as_ref().map_or(x, |residual| f64::from((x + residual[i]) as f32))
             }
-            // Nothing that is asked for depends on it.
+            // No gradient depends on the input.
             (None, None) => 0.0,
         });
         let offset = f64::from(options.weight_offset());
@@ -101,7 +103,7 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Statistics as the definition says.
+    /// The statistics of the definition.
     fn statistics(&self) -> Statistics {
         let eps = f64::from(self.options.eps);
         let groups = self.definition.stats_shape.iter().product();
@@ -143,9 +145,9 @@ impl<'a> Elements<'a> {
         };
         let rstd = var.iter().zip(&count).map(scale).collect();
         match values(self.tensors, Slot::Statistics, DType::F32) {
-            // What the forward pass kept.
-            Some(kept) => {
-                let (high, rest) = kept.split_at(groups);
+            // The forward pass saved these.
+            Some(saved) => {
+                let (high, rest) = saved.split_at(groups);
                 let (low, rstd) = rest.split_at(groups);
                 let mean = high.iter().zip(low).map(|(high, low)| high + low).collect();
                 Statistics { mean, var, rstd: rstd.to_vec(), count }
@@ -159,7 +161,7 @@ impl<'a> Elements<'a> {
         self.x.iter().zip(&self.places).map(normalize).collect()
     }
 
-    /// The terms whose sum the activation is applied to.
+    /// The terms of the activation's argument.
     fn before_activation(&self, normalized: &[f64]) -> Vec<[f64; 3]> {
         let affine = |(i, x): (usize, &f64)| {
             let weight = self.places[i][1];
@@ -173,12 +175,12 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// `max`, where a NaN stays one.
+/// `max` that keeps a NaN.
 fn larger(a: f64, b: f64) -> f64 {
     if a < b { b } else { a }
 }
 
-/// The values of a slot as they are stored.
+/// The values of a slot, rounded to its storage type.
 fn values(tensors: &Tensors<'_>, slot: Slot, dtype: DType) -> Option<Vec<f64>> {
     Some(tensors.get(slot)?.iter().map(|&x| f64::from(dtype.round(x))).collect())
 }
@@ -206,7 +208,7 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     if options.save_stats {
         for &slot in definition.saved() {
             let values = if slot == Slot::Mean { &statistics.mean } else { &statistics.rstd };
-            // The channels of an empty batch have none.
+            // The channels of an empty batch have no statistics.
             if values.is_empty() || !elements.places.is_empty() {
                 outputs.set(slot, values.clone());
             }
@@ -224,7 +226,7 @@ fn track(definition: &Definition, tensors: &Tensors<'_>, statistics: &Statistics
     let (old, new) = convention.weights().unwrap_or((1.0 - average, average));
     let correction = f64::from(RunningStats::correction(convention));
     let lows = values(tensors, Slot::RunningLow, DType::F32).unwrap_or_default();
-    // Of more elements than `least` in each sample's channel; what was there stays otherwise.
+    // Updates channels with more than `least` elements in each sample. Other channels keep their values.
     let update = |slot, least: f64, value: &dyn Fn(usize) -> f64| {
         let running = values(tensors, slot, DType::F32).unwrap_or_default();
         let channels = running.len();
@@ -259,11 +261,11 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
     let grad_output = values(tensors, Slot::GradOutput, options.types.output()).unwrap_or_default();
-    // The gradient of what the activation is applied to.
+    // The gradient of the activation's argument.
     let before = elements.before_activation(&normalized);
     let f = options.activation;
-    let slope = |terms: &[f64; 3]| activation::derivative(f, terms.iter().sum());
-    let g: Vec<f64> = grad_output.iter().zip(&before).map(|(g, terms)| g * slope(terms)).collect();
+    let derivative = |terms: &[f64; 3]| activation::derivative(f, terms.iter().sum());
+    let g: Vec<f64> = grad_output.iter().zip(&before).map(|(g, terms)| g * derivative(terms)).collect();
     let scale = |terms: &[f64; 3]| activation::derivative_scale(f, terms);
     let g_scale: Vec<f64> = grad_output.iter().zip(&before).map(|(g, terms)| g * scale(terms)).collect();
     let places = &elements.places;
@@ -294,7 +296,7 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         return outputs;
     }
 
-    // The gradient of what was normalized, before it was scaled.
+    // The gradient of the normalized values: g times the gain.
     let gain = |weight: usize| elements.gain.as_ref().map_or(1.0, |gain| gain[weight]);
     let scaled = |g: Vec<f64>| -> Vec<f64> { g.iter().zip(places).map(|(g, &[_, weight])| g * gain(weight)).collect() };
     let (g, g_scale) = (scaled(g), scaled(g_scale));
@@ -308,18 +310,18 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     let grad_sum = values(tensors, Slot::GradResidualOutput, options.types.residual_output());
     let grad_input = places.iter().enumerate().map(|(i, &[group, _])| {
         let (count, var) = (statistics.count[group], statistics.var[group]);
-        let through_statistics = match (definition.source, definition.scale) {
+        let statistics_gradient = match (definition.source, definition.scale) {
             (Source::Running, _) => 0.0,
             (_, Scale::Variance) => (sum[group] + normalized[i] * product[group]) / count,
             (_, Scale::MeanSquare) => normalized[i] * product[group] / count,
-            // Where eps is larger than the norm, the factor is constant.
+            // Below eps, the factor does not depend on the norm.
             (_, Scale::L2) if (var * count).sqrt() < eps => 0.0,
             (_, Scale::L1) if var * count < eps => 0.0,
             (_, Scale::L2) => normalized[i] * product[group],
             (_, Scale::L1) if elements.x[i] == 0.0 => 0.0,
             (_, Scale::L1) => elements.x[i].signum() * product[group],
         };
-        statistics.rstd[group] * (g[i] - through_statistics) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
+        statistics.rstd[group] * (g[i] - statistics_gradient) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
     });
     outputs.set(Slot::GradInput, grad_input.collect());
     let terms = g_scale.iter().zip(places).map(|(g, &[group, _])| g * statistics.rstd[group]);
@@ -327,7 +329,7 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     outputs
 }
 
-/// The statistics of one part of a channel.
+/// The moments of one part of a channel.
 #[derive(Clone, Copy, Default)]
 struct Part {
     mean: f64,
@@ -335,7 +337,7 @@ struct Part {
     count: f64,
 }
 
-/// Merges `[parts, channels, 4]`.
+/// Merges moments of shape `[parts, channels, 4]`.
 fn merge(moments: &[f64], channels: usize) -> Vec<Part> {
     let part = |m: &[f64]| Part { mean: m[0] + m[1], m2: m[2], count: m[3] };
     (0..channels)

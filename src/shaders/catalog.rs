@@ -1,4 +1,4 @@
-//! Shaders to look at.
+//! A catalog of shaders.
 
 use std::collections::HashSet;
 
@@ -17,8 +17,8 @@ use crate::{
     types::{Activation, Method, Strategy, Team},
 };
 
-/// Shaders to look at: each kernel by every team, in few registers and in many, and with every part and storage type that it can be made
-/// of, as lowering makes them. The product of all options would be too many.
+/// A catalog of shaders, as lowering makes them. It has each kernel for every team, with few and with many registers,
+/// and with every part and storage type. The product of all options would be too many.
 #[must_use]
 pub fn all() -> Vec<Shader> {
     let mut seen = HashSet::new();
@@ -31,21 +31,21 @@ pub fn all() -> Vec<Shader> {
     let devices = devices();
     let forced = || Method::ALL.iter().map(|&method| Strategy::Forced(method));
     for caps in &devices {
-        // Every team, in one register and in many, of single elements and of packs.
+        // Every team, with one register and with many, of single elements and of packs.
         for len in [1, 4, 36, 1023, 4096] {
             for strategy in forced() {
                 add(&LayerNorm::new(&[7, len], 1..).save_stats(true), caps, strategy);
                 add(&LayerNorm::new(&[7, len], 1..).backward(), caps, strategy);
             }
         }
-        // Teams that go through so many rows that they sum up their gradients, with and without a last block of fewer rows.
+        // Teams with so many rows that they sum the gradients, with and without a last block of fewer rows.
         for shape in [[1 << 20, 36], [(1 << 20) - 1, 37]] {
             for strategy in forced() {
                 add(&LayerNorm::new(&shape, 1..), caps, strategy);
                 add(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
             }
         }
-        // Rows that lie across packs; partial results that are merged in two passes.
+        // Perpendicular rows; partial results that two passes merge.
         let across = LayerNorm::new(&[1, 6, 1 << 20], 1..2);
         for op in [&across as &dyn Norm, &across.backward()] {
             add(op, caps, Strategy::Forced(Method::Streamed(Team::Lane)));
@@ -55,7 +55,7 @@ pub fn all() -> Vec<Shader> {
             add(&op.backward(), caps, Strategy::Inferred);
         }
     }
-    // Halves in registers: in pairs of packs, each time in as many packs of a lane as they take one by one, and in rows that begin inside of words.
+    // Half precision in registers: as vec4x2, each with as many packs per lane as vec4, and in half-unaligned rows.
     let resident = || forced().filter(|strategy| matches!(strategy, Strategy::Forced(Method::Resident(_))));
     for (len, dtype) in [(16, DType::F16), (512, DType::BF16), (35, DType::F16), (50, DType::BF16)] {
         let op = LayerNorm::new(&[7, len], 1..).dtype(dtype);
@@ -71,7 +71,7 @@ pub fn all() -> Vec<Shader> {
             add(*op, &devices[2], strategy);
         }
     }
-    // Halves that the device converts: one by one, by packs and pairs, in rows that begin inside of words, and in tables that are gathered.
+    // f16 that the device converts: scalar, vec4, vec4x2, half-unaligned, and in tables that kernels gather.
     let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };
     let rows = |len| LayerNorm::new(&[7, len], 1..).dtype(DType::F16);
     let gathered = GroupNorm::new(&[3, 6, 13], 2).dtype(DType::F16);
@@ -80,13 +80,13 @@ pub fn all() -> Vec<Shader> {
             add(op, &native, Strategy::Forced(method));
         }
     }
-    // Tensors that are parts of one buffer, which differ in nothing but how all of them are bound.
+    // Tensors in one buffer: the shaders differ only in the usage of their bindings.
     let shared = Caps { shared_buffers: true, ..devices[2].clone() };
     let (layer, batch) = (LayerNorm::new(&[7, 33], 1..).dtype(DType::F16), BatchNorm::training(&[3, 8, 12]));
     for op in [&layer as &dyn Norm, &layer.backward(), &batch, &batch.backward()] {
         add(op, &shared, Strategy::Inferred);
     }
-    // Every option, by one team of every method: options and teams are parts of their own.
+    // Every option, with one team of every method: options and teams are separate parts.
     let methods = [
         Method::Resident(Team::Subgroup),
         Method::Streamed(Team::Lane),
@@ -104,7 +104,7 @@ pub fn all() -> Vec<Shader> {
     shaders
 }
 
-/// Devices that differ in which kernels they get.
+/// Devices that get different kernels.
 fn devices() -> Vec<Caps> {
     let gpu = |subgroup_size, max_workgroup_size| Caps {
         subgroup_size,
@@ -112,18 +112,18 @@ fn devices() -> Vec<Caps> {
         max_workgroup_storage: 32768,
         ..Caps::default()
     };
-    // Of those for CPUs, the table with the largest kernels.
+    // Of the tables for CPUs, this one gives the largest kernels.
     let cpu = Caps { cpu: true, tuning: Tuning::MESA_22, ..gpu(Some((8, 8)), 1024) };
     vec![cpu, gpu(Some((4, 128)), 1024), gpu(Some((32, 32)), 512), gpu(None, 256)]
 }
 
-/// Windows that registers hold, and wider ones.
+/// Windows in registers, and wider windows.
 fn windows(len: usize, dtype: DType) -> impl Iterator<Item = Box<dyn Norm>> {
     let ops = [5, 23].map(|size| LocalResponseNorm::new(&[2, 12, len], size).dtype(dtype));
     ops.into_iter().flat_map(|op| [Box::new(op.backward()) as Box<dyn Norm>, Box::new(op)])
 }
 
-/// Both directions of ops.
+/// Adds both directions of ops.
 macro_rules! both {
     ($ops:ident: $($op:expr),* $(,)?) => { $(
         $ops.push(Box::new($op.backward()));
@@ -135,7 +135,7 @@ macro_rules! both {
 fn storage_types(len: usize) -> Vec<Box<dyn Norm>> {
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
     let rows = &[7, len][..];
-    // Channels end in packs or inside of them, in samples that are whole packs, and in some that are not.
+    // Channels that are whole packs and channels that are not, in samples of both kinds.
     let (image, odd) = (&[3, 8, len][..], &[3, 6, 13][..]);
     for dtype in DType::FLOATS {
         let layer = LayerNorm::new(rows, 1..).dtype(dtype);
@@ -158,6 +158,8 @@ fn storage_types(len: usize) -> Vec<Box<dyn Norm>> {
             BatchNorm::training(rows).dtype(dtype),
             BatchNorm::inference(image).dtype(dtype).residual(true),
             BatchNorm::inference(odd).dtype(dtype),
+            // Runs of whole packs, in samples of five channels.
+            BatchNorm::inference(&[32, 5, 4, 2]).dtype(dtype),
             BatchNorm::inference(rows).dtype(dtype),
         );
         ops.push(Box::new(layer.in_place(true)));
@@ -172,7 +174,7 @@ fn storage_types(len: usize) -> Vec<Box<dyn Norm>> {
 /// Ops with each of their options.
 fn options(len: usize) -> Vec<Box<dyn Norm>> {
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
-    // Both directions of ops, and all that can be asked for.
+    // Both directions of ops, and all choices of gradients.
     macro_rules! each {
         ($($op:expr),* $(,)?) => { $(
             ops.push(Box::new($op.in_place(true)));
@@ -220,7 +222,10 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
         );
     }
     for order in [Order::L1, Order::L2] {
-        both!(ops: LpNormalize::new(rows, 1..).order(order).save_stats(true), LpNormalize::new(image, 1..2).order(order));
+        both!(ops:
+            LpNormalize::new(rows, 1..).order(order).save_stats(true),
+            LpNormalize::new(image, 1..2).order(order),
+        );
     }
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
         for convention in [RunningStats::PYTORCH, RunningStats::CUMULATIVE] {
@@ -248,23 +253,25 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
 mod tests {
     use super::*;
 
-    /// What shaders divide by and what their loops step by, which the soundness of compiling them without guards rests on: see
-    /// `docs/safety.md`.
+    /// The divisors of the shaders, and the steps of their loops. The shaders have no guards, which is sound only if
+    /// all of these are at least one: see `docs/safety.md`.
     #[test]
     fn every_divisor_and_step_is_at_least_one() {
-        const FIELDS: [&str; 12] = [
+        const FIELDS: [&str; 14] = [
             "groups",
             "packs",
-            "kept",
+            "all_groups",
             "splits",
             "members",
             "channels",
             "stride",
             "outer",
             "stat_rows",
-            "param_rows",
+            "affine_rows",
             "stat_run",
-            "param_run",
+            "affine_run",
+            "weights",
+            "columns",
         ];
         let mut seen = HashSet::new();
         for caps in &devices() {

@@ -1,4 +1,4 @@
-//! The shaders themselves, for those who have a pipeline manager of their own: WGSL, its bindings, its uniform and its grid.
+//! The shaders as data, for programs with a pipeline manager of their own: WGSL, bindings, uniforms and grids.
 
 mod catalog;
 #[cfg(feature = "validate")]
@@ -22,7 +22,7 @@ pub use catalog::all;
 #[cfg(feature = "validate")]
 pub use translate::{Backend, translate};
 
-/// A shader of this crate: one entry point, `main`, with everything in bind group 0.
+/// A shader of this crate: one entry point, `main`, and all bindings in group 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shader(pub(crate) ShaderKey);
 
@@ -32,9 +32,9 @@ pub struct Shader(pub(crate) ShaderKey);
 pub struct Storage {
     /// Its binding number in group 0.
     pub binding: u32,
-    /// What it holds.
+    /// Its tensor, or its kind of scratch.
     pub buffer: Buffer,
-    /// What the shader does with it.
+    /// How the shader uses it.
     pub access: Access,
 }
 
@@ -52,13 +52,13 @@ impl Shader {
         self.0.storage().into_iter().map(|storage| of(storage.buffer, storage.access)).collect()
     }
 
-    /// The fields of the uniform at binding 0, in order, all of four bytes; empty where there is no uniform.
+    /// The fields of the uniform at binding 0, in order, of four bytes each; empty without a uniform.
     #[must_use]
     pub fn params(&self) -> &'static [ParamField] {
         self.0.uniform()
     }
 
-    /// The features that a device needs to run it.
+    /// The features that the shader needs.
     #[must_use]
     pub fn features(&self) -> wgpu::Features {
         if self.0.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
@@ -106,17 +106,17 @@ impl fmt::Debug for Shader {
     }
 }
 
-/// A shader with what one dispatch of it needs.
+/// A shader, with the data of one dispatch.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Dispatch {
-    /// What runs.
+    /// The shader.
     pub shader: Shader,
     /// The bytes of the uniform.
     pub params: Vec<u8>,
     /// Workgroups in x, y and z.
     pub workgroups: [u32; 3],
-    /// The tensors that are larger than a binding, and what is bound of them; the whole of all others is.
+    /// The tensors that the dispatch binds in part, as they are larger than a binding. It binds all of the others.
     pub ranges: Vec<Range>,
 }
 
@@ -127,20 +127,20 @@ impl From<KernelCall> for Dispatch {
     }
 }
 
-/// An op for a device, as data.
+/// An op lowered for a device, as data.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Program {
-    /// What runs, in order, each after the one before has finished. Nothing for an empty batch.
+    /// The dispatches, in order: each begins after the one before has finished. Empty for an empty batch.
     pub dispatches: Vec<Dispatch>,
-    /// The scratch of its shaders, and how many bytes of each.
+    /// The scratch buffers of the shaders, with their sizes in bytes.
     pub scratch: Vec<(Buffer, u64)>,
 }
 
 /// Lowers an op to its shaders.
 ///
 /// # Errors
-/// What [`Norm::tensors`] refuses, a forced method that can't compute the op, and limits of the device.
+/// The errors of [`Norm::tensors`], a forced method that can't compute the op, and limits of the device.
 ///
 /// # Example
 /// ```

@@ -9,7 +9,7 @@ use naga::{
 
 use crate::error::{Error, Result};
 
-/// A shading language that a WGSL shader is translated to.
+/// A shading language, the target of a translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
@@ -23,8 +23,8 @@ pub enum Backend {
     Glsl,
 }
 
-/// Parses and validates WGSL with naga and translates its entry point `main`. Returns the text, or the words of SPIR-V as
-/// hexadecimal lines.
+/// Parses and validates WGSL with naga, and translates its entry point `main`. Returns the text, or the words of SPIR-V
+/// as hexadecimal lines.
 ///
 /// # Errors
 /// [`Error::Unsupported`] with naga's message, which shows the line.
@@ -56,7 +56,7 @@ pub fn translate(source: &str, backend: Backend) -> Result<String> {
                 shader_model: hlsl::ShaderModel::V6_0,
                 special_constants_binding: Some(hlsl::BindTarget { space: 1, ..Default::default() }),
                 fake_missing_bindings: true,
-                // As this crate's pipelines are made. FXC takes two minutes for the zeros of 1024 invocations.
+                // As in this crate's pipelines. FXC takes two minutes to compile zeros for 1024 invocations.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             };

@@ -1,23 +1,25 @@
-//! Any code that computes an op, held to the bound of this crate.
+//! Holds any implementation of an op to the bound of this crate.
 
 use std::fmt;
 
 use crate::{
     ops::Norm,
-    tensor::{Outputs, Slot, Tensors},
+    slot::Slot,
+    tensor::{Outputs, Tensors},
     testing::{Data, compare_outputs, hard_rows, worst_error},
 };
 
-/// Runs code that is meant to compute an op, usually a shader of the caller's, on random tensors and on [`hard_rows`], and compares with the
-/// f64 reference. Returns the largest error in parts of its bound ([`slot_bound`](crate::testing::slot_bound)), at most 1.
+/// Runs an implementation of an op, usually a shader of the caller, on random tensors and on [`hard_rows`]. Compares
+/// its results with the f64 reference. Returns the largest error as a fraction of its bound
+/// ([`slot_bound`](crate::testing::slot_bound)), at most 1.
 ///
-/// `run` gets the tensors that the op reads ([`Norm::tensors`] has their shapes) and gives those that it writes. Rows whose squares
-/// do not fit f32 are left out.
+/// `run` gets the tensors that the op reads, whose shapes [`Norm::tensors`] has, and returns the tensors that the op
+/// writes. `conformance` omits rows whose squares do not fit f32.
 ///
 /// ```
 /// use wgpu_norm::{LayerNorm, Norm, Outputs, Slot, testing};
 ///
-/// // In place of a shader: f32 as one would write it, whose variance is a small difference of large numbers.
+/// // In place of a shader: naive f32, whose variance is a small difference of large numbers.
 /// let op = LayerNorm::new(&[4, 64], 1..).weight(false).bias(false);
 /// let wrong = testing::conformance(&op, |tensors| {
 ///     let input = tensors.get(Slot::Input).unwrap_or_default();
@@ -34,7 +36,8 @@ use crate::{
 /// ```
 ///
 /// # Errors
-/// Every case that does not conform, one a line: the data, the tensor and its error; what `run` says; an op that is refused.
+/// One line for each case that does not conform: the data, the tensor and its error, or the error of `run`. Also the
+/// error of an op that this crate refuses.
 pub fn conformance<E: fmt::Display>(
     op: &(impl Norm + ?Sized),
     mut run: impl FnMut(&Tensors<'_>) -> Result<Outputs<f32>, E>,

@@ -1,8 +1,9 @@
-//! What ops are tested with.
+//! Test data.
 
 use crate::{
     ops::Norm,
-    tensor::{Access, DType, Slot, TensorSpec, Tensors},
+    slot::Slot,
+    tensor::{Access, DType, TensorSpec, Tensors},
 };
 
 /// Deterministic pseudo-random numbers (`SplitMix64`).
@@ -10,7 +11,7 @@ use crate::{
 pub struct Random(u64);
 
 impl Random {
-    /// Numbers that depend on the seed only.
+    /// Numbers that depend on the seed alone.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
@@ -48,10 +49,10 @@ pub struct Data {
 }
 
 impl Data {
-    /// Random numbers for whatever the op reads.
+    /// Random numbers for all tensors that the op reads.
     ///
     /// # Panics
-    /// For an op that [`Norm::tensors`] refuses.
+    /// If [`Norm::tensors`] refuses the op.
     #[must_use]
     pub fn random(op: &(impl Norm + ?Sized), seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -71,7 +72,7 @@ impl Data {
         Self { floats: floats.collect(), counts }
     }
 
-    /// For an op with more samples: the same values, over and over.
+    /// The same values, repeated for an op with more samples.
     ///
     /// # Panics
     /// As [`random`](Self::random).
@@ -83,7 +84,7 @@ impl Data {
         Self { floats: self.floats.iter().map(repeat).collect(), counts: self.counts }
     }
 
-    /// With other values for one slot.
+    /// Replaces the values of one slot.
     #[must_use]
     pub fn with(mut self, slot: Slot, values: Vec<f32>) -> Self {
         self.floats.retain(|(other, _)| *other != slot);
@@ -91,14 +92,14 @@ impl Data {
         self
     }
 
-    /// Without one slot.
+    /// Removes one slot.
     #[must_use]
     pub fn without(mut self, slot: Slot) -> Self {
         self.floats.retain(|(other, _)| *other != slot);
         self
     }
 
-    /// The slices.
+    /// The tensors, as slices.
     #[must_use]
     pub fn tensors(&self) -> Tensors<'_> {
         let tensors = self.floats.iter().fold(Tensors::default(), |t, (slot, values)| t.set(*slot, values));
@@ -110,7 +111,8 @@ fn specs(op: &(impl Norm + ?Sized)) -> Vec<TensorSpec> {
     op.tensors().expect("a valid op")
 }
 
-/// Rows of `len` elements, at least one, that break a careless variance, each with what is hard about it. The bound is the same as everywhere.
+/// Rows of `len` elements, at least one, that a naive variance gets wrong, with their names. The usual bound holds for
+/// them.
 #[must_use]
 pub fn hard_rows(len: usize) -> Vec<(&'static str, Vec<f32>)> {
     let mut random = Random::new(3);

@@ -1,5 +1,5 @@
-//! Comparing a GPU's results with the reference: the one bound that every test of this crate holds, a comparator that
-//! does not let anything through, and the data. [`conformance`] holds a shader of the caller's to all that.
+//! Comparison of a GPU's results with the reference: the one error bound of this crate's tests, a strict comparator,
+//! and test data. [`conformance`] tests a shader of the caller with them.
 
 mod conformance;
 mod data;
@@ -9,19 +9,23 @@ pub use data::{Data, Random, hard_rows};
 
 use crate::{
     ops::Norm,
-    tensor::{Access, DType, Outputs, Slot, TensorSpec},
+    slot::Slot,
+    tensor::{Access, DType, Outputs, TensorSpec},
 };
 
-/// What this crate promises of every result: at most this far from the f64 result of the same f32 input, in units of
-/// `max(1, largest)`. `largest` is that of the expected tensor, or of what it is made of where large numbers may cancel
-/// ([`Outputs::scale`]): the input for means; for gradients the terms that are added and subtracted, and without the 1, as a gradient is linear in that of the output. Where it comes from is in `docs/numerics.md`.
+/// The error bound of this crate: every result is within it of the f64 result of the same f32 input, in units of
+/// `max(1, largest)`. `largest` is the largest magnitude of the expected tensor. Where large numbers may cancel, it is
+/// the largest magnitude of their terms ([`Outputs::scale`]). For means, these are the elements of the input.
+///
+/// For gradients, these are the terms of the sum. The unit is `largest` without the 1, as a gradient is linear in the
+/// gradient of the output. `docs/numerics.md` derives the bound.
 pub const PROMISE: f64 = 2e-5;
 
-/// What real activations reach: an offset of a few standard deviations at most.
+/// The largest error of real activations, whose offset is a few standard deviations at most.
 pub const REAL_DATA: f64 = 2e-6;
 
-/// How near the statistics of a batch that was merged from its parts are to those of the batch taken at once, in units of `max(1, largest)`: both
-/// are f32, rounded once or twice, of means that are kept as hi and lo.
+/// The distance of the statistics of a batch from those merged from its parts, in units of `max(1, largest)`. Both are
+/// f32, rounded once or twice, of means as hi and lo.
 pub const MERGED: f64 = 1e-6;
 
 /// The largest finite magnitude in a tensor.
@@ -36,27 +40,27 @@ pub fn bound(expected: &[f64]) -> f64 {
     PROMISE * largest(expected).max(1.0)
 }
 
-/// The largest absolute error of a tensor, beyond half an ulp of the type that it is stored in, if all of it can be compared: the
-/// lengths agree, a NaN is exactly where one is expected, and an infinity where that infinity is expected.
+/// The largest absolute error of a tensor, beyond half an ulp of its storage type. Actual and expected values must have
+/// the same length, NaNs at the same indices, and the same infinities.
 ///
 /// # Errors
-/// What can't be compared, with the tensor's name and the index.
+/// The first mismatch of length, NaN or infinity, with the tensor's name and the index.
 pub fn max_error(name: &str, dtype: DType, actual: &[f32], expected: &[f64]) -> Result<f64, String> {
     if actual.len() != expected.len() {
         return Err(format!("{name}: {} elements, expected {}", actual.len(), expected.len()));
     }
-    // Half the distance between neighbours: of those near 1 scaled by the value, of the smallest ones as it is.
+    // Half an ulp: a fraction of the value, and a constant for the smallest values.
     let (half_ulp, smallest) = match dtype {
         DType::F16 => (dtype.half_ulp(), 2.0_f64.powi(-25)),
         DType::BF16 => (dtype.half_ulp(), f64::from(f32::MIN_POSITIVE)),
-        // Subnormal results may be zero.
+        // A device may flush subnormal results to zero.
         DType::F32 => (0.0, f64::from(f32::MIN_POSITIVE)),
         DType::U32 => (0.0, 0.0),
     };
     let mut largest = 0.0_f64;
     for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
         let a = f64::from(a);
-        // What f64 can hold and the type can't is an infinity here too.
+        // A value beyond the range of the type counts as an infinity.
         let overflows = dtype.round_f64(e).is_infinite();
         let special = a.is_nan() || e.is_nan() || a.is_infinite() || overflows;
         let same = (a.is_nan() && e.is_nan()) || (a.is_infinite() && overflows && a.signum() == e.signum());
@@ -75,7 +79,7 @@ pub fn max_error(name: &str, dtype: DType, actual: &[f32], expected: &[f64]) -> 
 pub fn slot_bound(slot: Slot, expected: &Outputs<f64>) -> f64 {
     let values = expected.get(slot).unwrap_or_default();
     let gradient = matches!(slot, Slot::GradInput | Slot::GradResidual | Slot::GradWeight | Slot::GradBias);
-    // A gradient is linear in that of the output, and usually far below 1.
+    // A gradient is linear in the gradient of the output, and usually far below 1.
     let bound = if gradient { PROMISE * largest(values) } else { bound(values) };
     bound.max(PROMISE * expected.scale(slot))
 }
@@ -83,7 +87,7 @@ pub fn slot_bound(slot: Slot, expected: &Outputs<f64>) -> f64 {
 /// Compares an f32 tensor within [`bound`].
 ///
 /// # Errors
-/// The tensor's name, and the error with its bound or what can't be compared.
+/// The tensor's name with its error and bound, or the mismatch of [`max_error`].
 pub fn compare(name: &str, actual: &[f32], expected: &[f64]) -> Result<(), String> {
     within(name, DType::F32, actual, expected, bound(expected))
 }
@@ -93,10 +97,11 @@ fn within(name: &str, dtype: DType, actual: &[f32], expected: &[f64], bound: f64
     if error <= bound { Ok(()) } else { Err(format!("{name}: off by {error:e}, the bound is {bound:e}")) }
 }
 
-/// Compares all that an op wrote with what the reference says, within [`slot_bound`]; what one side has, the other must have.
+/// Compares all tensors that an op wrote with the reference, within [`slot_bound`]. Both sides must have the same
+/// tensors.
 ///
 /// # Errors
-/// Those of [`compare`], and a tensor that only one side has.
+/// The errors of [`compare`], and a tensor that only one side has.
 pub fn compare_outputs(
     op: &(impl Norm + ?Sized),
     actual: &Outputs<f32>,
@@ -125,10 +130,10 @@ pub fn compare_outputs(
     }
 }
 
-/// The largest error of any tensor, in parts of its [`slot_bound`].
+/// The largest error of any tensor, as a fraction of its [`slot_bound`].
 ///
 /// # Errors
-/// Those of [`max_error`].
+/// The errors of [`max_error`].
 pub fn worst_error(specs: &[TensorSpec], actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<f64, String> {
     let mut worst = 0.0_f64;
     for &TensorSpec { slot, dtype, .. } in specs {

@@ -1,49 +1,33 @@
-//! A shader from its constants, its storage buffers and its parts.
-
-use std::fmt::Write as _;
+//! A shader from its constants, its storage buffers, its kernel and the roles that this kernel uses.
 
 use super::{
-    Part, part,
-    storage::{Storage, declare},
+    Variant,
+    link::{items, link},
+    storage::Storage,
     unroll::unroll,
 };
-use crate::tensor::DType;
 
 /// What a shader is made of.
 pub(crate) struct Source {
-    /// Declarations that differ between kernels made of the same parts.
+    /// Declarations that differ between shaders of the same kernel and variants.
     pub constants: Vec<String>,
     pub storage: Vec<Storage>,
-    pub parts: Vec<Part>,
+    /// The path and the text of the kernel's file.
+    pub kernel: (&'static str, &'static str),
+    /// The variants of the roles.
+    pub variants: Vec<Variant>,
     /// How often unrolled loops are repeated.
     pub block: u32,
-    /// Whether the device's own instructions convert f16.
-    pub native_f16: bool,
     /// Whether all storage buffers are `read_write`.
     pub shared_buffers: bool,
 }
 
 /// The complete text.
 pub(crate) fn compose(source: &Source) -> String {
-    let mut text = String::new();
-    for line in &source.constants {
-        text.push_str(line);
-        text.push('\n');
-    }
-    for storage in &source.storage {
-        text.push_str(&declare(storage, source.shared_buffers));
-    }
-    for (name, part) in conversions(source).iter().chain(&source.parts) {
-        // Writing to a String does not fail.
-        let _ = write!(text, "\n// ==== {name}.wgsl\n{}", unroll(part, source.block));
-    }
-    text
-}
-
-/// How the half-precision types of the storage buffers are decoded and encoded.
-fn conversions(source: &Source) -> Vec<Part> {
-    let uses = |dtype| source.storage.iter().any(|storage| storage.element.dtype() == Some(dtype));
-    let f16 = if source.native_f16 { part!("parts/storage/f16_native") } else { part!("parts/storage/f16") };
-    let parts = [(DType::F16, f16), (DType::BF16, part!("parts/storage/bf16"))];
-    parts.into_iter().filter(|&(dtype, _)| uses(dtype)).map(|(_, part)| part).collect()
+    let mut constants = source.constants.join("\n");
+    constants.push('\n');
+    let tensors: String = source.storage.iter().map(|storage| storage.declare(source.shared_buffers)).collect();
+    let (path, kernel) = source.kernel;
+    let own = [items("constants", &constants), items("tensors", &tensors), items(path, kernel)].concat();
+    unroll(&link(&own, &source.variants), source.block)
 }

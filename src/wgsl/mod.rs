@@ -1,16 +1,18 @@
-//! WGSL text: storage buffers are declared, unrolled loops expanded, and parts put together. Knows no kernel.
+//! WGSL text: tensors are declared, roles linked to a kernel, and unrolled loops expanded. Knows no kernel.
 
 pub(crate) mod compose;
+#[cfg(test)]
+mod interfaces;
+mod link;
 pub(crate) mod storage;
 mod unroll;
 
-/// A WGSL file: its path below `shaders/`, and its text.
-pub(crate) type Part = (&'static str, &'static str);
+pub(crate) use link::Variant;
 
-/// The part of this path.
-macro_rules! part {
-    ($path:literal) => {
-        ($path, include_str!(concat!("../../shaders/", $path, ".wgsl")))
+/// The text of a file below `shaders/kernels`, with its path.
+macro_rules! kernel {
+    ($name:literal) => {
+        (concat!("kernels/", $name), include_str!(concat!("../../shaders/kernels/", $name, ".wgsl")))
     };
 }
-pub(crate) use part;
+pub(crate) use kernel;

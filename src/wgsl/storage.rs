@@ -1,23 +1,25 @@
-//! The storage buffers of kernels: what a shader declares for each, and how it loads and stores elements.
+//! The storage buffers of kernels: their declarations, and the functions that load and store elements.
 
-use std::fmt::Write as _;
+use std::sync::OnceLock;
 
+use super::link::{Item, items};
 use crate::{
     layout::VectorLayout,
-    tensor::{Access, DType, Slot},
+    slot::Slot,
+    tensor::{Access, DType},
 };
 
 /// A storage buffer of a shader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Buffer {
-    /// A tensor of the op. `statistics` is scratch where the op does not have it.
+    /// A tensor of the op. `statistics` is scratch if the op has no such tensor.
     Tensor(Slot),
     /// Scratch: partial statistics, one for each team that shares a row or channel.
     Partials,
     /// Scratch: partial sums of gradients.
     PartialSums,
-    /// Scratch: merged sums of gradients, which the gradient of the input needs.
+    /// Scratch: the coefficients of the statistics' gradient, for the gradient of the input.
     Coefficients,
 }
 
@@ -51,16 +53,16 @@ impl Buffer {
 /// How a shader sees the elements of a storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Element {
-    /// Floats of a type, in packs.
+    /// Floats of a storage type, in packs.
     Floats(DType, VectorLayout),
-    /// Floats of a type that are read, four at once from four indices.
+    /// Floats of a storage type, which a shader reads four at a time, from four indices.
     Gather(DType),
-    /// A type of the shaders' own.
+    /// A type that the shaders define.
     Raw(&'static str),
 }
 
 impl Element {
-    /// The type of floats that are stored.
+    /// The storage type, for floats.
     pub fn dtype(self) -> Option<DType> {
         match self {
             Self::Floats(dtype, _) | Self::Gather(dtype) => Some(dtype),
@@ -77,158 +79,85 @@ pub(crate) struct Storage {
     pub element: Element,
 }
 
-/// A storage buffer, and for floats the functions that load and store them, whatever their type.
-pub(super) fn declare(storage: &Storage, shared: bool) -> String {
-    let Storage { buffer, access, element } = *storage;
-    let (name, binding) = (buffer.name(), buffer.binding());
-    let reads = access != Access::Write;
-    let writes = access != Access::Read;
-    let mode = if writes || shared { "read_write" } else { "read" };
-    let (dtype, layout) = match element {
-        Element::Raw(ty) => {
+impl Storage {
+    /// The variant of `shaders/tensors.wgsl` that it is; `None` for a type of the shaders' own.
+    fn variant(&self) -> Option<&'static str> {
+        let writes = self.access != Access::Read;
+        let is_half = self.element.dtype().is_some_and(|dtype| dtype.size() == 2);
+        Some(match self.element {
+            Element::Raw(_) => return None,
+            Element::Gather(_) if is_half => "gather_half",
+            Element::Gather(_) => "gather_f32",
+            Element::Floats(_, layout) => match (layout, is_half, writes) {
+                (VectorLayout::Scalar, false, _) => "scalar_f32",
+                (VectorLayout::Scalar, true, false) => "scalar_half_read",
+                (VectorLayout::Scalar, true, true) => "scalar_half",
+                (VectorLayout::Vec4 | VectorLayout::Perpendicular, false, _) => "vec4_f32",
+                (VectorLayout::Vec4 | VectorLayout::Perpendicular, true, _) => "vec4_half",
+                (VectorLayout::Vec4x2, false, _) => "vec4x2_f32",
+                (VectorLayout::Vec4x2, true, _) => "vec4x2_half",
+                // All tensors of such rows are of half precision.
+                (VectorLayout::HalfUnaligned, _, false) => "unaligned_half_read",
+                (VectorLayout::HalfUnaligned, _, true) => "unaligned_half",
+            },
+        })
+    }
+
+    /// The declaration in a shader: the variable, and for floats the functions that load and store them.
+    /// `shared`: all buffers are bound alike.
+    pub fn declare(&self, shared: bool) -> String {
+        let Self { buffer, access, element } = *self;
+        let (name, binding) = (buffer.name(), buffer.binding());
+        let mode = if access != Access::Read || shared { "read_write" } else { "read" };
+        let (Some(variant), dtype) = (self.variant(), element.dtype().unwrap_or_default()) else {
+            let Element::Raw(ty) = element else { return String::new() };
             return format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{ty}>;\n");
+        };
+        let mut text = String::new();
+        for item in templates().iter().filter(|item| item.variant == Some(variant)) {
+            let is_unused = (item.name == "load_tensor" && access == Access::Write)
+                || (item.name != "tensor" && item.name != "load_tensor" && access == Access::Read);
+            if !is_unused {
+                text.push_str(item.text);
+            }
         }
-        Element::Gather(dtype) => return declare_gathered(name, binding, mode, dtype),
-        Element::Floats(dtype, layout) => (dtype, layout),
-    };
-    let index = if matches!(layout, VectorLayout::HalfUnaligned | VectorLayout::Vec4x2) { "at: At" } else { "i: u32" };
-    let (value, word, load, store) = match (dtype, layout) {
-        (DType::F32 | DType::U32, VectorLayout::Scalar) => {
-            ("f32", "f32", format!("return {name}[i];"), format!("{name}[i] = v;"))
-        }
-        (DType::F32 | DType::U32, VectorLayout::Vec4 | VectorLayout::Perpendicular) => {
-            ("vec4<f32>", "vec4<f32>", format!("return {name}[i];"), format!("{name}[i] = v;"))
-        }
-        (DType::F32 | DType::U32, VectorLayout::Vec4x2) => {
-            ("vec4<f32>", "vec4<f32>", format!("return {name}[number_of(at)];"), format!("{name}[number_of(at)] = v;"))
-        }
-        // Both packs load the same 16 bytes, which compilers load once: nothing is stored in between, and `second` is a constant.
-        (half, VectorLayout::Vec4x2) => (
-            "vec4<f32>",
-            "vec4<u32>",
-            format!("let words = {name}[at.pair]; return decode4_{half}(select(words.xy, words.zw, at.second));"),
-            format!(
-                "let words = encode4_{half}(v); \
-                 if at.second {{ {name}[at.pair] = vec4<u32>(first_of_{name}, words); }} else {{ first_of_{name} = words; }}"
-            ),
-        ),
-        (half, VectorLayout::Vec4 | VectorLayout::Perpendicular) => (
-            "vec4<f32>",
-            "vec2<u32>",
-            format!("return decode4_{half}({name}[i]);"),
-            format!("{name}[i] = encode4_{half}(v);"),
-        ),
-        (half, VectorLayout::Scalar) if writes => (
-            "f32",
-            "atomic<u32>",
-            format!("return decode1_{half}(atomicLoad(&{name}[i / 2u]), i);"),
-            // The neighbour in the word may belong to another invocation, and change between load and exclusive or; this half does not.
-            format!(
-                "let shift = 16u * (i & 1u); let was = (atomicLoad(&{name}[i / 2u]) >> shift) & 0xffffu; \
-                 atomicXor(&{name}[i / 2u], (was ^ encode1_{half}(v)) << shift);"
-            ),
-        ),
-        (half, VectorLayout::Scalar) => {
-            ("f32", "u32", format!("return decode1_{half}({name}[i / 2u], i);"), String::new())
-        }
-        // All tensors of such rows are halves.
-        (half, VectorLayout::HalfUnaligned) if writes => (
-            "vec4<f32>",
-            "atomic<u32>",
-            format!(
-                "return decode4_{half}(vec2<u32>(atomicLoad(&{name}[at.words.x]), atomicLoad(&{name}[at.words.y])));"
-            ),
-            format!("let words = encode4_{half}(v); {} {}", masked_store(name, "x"), masked_store(name, "y")),
-        ),
-        (half, VectorLayout::HalfUnaligned) => (
-            "vec4<f32>",
-            "u32",
-            format!("return decode4_{half}(vec2<u32>({name}[at.words.x], {name}[at.words.y]));"),
-            String::new(),
-        ),
-    };
-    let mut text = format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n");
-    if reads {
-        let _ = writeln!(text, "fn load_{name}({index}) -> {value} {{ {load} }}");
+        text.replace(&format!("tensor__{variant}"), name)
+            .replace("_half(", &format!("_{dtype}("))
+            .replace("@binding(0) var<storage, read_write>", &format!("@binding({binding}) var<storage, {mode}>"))
     }
-    if writes && layout == VectorLayout::Vec4x2 && word == "vec4<u32>" {
-        // A lane stores the two packs of a pair one after the other: the first waits for the second.
-        let _ = writeln!(text, "var<private> first_of_{name}: vec2<u32>;");
-    }
-    if writes {
-        let _ = writeln!(text, "fn store_{name}({index}, v: {value}) {{ {store} }}");
-    }
-    text
 }
 
-/// Stores a word, or the half of it that `at` has, and leaves the other half to who stores it at the same time.
-fn masked_store(name: &str, c: &str) -> String {
-    format!(
-        "if at.bits.{c} == 0xffffffffu {{ atomicStore(&{name}[at.words.{c}], words.{c}); }} \
-         else if at.bits.{c} != 0u {{ atomicAnd(&{name}[at.words.{c}], ~at.bits.{c}); \
-         atomicOr(&{name}[at.words.{c}], words.{c} & at.bits.{c}); }}"
-    )
-}
-
-/// A table that four elements are read of, at four indices, of which each is the one before it or the next.
-fn declare_gathered(name: &str, binding: u32, mode: &str, dtype: DType) -> String {
-    let (word, load) = match dtype {
-        DType::F32 | DType::U32 => ("f32", format!("return vec4<f32>({});", four(|c| format!("{name}[i.{c}]")))),
-        // The four lie in three words at most: the third one in the second's or in the last one's.
-        half => {
-            let words = format!(
-                "let at = i / 2u; let second = {name}[at.y]; let last = {name}[at.w]; \
-                 let words = vec4<u32>({name}[at.x], second, select(last, second, at.z == at.y), last);"
-            );
-            let shift = "(vec4<u32>(16u) * (i & vec4<u32>(1u)))";
-            ("u32", format!("{words} return values_{half}((words >> {shift}) & vec4<u32>(0xffffu));"))
-        }
-    };
-    format!(
-        "@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{word}>;\n\
-         fn load_{name}(i: vec4<u32>) -> vec4<f32> {{ {load} }}\n"
-    )
-}
-
-/// An expression for each component of a vec4.
-fn four(expression: impl Fn(char) -> String) -> String {
-    ['x', 'y', 'z', 'w'].map(expression).join(", ")
+/// What all tensors are made from.
+fn templates() -> &'static [Item<'static>] {
+    static ITEMS: OnceLock<Vec<Item<'static>>> = OnceLock::new();
+    ITEMS.get_or_init(|| items("tensors", include_str!("../../shaders/tensors.wgsl")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn declared(dtype: DType, layout: VectorLayout, access: Access) -> String {
+        let element = Element::Floats(dtype, layout);
+        Storage { buffer: Buffer::Tensor(Slot::Output), access, element }.declare(false)
+    }
+
     #[test]
-    fn halves_in_pairs_are_16_bytes_and_the_first_waits_for_the_second() {
-        let declared = |dtype, access| {
-            declare(
-                &Storage {
-                    buffer: Buffer::Tensor(Slot::Output),
-                    access,
-                    element: Element::Floats(dtype, VectorLayout::Vec4x2),
-                },
-                false,
-            )
-        };
-        let half = declared(DType::BF16, Access::ReadWrite);
+    fn half_precision_in_vec4x2_is_16_bytes_and_the_first_waits_for_the_second() {
+        let half = declared(DType::BF16, VectorLayout::Vec4x2, Access::ReadWrite);
         for part in ["array<vec4<u32>>", "var<private> first_of_output", "fn load_output(at: At)", "output[at.pair]"] {
             assert!(half.contains(part), "{part}: {half}");
         }
-        assert!(!declared(DType::F16, Access::Read).contains("private"));
-        let float = declared(DType::F32, Access::ReadWrite);
+        assert!(!declared(DType::F16, VectorLayout::Vec4x2, Access::Read).contains("private"));
+        let float = declared(DType::F32, VectorLayout::Vec4x2, Access::ReadWrite);
         assert!(float.contains("output[number_of(at)] = v;") && !float.contains("private"), "{float}");
     }
 
     #[test]
-    fn a_tensor_of_halves_that_is_written_one_by_one_is_atomic() {
-        let output = |layout| Storage {
-            buffer: Buffer::Tensor(Slot::Output),
-            access: Access::Write,
-            element: Element::Floats(DType::F16, layout),
-        };
-        assert!(declare(&output(VectorLayout::Scalar), false).contains("array<atomic<u32>>"));
-        assert!(declare(&output(VectorLayout::Vec4), false).contains("array<vec2<u32>>"));
-        assert!(!declare(&output(VectorLayout::Vec4), false).contains("load_output"));
+    fn a_tensor_of_half_precision_that_is_written_one_by_one_is_atomic() {
+        let write = |layout| declared(DType::F16, layout, Access::Write);
+        assert!(write(VectorLayout::Scalar).contains("array<atomic<u32>>"));
+        assert!(write(VectorLayout::Vec4).contains("array<vec2<u32>>"));
+        assert!(!write(VectorLayout::Vec4).contains("load_output"));
     }
 }

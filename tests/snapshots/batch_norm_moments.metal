@@ -5,13 +5,11 @@
 using metal::uint;
 
 struct _mslBufferSizes {
-    uint size0;
-    uint size1;
+    uint size3;
+    uint size4;
 };
 
-typedef metal::float4 type_3[1];
 typedef metal::float4 Pack;
-typedef uint At;
 typedef float Real;
 struct Pair {
     Real hi;
@@ -19,9 +17,9 @@ struct Pair {
 };
 typedef uint Bits;
 struct Params {
-    uint groups;
+    uint all_groups;
     uint reduced;
-    uint kept;
+    uint groups;
     uint packs;
     uint input_packs;
     uint splits;
@@ -29,30 +27,23 @@ struct Params {
     uint partial_stride;
     uint zero;
 };
+typedef uint At;
 struct Team {
     uint index;
     uint lane;
     uint lanes;
 };
-struct type_7 {
+struct type_3 {
     metal::float2 inner[256];
 };
-struct type_8 {
+struct type_4 {
     metal::float2 inner[16];
 };
-constant uint WORKGROUP_SIZE = 256u;
-constant uint BLOCK = 4u;
+typedef metal::float4 type_6[1];
 constant uint PACK = 4u;
 constant uint FAN_IN = 16u;
-
-metal::float4 load_input(
-    uint i,
-    device type_3 const& input,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e3 = input[i];
-    return _e3;
-}
+constant uint WORKGROUP_SIZE = 256u;
+constant uint BLOCK = 4u;
 
 float pack_first(
     Pack v
@@ -66,94 +57,6 @@ float pack_sum(
     return (v_1.x + v_1.y) + (v_1.z + v_1.w);
 }
 
-float pack_component(
-    Pack v_2,
-    uint i_1
-) {
-    return v_2[i_1];
-}
-
-Pack pack_nan_of(
-    Pack u,
-    Pack v_3
-) {
-    return metal::select(v_3, u, (as_type<metal::uint4>(u) & metal::uint4(2147483647u)) > metal::uint4(2139095040u));
-}
-
-At column_at(
-    uint pack
-) {
-    return pack;
-}
-
-uint number_of(
-    At column
-) {
-    return column;
-}
-
-uint first_of(
-    uint row,
-    uint stride
-) {
-    return row * stride;
-}
-
-At at_of(
-    uint first,
-    At column_1
-) {
-    return first + column_1;
-}
-
-float first_inside(
-    Pack v_4,
-    At column_2
-) {
-    float _e2 = pack_first(v_4);
-    return _e2;
-}
-
-uint element_of(
-    At column_3,
-    uint i_2
-) {
-    return (column_3 * PACK) + i_2;
-}
-
-float elements_of(
-    uint packs
-) {
-    return static_cast<float>(packs * PACK);
-}
-
-metal::uint4 indices_of(
-    At column_4
-) {
-    return metal::uint4(column_4 * 4u) + metal::uint4(0u, 1u, 2u, 3u);
-}
-
-uint pack_of(
-    uint k,
-    uint lane,
-    uint lanes
-) {
-    return lane + (k * lanes);
-}
-
-At column_of_lane(
-    uint k_1,
-    uint lane_1,
-    uint lanes_1,
-    bool is_there,
-    uint row_1,
-    bool middle
-) {
-    uint _e7 = pack_of(k_1, lane_1, lanes_1);
-    At _e9 = column_at(is_there ? _e7 : 0u);
-    return _e9;
-}
-
 Real real_of(
     Bits bits
 ) {
@@ -161,16 +64,16 @@ Real real_of(
 }
 
 Bits bits_of(
-    Real v_5
+    Real v_2
 ) {
-    return as_type<uint>(v_5);
+    return as_type<uint>(v_2);
 }
 
 Real opaque(
-    Real v_6,
+    Real v_3,
     constant Params& params
 ) {
-    Bits _e1 = bits_of(v_6);
+    Bits _e1 = bits_of(v_3);
     uint _e4 = params.zero;
     Real _e7 = real_of(_e1 ^ static_cast<uint>(_e4));
     return _e7;
@@ -187,27 +90,17 @@ Pair two_sum(
     return Pair {_e3, (a - _e7) + (b - _e5)};
 }
 
-Pack load_x(
-    At input_at,
-    At at,
-    device type_3 const& input,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
-    return _e2;
-}
-
 metal::float2 team_sum2_(
-    metal::float2 v_7,
+    metal::float2 v_4,
     Team team,
-    threadgroup type_7& leaves,
-    threadgroup type_8& branches
+    threadgroup type_3& leaves,
+    threadgroup type_4& branches
 ) {
     metal::float2 sum = {};
-    uint i_3 = 1u;
+    uint i = 1u;
     metal::float2 total = {};
-    uint i_4 = 1u;
-    leaves.inner[team.lane] = v_7;
+    uint i_1 = 1u;
+    leaves.inner[team.lane] = v_4;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (team.lane < 16u) {
         metal::float2 _e11 = leaves.inner[team.lane];
@@ -218,18 +111,18 @@ metal::float2 team_sum2_(
             if (metal::all(loop_bound == uint2(0u))) { break; }
             loop_bound -= uint2(loop_bound.y == 0u, 1u);
             if (!loop_init) {
-                uint _e27 = i_3;
-                i_3 = _e27 + 1u;
+                uint _e27 = i;
+                i = _e27 + 1u;
             }
             loop_init = false;
-            uint _e15 = i_3;
+            uint _e15 = i;
             if (_e15 < FAN_IN) {
             } else {
                 break;
             }
             {
                 metal::float2 _e18 = sum;
-                uint _e21 = i_3;
+                uint _e21 = i;
                 metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 16u)];
                 sum = _e18 + _e25;
             }
@@ -246,18 +139,18 @@ metal::float2 team_sum2_(
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
         if (!loop_init_1) {
-            uint _e48 = i_4;
-            i_4 = _e48 + 1u;
+            uint _e48 = i_1;
+            i_1 = _e48 + 1u;
         }
         loop_init_1 = false;
-        uint _e40 = i_4;
+        uint _e40 = i_1;
         if (_e40 < 16u) {
         } else {
             break;
         }
         {
             metal::float2 _e42 = total;
-            uint _e44 = i_4;
+            uint _e44 = i_1;
             metal::float2 _e46 = branches.inner[_e44];
             total = _e42 + _e46;
         }
@@ -266,25 +159,23 @@ metal::float2 team_sum2_(
     return _e51;
 }
 
-float team_sum(
-    float v_8,
-    Team team_1,
-    threadgroup type_7& leaves,
-    threadgroup type_8& branches
+metal::float4 load_input(
+    uint i_2,
+    device type_6 const& input,
+    constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float2 _e4 = team_sum2_(metal::float2(v_8, 0.0), team_1, leaves, branches);
-    return _e4.x;
+    metal::float4 _e3 = input[i_2];
+    return _e3;
 }
 
-metal::float4 team_sum4_(
-    metal::float4 v_9,
-    Team team_2,
-    threadgroup type_7& leaves,
-    threadgroup type_8& branches
+Pack load_x(
+    At input_at,
+    At at,
+    device type_6 const& input,
+    constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float2 _e3 = team_sum2_(v_9.xy, team_2, leaves, branches);
-    metal::float2 _e5 = team_sum2_(v_9.zw, team_2, leaves, branches);
-    return metal::float4(_e3, _e5);
+    metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
+    return _e2;
 }
 
 uint naga_div(uint lhs, uint rhs) {
@@ -296,17 +187,17 @@ uint naga_mod(uint lhs, uint rhs) {
 }
 
 void run(
-    Team team_3,
-    device type_3 const& input,
-    device type_3& partials,
+    Team team_1,
     constant Params& params,
-    threadgroup type_7& leaves,
-    threadgroup type_8& branches,
+    threadgroup type_3& leaves,
+    threadgroup type_4& branches,
+    device type_6 const& input,
+    device type_6& partials,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     uint at_1 = {};
     uint slice = {};
-    uint pack_1 = {};
+    uint pack = {};
     float count = 0.0;
     Pair mean = Pair {};
     float m2_ = 0.0;
@@ -316,41 +207,41 @@ void run(
     metal::float4 d_sum = {};
     metal::float4 d2_sum = {};
     bool local = {};
-    uint _e4 = params.groups;
+    uint _e4 = params.all_groups;
     uint _e7 = params.splits;
-    bool has_group = team_3.index < (_e4 * _e7);
+    bool has_group = team_1.index < (_e4 * _e7);
     uint _e13 = params.splits;
-    uint _e17 = params.groups;
-    uint group = metal::min(naga_div(team_3.index, _e13), _e17 - 1u);
+    uint _e17 = params.all_groups;
+    uint group = metal::min(naga_div(team_1.index, _e13), _e17 - 1u);
     uint _e24 = params.splits;
-    uint split = naga_mod(team_3.index, _e24);
+    uint split = naga_mod(team_1.index, _e24);
     uint _e28 = params.reduced;
     uint _e31 = params.packs;
     uint total_1 = _e28 * _e31;
     uint end = has_group ? total_1 : 0u;
-    uint _e37 = params.kept;
+    uint _e37 = params.groups;
     uint _e41 = params.reduced;
-    uint _e45 = params.kept;
-    uint _e49 = params.kept;
-    uint first_1 = ((naga_div(group, _e37) * _e41) * _e45) + naga_mod(group, _e49);
+    uint _e45 = params.groups;
+    uint _e49 = params.groups;
+    uint first = ((naga_div(group, _e37) * _e41) * _e45) + naga_mod(group, _e49);
     uint _e54 = params.input_packs;
     uint _e58 = params.packs;
-    Pack _e60 = load_x(first_1 * _e54, first_1 * _e58, input, _buffer_sizes);
+    Pack _e60 = load_x(first * _e54, first * _e58, input, _buffer_sizes);
     float _e61 = pack_first(_e60);
     uint _e64 = params.splits;
-    uint stride_1 = _e64 * team_3.lanes;
+    uint stride = _e64 * team_1.lanes;
     uint _e69 = params.packs;
-    uint step_slice = naga_div(stride_1, _e69);
+    uint step_slice = naga_div(stride, _e69);
     uint _e73 = params.packs;
-    uint step_pack = naga_mod(stride_1, _e73);
-    at_1 = (split * team_3.lanes) + team_3.lane;
+    uint step_pack = naga_mod(stride, _e73);
+    at_1 = (split * team_1.lanes) + team_1.lane;
     uint _e80 = at_1;
     uint _e83 = params.packs;
     slice = naga_div(_e80, _e83);
     uint _e86 = at_1;
     uint _e89 = params.packs;
-    pack_1 = naga_mod(_e86, _e89);
-    uint blocks = naga_div((total_1 + (stride_1 * BLOCK)) - 1u, stride_1 * BLOCK);
+    pack = naga_mod(_e86, _e89);
+    uint blocks = naga_div((total_1 + (stride * BLOCK)) - 1u, stride * BLOCK);
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
     while(true) {
@@ -372,116 +263,116 @@ void run(
             uint _e115 = at_1;
             bool live_0_ = _e115 < end;
             uint _e117 = slice;
-            uint _e120 = params.kept;
-            uint run_0_ = live_0_ ? (first_1 + (_e117 * _e120)) : first_1;
-            uint _e125 = pack_1;
-            uint pack_0_ = live_0_ ? _e125 : 0u;
+            uint _e120 = params.groups;
+            uint safe_run_0_ = live_0_ ? (first + (_e117 * _e120)) : first;
+            uint _e125 = pack;
+            uint safe_pack_0_ = live_0_ ? _e125 : 0u;
             uint _e129 = params.input_packs;
             uint _e134 = params.packs;
-            Pack _e137 = load_x((run_0_ * _e129) + pack_0_, (run_0_ * _e134) + pack_0_, input, _buffer_sizes);
+            Pack _e137 = load_x((safe_run_0_ * _e129) + safe_pack_0_, (safe_run_0_ * _e134) + safe_pack_0_, input, _buffer_sizes);
             metal::float4 _e138 = shifted_sum;
             shifted_sum = _e138 + (live_0_ ? (_e137 - metal::float4(_e61)) : metal::float4(0.0));
             float _e145 = block_packs;
             block_packs = _e145 + (live_0_ ? 1.0 : 0.0);
             uint _e150 = at_1;
-            at_1 = _e150 + stride_1;
+            at_1 = _e150 + stride;
             uint _e152 = slice;
             slice = _e152 + step_slice;
-            uint _e154 = pack_1;
-            pack_1 = _e154 + step_pack;
-            uint _e156 = pack_1;
+            uint _e154 = pack;
+            pack = _e154 + step_pack;
+            uint _e156 = pack;
             uint _e159 = params.packs;
             if (_e156 >= _e159) {
-                uint _e161 = pack_1;
+                uint _e161 = pack;
                 uint _e164 = params.packs;
-                pack_1 = _e161 - _e164;
+                pack = _e161 - _e164;
                 uint _e166 = slice;
                 slice = _e166 + 1u;
             }
             uint _e169 = at_1;
             bool live_1_ = _e169 < end;
             uint _e171 = slice;
-            uint _e174 = params.kept;
-            uint run_1_ = live_1_ ? (first_1 + (_e171 * _e174)) : first_1;
-            uint _e179 = pack_1;
-            uint pack_1_ = live_1_ ? _e179 : 0u;
+            uint _e174 = params.groups;
+            uint safe_run_1_ = live_1_ ? (first + (_e171 * _e174)) : first;
+            uint _e179 = pack;
+            uint safe_pack_1_ = live_1_ ? _e179 : 0u;
             uint _e183 = params.input_packs;
             uint _e188 = params.packs;
-            Pack _e191 = load_x((run_1_ * _e183) + pack_1_, (run_1_ * _e188) + pack_1_, input, _buffer_sizes);
+            Pack _e191 = load_x((safe_run_1_ * _e183) + safe_pack_1_, (safe_run_1_ * _e188) + safe_pack_1_, input, _buffer_sizes);
             metal::float4 _e192 = shifted_sum;
             shifted_sum = _e192 + (live_1_ ? (_e191 - metal::float4(_e61)) : metal::float4(0.0));
             float _e199 = block_packs;
             block_packs = _e199 + (live_1_ ? 1.0 : 0.0);
             uint _e204 = at_1;
-            at_1 = _e204 + stride_1;
+            at_1 = _e204 + stride;
             uint _e206 = slice;
             slice = _e206 + step_slice;
-            uint _e208 = pack_1;
-            pack_1 = _e208 + step_pack;
-            uint _e210 = pack_1;
+            uint _e208 = pack;
+            pack = _e208 + step_pack;
+            uint _e210 = pack;
             uint _e213 = params.packs;
             if (_e210 >= _e213) {
-                uint _e215 = pack_1;
+                uint _e215 = pack;
                 uint _e218 = params.packs;
-                pack_1 = _e215 - _e218;
+                pack = _e215 - _e218;
                 uint _e220 = slice;
                 slice = _e220 + 1u;
             }
             uint _e223 = at_1;
             bool live_2_ = _e223 < end;
             uint _e225 = slice;
-            uint _e228 = params.kept;
-            uint run_2_ = live_2_ ? (first_1 + (_e225 * _e228)) : first_1;
-            uint _e233 = pack_1;
-            uint pack_2_ = live_2_ ? _e233 : 0u;
+            uint _e228 = params.groups;
+            uint safe_run_2_ = live_2_ ? (first + (_e225 * _e228)) : first;
+            uint _e233 = pack;
+            uint safe_pack_2_ = live_2_ ? _e233 : 0u;
             uint _e237 = params.input_packs;
             uint _e242 = params.packs;
-            Pack _e245 = load_x((run_2_ * _e237) + pack_2_, (run_2_ * _e242) + pack_2_, input, _buffer_sizes);
+            Pack _e245 = load_x((safe_run_2_ * _e237) + safe_pack_2_, (safe_run_2_ * _e242) + safe_pack_2_, input, _buffer_sizes);
             metal::float4 _e246 = shifted_sum;
             shifted_sum = _e246 + (live_2_ ? (_e245 - metal::float4(_e61)) : metal::float4(0.0));
             float _e253 = block_packs;
             block_packs = _e253 + (live_2_ ? 1.0 : 0.0);
             uint _e258 = at_1;
-            at_1 = _e258 + stride_1;
+            at_1 = _e258 + stride;
             uint _e260 = slice;
             slice = _e260 + step_slice;
-            uint _e262 = pack_1;
-            pack_1 = _e262 + step_pack;
-            uint _e264 = pack_1;
+            uint _e262 = pack;
+            pack = _e262 + step_pack;
+            uint _e264 = pack;
             uint _e267 = params.packs;
             if (_e264 >= _e267) {
-                uint _e269 = pack_1;
+                uint _e269 = pack;
                 uint _e272 = params.packs;
-                pack_1 = _e269 - _e272;
+                pack = _e269 - _e272;
                 uint _e274 = slice;
                 slice = _e274 + 1u;
             }
             uint _e277 = at_1;
             bool live_3_ = _e277 < end;
             uint _e279 = slice;
-            uint _e282 = params.kept;
-            uint run_3_ = live_3_ ? (first_1 + (_e279 * _e282)) : first_1;
-            uint _e287 = pack_1;
-            uint pack_3_ = live_3_ ? _e287 : 0u;
+            uint _e282 = params.groups;
+            uint safe_run_3_ = live_3_ ? (first + (_e279 * _e282)) : first;
+            uint _e287 = pack;
+            uint safe_pack_3_ = live_3_ ? _e287 : 0u;
             uint _e291 = params.input_packs;
             uint _e296 = params.packs;
-            Pack _e299 = load_x((run_3_ * _e291) + pack_3_, (run_3_ * _e296) + pack_3_, input, _buffer_sizes);
+            Pack _e299 = load_x((safe_run_3_ * _e291) + safe_pack_3_, (safe_run_3_ * _e296) + safe_pack_3_, input, _buffer_sizes);
             metal::float4 _e300 = shifted_sum;
             shifted_sum = _e300 + (live_3_ ? (_e299 - metal::float4(_e61)) : metal::float4(0.0));
             float _e307 = block_packs;
             block_packs = _e307 + (live_3_ ? 1.0 : 0.0);
             uint _e312 = at_1;
-            at_1 = _e312 + stride_1;
+            at_1 = _e312 + stride;
             uint _e314 = slice;
             slice = _e314 + step_slice;
-            uint _e316 = pack_1;
-            pack_1 = _e316 + step_pack;
-            uint _e318 = pack_1;
+            uint _e316 = pack;
+            pack = _e316 + step_pack;
+            uint _e318 = pack;
             uint _e321 = params.packs;
             if (_e318 >= _e321) {
-                uint _e323 = pack_1;
+                uint _e323 = pack;
                 uint _e326 = params.packs;
-                pack_1 = _e323 - _e326;
+                pack = _e323 - _e326;
                 uint _e328 = slice;
                 slice = _e328 + 1u;
             }
@@ -545,7 +436,7 @@ void run(
     float _e431 = count;
     float _e432 = count;
     Real _e434 = mean.hi;
-    metal::float2 _e438 = team_sum2_(metal::float2(_e431, _e432 * (_e434 - _e61)), team_3, leaves, branches);
+    metal::float2 _e438 = team_sum2_(metal::float2(_e431, _e432 * (_e434 - _e61)), team_1, leaves, branches);
     float inv_count_1 = 1.0 / metal::max(_e438.x, 1.0);
     float team_mean = _e61 + (_e438.y * inv_count_1);
     Real _e448 = mean.hi;
@@ -556,10 +447,10 @@ void run(
     float _e459 = count;
     float _e461 = m2_;
     float _e462 = count;
-    metal::float2 _e467 = team_sum2_(metal::float2(_e459 * e, _e461 + ((_e462 * e) * e)), team_3, leaves, branches);
+    metal::float2 _e467 = team_sum2_(metal::float2(_e459 * e, _e461 + ((_e462 * e) * e)), team_1, leaves, branches);
     float correction_1 = _e467.x * inv_count_1;
     if (has_group) {
-        local = team_3.lane == 0u;
+        local = team_1.lane == 0u;
     } else {
         local = false;
     }
@@ -581,11 +472,11 @@ struct main_Input {
   metal::uint3 workgroup_id [[threadgroup_position_in_grid]]
 , metal::uint3 num_workgroups [[threadgroups_per_grid]]
 , uint local_index [[thread_index_in_threadgroup]]
-, device type_3 const& input [[user(fake0)]]
-, device type_3& partials [[user(fake0)]]
 , constant Params& params [[user(fake0)]]
-, threadgroup type_7& leaves
-, threadgroup type_8& branches
+, threadgroup type_3& leaves
+, threadgroup type_4& branches
+, device type_6 const& input [[user(fake0)]]
+, device type_6& partials [[user(fake0)]]
 , constant _mslBufferSizes& _buffer_sizes [[user(fake0)]]
 ) {
     if (local_index == 0u) {
@@ -594,6 +485,6 @@ struct main_Input {
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     uint workgroup = (workgroup_id.y * num_workgroups.x) + workgroup_id.x;
-    run(Team {workgroup, local_index, WORKGROUP_SIZE}, input, partials, params, leaves, branches, _buffer_sizes);
+    run(Team {workgroup, local_index, WORKGROUP_SIZE}, params, leaves, branches, input, partials, _buffer_sizes);
     return;
 }

@@ -5,25 +5,24 @@
 using metal::uint;
 
 struct _mslBufferSizes {
-    uint size0;
-    uint size1;
-    uint size2;
     uint size3;
+    uint size4;
+    uint size5;
+    uint size6;
 };
 
 typedef metal::float4 Pack;
-typedef uint ParamAt;
 typedef uint At;
-typedef metal::float4 type_4[1];
+typedef bool Mask;
 struct Team {
     uint index;
     uint lane;
     uint lanes;
 };
-struct type_7 {
+struct type_4 {
     metal::float2 inner[64];
 };
-struct type_8 {
+struct type_5 {
     metal::float2 inner[4];
 };
 struct Params {
@@ -32,37 +31,37 @@ struct Params {
     uint packs;
     uint stride;
     uint input_stride;
-    uint rounds;
+    uint rows_per_team;
     uint teams;
     uint elements;
     float eps;
     float weight_offset;
     uint stats_stride;
     uint first_partial;
-    uint param_rows;
-    uint param_quotient;
-    uint param_remainder;
-    uint param_run;
+    uint affine_rows;
+    uint affine_quotient;
+    uint affine_remainder;
+    uint affine_run;
     uint zero;
 };
-typedef bool Mask;
 struct Affine {
     Pack weight;
     Pack bias;
 };
-struct type_10 {
+typedef uint AffineAt;
+typedef metal::float4 type_7[1];
+struct type_9 {
     Affine inner[2];
 };
-struct type_11 {
+struct type_10 {
     Pack inner[2];
 };
+constant uint FAN_IN = 16u;
 constant uint WORKGROUP_SIZE = 64u;
+constant uint FULL = 1u;
 constant uint BLOCK = 2u;
 constant bool SHARED = true;
-constant bool HALVES = false;
-constant uint FULL = 1u;
-constant uint PACK = 4u;
-constant uint FAN_IN = 16u;
+constant bool HALF_PRECISION = false;
 constant bool BACKWARD = false;
 constant bool BACKWARD_NEEDS_Y = false;
 constant bool SCALED = false;
@@ -74,86 +73,28 @@ constant float UP = 1.0;
 constant bool SUMS = false;
 constant bool SUMS_BRANCH = true;
 
-uint number_of(
-    At column
-) {
-    return column;
-}
-
-ParamAt param_column(
-    At column_1
-) {
-    uint _e1 = number_of(column_1);
-    return _e1;
-}
-
-metal::float4 load_input(
-    uint i,
-    device type_4 const& input,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e3 = input[i];
-    return _e3;
-}
-
-metal::float4 load_weight(
-    uint i_1,
-    device type_4 const& weight_1,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e3 = weight_1[i_1];
-    return _e3;
-}
-
-metal::float4 load_bias(
-    uint i_2,
-    device type_4 const& bias_1,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e3 = bias_1[i_2];
-    return _e3;
-}
-
-void store_output(
-    uint i_3,
-    metal::float4 v,
-    device type_4& output,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    output[i_3] = v;
-    return;
-}
-
 float pack_first(
-    Pack v_1
+    Pack v
 ) {
-    return v_1.x;
+    return v.x;
 }
 
 float pack_sum(
-    Pack v_2
+    Pack v_1
 ) {
-    return (v_2.x + v_2.y) + (v_2.z + v_2.w);
-}
-
-float pack_component(
-    Pack v_3,
-    uint i_4
-) {
-    return v_3[i_4];
-}
-
-Pack pack_nan_of(
-    Pack u,
-    Pack v_4
-) {
-    return metal::select(v_4, u, (as_type<metal::uint4>(u) & metal::uint4(2147483647u)) > metal::uint4(2139095040u));
+    return (v_1.x + v_1.y) + (v_1.z + v_1.w);
 }
 
 At column_at(
     uint pack
 ) {
     return pack;
+}
+
+uint number_of(
+    At column
+) {
+    return column;
 }
 
 uint first_of(
@@ -165,36 +106,17 @@ uint first_of(
 
 At at_of(
     uint first,
-    At column_2
+    At column_1
 ) {
-    return first + column_2;
+    return first + column_1;
 }
 
 float first_inside(
-    Pack v_5,
-    At column_3
+    Pack v_2,
+    At column_2
 ) {
-    float _e2 = pack_first(v_5);
+    float _e2 = pack_first(v_2);
     return _e2;
-}
-
-uint element_of(
-    At column_4,
-    uint i_5
-) {
-    return (column_4 * PACK) + i_5;
-}
-
-float elements_of(
-    uint packs
-) {
-    return static_cast<float>(packs * PACK);
-}
-
-metal::uint4 indices_of(
-    At column_5
-) {
-    return metal::uint4(column_5 * 4u) + metal::uint4(0u, 1u, 2u, 3u);
 }
 
 uint pack_of(
@@ -218,17 +140,31 @@ At column_of_lane(
     return _e9;
 }
 
+Mask mask_of(
+    At column_3,
+    bool counts
+) {
+    return counts;
+}
+
+Pack masked(
+    Pack v_3,
+    Mask mask
+) {
+    return mask ? v_3 : metal::float4(0.0);
+}
+
 metal::float2 team_sum2_(
-    metal::float2 v_6,
+    metal::float2 v_4,
     Team team,
-    threadgroup type_7& leaves,
-    threadgroup type_8& branches
+    threadgroup type_4& leaves,
+    threadgroup type_5& branches
 ) {
     metal::float2 sum = {};
-    uint i_6 = 1u;
+    uint i = 1u;
     metal::float2 total = {};
-    uint i_7 = 1u;
-    leaves.inner[team.lane] = v_6;
+    uint i_1 = 1u;
+    leaves.inner[team.lane] = v_4;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (team.lane < 4u) {
         metal::float2 _e11 = leaves.inner[team.lane];
@@ -239,18 +175,18 @@ metal::float2 team_sum2_(
             if (metal::all(loop_bound == uint2(0u))) { break; }
             loop_bound -= uint2(loop_bound.y == 0u, 1u);
             if (!loop_init) {
-                uint _e27 = i_6;
-                i_6 = _e27 + 1u;
+                uint _e27 = i;
+                i = _e27 + 1u;
             }
             loop_init = false;
-            uint _e15 = i_6;
+            uint _e15 = i;
             if (_e15 < FAN_IN) {
             } else {
                 break;
             }
             {
                 metal::float2 _e18 = sum;
-                uint _e21 = i_6;
+                uint _e21 = i;
                 metal::float2 _e25 = leaves.inner[team.lane + (_e21 * 4u)];
                 sum = _e18 + _e25;
             }
@@ -267,18 +203,18 @@ metal::float2 team_sum2_(
         if (metal::all(loop_bound_1 == uint2(0u))) { break; }
         loop_bound_1 -= uint2(loop_bound_1.y == 0u, 1u);
         if (!loop_init_1) {
-            uint _e48 = i_7;
-            i_7 = _e48 + 1u;
+            uint _e48 = i_1;
+            i_1 = _e48 + 1u;
         }
         loop_init_1 = false;
-        uint _e40 = i_7;
+        uint _e40 = i_1;
         if (_e40 < 4u) {
         } else {
             break;
         }
         {
             metal::float2 _e42 = total;
-            uint _e44 = i_7;
+            uint _e44 = i_1;
             metal::float2 _e46 = branches.inner[_e44];
             total = _e42 + _e46;
         }
@@ -288,23 +224,23 @@ metal::float2 team_sum2_(
 }
 
 float team_sum(
-    float v_7,
+    float v_5,
     Team team_1,
-    threadgroup type_7& leaves,
-    threadgroup type_8& branches
+    threadgroup type_4& leaves,
+    threadgroup type_5& branches
 ) {
-    metal::float2 _e4 = team_sum2_(metal::float2(v_7, 0.0), team_1, leaves, branches);
+    metal::float2 _e4 = team_sum2_(metal::float2(v_5, 0.0), team_1, leaves, branches);
     return _e4.x;
 }
 
 metal::float4 team_sum4_(
-    metal::float4 v_8,
+    metal::float4 v_6,
     Team team_2,
-    threadgroup type_7& leaves,
-    threadgroup type_8& branches
+    threadgroup type_4& leaves,
+    threadgroup type_5& branches
 ) {
-    metal::float2 _e3 = team_sum2_(v_8.xy, team_2, leaves, branches);
-    metal::float2 _e5 = team_sum2_(v_8.zw, team_2, leaves, branches);
+    metal::float2 _e3 = team_sum2_(v_6.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_6.zw, team_2, leaves, branches);
     return metal::float4(_e3, _e5);
 }
 
@@ -342,60 +278,80 @@ At column_of(
     return _e14;
 }
 
-Mask mask_of(
-    At column_6,
-    bool counts
+metal::float4 load_weight(
+    uint i_2,
+    device type_7 const& weight_1,
+    constant _mslBufferSizes& _buffer_sizes
 ) {
-    return counts;
+    metal::float4 _e3 = weight_1[i_2];
+    return _e3;
 }
 
 Pack weight_at(
-    ParamAt i_8,
-    device type_4 const& weight_1,
+    AffineAt i_3,
     constant Params& params,
+    device type_7 const& weight_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float4 _e1 = load_weight(i_8, weight_1, _buffer_sizes);
+    metal::float4 _e1 = load_weight(i_3, weight_1, _buffer_sizes);
     float _e4 = params.weight_offset;
     return _e1 + metal::float4(_e4);
 }
 
-Pack bias_at(
-    ParamAt i_9,
-    device type_4 const& bias_1,
+metal::float4 load_bias(
+    uint i_4,
+    device type_7 const& bias_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float4 _e1 = load_bias(i_9, bias_1, _buffer_sizes);
+    metal::float4 _e3 = bias_1[i_4];
+    return _e3;
+}
+
+Pack bias_at(
+    AffineAt i_5,
+    device type_7 const& bias_1,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::float4 _e1 = load_bias(i_5, bias_1, _buffer_sizes);
     return _e1;
 }
 
 Affine affine_at(
-    ParamAt i_10,
-    device type_4 const& weight_1,
-    device type_4 const& bias_1,
+    AffineAt i_6,
     constant Params& params,
+    device type_7 const& weight_1,
+    device type_7 const& bias_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    Pack _e1 = weight_at(i_10, weight_1, params, _buffer_sizes);
-    Pack _e2 = bias_at(i_10, bias_1, _buffer_sizes);
+    Pack _e1 = weight_at(i_6, params, weight_1, _buffer_sizes);
+    Pack _e2 = bias_at(i_6, bias_1, _buffer_sizes);
     return Affine {_e1, _e2};
+}
+
+AffineAt affine_column(
+    At column_4
+) {
+    uint _e1 = number_of(column_4);
+    return _e1;
+}
+
+metal::float4 load_input(
+    uint i_7,
+    device type_7 const& input,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::float4 _e3 = input[i_7];
+    return _e3;
 }
 
 Pack load_x(
     At input_at,
     At at,
-    device type_4 const& input,
+    device type_7 const& input,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
     return _e2;
-}
-
-Pack masked(
-    Pack v_9,
-    Mask mask
-) {
-    return mask ? v_9 : metal::float4(0.0);
 }
 
 Pack row_gradient(
@@ -433,18 +389,18 @@ uint naga_mod(uint lhs, uint rhs) {
     return lhs % metal::select(rhs, 1u, rhs == 0u);
 }
 
-ParamAt param_index(
+AffineAt row_affine_index(
     uint row_2,
-    At column_7,
+    At column_5,
     constant Params& params
 ) {
-    uint _e4 = params.param_rows;
-    uint _e8 = params.param_quotient;
-    uint _e12 = params.param_rows;
-    uint _e16 = params.param_remainder;
-    uint first_3 = (naga_div(row_2, _e4) * _e8) + (naga_mod(row_2, _e12) * _e16);
-    ParamAt _e19 = param_column(column_7);
-    return first_3 + _e19;
+    uint _e4 = params.affine_rows;
+    uint _e8 = params.affine_quotient;
+    uint _e12 = params.affine_rows;
+    uint _e16 = params.affine_remainder;
+    uint first_2 = (naga_div(row_2, _e4) * _e8) + (naga_mod(row_2, _e12) * _e16);
+    AffineAt _e19 = affine_column(column_5);
+    return first_2 + _e19;
 }
 
 Pack apply_weight(
@@ -477,7 +433,7 @@ float at_scale(
     return sums_1.y;
 }
 
-float pull(
+float product_share(
     float count_1,
     float rstd,
     float scale_2
@@ -492,10 +448,20 @@ void store_sum(
     return;
 }
 
+void store_output(
+    uint i_8,
+    metal::float4 v_7,
+    device type_7& output,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    output[i_8] = v_7;
+    return;
+}
+
 void store_result(
     At at_3,
     Pack y_2,
-    device type_4& output,
+    device type_7& output,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     store_output(at_3, y_2, output, _buffer_sizes);
@@ -503,16 +469,16 @@ void store_result(
 }
 
 Pack activate(
-    Pack u_1
+    Pack u
 ) {
-    return u_1;
+    return u;
 }
 
 Pack add_after(
-    Pack u_2,
+    Pack u_1,
     At at_4
 ) {
-    return u_2;
+    return u_1;
 }
 
 Pack apply_bias(
@@ -528,7 +494,7 @@ void finish(
     Pack x_2,
     Pack y_4,
     Pack grad_input,
-    device type_4& output,
+    device type_7& output,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     store_sum(at_5, x_2);
@@ -540,14 +506,14 @@ void finish(
     return;
 }
 
-Pack slope(
+Pack measure_derivative(
     Pack y_5
 ) {
     return y_5;
 }
 
 void save(
-    uint i_11,
+    uint i_9,
     float hi,
     float lo,
     float rstd_value
@@ -557,7 +523,7 @@ void save(
 
 void put_partial_sums(
     uint first_1,
-    At column_8,
+    At column_6,
     Pack g,
     Pack gy
 ) {
@@ -566,18 +532,18 @@ void put_partial_sums(
 
 void run(
     Team team_5,
-    device type_4 const& input,
-    device type_4 const& weight_1,
-    device type_4 const& bias_1,
-    device type_4& output,
-    threadgroup type_7& leaves,
-    threadgroup type_8& branches,
+    threadgroup type_4& leaves,
+    threadgroup type_5& branches,
     constant Params& params,
+    device type_7 const& weight_1,
+    device type_7 const& bias_1,
+    device type_7 const& input,
+    device type_7& output,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    type_10 affine_2 = {};
-    type_11 grad_sum = {};
-    type_11 grad_y_sum = {};
+    type_9 affine_2 = {};
+    type_10 grad_sum = {};
+    type_10 grad_y_sum = {};
     uint round = 0u;
     bool local_2 = {};
     float shift = {};
@@ -597,7 +563,7 @@ void run(
     bool local_4 = {};
     bool local_5 = {};
     bool local_6 = {};
-    metal::float2 lost = {};
+    metal::float2 coefficients = {};
     bool local_7 = {};
     bool local_8 = {};
     bool local_9 = {};
@@ -612,12 +578,12 @@ void run(
     Mask _e16 = mask_of(_e15, _e13);
     if (SHARED) {
         At _e23 = column_of(0u, team_5, params);
-        ParamAt _e24 = param_column(_e23);
-        Affine _e25 = affine_at(_e24, weight_1, bias_1, params, _buffer_sizes);
+        AffineAt _e24 = affine_column(_e23);
+        Affine _e25 = affine_at(_e24, params, weight_1, bias_1, _buffer_sizes);
         affine_2.inner[0] = _e25;
         At _e28 = column_of(1u, team_5, params);
-        ParamAt _e29 = param_column(_e28);
-        Affine _e30 = affine_at(_e29, weight_1, bias_1, params, _buffer_sizes);
+        AffineAt _e29 = affine_column(_e28);
+        Affine _e30 = affine_at(_e29, params, weight_1, bias_1, _buffer_sizes);
         affine_2.inner[1] = _e30;
     }
     uint2 loop_bound_2 = uint2(4294967295u);
@@ -631,7 +597,7 @@ void run(
         }
         loop_init_2 = false;
         uint _e33 = round;
-        uint _e36 = params.rounds;
+        uint _e36 = params.rows_per_team;
         if (_e33 < _e36) {
         } else {
             break;
@@ -728,8 +694,8 @@ void run(
             if (EARLY) {
                 if (false) {
                     uint _e180 = params.first;
-                    ParamAt _e182 = param_index(_e180 + row_3, _e10, params);
-                    Affine _e183 = affine_at(_e182, weight_1, bias_1, params, _buffer_sizes);
+                    AffineAt _e182 = row_affine_index(_e180 + row_3, _e10, params);
+                    Affine _e183 = affine_at(_e182, params, weight_1, bias_1, _buffer_sizes);
                     affine_2.inner[0] = _e183;
                 }
                 metal::float4 _e184 = grad_0_;
@@ -758,8 +724,8 @@ void run(
             if (EARLY) {
                 if (false) {
                     uint _e219 = params.first;
-                    ParamAt _e221 = param_index(_e219 + row_3, _e15, params);
-                    Affine _e222 = affine_at(_e221, weight_1, bias_1, params, _buffer_sizes);
+                    AffineAt _e221 = row_affine_index(_e219 + row_3, _e15, params);
+                    Affine _e222 = affine_at(_e221, params, weight_1, bias_1, _buffer_sizes);
                     affine_2.inner[1] = _e222;
                 }
                 metal::float4 _e223 = grad_1_;
@@ -817,8 +783,8 @@ void run(
             bool _e291 = local_3;
             if (_e291) {
                 uint _e295 = params.first;
-                ParamAt _e297 = param_index(_e295 + row_3, _e10, params);
-                Affine _e298 = affine_at(_e297, weight_1, bias_1, params, _buffer_sizes);
+                AffineAt _e297 = row_affine_index(_e295 + row_3, _e10, params);
+                Affine _e298 = affine_at(_e297, params, weight_1, bias_1, _buffer_sizes);
                 affine_2.inner[0] = _e298;
             }
             if (LATE) {
@@ -858,8 +824,8 @@ void run(
             bool _e346 = local_5;
             if (_e346) {
                 uint _e350 = params.first;
-                ParamAt _e352 = param_index(_e350 + row_3, _e15, params);
-                Affine _e353 = affine_at(_e352, weight_1, bias_1, params, _buffer_sizes);
+                AffineAt _e352 = row_affine_index(_e350 + row_3, _e15, params);
+                Affine _e353 = affine_at(_e352, params, weight_1, bias_1, _buffer_sizes);
                 affine_2.inner[1] = _e353;
             }
             if (LATE) {
@@ -890,7 +856,7 @@ void run(
                 metal::float4 _e388 = grad_1_;
                 grad_y_sum.inner[1] = _e385 + (has_row ? (_e388 * y_1_) : metal::float4(0.0));
             }
-            lost = metal::float2 {};
+            coefficients = metal::float2 {};
             if (BACKWARD) {
                 if (LATE) {
                     metal::float4 _e396 = sums_2;
@@ -905,8 +871,8 @@ void run(
                 float _e408 = sums_2.z;
                 float gy_sum = (_e406 - (correction * _e408)) * _e281;
                 float _e413 = sums_2.z;
-                float _e418 = pull(len, _e281, _e275);
-                lost = metal::float2(CENTERED ? (_e413 / len) : 0.0, gy_sum * _e418);
+                float _e418 = product_share(len, _e281, _e275);
+                coefficients = metal::float2(CENTERED ? (_e413 / len) : 0.0, gy_sum * _e418);
             }
             if (has_row) {
                 if (_e8) {
@@ -929,9 +895,9 @@ void run(
                     Pack _e440 = apply_weight(_e436, _e439);
                     At _e441 = at_of(_e67, _e10);
                     Affine _e443 = affine_2.inner[0];
-                    float _e445 = lost.x;
-                    Pack _e448 = slope(y_0_);
-                    float _e450 = lost.y;
+                    float _e445 = coefficients.x;
+                    Pack _e448 = measure_derivative(y_0_);
+                    float _e450 = coefficients.y;
                     finish(_e441, _e443, _e88, y_0_, (((_e440 - metal::float4(_e445)) - (_e448 * _e450)) * _e281) * _e275, output, _buffer_sizes);
                 }
                 if (_e13) {
@@ -954,9 +920,9 @@ void run(
                     Pack _e474 = apply_weight(_e470, _e473);
                     At _e475 = at_of(_e67, _e15);
                     Affine _e477 = affine_2.inner[1];
-                    float _e479 = lost.x;
-                    Pack _e482 = slope(y_1_);
-                    float _e484 = lost.y;
+                    float _e479 = coefficients.x;
+                    Pack _e482 = measure_derivative(y_1_);
+                    float _e484 = coefficients.y;
                     finish(_e475, _e477, _e100, y_1_, (((_e474 - metal::float4(_e479)) - (_e482 * _e484)) * _e281) * _e275, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
@@ -1003,49 +969,19 @@ void run(
     }
 }
 
-float power_1(
-    float mean_2,
-    float variance
-) {
-    return variance;
-}
-
-Pack activation_slope(
-    Pack u_3
-) {
-    return metal::float4(1.0);
-}
-
-bool has_element(
-    At column_9,
-    uint i_12
-) {
-    return true;
-}
-
-void add_partial_sums(
-    uint first_2,
-    At column_10,
-    Pack g_1,
-    Pack gy_1,
-    bool fresh
-) {
-    return;
-}
-
 struct main_Input {
 };
 [[max_total_threads_per_threadgroup(64)]] kernel void main_(
   metal::uint3 workgroup_id [[threadgroup_position_in_grid]]
 , metal::uint3 num_workgroups [[threadgroups_per_grid]]
 , uint local_index [[thread_index_in_threadgroup]]
-, device type_4 const& input [[user(fake0)]]
-, device type_4 const& weight_1 [[user(fake0)]]
-, device type_4 const& bias_1 [[user(fake0)]]
-, device type_4& output [[user(fake0)]]
-, threadgroup type_7& leaves
-, threadgroup type_8& branches
+, threadgroup type_4& leaves
+, threadgroup type_5& branches
 , constant Params& params [[user(fake0)]]
+, device type_7 const& weight_1 [[user(fake0)]]
+, device type_7 const& bias_1 [[user(fake0)]]
+, device type_7 const& input [[user(fake0)]]
+, device type_7& output [[user(fake0)]]
 , constant _mslBufferSizes& _buffer_sizes [[user(fake0)]]
 ) {
     if (local_index == 0u) {
@@ -1054,6 +990,6 @@ struct main_Input {
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     uint workgroup = (workgroup_id.y * num_workgroups.x) + workgroup_id.x;
-    run(Team {workgroup, local_index, WORKGROUP_SIZE}, input, weight_1, bias_1, output, leaves, branches, params, _buffer_sizes);
+    run(Team {workgroup, local_index, WORKGROUP_SIZE}, leaves, branches, params, weight_1, bias_1, input, output, _buffer_sizes);
     return;
 }

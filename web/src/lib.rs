@@ -2,6 +2,7 @@
 //!
 //! `page.js` sends a [`Request`] as JSON and shows the [`Answer`].
 
+mod copy;
 mod histogram;
 mod job;
 
@@ -42,8 +43,8 @@ pub struct Answer {
     milliseconds: f64,
     /// By the least that must be moved.
     gb_per_s: f64,
-    /// Of a copy of as many bytes.
-    copy_gb_per_s: f64,
+    /// % of copy bandwidth: 100 times the time of a copy of as many bytes over the time of the op.
+    percent_of_copy: f64,
     /// The largest difference from the f64 reference, in parts of what the crate promises.
     error: f64,
     /// Histograms of the input and of the output.

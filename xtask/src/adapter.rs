@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use crate::{cargo, cargo_command, joined};
 
-/// Each restricts which adapters are found. Where the user has set one, another driver would not help, unless Vulkan is all that is wanted.
+/// Each restricts which adapters are found. Where the user has set one, another driver would not help, unless Vulkan is
+/// all that is wanted.
 const DRIVER_VARIABLES: [&str; 6] = [
     "WGPU_BACKEND",
     "WGPU_ADAPTER_NAME",
@@ -30,7 +31,8 @@ const PACKAGE_MANAGERS: [PackageManager; 5] = [
         // `env`, since sudo does not pass variables on.
         commands: &[
             "apt-get update",
-            "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1",
+            "env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+             mesa-vulkan-drivers libvulkan1",
         ],
     },
     PackageManager { program: "dnf", commands: &["dnf install -y mesa-vulkan-drivers vulkan-loader"] },
@@ -72,8 +74,9 @@ pub fn ensure(build_flags: &[OsString]) -> Result<Vec<String>, String> {
     Ok(adapters)
 }
 
-/// How many tests run at a time on these adapters, as a variable: one where all are GL's, and else as many as there are cores. A thread that
-/// compiles for long keeps GL's context from the others, and where one has waited for six seconds wgpu panics.
+/// How many tests run at a time on these adapters, as a variable: one where all are GL's, and else as many as there are
+/// cores. A thread that compiles for long keeps GL's context from the others, and where one has waited for six seconds
+/// wgpu panics.
 pub fn test_threads(adapters: &[String]) -> Option<(&'static str, &'static str)> {
     adapters.iter().all(|adapter| adapter.contains(", gl, ")).then_some(("RUST_TEST_THREADS", "1"))
 }

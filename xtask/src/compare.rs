@@ -187,7 +187,7 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
     let rows = merged(&rows);
     let list = serde_json::to_string_pretty(&rows).map_err(|e| e.to_string())? + "\n";
     fs::write(&args.json, list).map_err(|e| format!("cannot write {}: {e}", args.json.display()))?;
-    println!("\n{adapter}: ms, and in brackets the time of {OURS} as 1\n\n{}", table(&rows));
+    println!("\n{adapter}: ms, and in brackets % of copy bandwidth (higher is better)\n\n{}", table(&rows));
     notes.extend(suspects(&rows));
     notes.sort();
     notes.dedup();
@@ -344,20 +344,20 @@ fn table(rows: &[Value]) -> String {
     let mut lines = vec![["op", "shape", "type"].into_iter().map(String::from).chain(engines.clone()).collect()];
     for ours in rows.iter().filter(|row| text(row, "engine") == OURS) {
         let (op, shape, dtype) = case(ours);
-        let time = number(ours, "ms");
+        let copy = copy_time(ours);
         let mut line = vec![op, shape, dtype];
         for engine in &engines {
             let ms = match engine.as_str() {
-                OURS => Some(time),
-                COPY => Some(copy_time(ours)).filter(|ms| ms.is_finite()),
+                OURS => Some(number(ours, "ms")),
+                COPY => Some(copy).filter(|ms| ms.is_finite()),
                 _ => rows
                     .iter()
                     .find(|row| text(row, "engine") == *engine && case(row) == case(ours))
                     .map(|row| number(row, "ms")),
             };
             line.push(match ms {
-                Some(ms) if engine == OURS => format!("{ms:.3}"),
-                Some(ms) => format!("{ms:.3} ({:.2})", ms / time),
+                Some(ms) if engine == COPY => format!("{ms:.3}"),
+                Some(ms) => format!("{ms:.3} ({:.0} %)", 100.0 * copy / ms),
                 None => "-".into(),
             });
         }
@@ -368,7 +368,7 @@ fn table(rows: &[Value]) -> String {
 
 /// The time of the copy that ours was compared with.
 fn copy_time(ours: &Value) -> f64 {
-    number(ours, "ms") / number(ours, "ratio_to_copy")
+    number(ours, "ms") * number(ours, "percent_of_copy") / 100.0
 }
 
 /// A table in Markdown.
@@ -411,8 +411,11 @@ mod tests {
     }
 
     fn row(engine: &str, op: &str, ms: f64) -> Value {
-        let ratio = if engine == OURS { json!(2.0) } else { Value::Null };
-        json!({"engine": engine, "op": op, "shape": "4x8", "dtype": "f32", "outputs": 1, "ms": ms, "ratio_to_copy": ratio})
+        let percent = if engine == OURS { json!(50.0) } else { Value::Null };
+        json!({
+            "engine": engine, "op": op, "shape": "4x8", "dtype": "f32", "outputs": 1, "ms": ms,
+            "percent_of_copy": percent,
+        })
     }
 
     #[test]
@@ -457,8 +460,8 @@ mod tests {
         let table = table(&rows);
         let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
         assert_eq!(lines[0][1..=6], ["op", "shape", "type", "copy", "wgpu-norm", "burn"]);
-        assert_eq!(lines[2][1..=6], ["a", "4x8", "f32", "2.000 (0.50)", "4.000", "10.000 (2.50)"]);
-        assert_eq!(lines[3][1..=6], ["b", "4x8", "f32", "1.000 (0.50)", "2.000", "-"]);
+        assert_eq!(lines[2][1..=6], ["a", "4x8", "f32", "2.000", "4.000 (50 %)", "10.000 (20 %)"]);
+        assert_eq!(lines[3][1..=6], ["b", "4x8", "f32", "1.000", "2.000 (50 %)", "-"]);
     }
 
     #[test]

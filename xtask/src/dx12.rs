@@ -1,5 +1,5 @@
-//! wgpu's DX12 backend without Windows: under Wine, whose Direct3D 12 runs on the lavapipe of Mesa 25. Microsoft's older compiler (FXC) takes
-//! the shaders, as Wine's has no shader model 6.
+//! wgpu's DX12 backend without Windows: under Wine, whose Direct3D 12 runs on the lavapipe of Mesa 25. Microsoft's
+//! older compiler (FXC) takes the shaders, as Wine's has no shader model 6.
 
 use std::ffi::OsString;
 use std::fs;

@@ -11,6 +11,7 @@ mod rigs;
 mod unpacked;
 mod validate;
 mod web;
+mod words;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -24,22 +25,22 @@ Usage: cargo xtask <task>
 Tasks:
   demo             normalize real activations and check the results
   test [--all] [args..]
-                   run the tests; the arguments go to `cargo test --workspace`. --all: those too that go through every shape
+                   run the tests; the arguments go to `cargo test --workspace`. --all: also every shape
   test-adapters [NAME..]
                    run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
                    named; mesa25 is a third one. Debian's packages of what is not there are installed
   adapters         print what each adapter of this machine can do, and how ops would be computed on it
-  validate [--fxc] every shader through Tint (Chromium's compiler, from npm), and as naga translates it through spirv-val
-                   and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter. --fxc: through Microsoft's
-                   older compiler too, under Wine, on a Debian 12
+  validate [--fxc] every shader through Tint (Chromium's compiler, from npm), and as naga translates it through
+                   spirv-val and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter. --fxc: through
+                   Microsoft's older compiler too, under Wine, on a Debian 12
   web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
   test-web         run the tests in Chromium, and use the page as a visitor does; Debian's packages of what is not there
                    are installed
   test-dx12 [args..]
-                   run the example `conformance` on wgpu's DX12 backend under Wine, on a Debian 12; its packages and Mesa 25
-                   are installed where they are not there
+                   run the example `conformance` on wgpu's DX12 backend under Wine, on a Debian 12; its packages and
+                   Mesa 25 are installed where they are not there
   report [FILE]    write down what the adapter is, whether it computes right and how fast (target/report.txt)
-  bench [args..]   measure bandwidth; the arguments go to `cargo bench --bench bandwidth --`
+  bench [args..]   measure speed in % of copy bandwidth; the arguments go to `cargo bench --bench bandwidth --`
   compare [args..] measure other engines on the same adapter, and print them beside this crate:
                      --adapter mesa25|swiftshader|system  (mesa25 on a Debian 12 without a GPU, which is unpacked below
                                                           target; else the adapter of the system)
@@ -47,18 +48,20 @@ Tasks:
                      --rounds N                           each engine so many times, in turns (3)
                      --cases FILE                         (benches/peers/cases.json, on a GPU cases-gpu.json)
                      --json FILE                          where the rows go (target/compare.json)
-                     --prebuilt FOLDER                    build and install nothing, for a machine without Rust or a network: the
-                                                          folder has `bandwidth` and `peer-burn`, built elsewhere, and
-                                                          python3 has the engines
-  tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning` (target/tuning.txt); some minutes
+                     --prebuilt FOLDER                    build and install nothing, for a machine without Rust or
+                                                          a network: the folder has `bandwidth` and `peer-burn`, built
+                                                          elsewhere, and python3 has the engines
+  tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning`
+                   (target/tuning.txt); some minutes
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
   figures          run the examples that draw the figures of docs/paper.md; half an hour on lavapipe
   accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
+  words            look for words that the glossary of docs/architecture.md replaced, and for long lines
   help             print this text
 
-All but `validate`, `web` and `test-web` need a graphics adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed with the
-system's package manager, as root or through sudo; the commands are printed. `compare` needs Python 3.11 or later too,
-and downloads the engines; nothing is installed outside of target.
+All but `validate`, `web`, `test-web` and `words` need a graphics adapter. Where Linux has none, a software adapter
+(Mesa's lavapipe) is installed with the system's package manager, as root or through sudo; the commands are printed.
+`compare` needs Python 3.11 or later too, and downloads the engines; nothing is installed outside of target.
 ";
 
 /// Where the demo writes, relative to the root of the repository.
@@ -101,6 +104,7 @@ fn main() {
         (Some("tune"), _) => tune(&args),
         (Some("figures"), true) => figures(),
         (Some("accuracy"), true) => accuracy(),
+        (Some("words"), true) => words::words(),
         (Some("plot"), _) => cargo(&with(&["run", "--quiet", "--example", "plot", "--"], &args)),
         _ => {
             let line: Vec<_> = [&task].into_iter().chain(&args).collect();
@@ -251,7 +255,8 @@ fn cargo_command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     command
 }
 
-/// The root of the repository: where this program was built, or, if it was brought to another machine, where it is started.
+/// The root of the repository: where this program was built, or, if it was brought to another machine, where it is
+/// started.
 fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.parent().unwrap_or(package);

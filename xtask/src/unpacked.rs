@@ -1,5 +1,5 @@
-//! Graphics drivers other than the system's: where they are, and how they get there. Mesa 25 is unpacked below `target`, where nothing is
-//! installed and no rights are needed.
+//! Graphics drivers other than the system's: where they are, and how they get there. Mesa 25 is unpacked below
+//! `target`, where nothing is installed and no rights are needed.
 
 use std::env;
 use std::ffi::OsString;
@@ -69,8 +69,9 @@ pub fn swiftshader() -> Result<Driver, String> {
         return Ok(Driver { icd, libraries: None });
     }
     Err(format!(
-        "no {SWIFTSHADER}. On Debian it comes with `apt-get install --no-install-recommends chromium-common libvulkan1`; of \
-         another build of SwiftShader, set VK_ICD_FILENAMES and take `--adapter system`"
+        "no {SWIFTSHADER}. On Debian it comes with \
+         `apt-get install --no-install-recommends chromium-common libvulkan1`; \
+         of another build of SwiftShader, set VK_ICD_FILENAMES and take `--adapter system`"
     ))
 }
 

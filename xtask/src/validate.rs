@@ -1,5 +1,6 @@
-//! Every shader through the compilers of others: Tint, which is Chromium's and alone refuses a barrier in divergent control flow; spirv-val for what
-//! naga makes of it for Vulkan, and DXC, which is Microsoft's, for DX12; if asked for, FXC, which was that before, too.
+//! Every shader through the compilers of others: Tint, which is Chromium's and alone refuses a barrier in divergent
+//! control flow; spirv-val for what naga makes of it for Vulkan, and DXC, which is Microsoft's, for DX12; if asked for,
+//! FXC, which was that before, too.
 
 use std::ffi::OsString;
 use std::fs;

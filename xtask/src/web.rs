@@ -91,7 +91,8 @@ fn in_web(args: &[&str]) -> Command {
     command
 }
 
-/// wasm-bindgen of the version that the lock file has, and the standard library for WebAssembly; installed where they are not there.
+/// wasm-bindgen of the version that the lock file has, and the standard library for WebAssembly; installed where they
+/// are not there.
 fn tools() -> Result<PathBuf, String> {
     let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
     let libraries = libraries.map_err(|e| format!("cannot start rustc: {e}"))?.stdout;

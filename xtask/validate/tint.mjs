@@ -1,5 +1,5 @@
-// Compiles WGSL with Tint, by Dawn's null backend, which needs no driver: node tint.mjs FILE.. Prints what is wrong; exits
-// with 1 if something is. A part at a time, as Dawn keeps every module.
+// Compiles WGSL with Tint, by Dawn's null backend, which needs no driver: node tint.mjs FILE.. Prints what is wrong;
+// exits with 1 if something is. A part at a time, as Dawn keeps every module.
 import { readFileSync } from 'node:fs';
 import { create, globals } from 'webgpu';
 

@@ -37,7 +37,8 @@ async function run(page, press = () => page.click('#run')) {
 }
 
 async function rows(page) {
-  return Object.fromEntries(await page.$$eval('#rows tr', rows => rows.map(row => [row.cells[0].textContent, row.cells[1].textContent])));
+  const cells = rows => rows.map(row => [row.cells[0].textContent, row.cells[1].textContent]);
+  return Object.fromEntries(await page.$$eval('#rows tr', cells));
 }
 
 async function fill(page, selector, value) {
@@ -58,6 +59,7 @@ for (const op of await page.$$eval('#op option', options => options.map(option =
     assert.ok(shown.op.startsWith(op), shown.op);
     assert.equal(shown['stored as'], dtype);
     assert.ok(parseFloat(shown.bandwidth) > 0, JSON.stringify(shown));
+    assert.match(shown.speed, /^\d+ % of copy bandwidth$/);
     assert.ok(parseFloat(shown['largest error']) <= 1, JSON.stringify(shown));
     assert.equal(await page.$$eval('#histograms svg', all => all.length), 1);
   }

@@ -144,7 +144,7 @@ fn row(case: &Case, device: &Device, rounds: usize) -> Result<serde_json::Value>
         "shape": case.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x"),
         "ms": seconds * 1e3,
         "gbps": moved as f64 / seconds * 1e-9,
-        "ratio_to_copy": null,
+        "percent_of_copy": null,
         "strategy": "",
         "timer": "wall",
         "spread": spread,
@@ -266,8 +266,8 @@ fn time(device: &Device, op: &Op, less: Option<&Op>, rounds: usize) -> Result<(f
         let mut outputs = Vec::new();
         for _ in 0..ops {
             outputs = op();
-            // Each op by itself: else fusion takes all that is queued for one graph, whose kernels are others, tuned anew, for
-            // every number of ops.
+            // Each op by itself: else fusion takes all that is queued for one graph, whose kernels are others, tuned
+            // anew, for every number of ops.
             device.flush().map_err(|e| format!("{e:?}"))?;
         }
         for output in outputs {
@@ -295,8 +295,8 @@ fn time(device: &Device, op: &Op, less: Option<&Op>, rounds: usize) -> Result<(f
         several(MIN_OPS)?;
     }
     let ops = ((SAMPLE_SECONDS / several(MIN_OPS)?.max(1e-6)) as usize).clamp(MIN_OPS, MAX_OPS);
-    // Time must grow with the number of ops: else nothing waited, or an op was computed only once. Several tries, as another
-    // program may take the machine for a while.
+    // Time must grow with the number of ops: else nothing waited, or an op was computed only once. Several tries, as
+    // another program may take the machine for a while.
     let mut waited = false;
     for _ in 0..5 {
         waited = waited || grows(ops)?;

@@ -1,6 +1,0 @@
-// The gradient of the weight is overwritten.
-// Provides put_grad_weight. Requires Pack.
-
-fn put_grad_weight(i: u32, v: Pack) {
-    store_grad_weight(i, v);
-}

@@ -1,7 +1,0 @@
-// The factor of each row is written for the caller.
-// Provides save.
-
-// The mean as hi + lo.
-fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {
-    store_rstd(i, rstd_value);
-}

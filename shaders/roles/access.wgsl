@@ -1,0 +1,98 @@
+// Access: what is normalized, and where the result goes.
+
+// ---- x: no_x
+//
+// Nothing depends on x.
+
+fn load_x__no_x(input_at: At, at: At) -> Pack {
+    return Pack(0.0);
+}
+
+// ---- x: x_of_input
+//
+// x is the input.
+
+fn load_x__x_of_input(input_at: At, at: At) -> Pack {
+    return load_input(input_at);
+}
+
+// ---- x: x_of_residual
+//
+// x is the sum of input and residual, in f32.
+
+fn load_x__x_of_residual(input_at: At, at: At) -> Pack {
+    return load_input(input_at) + load_residual(at);
+}
+
+// ---- x: x_of_sum
+//
+// x is the sum that the forward pass wrote.
+
+fn load_x__x_of_sum(input_at: At, at: At) -> Pack {
+    return load_residual_output(at);
+}
+
+// ---- sum: no_sum
+//
+// The sum of input and residual is not written.
+
+fn store_sum__no_sum(at: At, x: Pack) {
+}
+
+// ---- sum: sum
+//
+// The sum of input and residual is written for the next layer.
+
+fn store_sum__sum(at: At, x: Pack) {
+    store_residual_output(at, x);
+}
+
+// ---- result: output
+//
+// The output has a tensor of its own.
+
+fn store_result__output(at: At, y: Pack) {
+    store_output(at, y);
+}
+
+// ---- result: in_place
+//
+// The output overwrites the input.
+
+fn store_result__in_place(at: At, y: Pack) {
+    store_input(at, y);
+}
+
+// ---- saved: no_stats
+//
+// Statistics are not saved.
+
+fn save__no_stats(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+}
+
+// ---- saved: rstd
+//
+// The factor rstd of each row goes to the caller.
+
+fn save__rstd(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+    store_rstd(i, rstd_value);
+}
+
+// ---- saved: mean_rstd
+//
+// Mean and rstd of each row or channel go to the caller.
+
+fn save__mean_rstd(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+    store_mean(i, hi + lo);
+    store_rstd(i, rstd_value);
+}
+
+// ---- saved: statistics
+//
+// The statistics of each row go to the pass that sums the gradients of weight and bias.
+
+fn save__statistics(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+    store_statistics(i, hi);
+    store_statistics(params.stats_stride + i, lo);
+    store_statistics(2u * params.stats_stride + i, rstd_value);
+}

@@ -1,0 +1,239 @@
+// Rows: what the kernels of rows have in common, by direction and by layout.
+
+// ---- uniform
+//
+// The uniform of the kernels over rows, and the lookup of weight and bias.
+//
+// The weights of `row` begin at row / rows * quotient + row % rows * remainder, with rows, quotient and remainder from
+// params.
+
+struct Params {
+    rows: u32, // or fours of them, if packs are across rows
+    first: u32, // row of the whole tensor at which the binding begins
+    packs: u32, // of a row
+    stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
+    input_stride: u32, // the same of the input
+    rows_per_team: u32, // rows of a team, or blocks of rows, at most
+    teams: u32, // that have rows
+    elements: u32, // of a row
+    eps: f32,
+    weight_offset: f32, // added to the weight
+    stats_stride: u32, // from one region of `statistics` to the next
+    first_partial: u32, // of these rows in `partial_sums`
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
+    affine_run: u32, // neighbours that share a weight, in what a table's index counts
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+fn row_affine_index(row: u32, column: At) -> AffineAt {
+    let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
+    return first + affine_column(column);
+}
+
+// ---- row: forward
+//
+// The output of a row.
+
+const BACKWARD__forward: bool = false;
+
+const BACKWARD_NEEDS_Y__forward: bool = false;
+
+fn row_gradient__forward(y: Pack, affine: Affine, at: At) -> Pack {
+    return Pack(0.0);
+}
+
+fn finish__forward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+    store_sum(at, x);
+    store_result(at, activate(add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+}
+
+// ---- row: backward
+//
+// The gradient of a row.
+
+const BACKWARD__backward: bool = true;
+
+const BACKWARD_NEEDS_Y__backward: bool = GRADIENT_NEEDS_Y;
+
+fn row_gradient__backward(y: Pack, affine: Affine, at: At) -> Pack {
+    return gradient(y, affine, at);
+}
+
+fn finish__backward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+    put_grad_input(at, grad_input);
+}
+
+// ---- direction: along
+//
+// A row lies along its packs, and a team adds them: the sums of a row are numbers.
+
+alias Sum__along = f32;
+
+struct Sums__along {
+    a: Sum__along,
+    b: Sum__along,
+}
+
+fn first_of_rows__along(v: Pack) -> Sum__along {
+    return pack_first(v);
+}
+
+fn sum_of__along(v: Pack) -> Sum__along {
+    return pack_sum(v);
+}
+
+fn row_sum__along(v: Sum__along, team: Team) -> Sum__along {
+    return team_sum(v, team);
+}
+
+fn row_sums__along(v: Sums__along, team: Team) -> Sums__along {
+    let sums = team_sum2(vec2<f32>(v.a, v.b), team);
+    return Sums__along(sums.x, sums.y);
+}
+
+fn scales_of__along(down: Sum__along, unit: Sum__along, up: Sum__along) -> Sum__along {
+    return scale_of(vec3<f32>(down, unit, up));
+}
+
+fn at_scales__along(down: Sum__along, unit: Sum__along, up: Sum__along, scale: Sum__along) -> Sum__along {
+    return at_scale(vec3<f32>(down, unit, up), scale);
+}
+
+fn rstds_of__along(power: Sum__along, count: f32, scale: Sum__along) -> Sum__along {
+    return rstd_of(power, count, scale);
+}
+
+fn product_shares__along(count: f32, rstd: Sum__along, scale: Sum__along) -> Sum__along {
+    return product_share(count, rstd, scale);
+}
+
+fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along) {
+    save(params.first + row, hi, lo, rstd);
+}
+
+// ---- direction: across
+//
+// Packs across rows: a pack has an element of each of four rows, and the next pack of these rows is params.stride
+// further. A lane has whole rows, so that their sums are a pack.
+
+alias Sum__perpendicular = Pack;
+
+struct Sums__perpendicular {
+    a: Sum__perpendicular,
+    b: Sum__perpendicular,
+}
+
+fn first_of_rows__perpendicular(v: Pack) -> Sum__perpendicular {
+    return v;
+}
+
+fn sum_of__perpendicular(v: Pack) -> Sum__perpendicular {
+    return v;
+}
+
+fn row_sum__perpendicular(v: Sum__perpendicular, team: Team) -> Sum__perpendicular {
+    return v;
+}
+
+fn row_sums__perpendicular(v: Sums__perpendicular, team: Team) -> Sums__perpendicular {
+    return v;
+}
+
+fn scales_of__perpendicular(
+    down: Sum__perpendicular,
+    unit: Sum__perpendicular,
+    up: Sum__perpendicular,
+) -> Sum__perpendicular {
+    let x = scale_of(vec3<f32>(down.x, unit.x, up.x));
+    let y = scale_of(vec3<f32>(down.y, unit.y, up.y));
+    let z = scale_of(vec3<f32>(down.z, unit.z, up.z));
+    return Sum__perpendicular(x, y, z, scale_of(vec3<f32>(down.w, unit.w, up.w)));
+}
+
+fn at_scales__perpendicular(
+    down: Sum__perpendicular,
+    unit: Sum__perpendicular,
+    up: Sum__perpendicular,
+    scale: Sum__perpendicular,
+) -> Sum__perpendicular {
+    let x = at_scale(vec3<f32>(down.x, unit.x, up.x), scale.x);
+    let y = at_scale(vec3<f32>(down.y, unit.y, up.y), scale.y);
+    let z = at_scale(vec3<f32>(down.z, unit.z, up.z), scale.z);
+    return Sum__perpendicular(x, y, z, at_scale(vec3<f32>(down.w, unit.w, up.w), scale.w));
+}
+
+fn rstds_of__perpendicular(power: Sum__perpendicular, count: f32, scale: Sum__perpendicular) -> Sum__perpendicular {
+    let first = vec2<f32>(rstd_of(power.x, count, scale.x), rstd_of(power.y, count, scale.y));
+    return Sum__perpendicular(first, rstd_of(power.z, count, scale.z), rstd_of(power.w, count, scale.w));
+}
+
+fn product_shares__perpendicular(
+    count: f32,
+    rstd: Sum__perpendicular,
+    scale: Sum__perpendicular,
+) -> Sum__perpendicular {
+    let first = vec2<f32>(product_share(count, rstd.x, scale.x), product_share(count, rstd.y, scale.y));
+    return Sum__perpendicular(first, product_share(count, rstd.z, scale.z), product_share(count, rstd.w, scale.w));
+}
+
+fn save_rows__perpendicular(row: u32, hi: Sum__perpendicular, lo: Sum__perpendicular, rstd: Sum__perpendicular) {
+    for (var i = 0u; i < PACK; i += 1u) {
+        save(params.first + row * PACK + i, hi[i], lo[i], rstd[i]);
+    }
+}
+
+// ---- partial sums: no_partial_sums
+//
+// No sums of columns are asked for.
+
+const SUMS__no_partial_sums: bool = false;
+
+fn put_partial_sums__no_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {
+}
+
+fn add_partial_sums__no_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+}
+
+// ---- partial sums: write_partial_sums
+//
+// Sums of g and g * y of a pack of columns.
+
+const SUMS__write_partial_sums: bool = true;
+
+fn put_partial_sums__write_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {
+    for (var i = 0u; i < PACK; i += 1u) {
+        if has_element(column, i) {
+            partial_sums[first + element_of(column, i)] = vec2<f32>(pack_component(g, i), pack_component(gy, i));
+        }
+    }
+}
+
+// ---- partial sums: add_partial_sums
+//
+// Sums of g and g * y of a pack of columns, to which a team adds its further rows.
+
+const SUMS__add_partial_sums: bool = true;
+
+// No branch around the load: Microsoft's FXC takes it for a branch around the barriers later in the loop.
+fn add_partial_sums__add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+    for (var i = 0u; i < PACK; i += 1u) {
+        let to = first + element_of(column, i);
+        let before = select(partial_sums[to], vec2<f32>(), fresh);
+        partial_sums[to] = before + vec2<f32>(pack_component(g, i), pack_component(gy, i));
+    }
+}
+
+// ---- partial sums: add_partial_sums_across
+//
+// Sums of g and g * y of a column, to which a team adds its further rows. A pack has elements of four rows.
+
+const SUMS__add_partial_sums_perpendicular: bool = true;
+
+fn add_partial_sums__add_partial_sums_perpendicular(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+    let before = select(partial_sums[first + column], vec2<f32>(), fresh);
+    partial_sums[first + column] = before + vec2<f32>(pack_sum(g), pack_sum(gy));
+}

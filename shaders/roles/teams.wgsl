@@ -1,0 +1,296 @@
+// Teams: the invocations that reduce together, and those that merge together.
+
+// ---- team
+
+struct Team {
+    index: u32, // of this team in the dispatch
+    lane: u32, // of this invocation in its team
+    lanes: u32, // of a team
+}
+
+// ---- team: lane
+//
+// A team is one invocation: no reduction, no barrier. Every invocation of the workgroup is a team.
+
+fn team_sum__lane(v: f32, team: Team) -> f32 {
+    return v;
+}
+
+fn team_sum2__lane(v: vec2<f32>, team: Team) -> vec2<f32> {
+    return v;
+}
+
+fn team_sum4__lane(v: vec4<f32>, team: Team) -> vec4<f32> {
+    return v;
+}
+
+// Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main__lane(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    run(Team(workgroup * WORKGROUP_SIZE + local_index, 0u, 1u));
+}
+
+// ---- team: cluster
+//
+// A team is four lanes of a subgroup, so that a subgroup has several short rows: no barrier.
+//
+// Needs the SUBGROUP feature, subgroups of at least four lanes, and full ones: a workgroup is a multiple of the largest
+// size.
+//
+// Uniformity: every lane of the subgroup calls the sums.
+
+const CLUSTER: u32 = 4u;
+
+fn team_sum__cluster(v: f32, team: Team) -> f32 {
+    let pairs = v + subgroupShuffleXor(v, 1u);
+    return pairs + subgroupShuffleXor(pairs, 2u);
+}
+
+// Two lanes add the same two numbers, so that all lanes have the same bits.
+fn team_sum2__cluster(v: vec2<f32>, team: Team) -> vec2<f32> {
+    let pairs = v + subgroupShuffleXor(v, 1u);
+    return pairs + subgroupShuffleXor(pairs, 2u);
+}
+
+fn team_sum4__cluster(v: vec4<f32>, team: Team) -> vec4<f32> {
+    let pairs = v + subgroupShuffleXor(v, 1u);
+    return pairs + subgroupShuffleXor(pairs, 2u);
+}
+
+// Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main__cluster(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(subgroup_id) subgroup_id: u32,
+    @builtin(num_subgroups) num_subgroups: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
+) {
+    let subgroup = (workgroup_id.y * num_workgroups.x + workgroup_id.x) * num_subgroups + subgroup_id;
+    run(Team(subgroup * (subgroup_size / CLUSTER) + subgroup_lane / CLUSTER, subgroup_lane % CLUSTER, CLUSTER));
+}
+
+// ---- team: subgroup
+//
+// A team is one subgroup, of whatever size the driver chose: no barrier.
+//
+// Needs the SUBGROUP feature, and full subgroups: a workgroup is a multiple of the largest size.
+//
+// Uniformity: every lane of the subgroup calls the sums.
+
+fn team_sum__subgroup(v: f32, team: Team) -> f32 {
+    return subgroupAdd(v);
+}
+
+fn team_sum2__subgroup(v: vec2<f32>, team: Team) -> vec2<f32> {
+    return subgroupAdd(v);
+}
+
+fn team_sum4__subgroup(v: vec4<f32>, team: Team) -> vec4<f32> {
+    return subgroupAdd(v);
+}
+
+// Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main__subgroup(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(subgroup_id) subgroup_id: u32,
+    @builtin(num_subgroups) num_subgroups: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    run(Team(workgroup * num_subgroups + subgroup_id, subgroup_lane, subgroup_size));
+}
+
+// ---- team: workgroup
+//
+// A team is one workgroup without subgroup operations: sums go through workgroup memory in two steps. WORKGROUP_SIZE is
+// a multiple of FAN_IN.
+//
+// Uniformity: every invocation of the workgroup calls the sums.
+
+const FAN_IN: u32 = 16u;
+
+var<workgroup> leaves: array<vec2<f32>, WORKGROUP_SIZE>;
+
+var<workgroup> branches: array<vec2<f32>, WORKGROUP_SIZE / FAN_IN>;
+
+fn team_sum__workgroup(v: f32, team: Team) -> f32 {
+    return team_sum2__workgroup(vec2<f32>(v, 0.0), team).x;
+}
+
+fn team_sum2__workgroup(v: vec2<f32>, team: Team) -> vec2<f32> {
+    let width = WORKGROUP_SIZE / FAN_IN;
+    leaves[team.lane] = v;
+    workgroupBarrier();
+    if team.lane < width {
+        var sum = leaves[team.lane];
+        for (var i = 1u; i < FAN_IN; i += 1u) {
+            sum += leaves[team.lane + i * width];
+        }
+        branches[team.lane] = sum;
+    }
+    workgroupBarrier();
+    var total = branches[0];
+    for (var i = 1u; i < width; i += 1u) {
+        total += branches[i];
+    }
+    // No lane reads `leaves` any more, and the next call writes `branches` after its first barrier.
+    return total;
+}
+
+// One half after the other: `leaves` of vec4 would exceed the workgroup memory that every device has.
+fn team_sum4__workgroup(v: vec4<f32>, team: Team) -> vec4<f32> {
+    let first = team_sum2__workgroup(v.xy, team);
+    return vec4<f32>(first, team_sum2__workgroup(v.zw, team));
+}
+
+// Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main__workgroup(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    run(Team(workgroup, local_index, WORKGROUP_SIZE));
+}
+
+// ---- team: workgroup_subgroups
+//
+// A team is one workgroup: each subgroup adds its lanes, then every subgroup adds the sums of all.
+//
+// Needs the SUBGROUP feature.
+//
+// Uniformity: every invocation of the workgroup calls the sums.
+
+struct Team__workgroup_subgroups {
+    index: u32,
+    lane: u32,
+    lanes: u32,
+    subgroup: u32,
+    subgroups: u32,
+    subgroup_lane: u32,
+    subgroup_size: u32,
+}
+
+// At most: no subgroup is smaller than four lanes.
+const SUBGROUPS: u32 = WORKGROUP_SIZE / max(SUBGROUP_SIZE, 4u);
+
+// A lane adds so few sums faster than lanes exchange them.
+const FEW: bool = SUBGROUP_SIZE > 0u && SUBGROUPS <= 16u;
+
+// Double-buffered, so that one barrier a reduction is enough.
+var<workgroup> subgroup_sums: array<vec4<f32>, WORKGROUP_SIZE / 2u>;
+
+var<private> first_sum: u32 = 0u;
+
+fn team_sum__workgroup_subgroups(v: f32, team: Team__workgroup_subgroups) -> f32 {
+    let part = part_of(share(vec4<f32>(subgroupAdd(v), 0.0, 0.0, 0.0), team), team).x;
+    if FEW {
+        return part;
+    }
+    return subgroupAdd(part);
+}
+
+fn team_sum2__workgroup_subgroups(v: vec2<f32>, team: Team__workgroup_subgroups) -> vec2<f32> {
+    let part = part_of(share(vec4<f32>(subgroupAdd(v), 0.0, 0.0), team), team).xy;
+    if FEW {
+        return part;
+    }
+    return subgroupAdd(part);
+}
+
+fn team_sum4__workgroup_subgroups(v: vec4<f32>, team: Team__workgroup_subgroups) -> vec4<f32> {
+    let part = part_of(share(subgroupAdd(v), team), team);
+    if FEW {
+        return part;
+    }
+    return subgroupAdd(part);
+}
+
+// The sum over all subgroups, or this lane's part of it.
+fn part_of(first: u32, team: Team__workgroup_subgroups) -> vec4<f32> {
+    var sum = vec4<f32>();
+    let end = select(team.subgroups, SUBGROUPS, FEW);
+    for (var i = select(team.subgroup_lane, 0u, FEW); i < end; i += select(team.subgroup_size, 1u, FEW)) {
+        sum += subgroup_sums[first + i];
+    }
+    return sum;
+}
+
+// Writes the sum of this subgroup. Returns the index of the first one.
+fn share(sum: vec4<f32>, team: Team__workgroup_subgroups) -> u32 {
+    let first = first_sum;
+    first_sum = SUBGROUPS - first;
+    if team.subgroup_lane == 0u {
+        subgroup_sums[first + team.subgroup] = sum;
+    }
+    // A lane here has read the sums of the previous call. All lanes have read those of the call before it.
+    workgroupBarrier();
+    return first;
+}
+
+// Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main__workgroup_subgroups(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+    @builtin(subgroup_id) subgroup_id: u32,
+    @builtin(num_subgroups) num_subgroups: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    run(Team__workgroup_subgroups(
+        workgroup,
+        local_index,
+        WORKGROUP_SIZE,
+        subgroup_id,
+        num_subgroups,
+        subgroup_lane,
+        subgroup_size,
+    ));
+}
+
+// ---- merging: merge_by_lane
+//
+// One lane merges a group: no barrier.
+
+const LANES__merge_by_lane: u32 = 1u;
+
+fn merged__merge_by_lane(own: vec4<f32>, index: u32) -> vec4<f32> {
+    return own;
+}
+
+// ---- merging: merge_by_workgroup
+//
+// Lanes of a workgroup merge a group together: one lane would wait too long for its loads.
+//
+// Uniformity: every invocation of the workgroup calls merged.
+
+const LANES__merge_by_workgroup: u32 = 32u; // of a group, a power of two
+
+var<workgroup> results: array<vec4<f32>, WORKGROUP_SIZE>;
+
+// Lanes of a group are GROUPS apart.
+fn merged__merge_by_workgroup(own: vec4<f32>, index: u32) -> vec4<f32> {
+    results[index] = own;
+    workgroupBarrier();
+    for (var half = WORKGROUP_SIZE / 2u; half >= GROUPS; half /= 2u) {
+        if index < half {
+            results[index] = merge(results[index], results[index + half]);
+        }
+        workgroupBarrier();
+    }
+    return results[index];
+}

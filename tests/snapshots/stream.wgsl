@@ -1,0 +1,536 @@
+// layer norm of [64, 8192]: rows are read for each sum.
+// shaders/kernels/stream.wgsl, workgroups of 256
+
+// ==== roles/numbers.wgsl
+
+alias Pack = vec4<f32>;
+
+const PACK: u32 = 4u;
+
+fn pack_first(v: Pack) -> f32 {
+    return v.x;
+}
+
+fn pack_sum(v: Pack) -> f32 {
+    return (v.x + v.y) + (v.z + v.w);
+}
+
+struct Pair {
+    hi: Real,
+    lo: Real,
+}
+
+fn two_sum(a: Real, b: Real) -> Pair {
+    let hi = opaque(a + b);
+    let b_part = opaque(hi - a);
+    let a_part = opaque(hi - b_part);
+    return Pair(hi, (a - a_part) + (b - b_part));
+}
+
+// The rounding error of an infinite sum is a NaN.
+fn total_of(sum: Pair) -> Real {
+    return select(sum.hi + sum.lo, sum.hi, abs(sum.hi) > Real(3e38));
+}
+
+alias Real = f32;
+
+alias Bits = u32;
+
+fn bits_of(v: Real) -> Bits {
+    return bitcast<u32>(v);
+}
+
+fn real_of(bits: Bits) -> Real {
+    return bitcast<f32>(bits);
+}
+
+// The compiler does not know that params.zero is 0.
+fn opaque(v: Real) -> Real {
+    return real_of(bits_of(v) ^ Bits(params.zero));
+}
+
+// ==== roles/positions.wgsl
+
+alias At = u32;
+
+fn column_at(pack: u32) -> At {
+    return pack;
+}
+
+fn number_of(column: At) -> u32 {
+    return column;
+}
+
+fn first_of(row: u32, stride: u32) -> u32 {
+    return row * stride;
+}
+
+fn at_of(first: u32, column: At) -> At {
+    return first + column;
+}
+
+fn elements_of(packs: u32) -> f32 {
+    return f32(packs * PACK);
+}
+
+// ==== roles/teams.wgsl
+
+struct Team {
+    index: u32, // of this team in the dispatch
+    lane: u32, // of this invocation in its team
+    lanes: u32, // of a team
+}
+
+const FAN_IN: u32 = 16u;
+
+var<workgroup> leaves: array<vec2<f32>, WORKGROUP_SIZE>;
+
+var<workgroup> branches: array<vec2<f32>, WORKGROUP_SIZE / FAN_IN>;
+
+fn team_sum(v: f32, team: Team) -> f32 {
+    return team_sum2(vec2<f32>(v, 0.0), team).x;
+}
+
+fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> {
+    let width = WORKGROUP_SIZE / FAN_IN;
+    leaves[team.lane] = v;
+    workgroupBarrier();
+    if team.lane < width {
+        var sum = leaves[team.lane];
+        for (var i = 1u; i < FAN_IN; i += 1u) {
+            sum += leaves[team.lane + i * width];
+        }
+        branches[team.lane] = sum;
+    }
+    workgroupBarrier();
+    var total = branches[0];
+    for (var i = 1u; i < width; i += 1u) {
+        total += branches[i];
+    }
+    // No lane reads `leaves` any more, and the next call writes `branches` after its first barrier.
+    return total;
+}
+
+// Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup_id: vec3<u32>,
+    @builtin(num_workgroups) num_workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local_index: u32,
+) {
+    let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
+    run(Team(workgroup, local_index, WORKGROUP_SIZE));
+}
+
+// ==== roles/access.wgsl
+
+fn load_x(input_at: At, at: At) -> Pack {
+    return load_input(input_at);
+}
+
+fn store_sum(at: At, x: Pack) {
+}
+
+fn store_result(at: At, y: Pack) {
+    store_output(at, y);
+}
+
+fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+}
+
+// ==== roles/tables.wgsl
+
+alias AffineValue = Pack;
+
+alias AffineAt = u32;
+
+fn affine_column(column: At) -> AffineAt {
+    return number_of(column);
+}
+
+// ==== roles/affine.wgsl
+
+fn weight_at(i: AffineAt) -> AffineValue {
+    return load_weight(i) + params.weight_offset;
+}
+
+fn apply_weight(y: Pack, weight: AffineValue) -> Pack {
+    return y * weight;
+}
+
+fn bias_at(i: AffineAt) -> AffineValue {
+    return load_bias(i);
+}
+
+fn apply_bias(y: Pack, bias: AffineValue) -> Pack {
+    return y + bias;
+}
+
+struct Affine {
+    weight: AffineValue,
+    bias: AffineValue,
+}
+
+fn affine_at(i: AffineAt) -> Affine {
+    return Affine(weight_at(i), bias_at(i));
+}
+
+fn add_after(u: Pack, at: At) -> Pack {
+    return u;
+}
+
+// ==== roles/activations.wgsl
+
+fn activate(u: Pack) -> Pack {
+    return u;
+}
+
+// ==== roles/scales.wgsl
+
+fn measure(d: Pack) -> Pack {
+    return d * d;
+}
+
+fn measure_derivative(y: Pack) -> Pack {
+    return y;
+}
+
+// At least zero, but a NaN stays, which max() might drop. The bits decide: some compilers turn a comparison of floats
+// into max().
+fn rstd_of(power: f32, count: f32, scale: f32) -> f32 {
+    return inverseSqrt(select(power, 0.0, bitcast<u32>(power) - 0x80000000u <= 0x7f800000u) + params.eps);
+}
+
+fn product_share(count: f32, rstd: f32, scale: f32) -> f32 {
+    return 1.0 / count;
+}
+
+const DOWN: f32 = 1.0;
+
+const UP: f32 = 1.0;
+
+fn scale_of(sums: vec3<f32>) -> f32 {
+    return 1.0;
+}
+
+fn at_scale(sums: vec3<f32>, scale: f32) -> f32 {
+    return sums.y;
+}
+
+// ==== roles/rows.wgsl
+
+struct Params {
+    rows: u32, // or fours of them, if packs are across rows
+    first: u32, // row of the whole tensor at which the binding begins
+    packs: u32, // of a row
+    stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
+    input_stride: u32, // the same of the input
+    rows_per_team: u32, // rows of a team, or blocks of rows, at most
+    teams: u32, // that have rows
+    elements: u32, // of a row
+    eps: f32,
+    weight_offset: f32, // added to the weight
+    stats_stride: u32, // from one region of `statistics` to the next
+    first_partial: u32, // of these rows in `partial_sums`
+    affine_rows: u32,
+    affine_quotient: u32,
+    affine_remainder: u32,
+    affine_run: u32, // neighbours that share a weight, in what a table's index counts
+    zero: u32, // always 0
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+fn row_affine_index(row: u32, column: At) -> AffineAt {
+    let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
+    return first + affine_column(column);
+}
+
+const BACKWARD: bool = false;
+
+const BACKWARD_NEEDS_Y: bool = false;
+
+fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
+    return Pack(0.0);
+}
+
+fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+    store_sum(at, x);
+    store_result(at, activate(add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+}
+
+alias Sum = f32;
+
+struct Sums {
+    a: Sum,
+    b: Sum,
+}
+
+fn first_of_rows(v: Pack) -> Sum {
+    return pack_first(v);
+}
+
+fn sum_of(v: Pack) -> Sum {
+    return pack_sum(v);
+}
+
+fn row_sum(v: Sum, team: Team) -> Sum {
+    return team_sum(v, team);
+}
+
+fn row_sums(v: Sums, team: Team) -> Sums {
+    let sums = team_sum2(vec2<f32>(v.a, v.b), team);
+    return Sums(sums.x, sums.y);
+}
+
+fn scales_of(down: Sum, unit: Sum, up: Sum) -> Sum {
+    return scale_of(vec3<f32>(down, unit, up));
+}
+
+fn at_scales(down: Sum, unit: Sum, up: Sum, scale: Sum) -> Sum {
+    return at_scale(vec3<f32>(down, unit, up), scale);
+}
+
+fn rstds_of(power: Sum, count: f32, scale: Sum) -> Sum {
+    return rstd_of(power, count, scale);
+}
+
+fn product_shares(count: f32, rstd: Sum, scale: Sum) -> Sum {
+    return product_share(count, rstd, scale);
+}
+
+fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {
+    save(params.first + row, hi, lo, rstd);
+}
+
+const SUMS: bool = false;
+
+fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+}
+
+// ==== constants.wgsl
+
+const WORKGROUP_SIZE: u32 = 256u;
+
+const BLOCK: u32 = 1u;
+
+const SHARED: bool = true;
+
+const HALF_PRECISION: bool = false;
+
+const WHOLE: bool = true;
+
+const CENTERED: bool = true;
+
+const SCALED: bool = false;
+
+// ==== tensors.wgsl
+
+@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+
+fn load_input(i: u32) -> vec4<f32> {
+    return input[i];
+}
+
+@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
+
+fn load_weight(i: u32) -> vec4<f32> {
+    return weight[i];
+}
+
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+
+fn load_bias(i: u32) -> vec4<f32> {
+    return bias[i];
+}
+
+@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+
+fn store_output(i: u32, v: vec4<f32>) {
+    output[i] = v;
+}
+
+// ==== kernels/stream.wgsl
+
+// Products with numbers near the ends of f32's range wait for their scale.
+const LATE: bool = BACKWARD && (BACKWARD_NEEDS_Y || SCALED);
+
+const EARLY: bool = BACKWARD && !LATE;
+
+const CHUNK: u32 = 64u;
+
+const SAMPLE: u32 = 8u;
+
+fn add_sum(sum: Pair, v: Sum) -> Pair {
+    return two_sum(sum.hi, sum.lo + v);
+}
+
+fn run(team: Team) {
+    let len = f32(params.elements);
+    let packs = params.packs;
+    let stride = CHUNK * team.lanes;
+    let has_rows = team.index < params.teams;
+    let start = column_at(0u);
+    for (var round = 0u; round < params.rows_per_team; round += 1u) {
+        let index_0 = (round * BLOCK + 0u) * params.teams + team.index;
+        // A constant saves a branch around the loads and stores of a row.
+        let has_row_0 = select(index_0 < params.rows, true, WHOLE);
+        let row_0 = min(index_0, params.rows - 1u);
+        let first_0 = first_of(row_0, params.stride);
+        let first_input_0 = first_of(row_0, params.input_stride);
+        let shift_0 = first_of_rows(load_x(at_of(first_input_0, start), at_of(first_0, start)));
+        var shifted_sum_0 = Pair();
+        // A mean of the first elements.
+        let sample = (packs + SAMPLE - 1u) / SAMPLE;
+        if CENTERED {
+            for (var chunk = team.lane; chunk < sample; chunk += stride) {
+                var sum_0 = Sum(0.0);
+                let end = min(chunk + stride, sample);
+                for (var pack = chunk; pack < end; pack += team.lanes) {
+                    let column = column_at(pack);
+                    let x_0 = load_x(at_of(first_input_0, column), at_of(first_0, column));
+                    sum_0 += sum_of(x_0 - shift_0);
+                }
+                shifted_sum_0 = add_sum(shifted_sum_0, sum_0);
+            }
+        }
+        var mean_0 = Sum(0.0);
+        if CENTERED {
+            mean_0 = shift_0 + row_sum(total_of(shifted_sum_0), team) / elements_of(sample);
+        }
+        var d_sum_0 = Pair();
+        var measure_sum_0 = Pair();
+        var down_sum_0 = Pair();
+        var up_sum_0 = Pair();
+        var g_sum_0 = Pair();
+        var gd_sum_0 = Pair();
+        for (var chunk = team.lane; chunk < packs; chunk += stride) {
+            var d_chunk_0 = Sum(0.0);
+            var measure_chunk_0 = Sum(0.0);
+            var down_chunk_0 = Sum(0.0);
+            var up_chunk_0 = Sum(0.0);
+            var g_chunk_0 = Sum(0.0);
+            var gd_chunk_0 = Sum(0.0);
+            let end = min(chunk + stride, packs);
+            for (var pack = chunk; pack < end; pack += team.lanes) {
+                let column = column_at(pack);
+                var affine = Affine();
+                if SHARED && EARLY {
+                    affine = affine_at(affine_column(column));
+                }
+                let x_0 = load_x(at_of(first_input_0, column), at_of(first_0, column));
+                let d_0 = x_0 - mean_0;
+                d_chunk_0 += sum_of(d_0);
+                measure_chunk_0 += sum_of(measure(d_0));
+                if SCALED {
+                    down_chunk_0 += sum_of(measure(d_0 * DOWN));
+                    up_chunk_0 += sum_of(measure(d_0 * UP));
+                }
+                if EARLY {
+                    if !SHARED {
+                        affine = affine_at(row_affine_index(params.first + row_0, column));
+                    }
+                    let grad = row_gradient(d_0, affine, at_of(first_0, column));
+                    let g = apply_weight(grad, affine.weight);
+                    g_chunk_0 += sum_of(g);
+                    gd_chunk_0 += sum_of(g * d_0);
+                }
+            }
+            d_sum_0 = add_sum(d_sum_0, d_chunk_0);
+            measure_sum_0 = add_sum(measure_sum_0, measure_chunk_0);
+            if SCALED {
+                down_sum_0 = add_sum(down_sum_0, down_chunk_0);
+                up_sum_0 = add_sum(up_sum_0, up_chunk_0);
+            }
+            g_sum_0 = add_sum(g_sum_0, g_chunk_0);
+            gd_sum_0 = add_sum(gd_sum_0, gd_chunk_0);
+        }
+        let moments_0 = row_sums(Sums(total_of(d_sum_0), total_of(measure_sum_0)), team);
+        var ends_0 = Sums();
+        if SCALED {
+            ends_0 = row_sums(Sums(total_of(down_sum_0), total_of(up_sum_0)), team);
+        }
+        let correction_0 = select(Sum(0.0), moments_0.a / len, CENTERED);
+        // Both overflow f32 together, and their difference would be a NaN.
+        let square_0 = correction_0 * correction_0;
+        let correction_square_0 = select(square_0, Sum(0.0), square_0 > Sum(3e38));
+        let scale_0 = scales_of(ends_0.a, moments_0.b, ends_0.b);
+        let measured_0 = at_scales(ends_0.a, moments_0.b, ends_0.b, scale_0);
+        let rstd_0 = rstds_of(measured_0 / len - correction_square_0, len, scale_0);
+
+        if LATE {
+            for (var chunk = team.lane; chunk < packs; chunk += stride) {
+                var g_chunk_0 = Sum(0.0);
+                var gd_chunk_0 = Sum(0.0);
+                let end = min(chunk + stride, packs);
+                for (var pack = chunk; pack < end; pack += team.lanes) {
+                    let column = column_at(pack);
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(affine_column(column));
+                    }
+                    if !SHARED {
+                        affine = affine_at(row_affine_index(params.first + row_0, column));
+                    }
+                    let x_0 = load_x(at_of(first_input_0, column), at_of(first_0, column));
+                    let d_0 = x_0 - mean_0;
+                    let y_0 = (d_0 - correction_0) * scale_0 * rstd_0;
+                    let grad_0 = row_gradient(y_0, affine, at_of(first_0, column));
+                    let g_0 = apply_weight(grad_0, affine.weight);
+                    g_chunk_0 += sum_of(g_0);
+                    gd_chunk_0 += sum_of(g_0 * (d_0 * scale_0));
+                }
+                g_sum_0 = add_sum(g_sum_0, g_chunk_0);
+                gd_sum_0 = add_sum(gd_sum_0, gd_chunk_0);
+            }
+        }
+        // The two coefficients of the gradient through the statistics: the mean of g, and the factor of y.
+        var coefficients_0 = Sums();
+        if BACKWARD {
+            let sums = row_sums(Sums(total_of(g_sum_0), total_of(gd_sum_0)), team);
+            let gy_sum = (sums.b - correction_0 * sums.a) * rstd_0;
+            coefficients_0 = Sums(
+                select(Sum(0.0), sums.a / len, CENTERED),
+                gy_sum * product_shares(len, rstd_0, scale_0),
+            );
+        }
+
+        let end = select(0u, packs, has_rows);
+        for (var pack = team.lane; pack < end; pack += team.lanes) {
+            let column = column_at(pack);
+            var affine = Affine();
+            if SHARED {
+                affine = affine_at(affine_column(column));
+            }
+            var grad_sum = Pack(0.0);
+            var grad_y_sum = Pack(0.0);
+            if has_row_0 {
+                if !SHARED {
+                    affine = affine_at(row_affine_index(params.first + row_0, column));
+                }
+                let at = at_of(first_0, column);
+                let x = load_x(at_of(first_input_0, column), at);
+                let y = (x - mean_0 - correction_0) * scale_0 * rstd_0;
+                let grad = row_gradient(y, affine, at);
+                let g = apply_weight(grad, affine.weight);
+                finish(
+                    at,
+                    affine,
+                    x,
+                    y,
+                    (g - coefficients_0.a - measure_derivative(y) * coefficients_0.b) * rstd_0 * scale_0,
+                );
+                grad_sum += grad;
+                grad_y_sum += grad * y;
+            }
+            if SUMS {
+                // [teams, columns]
+                let to = params.first_partial + team.index * params.elements;
+                add_partial_sums(to, column, grad_sum, grad_y_sum, round == 0u);
+            }
+        }
+        if has_rows && has_row_0 && team.lane == 0u {
+            save_rows(row_0, mean_0, correction_0, rstd_0 * scale_0);
+        }
+    }
+}
