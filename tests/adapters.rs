@@ -1,18 +1,22 @@
-//! What every adapter must give: each op in both directions, by every method that the device has, with all that it can
-//! have and with what WebGPU guarantees alone. Small enough for adapters that take long to compile; the other tests go
-//! deeper on one.
+//! Every adapter computes each op in both directions by every method that it has, with all of its features and limits,
+//! and with those that WebGPU guarantees. Small enough for adapters that take long to compile.
 
 mod common;
 
-use common::{arena::run_in_one_buffer, each_op::each_op, gpu, methods::every_method};
+use common::{
+    arena::run_in_one_buffer,
+    each_op::{backward, each_op, forward},
+    gpu,
+    methods::every_method,
+};
 use wgpu_norm::{
-    DType, LayerNorm, Method, Planner, Strategy, Team,
+    DType, LayerNorm, Method, Norm, Planner, Strategy, Team,
     host::{self, Gpu},
     testing::{self, Data},
     wgpu,
 };
 
-/// A device with the limits that WebGPU guarantees, and no feature.
+/// A device with the limits that WebGPU guarantees, and without features.
 fn guaranteed() -> Gpu {
     let adapter = host::adapter(None).expect("an adapter");
     let request = adapter.request_device(&wgpu::DeviceDescriptor {
@@ -24,8 +28,8 @@ fn guaranteed() -> Gpu {
     Gpu::from_parts(queue, Planner::new(&device))
 }
 
-fn conforms(gpu: &Gpu, len: usize, dtype: DType, backward: bool) {
-    for op in each_op(len, dtype).into_iter().filter(|op| op.name().ends_with("_backward") == backward) {
+fn conform(gpu: &Gpu, ops: Vec<Box<dyn Norm>>) {
+    for op in ops {
         let data = Data::random(&*op, 6);
         let truth = op.reference(&data.tensors()).expect("reference");
         every_method(gpu, &*op, &data.tensors(), |method, outputs| {
@@ -35,27 +39,27 @@ fn conforms(gpu: &Gpu, len: usize, dtype: DType, backward: bool) {
     }
 }
 
-// A test a direction, so that two threads have as much to compile.
+// One test for each direction: two threads then have as much to compile.
 
 #[test]
 fn every_op_by_every_method() {
     println!("{:?}", gpu().device().adapter_info());
-    conforms(gpu(), 12, DType::F32, false);
+    conform(gpu(), forward(12, DType::F32));
 }
 
 #[test]
 fn every_backward_pass_by_every_method() {
-    conforms(gpu(), 12, DType::F32, true);
+    conform(gpu(), backward(12, DType::F32));
 }
 
 #[test]
-fn every_op_of_odd_rows() {
-    conforms(gpu(), 9, DType::F16, false);
+fn every_op_of_odd_half_precision_rows() {
+    conform(gpu(), forward(9, DType::F16));
 }
 
 #[test]
-fn every_backward_pass_of_odd_rows() {
-    conforms(gpu(), 9, DType::F16, true);
+fn every_backward_pass_of_odd_half_precision_rows() {
+    conform(gpu(), backward(9, DType::F16));
 }
 
 #[test]
@@ -63,12 +67,12 @@ fn every_op_with_the_guaranteed_limits() {
     let small = guaranteed();
     let by_subgroups = Strategy::Forced(Method::Resident(Team::Subgroup));
     assert!(small.planner().plan_with(&LayerNorm::new(&[7, 36], 1..), by_subgroups).is_err());
-    conforms(&small, 8, DType::BF16, false);
+    conform(&small, forward(8, DType::BF16));
 }
 
 #[test]
 fn every_backward_pass_with_the_guaranteed_limits() {
-    conforms(&guaranteed(), 8, DType::BF16, true);
+    conform(&guaranteed(), backward(8, DType::BF16));
 }
 
 #[test]
@@ -84,8 +88,7 @@ fn every_op_in_one_buffer() {
 #[test]
 #[ignore = "more shapes: cargo xtask test --all"]
 fn every_op_of_longer_rows() {
-    for (len, dtype) in [(36, DType::F32), (257, DType::F16)] {
-        conforms(gpu(), len, dtype, false);
-        conforms(gpu(), len, dtype, true);
-    }
+    // Nine vec4s, and odd rows of f16.
+    conform(gpu(), each_op(36, DType::F32));
+    conform(gpu(), each_op(257, DType::F16));
 }

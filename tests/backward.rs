@@ -620,7 +620,7 @@ fn a_large_residual_is_added_as_f32_adds_it() {
 }
 
 #[test]
-fn a_gradient_is_as_exact_as_what_it_is_made_of() {
+fn a_gradient_is_as_exact_as_its_terms() {
     // rstd scales small inputs up. The gradient is parallel to the input: most of it cancels.
     let small: Vec<f32> = Random::new(4).normal(64, 1.25e-3, 2e-4);
     let along: Vec<f32> = small.iter().map(|x| 1e3 * x).collect();
@@ -710,7 +710,7 @@ fn gradients_of_hard_channels() {
 }
 
 #[test]
-fn the_gradient_of_an_empty_batch_is_zero_or_what_was_there() {
+fn the_gradient_of_an_empty_batch_is_zero_or_unchanged() {
     let op = LayerNorm::new(&[0, 4], 1..).backward();
     let empty = Tensors::new(&[]).grad_output(&[]).weight(&[1.0; 4]);
     let outputs = gpu().run(&op, &empty).expect("zeros");

@@ -1,4 +1,4 @@
-//! Every op on the adapter of this machine, by every method, against the f64 reference.
+//! Every op by every method against the f64 reference.
 
 mod common;
 
@@ -201,7 +201,7 @@ fn golden_vectors_of_pytorch() {
     for file in Golden::all("pytorch") {
         file.with_op(|op, tensors| {
             let actual = run(gpu(), op, tensors, Strategy::Inferred).expect("run");
-            // PyTorch's values, with the reference's scales of what they are made of.
+            // PyTorch's values, with the scales of the reference.
             let (theirs, mut expected) = (file.expected(tensors), op.reference(tensors).expect("reference"));
             for slot in theirs.slots() {
                 expected.set(slot, theirs.get(slot).unwrap_or_default().to_vec());
@@ -422,11 +422,11 @@ fn a_lost_device_is_an_error() {
     let op = LayerNorm::new(&[2, 4], 1..).weight(false).bias(false);
     gpu.run(&op, &Tensors::new(&[1.0; 8])).expect("not lost yet");
     gpu.device().destroy();
-    // Of a known kernel and of one that has to be compiled.
+    // A compiled kernel, and one that needs compiling.
     for op in [op.clone(), op.clone().save_stats(true)] {
         assert!(matches!(gpu.run(&op, &Tensors::new(&[1.0; 8])), Err(Error::Device(_))), "{op:?}");
     }
-    // The program that held it goes on with another one.
+    // The program goes on with another device.
     let another = wgpu_norm::host::Gpu::new().expect("another device");
     another.run(&op, &Tensors::new(&[1.0; 8])).expect("not lost");
 }
@@ -495,7 +495,7 @@ fn a_bound_plan_is_recorded_again_and_running_statistics_go_on() {
     assert_eq!(gpu().download(&count, 4).expect("download"), 3_u32.to_ne_bytes());
 }
 
-// A GPU's compiler may contract other products and sums where there are checks: there both conform.
+// With checks, a GPU's compiler may contract other products and sums: results then differ, and both conform.
 #[test]
 fn the_checks_of_wgpu_change_no_bit_on_a_cpu() {
     use wgpu_norm::{Planner, host::Gpu};
@@ -541,12 +541,12 @@ fn pipelines_are_compiled_through_the_cache_of_the_caller() {
     let cache = unsafe { one.create_pipeline_cache(&descriptor) };
     let op = LayerNorm::new(&[3, 5], 1..);
     Planner::new(&one).pipeline_cache(cache.clone()).plan(&op).expect("a plan");
-    // Not every driver fills a cache; that it is used shows where it can't be.
+    // Not every driver fills a cache. A planner of another device can't use it: its error shows the use.
     let refused = Planner::new(&other).pipeline_cache(cache).plan(&op).unwrap_err();
     assert!(matches!(refused, Error::Device(_)), "{refused}");
 }
 
-/// What compiles, copies and waits does so elsewhere: each poll returns at once.
+/// Compiling, copying and waiting happen on another thread: each poll returns at once.
 #[test]
 fn asynchronous_functions_do_not_hold_their_executor() {
     use std::{

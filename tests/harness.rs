@@ -1,4 +1,4 @@
-//! The tests can fail: the comparator rejects what is wrong, and a broken shader does not conform.
+//! The tests can fail: the comparator rejects wrong values, and a mutated shader does not conform.
 
 mod common;
 mod mutations;
@@ -17,7 +17,7 @@ use wgpu_norm::{
 };
 
 #[test]
-fn the_comparator_rejects_what_is_wrong() {
+fn the_comparator_rejects_wrong_values() {
     let truth = [0.5, -3.0, 2.0];
     assert_eq!(compare("y", &[0.5, -3.0, 2.0], &truth), Ok(()));
     let reject = |actual: &[f32]| compare("y", actual, &truth).unwrap_err();
@@ -30,7 +30,7 @@ fn the_comparator_rejects_what_is_wrong() {
 }
 
 #[test]
-fn the_comparator_wants_nan_and_infinity_where_they_belong() {
+fn the_comparator_wants_a_nan_or_an_infinity_where_the_reference_has_one() {
     let truth = [f64::NAN, f64::INFINITY, 1e39];
     assert_eq!(compare("y", &[f32::NAN, f32::INFINITY, f32::INFINITY], &truth), Ok(()));
     assert!(compare("y", &[0.0, f32::INFINITY, f32::INFINITY], &truth).is_err());
@@ -68,7 +68,7 @@ fn the_comparator_wants_the_same_tensors_on_both_sides() {
 }
 
 #[test]
-fn the_comparator_allows_half_an_ulp_of_a_half_precision_output_and_no_more() {
+fn the_comparator_allows_half_an_ulp_of_half_precision_and_no_more() {
     let error = |dtype, actual| max_error("y", dtype, &[actual], &[100.0]).expect("comparable");
     assert!(error(DType::F16, 100.03) < 1e-4 && error(DType::F16, 100.07) > 1e-2);
     assert!(error(DType::BF16, 100.3) < 1e-4 && error(DType::BF16, 100.5) > 1e-2);
@@ -148,7 +148,7 @@ fn a_mutation_that_changes_nothing_survives() {
 /// Makes an op of this size: rows, channels or positions.
 type Make = fn(usize) -> Box<dyn Norm>;
 
-/// Two kernels of a lane that has a row of one pack.
+/// Rows of one pack, for a lane each.
 fn short(rows: usize) -> Box<dyn Norm> {
     Box::new(LayerNorm::new(&[rows, 4], 1..))
 }
@@ -157,7 +157,7 @@ fn short_backward(rows: usize) -> Box<dyn Norm> {
     Box::new(LayerNorm::new(&[rows, 4], 1..).backward())
 }
 
-/// Three packs a row, for teams of several lanes.
+/// Rows of three packs, for teams of several lanes.
 fn rows(rows: usize) -> Box<dyn Norm> {
     Box::new(LayerNorm::new(&[rows, 12], 1..))
 }
@@ -279,7 +279,7 @@ fn a_grid_without_its_second_dimension_does_not_conform() {
 }
 
 #[test]
-fn conformance_takes_what_is_right_and_names_what_is_not() {
+fn conformance_accepts_right_results_and_names_wrong_ones() {
     for op in each_op(36, DType::F32) {
         let right = conformance(&*op, |tensors| gpu().run(&*op, tensors));
         assert!(right.as_ref().is_ok_and(|error| (0.0..=1.0).contains(error)), "{}: {right:?}", op.name());
@@ -296,7 +296,7 @@ fn conformance_takes_what_is_right_and_names_what_is_not() {
 }
 
 #[test]
-fn a_write_outside_of_a_tensor_is_seen() {
+fn guards_show_a_write_outside_of_a_tensor() {
     let clean = vec![common::PATTERN; 2 * common::GUARD_WORDS + 5];
     assert!(common::guards_intact(&clean, 5));
     for at in [0, common::GUARD_WORDS - 1, common::GUARD_WORDS + 5, clean.len() - 1] {

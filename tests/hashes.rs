@@ -1,5 +1,4 @@
-//! What is compiled and what is dispatched, as committed hashes: a change that should change neither shows that it did
-//! not. No adapter.
+//! Committed hashes of compiled shaders and of dispatches: a refactoring shows that it changes neither. No adapter.
 
 mod common;
 
@@ -16,10 +15,10 @@ use wgpu_norm::{
     wgpu,
 };
 
-/// Accepts what has changed, and another version of naga.
+/// Accepts changes, and another version of naga.
 const ACCEPT: &str = "UPDATE_SNAPSHOTS=1 cargo test --test hashes";
 
-/// Compares what lines say of some names with the committed file, which is of one version of naga.
+/// Compares the lines of names with those of the committed file, which belongs to one version of naga.
 fn compare(file: &str, lines: &BTreeMap<String, String>) {
     let lock = include_str!("../Cargo.lock");
     let (_, naga) = lock.split_once("name = \"naga\"\nversion = \"").expect("naga is a dependency");
@@ -81,7 +80,7 @@ fn devices() -> [Caps; 5] {
     ]
 }
 
-/// Ops of shapes that models have, beside those that every adapter is tried with.
+/// Ops of shapes of models, and the ops of `tests/adapters.rs`.
 fn cases() -> Vec<Box<dyn Norm>> {
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
     for len in [12, 49, 8192] {
@@ -96,11 +95,11 @@ fn cases() -> Vec<Box<dyn Norm>> {
         )* };
     }
     for dtype in [DType::F32, DType::F16] {
-        // Rows of transformers, many and few, so short that a lane has several, and so long that teams share one.
+        // Rows of transformers: many and few, short for a lane and long for several teams.
         for shape in [[4096, 768], [16384, 4096], [8, 1024], [1 << 20, 16], [1 << 17, 128], [16, 32768], [1, 1 << 20]] {
             both!(LayerNorm::new(&shape, 1..).dtype(dtype), RmsNorm::new(&shape, 1..).dtype(dtype));
         }
-        // Images of convolutional nets, down to 7 by 7; features; channels last; a tensor that is bound in chunks.
+        // Images of convolutional networks, the last of them bound in chunks.
         for shape in [[8, 64, 56, 56], [32, 256, 14, 14], [32, 512, 7, 7], [64, 256, 256, 56]] {
             both!(
                 BatchNorm::training(&shape).dtype(dtype),
@@ -118,7 +117,7 @@ fn cases() -> Vec<Box<dyn Norm>> {
     ops
 }
 
-/// All that a program says, but the names.
+/// The text of a program without names.
 fn text(program: &Program, hashes: &HashMap<Shader, u64>) -> String {
     let dispatch = |d: &shaders::Dispatch| {
         let ranges: Vec<_> = d.ranges.iter().map(|range| (range.slot.name(), range.offset, range.size)).collect();
@@ -128,7 +127,7 @@ fn text(program: &Program, hashes: &HashMap<Shader, u64>) -> String {
     format!("{:?} {scratch:?}", program.dispatches.iter().map(dispatch).collect::<Vec<_>>())
 }
 
-/// An op with what it dispatches on each device, by the inferred method and, where it is small, by every other one.
+/// An op and its dispatches on each device, by the inferred method, and by all methods if it is small.
 struct Case {
     name: String,
     inferred: Vec<Option<Program>>,
@@ -140,7 +139,7 @@ impl Case {
         let tensors = op.tensors().expect("it is right");
         let dtypes: BTreeSet<String> = tensors.iter().map(|tensor| tensor.dtype.to_string()).collect();
         let name = format!("{} {:?} {}", op.name(), op.shape(), dtypes.into_iter().collect::<Vec<_>>().join("+"));
-        // Ops may differ in options alone.
+        // Numbers tell apart ops that differ in options alone.
         let number = names.entry(name.clone()).or_default();
         *number += 1;
         let program = |caps, strategy| shaders::program(op, caps, strategy).ok();
@@ -157,7 +156,7 @@ impl Case {
         programs.flat_map(|program| &program.dispatches).map(|dispatch| dispatch.shader)
     }
 
-    /// The hashes of the inferred programs, and one of all others.
+    /// A hash for each inferred program, and one for all forced programs.
     fn line(&self, hashes: &HashMap<Shader, u64>) -> String {
         let hash = |programs: &[Option<Program>]| {
             let text: String = programs.iter().map(|p| p.as_ref().map_or("none".into(), |p| text(p, hashes))).collect();
@@ -177,7 +176,7 @@ fn shaders_and_dispatches_are_as_committed() {
     println!("{} shaders, {} of them in shaders::all(), {} ops", needed.len(), all.len(), cases.len());
     let hashes = hashes(&needed.into_iter().collect::<Vec<_>>());
     let all = all.iter().map(|shader| {
-        // A label changes with the names in the source, so that only the output of a failure has it.
+        // The file has no labels, which change with names of the source. A failure prints them.
         println!("{:016x} {shader}", hashes[shader]);
         (format!("{:016x}", hashes[shader]), String::new())
     });

@@ -1,5 +1,5 @@
-//! Planners, plans and bound plans in programs that live long: threads, buffers that are dropped, recorded again and
-//! again.
+//! Planners, plans and bound plans in long-lived programs: by threads, after their buffers' handles, recorded
+//! repeatedly.
 
 mod common;
 
@@ -14,7 +14,7 @@ use wgpu_norm::{
     wgpu,
 };
 
-/// One op of each kind, forward and backward.
+/// Ops of each kind, forward and backward.
 fn ops() -> Vec<Box<dyn Norm>> {
     let rows = [33, 12];
     let image = [5, 6, 7, 8];
@@ -46,7 +46,7 @@ fn storage(gpu: &Gpu, content: &[u8]) -> wgpu::Buffer {
 
 #[test]
 fn one_planner_serves_eight_threads() {
-    // A planner that knows no kernel yet, so that threads compile the same ones at once.
+    // A new planner: threads compile the same kernels at once.
     let gpu = Gpu::from_parts(gpu().queue().clone(), Planner::new(gpu().device()));
     let ran = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -106,14 +106,14 @@ fn a_hundred_runs_by(methods: &[Method]) {
 }
 
 #[test]
-fn a_bound_plan_keeps_its_buffers_and_is_recorded_as_often_as_wanted() {
+fn a_bound_plan_keeps_its_buffers_and_is_recorded_repeatedly() {
     let op = LayerNorm::new(&[2, 4], 1..).weight(false).bias(false);
     let input = storage(gpu(), bytemuck::cast_slice(&[1.0_f32, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0]));
     let (output, twice) = (storage(gpu(), &[0; 32]), storage(gpu(), &[0; 32]));
     let plan = gpu().planner().plan(&op).expect("plan");
     let once = plan.bind(&Bindings::new().input(&input).output(&output)).expect("bind");
     let again = plan.bind(&Bindings::new().input(&output).output(&twice)).expect("bind");
-    // Neither the caller's handles nor the plan need live on.
+    // The bound plan outlives the plan and the caller's handles.
     drop((input, plan));
     let mut encoder = gpu().device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     {
@@ -128,6 +128,6 @@ fn a_bound_plan_keeps_its_buffers_and_is_recorded_as_often_as_wanted() {
     let expected = [-1.341_635_4, -0.447_211_8, 0.447_211_8, 1.341_635_4];
     let close = |actual: &[f32]| actual.iter().zip(expected).all(|(a, e)| (a - e).abs() < 1e-5);
     assert!(close(&floats(&output)[..4]), "{:?}", floats(&output));
-    // What is normalized already stays as it is, but for eps.
+    // Normalized rows stay as they are, but for eps.
     assert!(close(&floats(&twice)[..4]), "{:?}", floats(&twice));
 }

@@ -1,5 +1,4 @@
-//! The memory of a program that plans, binds and records for a long time. Alone in its process, so that nothing else
-//! grows.
+//! The memory of a program that plans, binds and records ten thousand times. The test has a process for itself.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -7,7 +6,7 @@ mod common;
 use common::gpu;
 use wgpu_norm::{Bindings, LayerNorm, Norm, Planner, host::Gpu, wgpu};
 
-/// Pages that the process has in memory, in bytes.
+/// The resident memory of the process, in bytes.
 fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
     pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number") * 4096
@@ -15,7 +14,7 @@ fn resident() -> usize {
 
 #[test]
 fn memory_is_flat_over_ten_thousand_plans() {
-    const ROUNDS: usize = 10_000;
+    const PLANS: usize = 10_000;
     let gpu = Gpu::from_parts(gpu().queue().clone(), Planner::new(gpu().device()));
     let op = LayerNorm::new(&[64, 384], 1..).backward();
     let specs = op.tensors().expect("valid");
@@ -25,21 +24,21 @@ fn memory_is_flat_over_ten_thousand_plans() {
     };
     let buffers: Vec<_> = specs.iter().map(|spec| (spec.slot, storage(spec.bytes()))).collect();
     let mut at_first = 0;
-    for round in 0..ROUNDS {
+    for i in 0..PLANS {
         let plan = gpu.planner().plan(&op).expect("plan");
         let bindings = buffers.iter().fold(Bindings::new(), |b, (slot, buffer)| b.set(*slot, buffer));
         let bound = plan.bind(&bindings).expect("bind");
         let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-        if round % 100 == 0 {
+        if i % 100 == 0 {
             gpu.queue().submit([encoder.finish()]);
             gpu.device().poll(wgpu::PollType::wait_indefinitely()).expect("poll");
         }
-        if round == ROUNDS / 10 {
+        if i == PLANS / 10 {
             at_first = resident();
         }
     }
     let grown = resident().saturating_sub(at_first);
-    println!("{grown} bytes more after {ROUNDS} plans than after a tenth of them");
-    assert!(grown < 16 << 20, "{grown} bytes more after {ROUNDS} plans than after a tenth of them");
+    println!("{grown} bytes more after {PLANS} plans than after a tenth of them");
+    assert!(grown < 16 << 20, "{grown} bytes more after {PLANS} plans than after a tenth of them");
 }

@@ -1,4 +1,4 @@
-//! The example `normalize` as a user runs it: a process with files, exit codes and one line for what went wrong.
+//! The example `normalize` as a user runs it: a process with files, an exit code, and one line for an error.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use wgpu_norm::{
     testing::{REAL_DATA, bound, compare, largest, max_error},
 };
 
-/// The folder of a test; the program runs in it.
+/// The folder of a test, in which the program runs.
 struct Folder(TempDir);
 
 impl Folder {
@@ -67,7 +67,7 @@ impl Folder {
         Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    /// Runs what must be refused: with this exit code, a line with all of these words, and no file changed.
+    /// Runs arguments that the program refuses: by an exit code and a line with these words. No file changes.
     fn fails(&self, code: i32, arguments: &str, words: &[&str]) {
         let before = self.files();
         let run = self.run(arguments);
@@ -77,7 +77,7 @@ impl Folder {
     }
 }
 
-/// What a run of the program gave.
+/// The result of a run of the program.
 #[derive(Debug)]
 struct Run {
     code: Option<i32>,
@@ -104,7 +104,7 @@ impl Run {
         line.unwrap_or_else(|| panic!("no line {start:?} in {self:?}"))
     }
 
-    /// The error of the output that `--check` tells, relative to the largest.
+    /// The error of the output that `--check` prints, relative to the largest value.
     fn checked(&self) -> f64 {
         let line = self.line("check: ");
         assert!(line.ends_with(": ok"), "{line}");
@@ -125,7 +125,7 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A tensor to be put into a file.
+/// A tensor for a file.
 struct Stored {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -141,7 +141,7 @@ fn floats(dtype: DType, shape: &[usize], values: &[f32]) -> Stored {
     Stored { dtype: stored(dtype), shape: shape.to_vec(), bytes: dtype.encode(values) }
 }
 
-/// The name that .safetensors files have for a type.
+/// The type of .safetensors files.
 fn stored(dtype: DType) -> Dtype {
     match dtype {
         DType::F16 => Dtype::F16,
@@ -168,7 +168,7 @@ impl Loaded {
         self.bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect()
     }
 
-    /// Compares a tensor with what it should be, beyond the rounding to the type that it should be stored in.
+    /// Compares a tensor with the expected values, beyond the rounding to its type.
     fn is(&self, name: &str, dtype: DType, expected: &[f64]) {
         assert_eq!(self.dtype, stored(dtype), "{name}");
         let error = max_error(name, dtype, &dtype.decode(&self.bytes), expected).unwrap_or_else(|e| panic!("{e}"));
@@ -202,12 +202,12 @@ fn load(path: &Path) -> (BTreeMap<String, Loaded>, Metadata) {
     (tensors.collect(), metadata)
 }
 
-/// Numbers that are not all alike.
+/// Different numbers of both signs.
 fn some(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i * 37 % 101) as f32 / 16.0 - 3.0).collect()
 }
 
-/// Runs it with `--check`, and compares all that is in its file with the reference.
+/// Runs the program with `--check`, and compares all tensors of its file with the reference.
 fn agrees(folder: &Folder, arguments: &str, op: &dyn Norm, tensors: &Tensors<'_>) -> BTreeMap<String, Loaded> {
     let arguments = format!("{arguments} --input in.safetensors --output out.safetensors --check");
     let run = folder.run(&arguments).ok();
@@ -273,9 +273,9 @@ fn the_example_data_is_normalized() {
     }
 }
 
-/// Every golden file that needs no options but the program's, with those that its metadata tells.
+/// All golden files that need no more than these options, with those of their metadata.
 #[test]
-fn golden_files_come_out_as_pytorch_computes_them() {
+fn golden_files_agree_with_pytorch() {
     let folder = Folder::new();
     let mut conventions = BTreeMap::<String, usize>::new();
     let mut read = 0;
@@ -316,23 +316,23 @@ fn golden_files_come_out_as_pytorch_computes_them() {
         folder.run_all(&arguments).ok();
         let outputs = folder.load("out.safetensors");
         for (expected_name, expected) in &tensors {
-            let Some(name_of_it) = expected_name.strip_prefix("expected_") else { continue };
-            let output = outputs.get(name_of_it).unwrap_or_else(|| panic!("{name}: no {name_of_it}"));
-            assert_eq!(output.shape, expected.shape, "{name}: {name_of_it}");
-            if name_of_it == "num_batches_tracked" {
+            let Some(result) = expected_name.strip_prefix("expected_") else { continue };
+            let output = outputs.get(result).unwrap_or_else(|| panic!("{name}: no {result}"));
+            assert_eq!(output.shape, expected.shape, "{name}: {result}");
+            if result == "num_batches_tracked" {
                 assert_eq!(output.count(), expected.count(), "{name}");
             } else {
-                compare(name_of_it, &output.f32(), &expected.f64()).unwrap_or_else(|e| panic!("{name}: {e}"));
+                compare(result, &output.f32(), &expected.f64()).unwrap_or_else(|e| panic!("{name}: {e}"));
             }
         }
         let expected = tensors.keys().filter(|name| name.starts_with("expected_")).count();
-        // PyTorch does not tell these statistics.
-        let untold = match key("op") {
+        // PyTorch does not return these statistics.
+        let missing = match key("op") {
             "rms-norm" => 1,
             "instance-norm" => 2,
             _ => 0,
         };
-        assert_eq!(outputs.len(), expected + untold, "{name}: {:?}", names(&outputs));
+        assert_eq!(outputs.len(), expected + missing, "{name}: {:?}", names(&outputs));
         if tracked {
             *conventions.entry(format!("{} {}", key("running_stats"), key("momentum") == "none")).or_default() += 1;
         }
@@ -422,7 +422,7 @@ fn a_missing_batch_count_starts_at_zero_if_there_is_something_to_track() {
     folder.run(&format!("{arguments} 0.5")).ok();
     assert!(!folder.load("out.safetensors").contains_key("num_batches_tracked"));
 
-    // Without running statistics there is nothing to count for.
+    // Without running statistics the program does not count.
     folder.save("in.safetensors", &[("input", f32s(&[4, 2], &some(8))), ("num_batches_tracked", i64s(&[], 3))]);
     folder.run(&format!("{arguments} none")).ok();
     assert_eq!(names(&folder.load("out.safetensors")), ["mean", "output", "rstd"]);
@@ -449,7 +449,7 @@ fn npy_files_go_in_and_out_in_either_order() {
     let op = LayerNorm::new(&[3, 4, 5], 1..);
     let truth = op.reference(&Tensors::new(&input).weight(&weight).bias(&bias)).expect("reference").output().to_vec();
     let array = |shape: &[usize], values: &[f32]| ArrayD::from_shape_vec(shape, values.to_vec()).expect("an array");
-    // The same elements, with the first axis the fastest in memory.
+    // The first axis is contiguous.
     let fortran = |shape: &[usize], values: &[f32]| {
         let standard = array(shape, values);
         let mut array = Array::zeros(IxDyn(shape).f());
@@ -499,7 +499,7 @@ fn weight_and_bias_are_used_when_they_are_there() {
 }
 
 #[test]
-fn what_is_not_used_is_told() {
+fn missing_and_unused_tensors_are_named() {
     let folder = Folder::new();
     let count = "num_batches_tracked";
     for (arguments, shape, names, without, unused) in [
@@ -620,7 +620,7 @@ fn the_output_keeps_links_owner_and_permissions() {
     run("new.safetensors").ok();
     let result = folder.files()["new.safetensors"].clone();
     fs::create_dir(folder.path("far")).expect("a folder");
-    // One link to another to a file in another folder, and one to where there is no file yet.
+    // A link to a link to a file in another folder, and a link to a file that does not exist yet.
     symlink("far/middle.safetensors", folder.path("first.safetensors")).expect("a link");
     symlink("../far/old.safetensors", folder.path("far/middle.safetensors")).expect("a link");
     symlink(folder.path("far/made.safetensors"), folder.path("dangling.safetensors")).expect("a link");
@@ -635,7 +635,7 @@ fn the_output_keeps_links_owner_and_permissions() {
             run(link).ok();
         }
         fs::set_permissions(folder.path(file), fs::Permissions::from_mode(mode)).expect("permissions");
-        // For root the file is another's.
+        // Root gives the file to another user.
         let own = fs::metadata(folder.path(file)).expect("a file").uid();
         let owner = if own == 0 { 12345 } else { own };
         chown(folder.path(file), Some(owner), None).expect("an owner");
@@ -649,7 +649,7 @@ fn the_output_keeps_links_owner_and_permissions() {
     assert_eq!(names, 3, "a temporary file is left");
 
     symlink("circle.npy", folder.path("circle.npy")).expect("a link");
-    // In the test's own folder, where a program that replaces it does no harm.
+    // In the folder of the test, where a program that replaces it does no harm.
     let _socket = UnixListener::bind(folder.path("socket")).expect("a socket");
     symlink("socket", folder.path("special.npy")).expect("a link");
     symlink("none/out.npy", folder.path("nowhere.npy")).expect("a link");
@@ -792,11 +792,11 @@ fn a_number_that_f32_does_not_hold_is_refused_as_it_was_typed() {
 }
 
 #[test]
-fn what_is_not_given_is_as_the_library_has_it() {
+fn defaults_are_those_of_the_library() {
     let folder = Folder::new();
     let scaled = |by: f32| some(120).into_iter().map(|x| x * by).collect::<Vec<_>>();
     let save = |values: &[f32]| folder.save("in.safetensors", &[("input", f32s(&[2, 3, 4, 5], values))]);
-    // So small that eps decides, and for the window so large that the sum of squares does.
+    // Small numbers, for which eps decides, and large ones, for which the squares in the window do.
     let (shape, small, tiny, large) = ([2, 3, 4, 5], scaled(1e-3), scaled(1e-13), scaled(100.0));
     save(&small);
     let tensors = Tensors::new(&small);
@@ -816,7 +816,7 @@ fn what_is_not_given_is_as_the_library_has_it() {
 }
 
 #[test]
-fn words_are_taken_in_any_case_of_letters() {
+fn words_may_have_upper_and_lower_case() {
     let folder = Folder::new();
     let [mean, var] = ["running_mean", "running_var"].map(|name| (name, f32s(&[6], &[0.5; 6])));
     folder.save("X.SAFETENSORS", &[("input", f32s(&[4, 6], &some(24))), mean, var]);
@@ -838,7 +838,7 @@ fn words_are_taken_in_any_case_of_letters() {
 }
 
 #[test]
-fn a_word_that_is_nearly_right_is_hinted_at() {
+fn a_word_that_is_nearly_right_gets_a_hint() {
     let folder = Folder::new();
     folder.save("x.safetensors", &[("input", f32s(&[4, 6], &some(24)))]);
     for (arguments, meant) in [
@@ -917,7 +917,7 @@ fn a_wrong_tensor_is_refused_with_its_file_and_name() {
 }
 
 #[test]
-fn where_a_tensor_is_missing_those_of_the_file_are_named() {
+fn an_error_of_a_missing_tensor_names_those_of_the_file() {
     let folder = Folder::new();
     let from = |op: &str, file: &str| format!("{op} --input {file} --output out.safetensors");
     let vector = || f32s(&[6], &some(6));
@@ -935,7 +935,7 @@ fn where_a_tensor_is_missing_those_of_the_file_are_named() {
 }
 
 #[test]
-fn more_elements_than_there_may_be_are_refused_as_the_limit_of_the_crate() {
+fn too_many_elements_are_refused_by_the_limit_of_the_crate() {
     let folder = Folder::new();
     let shape = [0, 1 << 40, 1 << 20];
     folder.save("in.safetensors", &[("input", f32s(&shape, &[]))]);
@@ -949,7 +949,7 @@ fn more_elements_than_there_may_be_are_refused_as_the_limit_of_the_crate() {
 }
 
 #[test]
-fn the_axes_may_be_any_that_are_next_to_each_other() {
+fn the_axes_may_be_any_neighbours() {
     let folder = Folder::new();
     let shape = [2, 3, 4, 5];
     let (input, weight, bias) = (some(120), some(12), some(15)[3..].to_vec());
@@ -991,7 +991,7 @@ fn l2_norm_divides_by_either_norm() {
 }
 
 #[test]
-fn local_response_norm_divides_by_what_its_window_says() {
+fn local_response_norm_takes_a_window() {
     let folder = Folder::new();
     let input = some(60);
     folder.save("in.safetensors", &[("input", f32s(&[2, 5, 6], &input)), ("grad_output", f32s(&[2, 5, 6], &input))]);
@@ -1025,8 +1025,8 @@ fn local_response_norm_divides_by_what_its_window_says() {
 fn channels_last(shape: [usize; 3], values: &[f32]) -> Vec<f32> {
     let [samples, channels, spatial] = shape;
     let index = |n, c, s| (n * channels + c) * spatial + s;
-    let places = (0..samples).flat_map(|n| (0..spatial).flat_map(move |s| (0..channels).map(move |c| (n, c, s))));
-    places.map(|(n, c, s)| values[index(n, c, s)]).collect()
+    let indices = (0..samples).flat_map(|n| (0..spatial).flat_map(move |s| (0..channels).map(move |c| (n, c, s))));
+    indices.map(|(n, c, s)| values[index(n, c, s)]).collect()
 }
 
 #[test]
@@ -1087,14 +1087,14 @@ fn half_precision_is_read_and_written_as_such() {
         let truth = op.reference(&tensors).expect("a reference");
         compare("output", output.as_slice().expect("in C order"), truth.output()).unwrap();
 
-        // Each rounded once, from f64.
+        // One rounding, from f64.
         let arguments = "layer-norm --input in.safetensors --output out.safetensors --device reference";
         folder.run(arguments).ok();
         let rounded: Vec<f32> = truth.output().iter().map(|&x| stored_as.round_f64(x) as f32).collect();
         assert_eq!(stored_as.decode(&folder.load("out.safetensors")["output"].bytes), rounded);
     }
 
-    // Of two types, weight and bias are f32, which loses nothing; and bits are bits.
+    // Weight and bias of two types become f32, without a loss. The files have these bits.
     let half = |dtype, bits: [u16; 2]| Stored { dtype, shape: vec![2], bytes: bits.map(u16::to_le_bytes).concat() };
     folder.save(
         "in.safetensors",
@@ -1111,7 +1111,7 @@ fn half_precision_is_read_and_written_as_such() {
 }
 
 #[test]
-fn weight_and_bias_of_two_types_have_gradients_that_hold_both() {
+fn gradients_of_weight_and_bias_of_two_types_are_f32() {
     let folder = Folder::new();
     let (shape, input) = ([4, 6], some(24));
     let save = |bias: DType| {
@@ -1135,7 +1135,7 @@ fn weight_and_bias_of_two_types_have_gradients_that_hold_both() {
 }
 
 #[test]
-fn what_a_half_can_not_hold_is_infinite_everywhere() {
+fn results_beyond_f16_are_infinite_everywhere() {
     let folder = Folder::new();
     let weight = ("weight", f32s(&[2], &[1e6, 1.0]));
     folder.save("in.safetensors", &[("input", f32s(&[2, 2], &[1.0, -1.0, -1.0, 1.0])), weight]);
@@ -1172,13 +1172,13 @@ fn a_residual_is_added() {
     folder.run("layer-norm --residual --input in.safetensors --output out.npy --check").ok();
     assert_eq!(read_npy::<_, ArrayD<f32>>(folder.path("out.npy")).expect("out.npy").shape(), shape);
 
-    // The mean may be off as far as the mean of such a sum may, which is more than that of such an input.
+    // The bound of the mean follows from the sum, which is larger than the input.
     let thirds = [1.0 / 3.0; 4];
     let large = ("residual", f32s(&[1, 4], &[3e5, -3e5, 1e5, -1e5]));
     folder.save("in.safetensors", &[("input", f32s(&[1, 4], &thirds)), large]);
     folder.run("layer-norm --residual --input in.safetensors --output out.safetensors --check").ok().checked();
 
-    // The sum is stored as the residual is, and the output as the input.
+    // The sum has the type of the residual, and the output that of the input.
     let [input_file, _] = file();
     folder.save("in.safetensors", &[input_file, ("residual", floats(DType::F16, &shape, &residual))]);
     let op = InstanceNorm::new(&shape).save_stats(true).residual(true).residual_output(true);
@@ -1226,18 +1226,18 @@ fn gradients_are_those_of_the_reference() {
     let (input, residual) = (some(120), some(125)[5..].to_vec());
     let vector = |n: usize, len: usize| some(n + len)[n..].to_vec();
     for stored_as in DType::FLOATS {
-        let save = |params: usize| {
+        let save = |channels: usize| {
             let tensors = [
                 ("input", &shape[..], &input),
                 ("residual", &shape, &residual),
                 ("grad_output", &shape, &grad_output),
-                ("weight", &[params], &vector(1, params)),
-                ("bias", &[params], &vector(2, params)),
+                ("weight", &[channels], &vector(1, channels)),
+                ("bias", &[channels], &vector(2, channels)),
             ];
             let tensors = tensors.map(|(name, shape, values)| (name, floats(stored_as, shape, values)));
             let running = [
-                ("running_mean", f32s(&[params], &vector(3, params))),
-                ("running_var", f32s(&[params], &vec![0.5; params])),
+                ("running_mean", f32s(&[channels], &vector(3, channels))),
+                ("running_var", f32s(&[channels], &vec![0.5; channels])),
                 ("num_batches_tracked", i64s(&[], 3)),
             ];
             folder.save("in.safetensors", &tensors.into_iter().chain(running).collect::<Vec<_>>());
@@ -1297,7 +1297,7 @@ fn a_gradient_alone_may_be_a_npy_file() {
 #[test]
 fn a_wrong_gradient_fails_the_check() {
     let folder = Folder::new();
-    // As where the output's check fails, with a gradient that does not vanish when it is divided by 1e30.
+    // Squares beyond f32, and a gradient that does not vanish when it is divided by 1e30.
     let row: Vec<f32> = (0..8).map(|i| if i % 2 == 0 { 1e30 } else { -1e30 }).collect();
     let grad: Vec<f32> = (0..8).map(|i| if i == 0 { 1e35 } else { 0.0 }).collect();
     folder.save("in.safetensors", &[("input", f32s(&[1, 8], &row)), ("grad_output", f32s(&[1, 8], &grad))]);
@@ -1331,7 +1331,7 @@ fn the_bytes_are_those_of_every_tensor() {
     folder.save("in.safetensors", &[("input", f32s(&[6, 8], &values)), half]);
     is("l2-norm --dtype bf16", 48 * (4 + 2) + 6 * 4);
     is("l2-norm --backward", 48 * (4 + 2 + 4));
-    // Mean and rstd out, running statistics in and out.
+    // Mean and rstd are written, running statistics are read and written.
     let running = ["running_mean", "running_var"].map(|name| (name, f32s(&[8], &values[..8])));
     let [mean, var] = running;
     folder.save("in.safetensors", &[("input", f32s(&[6, 8], &values)), mean, var]);
@@ -1339,7 +1339,7 @@ fn the_bytes_are_those_of_every_tensor() {
 }
 
 #[test]
-fn what_an_option_can_not_mean_is_refused() {
+fn options_without_a_meaning_are_refused() {
     let folder = Folder::new();
     let input = || ("input", f32s(&[4, 6, 2], &some(48)));
     folder.save("in.safetensors", &[input(), ("weight", f32s(&[3, 2], &some(6)))]);
@@ -1412,7 +1412,7 @@ fn what_an_option_can_not_mean_is_refused() {
     let words = ["wrong.safetensors", "[4, 12]", "[4, 6, 2]"];
     folder.fails(2, &format!("rms-norm {from_wrong} --residual"), &[words, ["residual"; 3]].concat());
     folder.fails(2, &format!("l2-norm {from_wrong} --backward"), &[words, ["grad_output"; 3]].concat());
-    // It is not read, and what is written has its shape.
+    // The backward pass does not read the bias, but its gradient has the bias's shape.
     folder.fails(2, &format!("layer-norm {from_wrong} --backward"), &["wrong.safetensors", "bias", "[5]", "[2]"]);
     for option in ["--momentum 0.5", "--running-stats keras"] {
         let words = [option.split(' ').next().expect("an option"), "--backward"];
@@ -1453,7 +1453,7 @@ fn damaged_safetensors_files_are_refused() {
         tensor("[4611686018427387904, 4]", 0),
         tensor("[-1]", 4),
         tensor("[1]", 4),
-        // Within what the format allows, beyond what a product of some of its axes is.
+        // The format allows this shape. The product of three of its axes overflows.
         tensor("[0, 1, 9223372036854775807, 2]", 0),
     ]);
     for bytes in cases {
@@ -1516,7 +1516,7 @@ fn damaged_npy_files_are_refused() {
         header(""),
         header("{}"),
         header(&"(".repeat(60_000)),
-        // Each bracket would double the time of the parser.
+        // Each bracket would double the parser's time.
         header(&"[".repeat(100)),
         array("'>f4'", "(0, 4)"),
         array("'|O'", "(1,)"),
@@ -1538,7 +1538,7 @@ fn damaged_npy_files_are_refused() {
 }
 
 #[test]
-fn a_file_of_another_kind_is_refused_by_what_it_begins_with() {
+fn a_file_of_another_kind_is_refused_by_its_beginning() {
     let folder = Folder::new();
     write_npy(folder.path("whole.npy"), &ArrayD::<f32>::zeros(vec![4, 6])).expect("whole.npy");
     folder.save("whole.safetensors", &[("input", f32s(&[4, 6], &some(24)))]);
@@ -1577,7 +1577,7 @@ fn a_file_of_another_kind_is_refused_by_what_it_begins_with() {
 #[test]
 fn a_failed_check_writes_nothing() {
     let folder = Folder::new();
-    // The square of 1e30 is beyond f32, so f32 arithmetic can't tell the variance of this row.
+    // The square of 1e30 is beyond f32, and so is the variance of this row.
     let row: Vec<f32> = (0..8).map(|i| if i % 2 == 0 { 1e30 } else { -1e30 }).collect();
     folder.save("in.safetensors", &[("input", f32s(&[1, 8], &row))]);
     fs::write(folder.path("out.safetensors"), "old").expect("old content");
@@ -1589,7 +1589,7 @@ fn a_failed_check_writes_nothing() {
 }
 
 #[test]
-fn a_check_tells_what_it_could_not_compare() {
+fn a_check_counts_values_that_it_cannot_compare() {
     let folder = Folder::new();
     let check = |arguments: &str, shape: &[usize], values: &[f32]| {
         let weight = ("weight", f32s(&shape[1..], &[1e6, 1.0, 0.5, -1.0]));
@@ -1604,7 +1604,7 @@ fn a_check_tells_what_it_could_not_compare() {
         let line = check(&layer_norm, &[2, 4], &[nan; 8]);
         assert!(line.starts_with("check: output 8 of 8 NaN, as in the reference; mean 2 of 2 NaN, as"), "{line}");
         assert!(!line.contains("off by") && line.ends_with(": ok"), "{line}");
-        // One of a row is enough.
+        // One NaN of a row is enough.
         let line = check(&layer_norm, &[2, 4], &[&row[..], &[number, nan, number, number]].concat());
         assert!(line.starts_with("check: output off by "), "{line}");
         assert!(line.contains(", 4 of 8 NaN, as in the reference; mean off by "), "{line}");
@@ -1625,7 +1625,7 @@ fn an_output_that_can_not_be_a_file_is_refused() {
     folder.fails(2, "layer-norm --input in.safetensors --output none/out.safetensors", &missing);
     fs::create_dir(folder.path("out.npy")).expect("a folder in the way");
     folder.fails(2, "layer-norm --input in.safetensors --output out.npy", &["--output", "out.npy", "folder"]);
-    // Before the work: there is no input to work on.
+    // The output is checked first: there is no input.
     let long = format!("{}.npy", "x".repeat(300));
     for output in [&long, "none/out.npy", "in.safetensors/out.npy"] {
         folder.fails(2, &format!("layer-norm --input none.safetensors --output {output}"), &["--output: ", output]);
@@ -1634,7 +1634,7 @@ fn an_output_that_can_not_be_a_file_is_refused() {
     folder.fails(2, "--list-adapters --adapter x", &["--list-adapters", "--adapter"]);
 }
 
-/// A folder that is read-only for root too, once it has no capabilities.
+/// A folder that is read-only for root too, without its capabilities.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_without_permission_is_refused_before_the_work() {
@@ -1649,7 +1649,7 @@ fn a_folder_without_permission_is_refused_before_the_work() {
         if root {
             command.args(["--bounding-set=-all", "--inh-caps=-all"]).arg(program());
         }
-        // There is no input to work on.
+        // The output is checked first: there is no input.
         folder.finish(command.args(["layer-norm", "--input", "none.safetensors", "--output", output]))
     };
     run("closed/out.safetensors").failed(2, &["--output: no permission to write in closed"]);
@@ -1659,7 +1659,7 @@ fn a_folder_without_permission_is_refused_before_the_work() {
     assert!(fs::read_dir(&closed).expect("the folder").next().is_none(), "files are left");
 }
 
-/// The file size limit stands for a full disk: the write itself fails.
+/// A limit of the file size stands for a full disk: the write fails.
 #[cfg(unix)]
 #[test]
 fn a_failed_write_leaves_the_old_file() {
@@ -1668,15 +1668,15 @@ fn a_failed_write_leaves_the_old_file() {
     fs::write(folder.path("old.npy"), "old").expect("old content");
     let before = folder.files();
     for output in ["old.npy", "new.npy", "new.safetensors"] {
-        let limited = "trap '' XFSZ; ulimit -f 8; \
-                       exec \"$0\" layer-norm --device reference --input in.safetensors --output \"$1\"";
-        let run = folder.finish(Command::new("sh").arg("-c").arg(limited).arg(program()).arg(output));
+        let limited = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+        let arguments = ["layer-norm", "--device", "reference", "--input", "in.safetensors", "--output", output];
+        let run = folder.finish(Command::new("sh").args(["-c", limited]).arg(program()).args(arguments));
         run.failed(1, &[&format!("{output}: File too large (os error 27)\n")]);
         assert!(folder.files() == before, "{output}");
     }
 }
 
-/// A full device behind stdout.
+/// Standard output is a full device.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_result_that_can_not_be_printed_is_a_failure() {
@@ -1685,8 +1685,7 @@ fn a_result_that_can_not_be_printed_is_a_failure() {
     run.failed(1, &["standard output"]);
 }
 
-// A file may grow to 4096 bytes, as on a disk with no more room: `trap` makes the write fail, where it would end the
-// process.
+// A file grows to 4096 bytes, as on a full disk. `trap` makes the write fail, which would otherwise end the process.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_an_error_and_leaves_what_was_there() {

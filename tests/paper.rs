@@ -1,4 +1,4 @@
-//! Claims of the paper, as the examples measure them, and the figures of `docs/paper.md`.
+//! The claims of the paper, as measured by the examples, and the figures of `docs/paper.md`.
 
 #![allow(clippy::duplicate_mod, reason = "two of the programs have `nets` in common")]
 
@@ -8,7 +8,7 @@ use std::{env, fs, path::PathBuf};
 
 use common::gpu;
 
-// The programs print what the tests compare.
+// The tests compare the results that these programs print.
 #[path = "../examples/convnet_norms.rs"]
 #[allow(dead_code)]
 mod convnet_norms;
@@ -22,7 +22,7 @@ mod mlp;
 #[allow(dead_code)]
 mod recurrent;
 
-/// Table 1: each yes to rounding, each no to a visible change.
+/// Table 1: an invariant output is the same up to rounding, any other changes visibly.
 #[test]
 fn the_table_of_invariances_is_the_papers() {
     let mut yes = 0;
@@ -44,18 +44,18 @@ fn plot(name: &str) -> String {
     fs::read_to_string(file(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// Panics unless both show the same: the same elements and texts, with every number within a pixel.
+/// Panics unless both pictures have the same elements and texts, with each number within a pixel.
 fn assert_shows(name: &str, drawn: &str) {
     if env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(file(name), drawn).expect("a file of the repository");
         return;
     }
     let is_number = |c: char| c.is_ascii_digit() || c == '.' || c == '-';
-    // Numbers and what is between them, in turns.
+    // Text and numbers alternate.
     let split = |svg: &str| {
         let mut parts = vec![String::new()];
         for c in svg.chars() {
-            // An even number of parts: the last is a number.
+            // After an even number of parts the last one is a number.
             if is_number(c) == (parts.len() % 2 == 1) {
                 parts.push(String::new());
             }
@@ -78,7 +78,7 @@ fn assert_shows(name: &str, drawn: &str) {
 }
 
 #[test]
-fn the_picture_of_what_is_normalized_together_is_up_to_date() {
+fn the_picture_of_the_reductions_is_up_to_date() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("convnet_norms.svg");
     convnet_norms::run(&convnet_norms::Args { out: Some(out.clone()) }).expect("runs");
@@ -94,7 +94,7 @@ fn the_picture_of_batch_sizes_is_up_to_date() {
     assert_shows("mlp.svg", &mlp::picture(&batch_sizes()).expect("drawn"));
 }
 
-/// A training gives the numbers of the picture again.
+/// A training repeats the numbers of the picture.
 #[test]
 #[ignore = "a minute of training: cargo xtask test --all"]
 fn the_numbers_of_batch_sizes_are_up_to_date() {
@@ -103,7 +103,7 @@ fn the_numbers_of_batch_sizes_are_up_to_date() {
     for method in mlp::Method::ALL {
         let old = all.iter().find(|old| old.method == method && old.batch == 128).expect("measured");
         let new = bench.train(method, old.batch, old.seed, old.accuracy.len(), |_| ()).expect("trained");
-        // Another adapter rounds otherwise, and a training makes much of it: 2 points are 10 images.
+        // Adapters round differently, and a training amplifies that: 2 points are 10 images.
         assert!((new.last() - old.last()).abs() <= 2.0, "{method}: {:?} has become {:?}", old.accuracy, new.accuracy);
     }
 }

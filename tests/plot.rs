@@ -41,7 +41,7 @@ fn rows_of_the_bench_become_pictures() {
     for text in ["an adapter", "% of copy bandwidth", "rows of 1024 elements", "wgpu-norm layer_norm", "copy"] {
         assert!(lengths.contains(text), "{text}");
     }
-    // Burn has one point, which is no line.
+    // One point of burn makes no line.
     assert!(!lengths.contains("burn"));
     let engines = picture("measured-engines.svg");
     for text in ["burn", "wgpu-norm", "layer norm 1024x1024", "% of copy bandwidth"] {
@@ -50,7 +50,7 @@ fn rows_of_the_bench_become_pictures() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_said() {
+fn rows_that_cannot_be_drawn_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
     write("torn.json", "[{");

@@ -1,4 +1,4 @@
-//! Random shapes and data: descriptors never panic, and what the adapter computes is what the reference says.
+//! Random shapes and data: descriptors never panic, and the adapter agrees with the reference.
 
 mod common;
 
@@ -12,11 +12,11 @@ use wgpu_norm::{
     testing::{self, Random},
 };
 
-/// Whether naga takes a shader, asked once for each.
+/// Whether naga accepts a shader. Each shader is validated once.
 fn is_valid(shader: &Shader) -> Result<(), String> {
     static SEEN: Mutex<Option<HashSet<Shader>>> = Mutex::new(None);
-    let first = SEEN.lock().expect("not poisoned").get_or_insert_default().insert(*shader);
-    if first {
+    let is_new = SEEN.lock().expect("not poisoned").get_or_insert_default().insert(*shader);
+    if is_new {
         translate(&shader.wgsl(), Backend::SpirV).map(|_| ()).map_err(|e| format!("{shader}: {e}"))
     } else {
         Ok(())

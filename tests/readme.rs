@@ -1,4 +1,4 @@
-//! The README shows what compiles and runs.
+//! The README shows an example that compiles and runs.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! The f64 reference against values that do not come from this project, and its errors. No adapter.
+//! The f64 reference against values of other projects and against differences, and its errors. No adapter.
 
 mod common;
 
@@ -12,8 +12,8 @@ use wgpu_norm::{
     testing::{Random, largest},
 };
 
-/// Both sides are f64, but eps and momentum are f32 in this crate, and the MiniLM outputs are stored as f32: half an
-/// ulp of f32, in parts of the largest value.
+/// Both sides are f64, but eps, momentum and the stored outputs of MiniLM are f32: the bound is half an ulp of f32, in
+/// parts of the largest value.
 fn close(name: &str, actual: &[f64], expected: &[f64]) {
     assert_eq!(actual.len(), expected.len(), "{name}");
     let epsilon = f64::from(f32::EPSILON) / 2.0 * largest(expected).max(1.0);
@@ -31,7 +31,7 @@ fn all_close(name: &str, actual: &Outputs<f64>, expected: &Outputs<f64>) {
 }
 
 #[test]
-fn real_activations_of_a_sentence_encoder() {
+fn the_reference_agrees_with_a_sentence_encoder() {
     let files = Golden::all("minilm");
     assert_eq!(files.len(), 3);
     for file in files {
@@ -43,7 +43,7 @@ fn real_activations_of_a_sentence_encoder() {
 }
 
 #[test]
-fn what_pytorch_computes_in_f64() {
+fn the_reference_agrees_with_pytorch_in_f64() {
     let files = Golden::all("pytorch");
     assert_eq!(files.len(), 257);
     for file in files {
@@ -75,34 +75,31 @@ fn a_slice_that_does_not_fit_is_named() {
     assert_eq!(problem(op.reference(&short)), (Slot::RunningVar, length(3, 2)));
 }
 
-/// The step of the differences. Inputs are multiples of 1/4096 below 8 in magnitude, so that input, sum and step are
-/// exact in f32.
+/// The step of the differences. Inputs are multiples of 1/4096 below 8: f32 holds inputs, sums and steps exactly.
 const STEP: f32 = 1.0 / 1024.0;
 
-/// How far a gradient may be from the differences, in parts of the largest value of the tensor, or of 1.
+/// The bound of a gradient's distance from the differences, in parts of the largest value of the tensor, or of 1.
 ///
 /// With D(h) = (L(x + h) - L(x - h)) / 2h, the truncation of (4 D(h) - D(2h)) / 3 is 4 h^4 times the fifth Taylor
-/// coefficient of L. Nothing here is steeper than a tanh after an rstd of 2 and a gain of 3: 2 tanh(6 x) has 2 * 2/15 *
-/// 6^5 = 2074, which makes 8e-9. The norm itself is smooth: it is singular where var + eps is 0, which one element
-/// reaches no closer than a deviation of its group times the root of its size. Rounding adds the 2^-53 * 100 of L over
-/// h: 1e-11.
+/// coefficient of L. The steepest function is a tanh after an rstd of 2 and a gain of 3. 2 tanh(6 x) has a coefficient
+/// of 2 * 2/15 * 6^5 = 2074: a truncation of 8e-9. The norm is singular where var + eps is 0. One element stays a
+/// standard deviation of its group times the root of its size away. Rounding adds the 2^-53 * 100 of L over h: 1e-11.
 const DIFFERENCES: f64 = 1e-8;
 
-/// Where a function bends, the differences are wrong: what it is applied to must be farther from 0 than two steps move
-/// it.
+/// Differences are wrong where a function bends, at 0: arguments are farther from 0 than two steps move them.
 const NEAR_A_BEND: f64 = 1.0 / 64.0;
 
 /// The tensors of a case.
 type Data = BTreeMap<Slot, Vec<f32>>;
 
-/// Those of `data` that the op reads.
+/// The tensors of `data` that the op reads.
 fn read<'a>(op: &dyn Norm, data: &'a Data) -> Tensors<'a> {
     let specs = op.tensors().unwrap_or_else(|e| panic!("{}: {e}", op.name()));
     let read = specs.iter().filter(|spec| spec.access != Access::Write);
     read.fold(Tensors::default(), |tensors, spec| tensors.set(spec.slot, &data[&spec.slot]))
 }
 
-/// Multiples of 1/4096, none of them near 0, where the L1 norm bends; their magnitudes are of 1/4 to 2.
+/// Multiples of 1/4096 with magnitudes from 1/4 to 2, away from 0, where the L1 norm bends.
 fn away_from_zero(random: &mut Random, len: usize) -> Vec<f32> {
     let mut value = || {
         let value = 2.0 - random.uniform() * 1.75;
@@ -112,7 +109,7 @@ fn away_from_zero(random: &mut Random, len: usize) -> Vec<f32> {
     (0..len).map(|_| value()).collect()
 }
 
-/// Values of all tensors that the op and its backward pass read.
+/// Values for all tensors that the op and its backward pass read.
 fn data(op: &dyn Norm, backward: &dyn Norm, random: &mut Random) -> Data {
     let mut data = Data::new();
     for spec in op.tensors().expect("tensors").into_iter().chain(backward.tensors().expect("tensors")) {
@@ -129,7 +126,7 @@ fn data(op: &dyn Norm, backward: &dyn Norm, random: &mut Random) -> Data {
     data
 }
 
-/// What is differentiated: all that was written, weighed by the gradients that reach it.
+/// The differentiated function: the sum of all outputs, weighed by their gradients.
 fn loss(op: &dyn Norm, data: &Data) -> f64 {
     let outputs = op.reference(&read(op, data)).expect("reference");
     let weighed = |grad, slot| {
@@ -139,7 +136,7 @@ fn loss(op: &dyn Norm, data: &Data) -> f64 {
     weighed(Slot::GradOutput, Slot::Output) + weighed(Slot::GradResidualOutput, Slot::ResidualOutput)
 }
 
-/// The gradient of [`loss`] in a tensor, from differences.
+/// The gradient of [`loss`] with respect to a tensor, by differences.
 fn differences(op: &dyn Norm, data: &Data, slot: Slot) -> Vec<f64> {
     let mut moved = data.clone();
     let mut difference = |i: usize, step: f32| {
@@ -148,9 +145,9 @@ fn differences(op: &dyn Norm, data: &Data, slot: Slot) -> Vec<f64> {
             loss(op, &moved)
         };
         let x = data[&slot][i];
-        let slope = (at(x + step) - at(x - step)) / f64::from(2.0 * step);
+        let derivative = (at(x + step) - at(x - step)) / f64::from(2.0 * step);
         at(x);
-        slope
+        derivative
     };
     (0..data[&slot].len()).map(|i| (4.0 * difference(i, STEP) - difference(i, 2.0 * STEP)) / 3.0).collect()
 }
@@ -170,8 +167,7 @@ fn check_gradients(name: &str, op: &dyn Norm, backward: &dyn Norm, data: &Data) 
             assert_eq!(found.get(grad), None, "{name}: {grad}");
             continue;
         }
-        // Where the residual has no gradient of its own, it is another one's: the input's, or the output's in batch
-        // norm.
+        // A residual without a gradient of its own has that of the input, or of the output in batch norm.
         let found = match found.get(grad) {
             Some(found) => found,
             None if op.name().starts_with("batch_norm") => of_output.as_slice(),
@@ -181,26 +177,26 @@ fn check_gradients(name: &str, op: &dyn Norm, backward: &dyn Norm, data: &Data) 
         assert_eq!(found.len(), expected.len(), "{name}, {grad}");
         let epsilon = DIFFERENCES * largest(&expected).max(1.0);
         for (i, (a, e)) in found.iter().zip(&expected).enumerate() {
-            assert!(abs_diff_eq!(a, e, epsilon = epsilon), "{name}, {grad}[{i}]: {a}, differences say {e}");
+            assert!(abs_diff_eq!(a, e, epsilon = epsilon), "{name}, {grad}[{i}]: {a}, by differences {e}");
         }
         compared += 1;
     }
     compared
 }
 
-/// Which options an op takes.
+/// The options that an op takes.
 #[derive(Clone, Copy)]
 struct Takes {
-    params: bool,
+    affine: bool,
     per_sample: bool,
-    kept_sum: bool,
+    residual_output: bool,
 }
 
 /// An op of each kind and layout. Groups have 6 elements or more, so that none is nearly constant.
 fn ops() -> Vec<(&'static str, Box<dyn AnyOp>, Takes)> {
-    let all = Takes { params: true, per_sample: true, kept_sum: true };
-    let batch = Takes { per_sample: false, kept_sum: false, ..all };
-    let none = Takes { params: false, ..batch };
+    let all = Takes { affine: true, per_sample: true, residual_output: true };
+    let batch = Takes { per_sample: false, residual_output: false, ..all };
+    let none = Takes { affine: false, ..batch };
     let last = Layout::ChannelsLast;
     let l1 = |shape: &[usize], axis: usize| LpNormalize::new(shape, axis..=axis).order(Order::L1);
     vec![
@@ -224,34 +220,34 @@ fn ops() -> Vec<(&'static str, Box<dyn AnyOp>, Takes)> {
     ]
 }
 
-/// Sets some options.
+/// Sets options.
 type Set = fn(&mut Options);
 
-/// The combinations of options that an op takes, but for activations.
+/// Each choice of weight and bias with each choice of other options that the op takes.
 fn choices(takes: Takes) -> Vec<(String, [Set; 2])> {
-    let mut params: Vec<(&str, Set)> = vec![("no weight", |o| (o.weight, o.bias) = (false, false))];
+    let mut affine: Vec<(&str, Set)> = vec![("no weight", |o| (o.weight, o.bias) = (false, false))];
     let mut others: Vec<(&str, Set)> = vec![("eps counts", |o| o.eps = 0.125)];
-    if takes.params {
-        params.push(("weight and bias", |o| (o.weight, o.bias) = (true, true)));
-        params.push(("1 + weight", |o| (o.weight, o.bias, o.zero_centered) = (true, false, true)));
-        params.push(("bias", |o| (o.weight, o.bias) = (false, true)));
+    if takes.affine {
+        affine.push(("weight and bias", |o| (o.weight, o.bias) = (true, true)));
+        affine.push(("1 + weight", |o| (o.weight, o.bias, o.zero_centered) = (true, false, true)));
+        affine.push(("bias", |o| (o.weight, o.bias) = (false, true)));
         others.push(("residual", |o| (o.eps, o.residual) = (0.125, true)));
     } else {
         others.push(("eps is larger than the norm", |o| o.eps = 16.0));
     }
     if takes.per_sample {
-        params.push(("1 + weight and bias of each sample", |o| {
+        affine.push(("1 + weight and bias of each sample", |o| {
             (o.weight, o.bias, o.zero_centered, o.per_sample) = (true, true, true, true);
         }));
     }
-    if takes.kept_sum {
+    if takes.residual_output {
         others.push(("residual and its sum", |o| (o.eps, o.residual, o.residual_output) = (0.125, true, true)));
     }
-    let pairs = params.iter().flat_map(|p| others.iter().map(move |o| (p, o)));
+    let pairs = affine.iter().flat_map(|p| others.iter().map(move |o| (p, o)));
     pairs.map(|(p, o)| (format!("{}, {}", p.0, o.0), [p.1, o.1])).collect()
 }
 
-/// Values for an op and its backward pass. Those of a relu are away from its bend.
+/// Values for an op and its backward pass. Arguments of a ReLU are away from its bend.
 fn data_for(name: &str, op: &mut dyn AnyOp, activation: Activation) -> Data {
     for seed in 0..100 {
         op.options().activation = activation;
@@ -268,7 +264,7 @@ fn data_for(name: &str, op: &mut dyn AnyOp, activation: Activation) -> Data {
 }
 
 #[test]
-fn gradients_are_what_differences_say() {
+fn gradients_agree_with_differences() {
     let mut compared = 0;
     for (kind, mut op, takes) in ops() {
         let plain = op.options().clone();
@@ -282,7 +278,7 @@ fn gradients_are_what_differences_say() {
             }
         }
     }
-    // With each activation: the input, residual, weight and bias of 9 ops in 5 * 3 ways and of 4 ops in 4 * 2, and 4
-    // inputs in 2.
+    // For each activation: input, residual, weight and bias of 9 ops with 5 * 3 choices and of 4 ops with 4 * 2, and
+    // the inputs of 4 ops with 2.
     assert_eq!(compared, 7 * (9 * (15 + 10 + 9 + 9) + 4 * (8 + 4 + 4 + 4) + 4 * 2));
 }

@@ -1,9 +1,9 @@
-//! Runs of ops whose tensors are parts of one buffer, in a browser too.
+//! Runs of ops with all tensors in one buffer, in a browser too.
 
 use wgpu_norm::{Access, Bindings, Norm, Outputs, Planner, Result, Tensors, host::Gpu, wgpu};
 
-/// Runs an op by the inferred method with its tensors and scratch in one buffer, in order, each at the next offset that
-/// can be bound. Panics if a byte of a tensor that is only read has changed, or one between tensors.
+/// Runs an op by the inferred method with its tensors and scratch in one buffer, each at the next offset that can be
+/// bound. Panics if the op changed a byte between tensors, or of a tensor that it only reads.
 pub async fn run_in_one_buffer(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>) -> Result<Outputs<f32>> {
     let planner = Planner::new(gpu.device()).shared_buffers(true);
     let plan = planner.plan_async(op).await?;

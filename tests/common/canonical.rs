@@ -1,4 +1,4 @@
-//! What a shader computes, as text that neither names nor the order of declarations change.
+//! The text of a shader without its names and the order of its declarations: of its computation alone.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use naga::{
     Block, Constant, Expression, Function, GlobalVariable, Handle, Module, Override, Statement, Type, TypeInner,
 };
 
-/// The entry point, and all that it uses, where it is first used.
+/// The entry point, with each declaration at its first use.
 pub fn module(module: &Module) -> String {
     let mut text = Canonical { module, out: String::new(), functions: HashMap::new(), globals: HashMap::new() };
     for entry in &module.entry_points {
@@ -19,7 +19,7 @@ pub fn module(module: &Module) -> String {
     text.out
 }
 
-/// FNV-1a, which no release of Rust changes.
+/// FNV-1a: the same in every release of Rust.
 pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
@@ -27,7 +27,7 @@ pub fn hash(bytes: &[u8]) -> u64 {
 struct Canonical<'a> {
     module: &'a Module,
     out: String,
-    /// By number of first use.
+    /// Numbered by first use.
     functions: HashMap<Handle<Function>, usize>,
     globals: HashMap<Handle<GlobalVariable>, usize>,
 }
@@ -80,7 +80,7 @@ impl Canonical<'_> {
         number
     }
 
-    /// The number of a function that is called; its text comes before that of its first caller's call.
+    /// The number of a callee. Its text comes before its first call.
     fn callee(&mut self, handle: Handle<Function>) -> usize {
         if let Some(&number) = self.functions.get(&handle) {
             return number;
@@ -109,7 +109,7 @@ impl Canonical<'_> {
     }
 }
 
-/// A function, with its expressions and variables by number of first use.
+/// A function, with its expressions and variables numbered by first use.
 struct Body<'t, 'm> {
     text: &'t mut Canonical<'m>,
     function: &'t Function,
@@ -177,7 +177,7 @@ impl Body<'_, '_> {
         number
     }
 
-    /// The number of an expression, after a line that defines it where this is its first use.
+    /// The number of an expression. Its first use writes a line that defines it.
     fn number(&mut self, handle: Handle<Expression>) -> usize {
         if let Some(&number) = self.numbers.get(&handle) {
             return number;
@@ -207,7 +207,7 @@ impl Body<'_, '_> {
         panic!("an override: {:?}", self.text.module.overrides[handle])
     }
 
-    /// The debug text of what refers to expressions of this function alone: handles are the numbers in brackets.
+    /// The debug text of a node, with the handles of expressions, numbers in brackets, by first use.
     fn renumbered(&mut self, node: &impl Debug) -> String {
         let text = format!("{node:?}");
         let mut out = String::new();

@@ -1,11 +1,11 @@
-//! Ops from plain numbers, for property tests and fuzzing: every op with every option, in both directions.
+//! Ops from numbers, for property tests and fuzzing: every op with every option, in both directions.
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
     LpNormalize, Method, Norm, RmsNorm, RunningStats, Strategy,
 };
 
-/// Numbers that choose from a list do so by their remainder.
+/// Numbers choose from lists by their remainder.
 #[derive(Clone, Debug)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub struct Descriptor {
@@ -14,10 +14,10 @@ pub struct Descriptor {
     pub eps: f32,
     pub momentum: f32,
     pub flags: [bool; 16],
-    /// Of input, output, residual, its sum, and weight and bias.
+    /// Types of input, output, residual, sum, and of weight and bias.
     pub dtypes: [u8; 5],
     pub activation: u8,
-    /// From row to row of the input, and the size of a window.
+    /// The stride of the input's rows, and the size of a window.
     pub stride: usize,
     pub cpu: bool,
     pub subgroups: u8,
@@ -49,7 +49,7 @@ impl Descriptor {
             flags;
         let layout = if last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let convention = RunningStats::Onnx { momentum };
-        // The options that all ops have, for each of them.
+        // Options that all ops have.
         macro_rules! with_options {
             ($op:expr) => {{
                 let mut op = $op.eps(eps);

@@ -1,55 +1,90 @@
-//! What every adapter is tried with, in a browser too.
+//! The ops that every adapter must compute, in a browser too.
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
     LpNormalize, Norm, Order, RmsNorm, RunningStats,
 };
 
-/// One op of each kind of geometry, with options that between them need every part of a shader but the other
+/// Layer norm of the sum with a residual. Its 40 rows give teams several rows, whose gradients they sum up.
+fn layer(len: usize, dtype: DType) -> LayerNorm {
+    let op = LayerNorm::new(&[40, len], 1..).dtype(dtype).residual(true).residual_output(true);
+    op.activation(Activation::Gelu)
+}
+
+/// Seven rows: blocks of streamed rows take long to compile.
+fn rms(len: usize, dtype: DType) -> RmsNorm {
+    RmsNorm::new(&[7, len], 1..).dtype(dtype).affine_dtype(DType::F32).zero_centered(true).save_stats(true)
+}
+
+fn middle(len: usize, dtype: DType) -> LayerNorm {
+    LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype)
+}
+
+fn group(len: usize, dtype: DType) -> GroupNorm {
+    GroupNorm::new(&[3, 6, len], 2).dtype(dtype)
+}
+
+fn group_last(len: usize, dtype: DType) -> GroupNorm {
+    GroupNorm::new(&[3, len, 6], 2).layout(Layout::ChannelsLast).dtype(dtype)
+}
+
+fn instance(len: usize, dtype: DType) -> InstanceNorm {
+    InstanceNorm::new(&[3, 5, len]).weight(true).bias(true).dtype(dtype)
+}
+
+fn training(len: usize, dtype: DType) -> BatchNorm {
+    BatchNorm::training(&[4, 5, len]).dtype(dtype).residual(true).activation(Activation::Relu)
+}
+
+fn inference(len: usize, dtype: DType) -> BatchNorm {
+    BatchNorm::inference(&[4, 5, len]).dtype(dtype)
+}
+
+fn l1(len: usize, dtype: DType) -> LpNormalize {
+    LpNormalize::new(&[7, len], 1..).order(Order::L1).dtype(dtype)
+}
+
+fn window(len: usize, dtype: DType) -> LocalResponseNorm {
+    LocalResponseNorm::new(&[3, 7, len], 4).dtype(dtype)
+}
+
+/// The forward passes: an op of each kind of geometry. Together their options need every part of a shader but the other
 /// activations.
+pub fn forward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
+    vec![
+        Box::new(layer(len, dtype)),
+        Box::new(rms(len, dtype)),
+        Box::new(middle(len, dtype)),
+        Box::new(group(len, dtype)),
+        Box::new(group_last(len, dtype)),
+        Box::new(instance(len, dtype)),
+        Box::new(instance(len, dtype).running_stats(RunningStats::PYTORCH)),
+        Box::new(training(len, dtype)),
+        Box::new(training(len, dtype).running_stats(RunningStats::CUMULATIVE)),
+        Box::new(inference(len, dtype)),
+        Box::new(BatchMoments::new(&[4, 5, len]).dtype(dtype)),
+        Box::new(l1(len, dtype)),
+        Box::new(window(len, dtype)),
+    ]
+}
+
+/// Their backward passes.
+pub fn backward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
+    vec![
+        Box::new(layer(len, dtype).backward()),
+        Box::new(rms(len, dtype).backward()),
+        Box::new(middle(len, dtype).backward()),
+        Box::new(group(len, dtype).backward()),
+        Box::new(group_last(len, dtype).backward()),
+        Box::new(instance(len, dtype).backward()),
+        Box::new(training(len, dtype).backward()),
+        Box::new(inference(len, dtype).backward()),
+        Box::new(l1(len, dtype).backward()),
+        Box::new(window(len, dtype).backward()),
+    ]
+}
+
+/// All of them.
 pub fn each_op(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
-    // So many rows that teams have several and sum up their gradients, and few otherwise: blocks of streamed rows
-    // compile for long.
-    let layer = LayerNorm::new(&[40, len], 1..).dtype(dtype).residual(true).residual_output(true);
-    let layer = layer.activation(Activation::Gelu);
-    let rms = RmsNorm::new(&[7, len], 1..).dtype(dtype).affine_dtype(DType::F32).zero_centered(true).save_stats(true);
-    let middle = LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype);
-    let group = GroupNorm::new(&[3, 6, len], 2).dtype(dtype);
-    let last = GroupNorm::new(&[3, len, 6], 2).layout(Layout::ChannelsLast).dtype(dtype);
-    let instance = InstanceNorm::new(&[3, 5, len]).weight(true).bias(true).dtype(dtype);
-    let tracked = instance.clone().running_stats(RunningStats::PYTORCH);
-    let training = BatchNorm::training(&[4, 5, len]).dtype(dtype).residual(true).activation(Activation::Relu);
-    let cumulative = training.clone().running_stats(RunningStats::CUMULATIVE);
-    let inference = BatchNorm::inference(&[4, 5, len]).dtype(dtype);
-    let lp = LpNormalize::new(&[7, len], 1..).order(Order::L1).dtype(dtype);
-    let window = LocalResponseNorm::new(&[3, 7, len], 4).dtype(dtype);
-    let moments = BatchMoments::new(&[4, 5, len]).dtype(dtype);
-    let backward: [Box<dyn Norm>; 10] = [
-        Box::new(layer.backward()),
-        Box::new(rms.backward()),
-        Box::new(middle.backward()),
-        Box::new(group.backward()),
-        Box::new(last.backward()),
-        Box::new(instance.backward()),
-        Box::new(training.backward()),
-        Box::new(inference.backward()),
-        Box::new(lp.backward()),
-        Box::new(window.backward()),
-    ];
-    let forward: [Box<dyn Norm>; 13] = [
-        Box::new(layer),
-        Box::new(rms),
-        Box::new(middle),
-        Box::new(group),
-        Box::new(last),
-        Box::new(instance),
-        Box::new(tracked),
-        Box::new(training),
-        Box::new(cumulative),
-        Box::new(inference),
-        Box::new(moments),
-        Box::new(lp),
-        Box::new(window),
-    ];
-    forward.into_iter().chain(backward).collect()
+    forward(len, dtype).into_iter().chain(backward(len, dtype)).collect()
 }

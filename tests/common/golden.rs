@@ -1,4 +1,4 @@
-//! The files of `tests/golden`: inputs and what PyTorch, in f64, makes of them.
+//! The files of `tests/golden`: inputs, and the results of PyTorch in f64.
 
 use std::{collections::HashMap, fs, ops::Range, path::PathBuf};
 
@@ -8,7 +8,7 @@ use wgpu_norm::{
     Outputs, RmsNorm, RunningStats, Slot, Tensors,
 };
 
-/// An op whose options are set and whose backward pass is made without knowing which one it is.
+/// Any op, for its options and its backward pass.
 pub trait AnyOp: Norm {
     fn options(&mut self) -> &mut Options;
     fn backward_pass(&self) -> Box<dyn Norm>;
@@ -29,7 +29,7 @@ macro_rules! any_op {
 }
 any_op!(LayerNorm RmsNorm LpNormalize GroupNorm InstanceNorm BatchNorm);
 
-/// What a file may expect of an op.
+/// The results that a file may have.
 const EXPECTED: [Slot; 10] = [
     Slot::Output,
     Slot::Mean,
@@ -99,7 +99,7 @@ impl Golden {
         golden
     }
 
-    /// What the metadata says; most keys are left out where they say nothing.
+    /// A key of the metadata, if it is there.
     fn text(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
@@ -121,7 +121,7 @@ impl Golden {
             Some("backward") => op.backward_pass(),
             other => panic!("{}: {other:?}", self.name),
         };
-        // A file has all tensors of the forward pass; the gradients do not depend on each of them.
+        // A file has all tensors of the forward pass, also those that the gradients do not need.
         let mut tensors = Tensors::default();
         for spec in op.tensors().unwrap_or_else(|e| panic!("{}: {e}", self.name)) {
             tensors = match spec.slot {
@@ -183,7 +183,7 @@ impl Golden {
         }
     }
 
-    /// The axes that are normalized over, which are neighbours: named, or the last ones, of these lengths.
+    /// The normalized axes, which are neighbours: those of `axes`, or as many last ones as `normalized_shape` has.
     fn axes(&self) -> Range<usize> {
         let rank = self.shape.len();
         if let Some(axes) = self.text("axes") {
@@ -215,7 +215,7 @@ impl Golden {
         })
     }
 
-    /// What the op writes: PyTorch counts batches for any momentum, the op only where the count matters.
+    /// The results of the op: PyTorch counts batches for any momentum, the op for a cumulative average alone.
     pub fn expected(&self, tensors: &Tensors<'_>) -> Outputs<f64> {
         let mut expected = Outputs::default();
         for slot in self.expected.slots() {
