@@ -1,5 +1,5 @@
-//! Every adapter computes each op in both directions by every method that it has, with all of its features and limits,
-//! and with those that WebGPU guarantees. Small enough for adapters that take long to compile.
+//! Every adapter computes each op in both directions by every method that it has. One device has all features and
+//! limits of the adapter, one the limits that WebGPU guarantees. The ops are few: some adapters take long to compile.
 
 mod common;
 

@@ -98,7 +98,7 @@ fn ops_of_channels() -> Vec<Chunked> {
 /// For each op: its name, how many of these methods and the inferred one run it in chunks, and how many do so at least.
 fn in_chunks(methods: &[Method]) -> Vec<(String, usize, usize)> {
     let gpu = small(1 << 16);
-    // Without subgroups there are fewer methods.
+    // A device without subgroups has fewer methods.
     let fewer = if gpu.planner().caps().subgroup_size.is_some() { 1 } else { 2 };
     let count = |(why, op, least): Chunked| {
         let strategies = methods.iter().map(|&method| Strategy::Forced(method)).chain([Strategy::Inferred]);

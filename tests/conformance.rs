@@ -17,7 +17,7 @@ fn layer_norm(shapes: &[(&str, usize, usize)]) {
     assert_all_ran(&ran, &methods_of_rows());
 }
 
-/// All methods but those for statistics that are not those of rows.
+/// Methods for statistics of rows.
 fn methods_of_rows() -> Vec<Method> {
     Method::ALL.iter().copied().filter(|m| !STATISTICS_ONLY.contains(m)).collect()
 }
@@ -537,7 +537,7 @@ fn pipelines_are_compiled_through_the_cache_of_the_caller() {
     let device = || pollster::block_on(adapter.request_device(&descriptor)).expect("a device").0;
     let (one, other) = (device(), device());
     let descriptor = wgpu::PipelineCacheDescriptor { label: None, data: None, fallback: true };
-    // SAFETY: there is no data that a driver could misread.
+    // SAFETY: the cache has no data that a driver could misread.
     let cache = unsafe { one.create_pipeline_cache(&descriptor) };
     let op = LayerNorm::new(&[3, 5], 1..);
     Planner::new(&one).pipeline_cache(cache.clone()).plan(&op).expect("a plan");

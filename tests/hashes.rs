@@ -18,7 +18,7 @@ use wgpu_norm::{
 /// Accepts changes, and another version of naga.
 const ACCEPT: &str = "UPDATE_SNAPSHOTS=1 cargo test --test hashes";
 
-/// Compares the lines of names with those of the committed file, which belongs to one version of naga.
+/// Compares lines with the committed file, which belongs to one version of naga.
 fn compare(file: &str, lines: &BTreeMap<String, String>) {
     let lock = include_str!("../Cargo.lock");
     let (_, naga) = lock.split_once("name = \"naga\"\nversion = \"").expect("naga is a dependency");

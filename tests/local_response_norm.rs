@@ -165,7 +165,7 @@ fn in_every_storage_type() {
 }
 
 /// Results of `torch.nn.functional.local_response_norm` of torch 2.15 and of its autograd in f64. Element i of the
-/// input is `((i * 7) % 11 - 5) / 4`, and of the gradient `((i * 5) % 13 - 6) / 8`: f32 holds both.
+/// input is `((i * 7) % 11 - 5) / 4`. Element i of the gradient is `((i * 5) % 13 - 6) / 8`. f32 holds both.
 struct PyTorch {
     shape: &'static [usize],
     size: usize,

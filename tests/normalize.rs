@@ -273,7 +273,7 @@ fn the_example_data_is_normalized() {
     }
 }
 
-/// All golden files that need no more than these options, with those of their metadata.
+/// All golden files whose options the program takes by the names of their metadata.
 #[test]
 fn golden_files_agree_with_pytorch() {
     let folder = Folder::new();
@@ -1625,7 +1625,7 @@ fn an_output_that_can_not_be_a_file_is_refused() {
     folder.fails(2, "layer-norm --input in.safetensors --output none/out.safetensors", &missing);
     fs::create_dir(folder.path("out.npy")).expect("a folder in the way");
     folder.fails(2, "layer-norm --input in.safetensors --output out.npy", &["--output", "out.npy", "folder"]);
-    // The output is checked first: there is no input.
+    // The program checks the output first: the input is missing.
     let long = format!("{}.npy", "x".repeat(300));
     for output in [&long, "none/out.npy", "in.safetensors/out.npy"] {
         folder.fails(2, &format!("layer-norm --input none.safetensors --output {output}"), &["--output: ", output]);
@@ -1649,7 +1649,7 @@ fn a_folder_without_permission_is_refused_before_the_work() {
         if root {
             command.args(["--bounding-set=-all", "--inh-caps=-all"]).arg(program());
         }
-        // The output is checked first: there is no input.
+        // The program checks the output first: the input is missing.
         folder.finish(command.args(["layer-norm", "--input", "none.safetensors", "--output", output]))
     };
     run("closed/out.safetensors").failed(2, &["--output: no permission to write in closed"]);

@@ -37,7 +37,7 @@ fn every_half_precision_number_survives_a_copy() {
         assert!(values.len() > 63000);
         for columns in COLUMNS {
             for (&a, &e) in copy(&values, dtype, dtype, columns).iter().zip(&values) {
-                // A device may flush an f32 subnormal to zero, which is what a subnormal of bf16 is.
+                // A subnormal of bf16 is one of f32, which a device may flush to zero.
                 let flushed = dtype == DType::BF16 && e.is_subnormal() && a == 0.0;
                 assert!(a.to_bits() == e.to_bits() || flushed, "{dtype}: {e:e} became {a:e}");
             }

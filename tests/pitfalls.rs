@@ -184,7 +184,7 @@ fn an_empty_batch_changes_nothing() {
     assert_eq!((outputs.grad_weight(), outputs.grad_bias()), (&[0.0; 3][..], &[0.0; 3][..]));
 }
 
-// Means and standard deviations of the threads below, and those of this crate's bound.
+// Means and standard deviations of the threads below, and of this crate's bound.
 const LARGE_MEANS: [(f64, f64); 4] = [(1449.0, 0.5), (2000.0, 1e-3), (100.0, 0.01), (1e6, 1.0)];
 
 // 11, 12. E[x^2] - E[x]^2 is negative for constant rows, and 0 for small deviations from a large mean. It gave NaN in
@@ -251,7 +251,7 @@ fn half_precision_is_no_arithmetic() {
     let large = [60000.0, -60000.0, 60000.0, -60000.0];
     let op = plain(&[1, 4]).dtype(DType::F16);
     gives(&op, &Tensors::new(&large), &[1.0, -1.0, 1.0, -1.0]);
-    // The largest numbers of both types. The squares of those of bf16 are beyond f32 (16).
+    // The largest numbers of both types. Squares of bf16's are beyond f32 (16).
     let of = |dtype: DType, largest: f32| (plain(&[1, 4]).dtype(dtype), [largest, -largest, largest, -largest]);
     let (op, x) = of(DType::F16, 65504.0);
     gives(&op, &Tensors::new(&x), &[1.0, -1.0, 1.0, -1.0]);

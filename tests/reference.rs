@@ -278,7 +278,7 @@ fn gradients_agree_with_differences() {
             }
         }
     }
-    // For each activation: input, residual, weight and bias of 9 ops with 5 * 3 choices and of 4 ops with 4 * 2, and
-    // the inputs of 4 ops with 2.
+    // For each activation: input, residual, weight and bias of 9 ops with 5 * 3 choices. The same of 4 ops with 4 * 2
+    // choices. Inputs of 4 ops with 2 choices.
     assert_eq!(compared, 7 * (9 * (15 + 10 + 9 + 9) + 4 * (8 + 4 + 4 + 4) + 4 * 2));
 }

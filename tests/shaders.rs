@@ -1,4 +1,4 @@
-//! Every shader that the crate can make, without an adapter: validated, translated, and compared with the Rust side.
+//! Every shader of the crate is validated, translated, and compared with the host's side. No adapter.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use wgpu_norm::{
     wgpu,
 };
 
-/// Runs a check over all shaders on all cores; panics with every failure.
+/// Checks all shaders on all cores. Panics with all failures.
 fn for_each_shader(check: impl Fn(&Shader) -> Result<(), String> + Sync) {
     let all = shaders::all();
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -42,7 +42,7 @@ fn every_shader_translates_to_every_language_that_has_its_features() {
         let subgroups = shader.features().contains(wgpu::Features::SUBGROUP);
         for backend in [Backend::SpirV, Backend::Msl, Backend::Hlsl, Backend::Glsl] {
             if backend == Backend::Glsl && subgroups {
-                // GL never has SUBGROUP.
+                // GL does not have SUBGROUP.
                 continue;
             }
             let text = translate(&source, backend).map_err(|e| format!("{backend:?}: {e}"))?;
@@ -54,8 +54,8 @@ fn every_shader_translates_to_every_language_that_has_its_features() {
     });
 }
 
-/// wgpu asks for the newest Metal that the system has; `translate` writes 2.4. Naga writes kernels of the same parts,
-/// so that some of them will do.
+/// wgpu asks for the newest Metal of the system, and `translate` writes 2.4. Kernels share their parts: every sixteenth
+/// is enough.
 #[test]
 fn shaders_are_the_same_in_a_newer_metal() {
     use naga::{back::msl, valid};
@@ -76,7 +76,7 @@ fn shaders_are_the_same_in_a_newer_metal() {
     }
 }
 
-/// The bindings are those that the host makes.
+/// Compares the bindings with the host's.
 fn bindings(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     let mut declared = BTreeMap::new();
     for (_, global) in module.global_variables.iter() {
@@ -106,7 +106,7 @@ fn bindings(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host binds {expected:?}")) }
 }
 
-/// The uniform has the fields, types and offsets of its Rust struct.
+/// Compares the fields, types and offsets of the uniform with its Rust struct.
 fn uniform(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     let uniform = module.global_variables.iter().find(|(_, g)| g.space == naga::AddressSpace::Uniform);
     let mut declared = Vec::new();
@@ -127,7 +127,7 @@ fn uniform(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host writes {expected:?}")) }
 }
 
-/// The workgroup has the size and the memory that the host counts on.
+/// Compares the size and memory of the workgroup with the host's.
 fn workgroup(shader: &Shader, module: &naga::Module) -> Result<(), String> {
     let [entry] = module.entry_points.as_slice() else {
         return Err(format!("{} entry points", module.entry_points.len()));
@@ -146,7 +146,7 @@ fn workgroup(shader: &Shader, module: &naga::Module) -> Result<(), String> {
 }
 
 #[test]
-fn every_shader_declares_what_the_host_makes() {
+fn every_shader_agrees_with_the_host() {
     for_each_shader(|shader| {
         let module = naga::front::wgsl::parse_str(&shader.wgsl()).map_err(|e| e.to_string())?;
         bindings(shader, &module)?;
@@ -155,8 +155,8 @@ fn every_shader_declares_what_the_host_makes() {
     });
 }
 
-/// `Plan::bind` lets these lie in one buffer where they are written. A dispatch that reads one and writes another would
-/// be refused.
+/// `Plan::bind` accepts these tensors in one buffer if they are outputs. wgpu refuses a dispatch that reads one and
+/// writes another.
 #[test]
 fn no_shader_reads_one_of_the_small_tensors_and_writes_another() {
     for_each_shader(|shader| {
@@ -181,7 +181,7 @@ fn every_shader_becomes_a_pipeline_on_a_device_without_hardware() {
         },
         ..Default::default()
     });
-    // Uncaptured errors panic, which fails the test.
+    // An uncaptured error panics and fails the test.
     for shader in shaders::all() {
         let label = shader.to_string();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -208,7 +208,7 @@ fn every_shader_becomes_a_pipeline_on_a_device_without_hardware() {
     }
 }
 
-/// Nothing here compiles MSL: what naga writes, and a change of it, is at least seen.
+/// No test compiles MSL: the committed text shows changes of naga's translation.
 #[test]
 fn the_msl_of_two_kernels_is_as_committed() {
     let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
@@ -228,7 +228,7 @@ fn the_msl_of_two_kernels_is_as_committed() {
     }
 }
 
-/// Eight shaders as they are composed, to be read.
+/// Eight composed shaders for readers.
 #[test]
 fn eight_shaders_are_as_committed() {
     let rows = LayerNorm::new(&[4096, 1024], 1..);
@@ -254,10 +254,10 @@ fn eight_shaders_are_as_committed() {
         ("slide", &window, Method::Elementwise, 0, "Local response norm, windows of 5 channels held in registers"),
     ];
     let caps = Caps::default();
-    for (name, op, method, dispatch, what) in shaders {
+    for (name, op, method, dispatch, title) in shaders {
         let program = shaders::program(op, &caps, Strategy::Forced(method)).expect(name);
         let shader = program.dispatches[dispatch].shader;
-        let text = format!("// {what}.\n{}{}", kernel_of(&shader), shader.wgsl());
+        let text = format!("// {title}.\n{}{}", kernel_of(&shader), shader.wgsl());
         let file = format!("{}/tests/snapshots/{name}.wgsl", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
             fs::write(&file, &text).expect(&file);
@@ -278,14 +278,14 @@ fn kernel_of(shader: &Shader) -> String {
 }
 
 #[test]
-fn translation_reports_what_is_wrong_and_where() {
+fn translation_reports_errors_with_their_line() {
     let error = translate("fn main( {", Backend::SpirV).unwrap_err().to_string();
     assert!(error.contains("wgsl:1"), "{error}");
     let invalid = "@compute @workgroup_size(1) fn main() { let x: u32 = 1.0f; }";
     assert!(translate(invalid, Backend::SpirV).is_err());
 }
 
-/// The files below `shaders/`, with their text.
+/// The WGSL files of `shaders/`, with their text.
 fn shader_files() -> Vec<(PathBuf, String)> {
     fn visit(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(folder).expect("a folder") {
@@ -309,7 +309,7 @@ fn shader_files() -> Vec<(PathBuf, String)> {
 fn shader_files_are_tidy() {
     for (path, text) in shader_files() {
         let name = path.display();
-        assert!(text.starts_with("// "), "{name}: the head says what it is for");
+        assert!(text.starts_with("// "), "{name}: the head says its purpose");
         assert!(text.ends_with("}\n") || text.ends_with(";\n"), "{name}: ends in a newline");
         assert!(!text.contains('\t') && text.lines().all(|line| line.trim_end() == line), "{name}: tabs or blanks");
         let long = text.lines().find(|line| line.len() > 120);
@@ -317,14 +317,14 @@ fn shader_files_are_tidy() {
     }
 }
 
-/// Every variant of every role, in a shader of `shaders::all()`.
+/// `shaders::all()` has every variant of every role.
 #[test]
 fn every_item_of_the_roles_is_in_a_shader() {
     let shaders: String = shaders::all().iter().map(Shader::wgsl).collect();
     let (mut items, mut unused) = (0, Vec::new());
     for (path, text) in shader_files().iter().filter(|(path, _)| path.parent().is_some_and(|p| p.ends_with("roles"))) {
         for item in text.split("\n\n").filter(|block| !block.lines().all(|line| line.starts_with("//"))) {
-            // A shader has the item by the name without its variant.
+            // In a shader an item has no suffix of its variant.
             let mut names = item.split("__");
             let first = names.next().unwrap_or_default().to_owned();
             let rest = names.map(|part| part.trim_start_matches(|c: char| c == '_' || c.is_alphanumeric()));

@@ -121,7 +121,7 @@ impl Golden {
             Some("backward") => op.backward_pass(),
             other => panic!("{}: {other:?}", self.name),
         };
-        // A file has all tensors of the forward pass, also those that the gradients do not need.
+        // A file has all tensors of the forward pass. The gradients do not need each of them.
         let mut tensors = Tensors::default();
         for spec in op.tensors().unwrap_or_else(|e| panic!("{}: {e}", self.name)) {
             tensors = match spec.slot {
@@ -183,7 +183,7 @@ impl Golden {
         }
     }
 
-    /// The normalized axes, which are neighbours: those of `axes`, or as many last ones as `normalized_shape` has.
+    /// The normalized axes, which are neighbours: `axes`, or as many last axes as `normalized_shape` has.
     fn axes(&self) -> Range<usize> {
         let rank = self.shape.len();
         if let Some(axes) = self.text("axes") {

@@ -99,7 +99,7 @@ pub const MORE_IMAGES: &[(&str, &[usize])] = &[
     ("more channels than workgroups in a dimension", &[2, 65536]),
 ];
 
-/// Methods for statistics that are not those of rows.
+/// Methods for statistics of columns, channels and groups.
 pub const STATISTICS_ONLY: [Method; 2] = [Method::Columns, Method::Elementwise];
 
 /// The methods that can compute an op, said independently of the crate.
@@ -174,7 +174,7 @@ fn has_subgroups() -> bool {
     gpu().planner().caps().subgroup_size.is_some()
 }
 
-/// A lane alone holds 32 packs, a lane of a cluster 8. The device's table has those of a subgroup and of a workgroup.
+/// A lane alone holds 32 packs, a lane of a cluster 8. The device's table says how many a lane of larger teams holds.
 fn packs_can(method: Method, packs: usize) -> bool {
     let caps = gpu().planner().caps();
     let largest =
@@ -251,7 +251,7 @@ pub fn conforms_by_lanes(why: &str, op: &dyn Norm, can: Can) -> Vec<Method> {
     by_lanes(why, op, &Data::random(op, 1).tensors(), can)
 }
 
-/// Every line of a table, by [`conforms`] or [`conforms_by_lanes`]. `of`: what the lines have in common.
+/// Every line of a table, by [`conforms`] or [`conforms_by_lanes`]. `of`: the common property of the lines.
 pub fn all_conform(of: &str, cases: Vec<Case>, conforms: Conforms) {
     for (why, op, can) in cases {
         conforms(&format!("{of}, {why}"), &*op, can);
@@ -294,7 +294,7 @@ pub fn assert_all_ran(ran: &[Method], methods: &[Method]) {
     }
 }
 
-/// Whether the lanes of a method's teams are those of subgroups.
+/// Whether a method has teams of subgroups.
 pub fn needs_subgroups(method: Method) -> bool {
     match method {
         Method::Resident(team) | Method::Streamed(team) | Method::Split(team) => {

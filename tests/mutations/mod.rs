@@ -99,14 +99,16 @@ pub fn survivors(kernel: &str, mutations: &[Mutation]) -> Vec<String> {
     for &(ops, from, to, error) in mutations {
         for make in ops {
             let case = make();
+            let title = case.title();
             let case = cases.entry(case.what).or_insert_with(|| {
-                let unmutated = case.outcome(Planner::new(gpu().device()));
-                let off = unmutated.unwrap_or_else(|e| panic!("{}, as it is: {e}", case.title()));
-                println!("{}, as it is: {off:.3} of the bound", case.title());
+                let off =
+                    case.outcome(Planner::new(gpu().device())).unwrap_or_else(|e| panic!("{title}, as it is: {e}"));
+                println!("{title}, as it is: {off:.3} of the bound");
                 case
             });
+            assert_eq!(case.title(), title, "two cases have one name");
             let (outcome, found) = case.mutated(kernel, from, to);
-            let name = format!("{kernel}: {from:?} -> {to:?}, {}", case.title());
+            let name = format!("{kernel}: {from:?} -> {to:?}, {title}");
             match outcome {
                 _ if found == 0 => survivors.push(format!("{name}: there is no such text")),
                 Ok(off) => survivors.push(format!("{name}: conforms, {off:.3} of the bound. {error}")),
@@ -123,7 +125,7 @@ pub fn assert_noticed(kernel: &str, mutations: &[Mutation]) {
     assert!(survivors.is_empty(), "nothing noticed\n{}", survivors.join("\n"));
 }
 
-/// Numbers that choose the same kernels on every device: the mutations replace texts of those kernels.
+/// Numbers that choose the same kernels on every device: the mutations replace their texts.
 const TABLE: &str = "
     lane_packs = 4
     lane_packs_many_rows = 32

@@ -260,7 +260,7 @@ pub fn window_backward() -> Case {
     Case::new("a window of 12, backward", wide().backward(), Strategy::Inferred)
 }
 
-/// A window of all of 4000 channels: what f32 rounds off their sum is beyond the bound.
+/// A window of all of 4000 channels: the rounding errors of a plain sum in f32 are beyond the bound.
 fn sum(what: &'static str, first: f32) -> Case {
     let size = 7999;
     let op = LocalResponseNorm::new(&[1, 4000], size).alpha(size as f32 / 4000.0).beta(4.0).k(0.0);
