@@ -1,8 +1,8 @@
 """PyTorch eager, `torch.compile` and Triton kernels, on CUDA.
 
 A forward pass is the function of `torch.nn.functional`. A backward pass is `torch.autograd.grad` of it alone: the
-forward pass ran before. The Triton kernels hold a row in registers, as published ones do; the backward one keeps the sums of
-weight and bias for some rows each, which a sum over the programs ends.
+forward pass ran before. The Triton kernels hold a row in registers, as published ones do. The backward one adds up the
+gradients of weight and bias over some rows in each program, and PyTorch adds up those of the programs.
 
 These are wall times of ops queued one after the other: of small tensors, the time is that of a launch.
 """

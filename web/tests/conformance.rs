@@ -43,7 +43,7 @@ async fn every_op_by_every_method() {
 }
 
 #[wasm_bindgen_test]
-async fn every_op_of_odd_rows_of_halves() {
+async fn every_op_of_odd_rows_of_half_precision() {
     conforms(13, DType::F16).await;
 }
 
