@@ -11,6 +11,7 @@
 
 const WORKGROUP_SIZE: u32 = 64u; // invocations of a workgroup
 const SUBGROUP_SIZE: u32 = 0u; // lanes of a subgroup, or 0 if subgroups may differ
+const CLUSTER: u32 = 4u; // lanes of a team that is a part of a subgroup
 // Iterations of a loop that is marked `// unroll`. The composer repeats the body, with scalars in place of marked
 // arrays: some Vulkan drivers keep a local array in memory, not in registers, if a loop indexes it.
 const BLOCK: u32 = 4u;

@@ -41,9 +41,7 @@ impl Caps {
     pub fn new(info: &wgpu::AdapterInfo, features: wgpu::Features, limits: &wgpu::Limits) -> Self {
         Self {
             cpu: info.device_type == wgpu::DeviceType::Cpu,
-            subgroup_size: features
-                .contains(wgpu::Features::SUBGROUP)
-                .then_some((info.subgroup_min_size.max(4), info.subgroup_max_size.max(4))),
+            subgroup_size: features.contains(wgpu::Features::SUBGROUP).then(|| subgroup_size(info)),
             max_workgroup_size: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x),
             max_workgroup_storage: limits.max_compute_workgroup_storage_size,
             max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
@@ -71,6 +69,56 @@ impl Default for Caps {
             storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
             shared_buffers: false,
             tuning: Tuning::GPU,
+        }
+    }
+}
+
+/// The smallest and the largest subgroup that the driver takes. A cluster has four lanes, so no size is below four.
+fn subgroup_size(info: &wgpu::AdapterInfo) -> (u32, u32) {
+    // wgpu reports 4 to 64 for every device of Metal, which has no query for it. Apple's GPUs take 32.
+    if info.backend == wgpu::Backend::Metal && info.name.starts_with("Apple") {
+        return (32, 32);
+    }
+    (info.subgroup_min_size.max(4), info.subgroup_max_size.max(4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_has_the_subgroups_and_the_table_of_its_driver() {
+        use wgpu::Backend::{Dx12, Metal, Vulkan};
+        // What wgpu reports.
+        let amd = (Vulkan, 0x1002, "AMD Radeon RX 7900 XTX (RADV NAVI31)", "Mesa 25.0.7", (32, 64));
+        let vega = (Vulkan, 0x1002, "AMD Radeon RX Vega (RADV VEGA10)", "Mesa 25.0.7", (64, 64));
+        let intel = (Vulkan, 0x8086, "Intel(R) Arc(tm) A770M Graphics (DG2)", "Mesa 25.0.7", (8, 32));
+        let nvk = (Vulkan, 0x10de, "NVIDIA GeForce RTX 3060 (NVK GA106)", "Mesa 25.0.7", (32, 32));
+        let adreno = (Vulkan, 0x5143, "Turnip Adreno (TM) 740", "Mesa 25.0.7", (64, 128));
+        let nvidia = (Vulkan, 0x10de, "NVIDIA H100", "550.90", (32, 32));
+        let nvidia_dx12 = (Dx12, 0x10de, "NVIDIA GeForce RTX 3060", "32.0.15.6603", (32, 32));
+        let apple = (Metal, 0, "Apple M1 Pro", "", (4, 64));
+        let amd_mac = (Metal, 0, "AMD Radeon Pro 5500M", "", (4, 64));
+        let gpu = Tuning::GPU;
+        for (device, sizes, tuning) in [
+            (amd, (32, 64), gpu.clone()),
+            (vega, (64, 64), gpu.clone()),
+            (intel, (8, 32), gpu.clone()),
+            (nvk, (32, 32), gpu.clone()),
+            (adreno, (64, 128), gpu.clone()),
+            (nvidia, (32, 32), Tuning::NVIDIA_VULKAN),
+            (nvidia_dx12, (32, 32), Tuning::NVIDIA),
+            (apple, (32, 32), gpu.clone()),
+            (amd_mac, (4, 64), gpu),
+        ] {
+            let (backend, vendor, name, driver, reported) = device;
+            let mut info = wgpu::AdapterInfo::new(wgpu::DeviceType::DiscreteGpu, backend);
+            (info.vendor, info.name, info.driver_info) = (vendor, name.into(), driver.into());
+            (info.subgroup_min_size, info.subgroup_max_size) = reported;
+            let caps = Caps::new(&info, wgpu::Features::SUBGROUP, &wgpu::Limits::default());
+            assert_eq!((caps.subgroup_size, &caps.tuning), (Some(sizes), &tuning), "{name}");
+            let without = Caps::new(&info, wgpu::Features::empty(), &wgpu::Limits::default());
+            assert_eq!(without.subgroup_size, None, "{name}");
         }
     }
 }

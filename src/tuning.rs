@@ -78,6 +78,10 @@ tuning! {
     subgroup_packs: 1..=128,
     /// Packs of a row that a lane of a workgroup holds, at most. Longer rows are streamed or split.
     workgroup_packs: 1..=32,
+    /// Packs for which a lane has registers, in workgroups of up to 512 lanes. Lanes of larger workgroups have half of
+    /// them. A pack of an unaligned row counts once more, a pack with sums of gradients too, and the mask of a last
+    /// pack that not every lane has.
+    register_packs: 4..=128,
     /// 1: a lane moves resident rows of f16 or bf16 by 16 bytes. Rows must be multiples of 16 bytes, and no lane may
     /// hold more packs for it. 0: by 8 bytes.
     vec4x2: 0..=1,
@@ -115,6 +119,7 @@ impl Tuning {
         lane_packs_many_rows: 16,
         subgroup_packs: 12,
         workgroup_packs: 8,
+        register_packs: 128,
         vec4x2: 0,
         native_f16: 0,
         workgroups: 16,
@@ -132,12 +137,14 @@ impl Tuning {
     /// fast.
     pub(crate) const MESA_22: Self =
         Self { lane_packs_many_rows: 32, subgroup_packs: 34, stream_rows: 8, ..Self::SOFTWARE };
-    /// GPUs. Measured on an NVIDIA H100.
+    /// GPUs. Measured on an NVIDIA H100, but for `register_packs`: with 8, the drivers of AMD's and Intel's GPUs spill no
+    /// register.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
         lane_packs_many_rows: 4,
         subgroup_packs: 4,
         workgroup_packs: 8,
+        register_packs: 8,
         vec4x2: 1,
         native_f16: 0,
         workgroups: 1024,
@@ -151,17 +158,19 @@ impl Tuning {
         packs_per_lane: 4,
         adjacent_lanes: 32,
     };
-    /// GPUs with NVIDIA's own driver, which converts f16 as IEEE 754 says.
-    pub(crate) const NVIDIA: Self = Self { native_f16: 1, ..Self::GPU };
+    /// GPUs with NVIDIA's own driver. Measured on an H100.
+    pub(crate) const NVIDIA: Self = Self { register_packs: 128, ..Self::GPU };
+    /// The same on Vulkan, where that driver converts f16 as IEEE 754 says.
+    pub(crate) const NVIDIA_VULKAN: Self = Self { native_f16: 1, ..Self::NVIDIA };
 
     /// The table for an adapter.
     pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
-        // Mesa's driver for the same devices is not among them: its conversion of f16 is untested.
-        let is_nvidia =
-            info.vendor == NVIDIA && info.backend == wgpu::Backend::Vulkan && mesa(&info.driver_info).is_none();
+        // Mesa's driver for the same devices is not among them: it spills, and its conversion of f16 is untested.
+        let is_nvidia = info.vendor == NVIDIA && mesa(&info.driver_info).is_none();
         match info.device_type {
             wgpu::DeviceType::Cpu if mesa(&info.driver_info).is_some_and(|version| version <= 22) => Self::MESA_22,
             wgpu::DeviceType::Cpu => Self::SOFTWARE,
+            _ if is_nvidia && info.backend == wgpu::Backend::Vulkan => Self::NVIDIA_VULKAN,
             _ if is_nvidia => Self::NVIDIA,
             _ => Self::GPU,
         }
@@ -219,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_table_survives_as_text() {
-        for tuning in [Tuning::SOFTWARE, Tuning::MESA_22, Tuning::GPU, Tuning::NVIDIA] {
+        for tuning in [Tuning::SOFTWARE, Tuning::MESA_22, Tuning::GPU, Tuning::NVIDIA, Tuning::NVIDIA_VULKAN] {
             assert_eq!(format!("# comment\n\n{tuning}").parse(), Ok(tuning));
         }
     }
@@ -240,6 +249,8 @@ mod tests {
         assert_eq!(table(gpu, "AMD Radeon", "Mesa 22.3.6"), Tuning::GPU);
         let mut nvidia = wgpu::AdapterInfo::new(gpu, wgpu::Backend::Vulkan);
         nvidia.vendor = NVIDIA;
+        assert_eq!(Tuning::of(&nvidia), Tuning::NVIDIA_VULKAN);
+        nvidia.backend = wgpu::Backend::Dx12;
         assert_eq!(Tuning::of(&nvidia), Tuning::NVIDIA);
         nvidia.driver_info = "Mesa 25.0.7".into();
         assert_eq!(Tuning::of(&nvidia), Tuning::GPU);

@@ -56,10 +56,11 @@ fn hashes(shaders: &[Shader]) -> HashMap<Shader, u64> {
 }
 
 /// The devices of the tables, by the columns of the file.
-fn devices() -> [Caps; 5] {
-    let device = |device_type, driver: &str, subgroups: Option<(u32, u32)>| {
-        let mut info = wgpu::AdapterInfo::new(device_type, wgpu::Backend::Vulkan);
-        info.driver_info = driver.into();
+fn devices() -> [Caps; 6] {
+    let device = |device_type, vendor, driver: &str, subgroups: Option<(u32, u32)>| {
+        // Not Vulkan, on which f16 of NVIDIA's driver is a table of its own.
+        let mut info = wgpu::AdapterInfo::new(device_type, wgpu::Backend::Dx12);
+        (info.vendor, info.driver_info) = (vendor, driver.into());
         (info.subgroup_min_size, info.subgroup_max_size) = subgroups.unwrap_or((32, 32));
         let features = if subgroups.is_some() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         let limits = wgpu::Limits {
@@ -71,12 +72,14 @@ fn devices() -> [Caps; 5] {
         Caps::new(&info, features, &limits)
     };
     let (cpu, gpu) = (wgpu::DeviceType::Cpu, wgpu::DeviceType::DiscreteGpu);
+    let (amd, nvidia) = (0x1002, 0x10de);
     [
-        device(cpu, "Mesa 22.3.6 (LLVM 15.0.6)", Some((8, 8))),
-        device(cpu, "4.5 (Core Profile) Mesa 22.3.6", None),
-        device(cpu, "SwiftShader driver", Some((4, 4))),
-        device(gpu, "", Some((32, 32))),
-        device(gpu, "", None),
+        device(cpu, 0, "Mesa 22.3.6 (LLVM 15.0.6)", Some((8, 8))),
+        device(cpu, 0, "4.5 (Core Profile) Mesa 22.3.6", None),
+        device(cpu, 0, "SwiftShader driver", Some((4, 4))),
+        device(gpu, nvidia, "", Some((32, 32))),
+        device(gpu, nvidia, "", None),
+        device(gpu, amd, "Mesa 25.0.7", Some((32, 64))),
     ]
 }
 

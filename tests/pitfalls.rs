@@ -542,7 +542,7 @@ fn odd_rows(lengths: &[(&str, usize)]) {
 }
 
 // 40. Subgroups have other sizes than a device says (ggml-org/llama.cpp#17389), and their lanes any order. Kernels
-// read the size and do not rely on the order.
+// read the size and do not rely on the order. Where the size varies, a team has as many lanes as the smallest.
 #[test]
 fn no_shader_assumes_the_size_of_a_subgroup() {
     let mut caps = Caps::default();
@@ -552,10 +552,7 @@ fn no_shader_assumes_the_size_of_a_subgroup() {
         program.expect("a program").dispatches[0].shader.wgsl()
     };
     let text = of(&LayerNorm::new(&[7, 64], 1..));
-    assert!(
-        text.contains("subgroup_size") && text.contains("FULL: u32 = 0u"),
-        "no register is known to be full:\n{text}"
-    );
+    assert!(text.contains("subgroup_size / CLUSTER") && text.contains("CLUSTER: u32 = 4u"), "{text}");
 }
 
 // 43. Burn takes the statistics of the batch where the device differentiates. Here the caller says so.

@@ -37,29 +37,68 @@ fn main__lane(
 
 // ---- team: cluster
 //
-// A team is four lanes of a subgroup, so that a subgroup has several short rows: no barrier.
+// A team is CLUSTER adjacent lanes of a subgroup, a power of two from 4 to 64: no barrier, and no dependence on the size
+// of the subgroup.
 //
-// Needs the SUBGROUP feature, subgroups of at least four lanes, and full ones: a workgroup is a multiple of the largest
-// size.
+// Needs the SUBGROUP feature, subgroups of at least CLUSTER lanes, and full ones: a workgroup is a multiple of the
+// largest size.
 //
 // Uniformity: every lane of the subgroup calls the sums.
 
-const CLUSTER: u32 = 4u;
-
+// Two lanes add the same two numbers, so that all lanes have the same bits. Lanes exchange faster over a distance that
+// is a constant.
 fn team_sum__cluster(v: f32, team: Team) -> f32 {
-    let pairs = v + subgroupShuffleXor(v, 1u);
-    return pairs + subgroupShuffleXor(pairs, 2u);
+    var sum = v + subgroupShuffleXor(v, 1u);
+    sum += subgroupShuffleXor(sum, 2u);
+    if CLUSTER > 4u {
+        sum += subgroupShuffleXor(sum, 4u);
+    }
+    if CLUSTER > 8u {
+        sum += subgroupShuffleXor(sum, 8u);
+    }
+    if CLUSTER > 16u {
+        sum += subgroupShuffleXor(sum, 16u);
+    }
+    if CLUSTER > 32u {
+        sum += subgroupShuffleXor(sum, 32u);
+    }
+    return sum;
 }
 
-// Two lanes add the same two numbers, so that all lanes have the same bits.
 fn team_sum2__cluster(v: vec2<f32>, team: Team) -> vec2<f32> {
-    let pairs = v + subgroupShuffleXor(v, 1u);
-    return pairs + subgroupShuffleXor(pairs, 2u);
+    var sum = v + subgroupShuffleXor(v, 1u);
+    sum += subgroupShuffleXor(sum, 2u);
+    if CLUSTER > 4u {
+        sum += subgroupShuffleXor(sum, 4u);
+    }
+    if CLUSTER > 8u {
+        sum += subgroupShuffleXor(sum, 8u);
+    }
+    if CLUSTER > 16u {
+        sum += subgroupShuffleXor(sum, 16u);
+    }
+    if CLUSTER > 32u {
+        sum += subgroupShuffleXor(sum, 32u);
+    }
+    return sum;
 }
 
 fn team_sum4__cluster(v: vec4<f32>, team: Team) -> vec4<f32> {
-    let pairs = v + subgroupShuffleXor(v, 1u);
-    return pairs + subgroupShuffleXor(pairs, 2u);
+    var sum = v + subgroupShuffleXor(v, 1u);
+    sum += subgroupShuffleXor(sum, 2u);
+    if CLUSTER > 4u {
+        sum += subgroupShuffleXor(sum, 4u);
+    }
+    if CLUSTER > 8u {
+        sum += subgroupShuffleXor(sum, 8u);
+    }
+    if CLUSTER > 16u {
+        sum += subgroupShuffleXor(sum, 16u);
+    }
+    if CLUSTER > 32u {
+        sum += subgroupShuffleXor(sum, 32u);
+    }
+    return sum;
 }
 
 // Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
@@ -78,9 +117,9 @@ fn main__cluster(
 
 // ---- team: subgroup
 //
-// A team is one subgroup, of whatever size the driver chose: no barrier.
+// A team is one subgroup of a device whose subgroups have one size: no barrier.
 //
-// Needs the SUBGROUP feature, and full subgroups: a workgroup is a multiple of the largest size.
+// Needs the SUBGROUP feature, and full subgroups: a workgroup is a multiple of their size.
 //
 // Uniformity: every lane of the subgroup calls the sums.
 

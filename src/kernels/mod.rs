@@ -140,6 +140,8 @@ struct DeviceConstants {
     native_f16: bool,
     /// The subgroup size; 0 if it may vary.
     subgroup_size: u32,
+    /// Lanes of a team that is a part of a subgroup; 0 if teams are something else.
+    cluster: u32,
     /// All storage buffers are `read_write`, as all parts of one buffer need the same usage.
     shared_buffers: bool,
 }
@@ -156,11 +158,18 @@ impl ShaderKey {
         let kernel = kernel.into();
         let code = kernel.code();
         let has_f16 = code.storage().iter().any(|storage| storage.element.dtype() == Some(DType::F16));
-        let by_subgroups = code.team() == Some(Team::WorkgroupSubgroups);
-        let known = caps.subgroup_size.filter(|(min, max)| min == max && by_subgroups);
+        let (smallest, largest) = caps.subgroup_size.unwrap_or_default();
+        let varies = smallest < largest;
+        let (subgroup_size, cluster) = match code.team() {
+            Some(Team::WorkgroupSubgroups) if !varies => (smallest, 0),
+            Some(Team::Cluster) => (0, CLUSTER),
+            Some(Team::Subgroup) if varies => (0, smallest),
+            _ => (0, 0),
+        };
         let constants = DeviceConstants {
             native_f16: caps.tuning.native_f16 == 1 && has_f16,
-            subgroup_size: known.map_or(0, |(size, _)| size),
+            subgroup_size,
+            cluster,
             shared_buffers: caps.shared_buffers,
         };
         Self { kernel, constants }
@@ -200,11 +209,15 @@ impl ShaderKey {
         if code.team() == Some(Team::WorkgroupSubgroups) {
             constants.push(format!("const SUBGROUP_SIZE: u32 = {}u;", self.constants.subgroup_size));
         }
+        if self.constants.cluster > 0 {
+            constants.push(format!("const CLUSTER: u32 = {}u;", self.constants.cluster));
+        }
         constants.push(format!("const BLOCK: u32 = {}u;", code.block()));
         constants.extend(code.constants());
         constants.extend(code.scale().map(roles::scale_constants).unwrap_or_default());
         let mut variants = code.variants();
         variants.extend(code.scale().map(roles::scale).unwrap_or_default());
+        variants.extend(code.team().map(|team| roles::team(team, self.constants.cluster > 0)));
         variants.push(if self.constants.native_f16 { "f16_native" } else { "f16_by_integers" });
         compose(&Source {
             constants,
@@ -240,7 +253,7 @@ fn flag(name: &str, on: bool) -> String {
 pub(crate) const SMALL_WORKGROUP: u32 = 64;
 /// The same for subgroups of more lanes than that.
 pub(crate) const WIDE_SUBGROUP_WORKGROUP: u32 = 128;
-/// Lanes of a cluster, as in `roles/teams.wgsl`.
+/// Lanes of a cluster.
 pub(crate) const CLUSTER: u32 = 4;
 /// The workgroup sizes for teams that are workgroups.
 pub(crate) const TEAM_WORKGROUPS: [u32; 5] = [64, 128, 256, 512, 1024];

@@ -114,7 +114,6 @@ impl Code for Moments {
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
         variants.push(self.x.variant());
-        variants.extend(self.team().map(roles::team));
         variants.push(roles::real(match (self.norm, self.over) {
             // A lane sums single numbers, or packs of its columns.
             (None, Over::Runs { .. }) => VectorLayout::Scalar,

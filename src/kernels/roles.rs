@@ -375,11 +375,12 @@ pub(crate) fn real(layout: VectorLayout) -> Variant {
     if layout == VectorLayout::Scalar { "sum_scalar" } else { "sum_vec4" }
 }
 
-pub(crate) fn team(team: Team) -> Variant {
+/// `is_part`: the team is a part of a subgroup.
+pub(crate) fn team(team: Team, is_part: bool) -> Variant {
     match team {
         Team::Lane => "lane",
-        Team::Cluster => "cluster",
-        Team::Subgroup => "subgroup",
+        Team::Cluster | Team::Subgroup if is_part => "cluster",
+        Team::Cluster | Team::Subgroup => "subgroup",
         Team::Workgroup => "workgroup",
         Team::WorkgroupSubgroups => "workgroup_subgroups",
     }

@@ -177,7 +177,7 @@ impl Code for Row {
 
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
-        variants.extend([roles::team(self.team), roles::affine_table(self.affine, self.layout)]);
+        variants.push(roles::affine_table(self.affine, self.layout));
         variants.extend(self.direction.variants());
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {

@@ -130,7 +130,7 @@ impl Code for Sums {
         variants.extend(self.lookups.variants(self.layout));
         variants.extend(self.gradient.variants());
         match self.over {
-            Over::Runs { team, .. } => variants.push(roles::team(team)),
+            Over::Runs { .. } => {}
             Over::Columns { gradients: None, .. } => variants.push("partial_column_sums"),
             Over::Columns { gradients: Some(gradients), .. } => {
                 variants.extend(gradients.variants());

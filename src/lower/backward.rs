@@ -162,8 +162,7 @@ impl Backward<'_> {
     fn rows(&mut self, team: Team, streamed: bool, affine_needs_statistics: bool) -> Result<bool> {
         let problem = self.problem;
         let rows = TeamRows::new(problem, team, streamed)?;
-        let wants_affine = self.gradients.weight || self.gradients.bias;
-        let summed = rows.summed_rows_per_team().filter(|_| wants_affine);
+        let summed = rows.summed_rows_per_team();
         let for_affine = match (summed, affine_needs_statistics) {
             (Some(_), _) => ForAffine::Sums,
             (None, true) => ForAffine::Statistics,

@@ -3,7 +3,7 @@
 use super::{
     occupancy::{CPU_LANES, largest_team},
     problem::Problem,
-    rows::{Rows, perpendicular_rows, resident_rows, streamed_rows},
+    rows::{Rows, TeamRows, perpendicular_rows, resident_rows, streamed_rows},
     sums::sums_by_parts,
 };
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) 
 /// | of rows | of more than four elements that a cluster of a GPU holds | resident/cluster |
 /// | | of up to `lane_packs` packs, or `lane_packs_many_rows` for 4096 rows or more | resident/lane |
 /// | | fewer than `few_rows`, of `long_row` elements or more | split |
-/// | | that registers hold | resident, by the smallest team that holds them |
+/// | | that registers hold | resident, by the smallest team that holds them and their sums of gradients |
 /// | | longer, if the sums of split rows give the gradients of weight and bias too | split |
 /// | | longer | streamed, by the largest team |
 /// | | too long for that | split |
@@ -56,8 +56,10 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     };
     let has_smaller = !caps.cpu && caps.subgroup_size.is_some();
-    let by_cluster = has_smaller && rows.view.cols > 4 && rows.registers(Team::Cluster, caps).is_ok();
-    if by_cluster {
+    let cluster = (has_smaller && rows.view.cols > 4).then_some(Team::Cluster);
+    let fits = |team: &Team| TeamRows::new(problem, *team, false).is_ok_and(|rows| rows.fits());
+    let fits_with_sums = |team: &Team| TeamRows::new(problem, *team, false).is_ok_and(|rows| rows.fits_with_sums());
+    if cluster.as_ref().is_some_and(fits_with_sums) {
         return Method::Resident(Team::Cluster);
     }
     if rows.packs <= lane_packs(problem) {
@@ -67,8 +69,8 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     }
     let smaller = has_smaller.then_some(Team::Subgroup);
-    let holds = |&team: &Team| rows.registers(team, caps).is_ok();
-    let resident = smaller.into_iter().chain([largest]).find(holds).map(Method::Resident);
+    let mut teams = cluster.into_iter().chain(smaller).chain([largest]);
+    let resident = teams.clone().find(fits_with_sums).or_else(|| teams.find(fits)).map(Method::Resident);
     let streamed = || {
         let rows = streamed_rows(problem, largest);
         let streams = rows.is_some_and(|rows| rows.check_streams(largest, caps).is_ok()) && !sums_by_parts(problem);

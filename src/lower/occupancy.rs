@@ -159,7 +159,7 @@ pub(super) fn splits(fill: u32, packs: u64, layout: VectorLayout, lanes: u32) ->
     u64::from(fill).min(useful).max(needed) as u32
 }
 
-/// The fewest lanes of a team: the driver chooses the size of a subgroup.
+/// Lanes of a team. Where the size of subgroups varies, a team is a part of one that every size has.
 pub(super) fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     match team {
         Team::Lane => 1,
@@ -169,12 +169,7 @@ pub(super) fn lanes(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     }
 }
 
-/// The fewest teams of a workgroup.
+/// Teams of a workgroup.
 pub(super) fn teams(team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
-    match team {
-        Team::Lane => workgroup_size,
-        Team::Cluster => workgroup_size / CLUSTER,
-        Team::Subgroup => caps.subgroup_size.map_or(1, |(_, max)| workgroup_size / max.clamp(1, workgroup_size)),
-        Team::Workgroup | Team::WorkgroupSubgroups => 1,
-    }
+    workgroup_size / lanes(team, workgroup_size, caps)
 }

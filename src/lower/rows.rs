@@ -11,7 +11,10 @@ use crate::{
     caps::Caps,
     error::{Error, Result},
     geometry::{Broadcast, Lookup, Reduction},
-    kernels::row::{Direction, Residency, Row, RowParams},
+    kernels::{
+        TEAM_WORKGROUPS,
+        row::{Direction, Residency, Row, RowParams},
+    },
     layout::{TableAccess, VectorLayout},
     types::{Method, Team},
 };
@@ -21,6 +24,9 @@ use crate::{
 const CLUSTER_PACKS: u32 = 8;
 /// Packs of its own row that a lane holds, at most.
 const LANE_PACKS: u32 = 32;
+/// Lanes of a workgroup, at most, that each have all registers of a lane. A multiprocessor has some 65536, and a lane
+/// has at least 128.
+const REGISTER_WORKGROUP: u32 = 512;
 /// Packs of a short row that a lane of a cluster holds, at most.
 const SHORT_ROW_PACKS: u32 = 2;
 /// Short rows of half precision per cluster, which decodes their weights once. Decoding takes longer than loading its
@@ -43,6 +49,8 @@ pub(super) struct Rows {
     pub packs: u32,
     /// Whether all rows have the same weights.
     pub shared: bool,
+    /// Whether a lane keeps sums for its packs of the rows.
+    summed: bool,
 }
 
 impl Rows {
@@ -67,58 +75,76 @@ impl Rows {
         self.shared && (rows_per_team > 1 || matches!(residency, Residency::Streamed { .. }))
     }
 
-    /// The workgroup size for teams with a row each.
+    /// The workgroup size for teams with a row each: the smallest whose lanes have registers for it.
     fn workgroup_size(&self, team: Team, caps: &Caps) -> u32 {
         let most = caps.tuning.workgroup_packs;
         // Half of the packs that a lane may hold, unless the workgroup gets so large that a multiprocessor has few of
         // them.
         let lanes = self.packs.div_ceil(most.div_ceil(2));
         let lanes = if lanes <= WIDE_WORKGROUP { lanes } else { self.packs.div_ceil(most) };
-        workgroup_size(team, lanes, caps)
-    }
-
-    /// The fewest lanes of a team for these rows.
-    fn lanes(&self, team: Team, caps: &Caps) -> u32 {
-        lanes(team, self.workgroup_size(team, caps), caps)
+        let size = |least: u32| workgroup_size(team, least.max(lanes), caps);
+        TEAM_WORKGROUPS.map(size).into_iter().find(|&size| self.fits(team, size, caps)).unwrap_or(size(0))
     }
 
     /// Packs of a row per lane of a team, at most.
-    fn packs_a_lane(&self, team: Team, caps: &Caps) -> u32 {
+    fn packs_a_lane(&self, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
         let together = self.view.layout.neighbours();
-        (self.packs / together).div_ceil(self.lanes(team, caps)) * together
+        (self.packs / together).div_ceil(lanes(team, workgroup_size, caps)) * together
     }
 
-    /// Packs of a row that a lane holds in registers.
-    pub fn registers(&self, team: Team, caps: &Caps) -> Result<u32> {
-        let max = match team {
+    /// Packs of a row that a lane of a team holds, at most.
+    fn max_packs(team: Team, caps: &Caps) -> u32 {
+        match team {
             Team::Lane => LANE_PACKS,
             Team::Cluster => CLUSTER_PACKS,
             Team::Subgroup => caps.tuning.subgroup_packs,
             Team::Workgroup | Team::WorkgroupSubgroups => caps.tuning.workgroup_packs,
-        };
-        let needed = self.packs_a_lane(team, caps);
+        }
+    }
+
+    /// Whether a lane has registers for its packs of a row.
+    fn fits(&self, team: Team, workgroup_size: u32, caps: &Caps) -> bool {
+        let layout = self.view.layout;
+        let packs = self.packs_a_lane(team, workgroup_size, caps);
+        let each = 1 + u32::from(layout == VectorLayout::HalfUnaligned) + u32::from(self.summed);
+        // The last load takes a mask of its own, if it is not in the row for all lanes.
+        let is_cut = self.full_registers(team, workgroup_size, caps) < packs;
+        let mask = if is_cut { layout.neighbours() } else { 0 };
+        let taken = packs * each + mask;
+        // Three elements take what a pack of four does.
+        let taken = if layout == VectorLayout::Scalar { taken.div_ceil(3) } else { taken };
+        let all = caps.tuning.register_packs;
+        let all = if workgroup_size > REGISTER_WORKGROUP { all / 2 } else { all };
+        packs <= Self::max_packs(team, caps) && taken <= all
+    }
+
+    /// Packs of a row that a lane holds.
+    pub fn registers(&self, team: Team, caps: &Caps) -> Result<u32> {
+        let max = Self::max_packs(team, caps);
+        let needed = self.packs_a_lane(team, self.workgroup_size(team, caps), caps);
         registers_for(needed, max).ok_or_else(|| Error::Unsupported {
             what: format!("the method {}", Method::Resident(team)),
             why: format!("a lane holds {max} packs, the row needs {needed}"),
         })
     }
 
-    /// Registers that lie in the row for each lane of a team, whatever the size of a subgroup.
-    fn full_registers(&self, team: Team, caps: &Caps) -> u32 {
-        let known = match team {
-            Team::Subgroup => caps.subgroup_size.is_some_and(|(min, max)| min == max),
-            _ => true,
-        };
+    /// Registers that lie in the row for each lane of a team.
+    fn full_registers(&self, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
         // The last pack of an unaligned row is not full.
         let unaligned = self.view.layout == VectorLayout::HalfUnaligned;
         let packs = if unaligned { self.packs - 1 } else { self.packs };
         let together = self.view.layout.neighbours();
-        if known { packs / (together * self.lanes(team, caps)) * together } else { 0 }
+        packs / (together * lanes(team, workgroup_size, caps)) * together
+    }
+
+    /// Packs that a lane streams of a row.
+    fn streamed_packs(&self, team: Team, caps: &Caps) -> u32 {
+        self.packs_a_lane(team, self.workgroup_size(team, caps), caps)
     }
 
     /// The most blocks of such rows that the lanes of a team may stream before a driver ends their loops.
     fn max_blocks(&self, team: Team, caps: &Caps) -> u32 {
-        MAX_STEPS / self.packs_a_lane(team, caps)
+        MAX_STEPS / self.streamed_packs(team, caps)
     }
 
     /// Checks that the lanes of a team may stream a row.
@@ -126,7 +152,7 @@ impl Rows {
         if self.max_blocks(team, caps) > 0 {
             return Ok(());
         }
-        let steps = self.packs_a_lane(team, caps);
+        let steps = self.streamed_packs(team, caps);
         Err(Error::Unsupported {
             what: format!("the method {}", Method::Streamed(team)),
             why: format!("a lane goes through {MAX_STEPS} packs of a row, and needs {steps}"),
@@ -143,8 +169,12 @@ impl Rows {
         let is_vec4 = self.view.layout == VectorLayout::Vec4;
         let wanted = caps.tuning.vec4x2 == 1 && is_vec4 && problem.has_half_precision();
         let gathers = self.view.access(self.view.affine) == TableAccess::Gather;
-        let as_many = whole && vec4x2.packs_a_lane(team, caps) == self.packs_a_lane(team, caps);
-        if wanted && as_many && !gathers { vec4x2 } else { self }
+        let lane = |rows: &Self| {
+            let workgroup_size = rows.workgroup_size(team, caps);
+            (rows.packs_a_lane(team, workgroup_size, caps), rows.fits(team, workgroup_size, caps))
+        };
+        let as_many = || lane(&vec4x2) == lane(&self);
+        if wanted && whole && as_many() && !gathers { vec4x2 } else { self }
     }
 }
 
@@ -168,7 +198,7 @@ pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
 fn rows(problem: &Problem<'_>) -> Option<Rows> {
     let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
     let shared = view.affine.remainder == 0 && view.affine.rows >= problem.stats.group_count();
-    Some(Rows { view, packs: view.layout.packs(view.cols), shared })
+    Some(Rows { view, packs: view.layout.packs(view.cols), shared, summed: false })
 }
 
 /// Columns as rows perpendicular to packs, if all have the same weights: layer norm over the channels of a
@@ -182,7 +212,7 @@ pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
     let whole = outer > 1 || problem.chunks.len() == 1;
     let affine = Lookup { rows: problem.stats.group_count(), quotient: 0, remainder: 0, columns: Broadcast::Element };
     let view = RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout };
-    let rows = Rows { view, packs: layout.packs(reduced), shared: true };
+    let rows = Rows { view, packs: layout.packs(reduced), shared: true, summed: false };
     (has_packs && whole && shares_weights && problem.has_own_statistics()).then_some(rows)
 }
 
@@ -203,17 +233,34 @@ impl<'a> TeamRows<'a> {
             what: format!("the method {method}"),
             why: "its statistics are not those of rows".into(),
         })?;
-        let caps = problem.caps;
-        if streamed {
-            let workgroup_size = rows.workgroup_size(team, caps);
-            let at_once = streamed_at_once(rows.count(problem.stats.len()), team, workgroup_size, caps);
-            let residency = Residency::Streamed { rows: at_once, whole: false };
-            return Ok(Self { problem, team, rows, residency });
+        if !streamed {
+            let plain = Self::resident(problem, team, rows)?;
+            let summed = Self::resident(problem, team, Rows { summed: true, ..rows })?;
+            return Ok(if summed.fits() && summed.wants_sums().is_some() { summed } else { plain });
         }
-        let rows = rows.as_vec4x2(team, problem);
-        let packs = rows.registers(team, caps)?;
-        let residency = Residency::Resident { packs, full: rows.full_registers(team, caps) };
+        let workgroup_size = rows.workgroup_size(team, problem.caps);
+        let at_once = streamed_at_once(rows.count(problem.stats.len()), team, workgroup_size, problem.caps);
+        let residency = Residency::Streamed { rows: at_once, whole: false };
         Ok(Self { problem, team, rows, residency })
+    }
+
+    /// The problem as rows that a team holds in registers.
+    fn resident(problem: &'a Problem<'a>, team: Team, rows: Rows) -> Result<Self> {
+        let rows = rows.as_vec4x2(team, problem);
+        let packs = rows.registers(team, problem.caps)?;
+        let full = rows.full_registers(team, rows.workgroup_size(team, problem.caps), problem.caps);
+        Ok(Self { problem, team, rows, residency: Residency::Resident { packs, full } })
+    }
+
+    /// Whether a lane has registers for its packs of a row.
+    pub fn fits(&self) -> bool {
+        let Self { problem, team, rows, .. } = self;
+        rows.fits(*team, rows.workgroup_size(*team, problem.caps), problem.caps)
+    }
+
+    /// The same, and for its sums if it should have some.
+    pub fn fits_with_sums(&self) -> bool {
+        self.fits() && (self.rows.summed || self.wants_sums().is_none())
     }
 
     /// Rows per team, or blocks of streamed rows, if the team sums no gradients.
@@ -238,6 +285,12 @@ impl<'a> TeamRows<'a> {
     /// Rows per team, or blocks of streamed rows, if the team also sums the gradients of weight and bias. `None` if a
     /// pass of its own should compute these sums.
     pub fn summed_rows_per_team(&self) -> Option<u32> {
+        let has_registers = self.rows.summed || matches!(self.residency, Residency::Streamed { .. });
+        self.wants_sums().filter(|_| has_registers)
+    }
+
+    /// The same, whatever registers the team has.
+    fn wants_sums(&self) -> Option<u32> {
         let Self { problem, team, rows, residency } = self;
         let caps = problem.caps;
         let tuning = &caps.tuning;
@@ -259,7 +312,8 @@ impl<'a> TeamRows<'a> {
         // A sum for each column must be a sum for each weight.
         let is_each = rows.shared && rows.view.affine.columns == Broadcast::Element;
         let fits = self.partial_bytes(summed) <= caps.max_storage_buffer_binding_size;
-        (is_each && wanted >= tuning.min_grad_rows_per_team && fits).then_some(summed)
+        let wants = problem.wants_affine_gradients() && is_each && wanted >= tuning.min_grad_rows_per_team;
+        (wants && fits).then_some(summed)
     }
 
     /// The partial sums of a column, by the teams of all chunks.

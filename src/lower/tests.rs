@@ -1,6 +1,6 @@
 use super::{
     KernelCall, Lowered,
-    occupancy::{MAX_PARTIAL, MAX_TURNS, turns_to_merge},
+    occupancy::{MAX_PARTIAL, MAX_TURNS, lanes, turns_to_merge},
 };
 use crate::{
     caps::Caps,
@@ -10,7 +10,7 @@ use crate::{
         finalize::FinalizeParams,
         merge_sums::MergeSumsParams,
         moments::{MomentsParams, Over},
-        row::{Residency, RowParams},
+        row::{Direction, ForAffine, Residency, RowParams},
         sums,
     },
     layout::{TableAccess, VectorLayout},
@@ -33,7 +33,7 @@ const SUBGROUPS: Caps = Caps {
     max_storage_buffers: 8,
     storage_offset_alignment: 32,
     shared_buffers: false,
-    tuning: Tuning::GPU,
+    tuning: Tuning::NVIDIA,
 };
 const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };
 const LAVAPIPE: Caps = Caps { cpu: true, subgroup_size: Some((8, 8)), tuning: Tuning::MESA_22, ..SUBGROUPS };
@@ -224,17 +224,61 @@ fn lowering_is_pure_and_the_key_holds_no_run_time_parameter() {
 
 #[test]
 fn a_dispatch_covers_every_row_whatever_the_size_of_a_subgroup() {
-    // 64 lanes are two subgroups of 32, or up to 16 of 4: a workgroup is sure to have two rows.
-    let caps = Caps { subgroup_size: Some((4, 32)), ..SUBGROUPS };
+    // 64 lanes are two subgroups of 32, or up to 8 of 8. A team is eight lanes of either.
+    let caps = Caps { subgroup_size: Some((8, 32)), ..SUBGROUPS };
     let workgroups = |rows, team| {
         let strategy = Strategy::Forced(Method::Resident(team));
         let lowered = lower_by(&LayerNorm::new(&[rows, 64], 1..), &caps, strategy).expect("it lowers");
         lowered.calls[0].workgroups
     };
-    assert_eq!(workgroups(1001, Team::Subgroup), [501, 1, 1]);
-    assert_eq!(workgroups(200_000, Team::Subgroup), [50000, 2, 1]);
+    assert_eq!(workgroups(1001, Team::Subgroup), [126, 1, 1]);
+    assert_eq!(workgroups(1_000_000, Team::Subgroup), [62500, 2, 1]);
     // 64 clusters, whatever the size of a subgroup.
     assert_eq!(workgroups(1001, Team::Cluster), [16, 1, 1]);
+}
+
+/// The devices of vendors, with the subgroup sizes that their Vulkan drivers report.
+const VENDORS: [(&str, Caps); 6] = {
+    const GPU: Caps = Caps { tuning: Tuning::GPU, max_workgroup_storage: 65536, ..SUBGROUPS };
+    [
+        ("AMD RDNA", Caps { subgroup_size: Some((32, 64)), ..GPU }),
+        ("AMD Vega", Caps { subgroup_size: Some((64, 64)), ..GPU }),
+        ("Intel Xe", Caps { subgroup_size: Some((8, 32)), ..GPU }),
+        ("Intel Xe2", Caps { subgroup_size: Some((16, 32)), ..GPU }),
+        ("Qualcomm Adreno", Caps { subgroup_size: Some((64, 128)), ..GPU }),
+        ("NVIDIA", SUBGROUPS),
+    ]
+};
+
+/// How teams own rows: `lanes x packs`, or `lanes / rows` if they stream, with `+` if they sum gradients of weights too.
+fn ownership(op: &dyn Norm, caps: &Caps) -> String {
+    let row = row(&lower(op, caps).calls[0].key);
+    let (sign, count) = match row.residency {
+        Residency::Resident { packs, .. } => ('x', packs),
+        Residency::Streamed { rows, .. } => ('/', rows),
+    };
+    let sums = matches!(row.direction, Direction::Backward(_, _, ForAffine::Sums));
+    format!("{}{sign}{count}{}", lanes(row.team, row.workgroup_size, caps), if sums { "+" } else { "" })
+}
+
+#[test]
+fn a_lane_of_every_vendor_has_registers_for_its_packs() {
+    const LENS: [usize; 6] = [128, 256, 1024, 8192, 16384, 32768];
+    let expected = [
+        ["4x8 32x1+", "32x2 32x2+", "64x4 64x4+", "256x8 512x4+", "512x8 512x8", "1024/1 1024/1+"],
+        ["4x8 64x1+", "64x1 64x1+", "64x4 64x4+", "256x8 512x4+", "512x8 512x8", "1024/1 1024/1+"],
+        ["4x8 8x4+", "64x1 64x1+", "64x4 64x4+", "256x8 512x4+", "512x8 512x8", "1024/1 1024/1+"],
+        ["4x8 16x2+", "16x4 16x4+", "64x4 64x4+", "256x8 512x4+", "512x8 512x8", "1024/1 1024/1+"],
+        ["4x8 64x1+", "64x1 64x1+", "64x4 64x4+", "256x8 512x4+", "512x8 512x8", "1024/1 1024/1+"],
+        ["4x8 4x8+", "32x2 32x2+", "64x4 64x4+", "256x8 256x8+", "512x8 512x8+", "1024x8 1024x8+"],
+    ];
+    for ((name, caps), expected) in VENDORS.iter().zip(expected) {
+        for (len, expected) in LENS.into_iter().zip(expected) {
+            let op = LayerNorm::new(&[(1 << 24) / len, len], 1..);
+            let seen = format!("{} {}", ownership(&op, caps), ownership(&op.backward(), caps));
+            assert_eq!(seen, expected, "{name}, rows of {len}");
+        }
+    }
 }
 
 #[test]

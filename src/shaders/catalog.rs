@@ -72,7 +72,7 @@ pub fn all() -> Vec<Shader> {
         }
     }
     // f16 that the device converts: scalar, vec4, vec4x2, half-unaligned, and in tables that kernels gather.
-    let native = Caps { tuning: Tuning::NVIDIA, ..devices[2].clone() };
+    let native = Caps { tuning: Tuning::NVIDIA_VULKAN, ..devices[2].clone() };
     let rows = |len| LayerNorm::new(&[7, len], 1..).dtype(DType::F16);
     let gathered = GroupNorm::new(&[3, 6, 13], 2).dtype(DType::F16);
     for op in [&rows(12) as &dyn Norm, &rows(512), &rows(33).backward(), &gathered] {

@@ -131,6 +131,7 @@ const TABLE: &str = "
     lane_packs_many_rows = 32
     subgroup_packs = 34
     workgroup_packs = 8
+    register_packs = 128
     vec4x2 = 0
     native_f16 = 0
     workgroups = 16
