@@ -75,7 +75,7 @@ pub fn validate(names: &str) -> Result<i32, String> {
     for result in &results {
         println!("{}", result.trim_end());
     }
-    if failed == 0 { Ok(0) } else { Err(format!("{failed} of {} devices failed", results.len())) }
+    if failed == 0 { Ok(0) } else { Err(format!("{failed} of {} runs failed", results.len())) }
 }
 
 /// The drivers of these names.
@@ -155,9 +155,9 @@ fn system_radv() -> Result<Rig, String> {
 /// Whether the driver of a manifest names Navi 31 so: Mesa 22 has gfx1100 for it.
 fn names_navi31(manifest: &Path) -> Result<bool, String> {
     let unread = |path: &Path, e: &dyn std::fmt::Display| format!("cannot read {}: {e}", path.display());
-    let text = fs::read(manifest).map_err(|e| unread(manifest, &e))?;
-    let manifest_of: Value = serde_json::from_slice(&text).map_err(|e| unread(manifest, &e))?;
-    let library = manifest_of["ICD"]["library_path"].as_str().unwrap_or_default();
+    let bytes = fs::read(manifest).map_err(|e| unread(manifest, &e))?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|e| unread(manifest, &e))?;
+    let library = value["ICD"]["library_path"].as_str().unwrap_or_default();
     // A path without a folder is one in the system's.
     let library = PathBuf::from(format!("/usr/lib/{}-linux-gnu", env::consts::ARCH)).join(library);
     let library = fs::read(&library).map_err(|e| unread(&library, &e))?;
