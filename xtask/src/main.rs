@@ -5,6 +5,7 @@
 
 mod adapter;
 mod compare;
+mod drivers;
 mod dx12;
 mod report;
 mod rigs;
@@ -33,6 +34,10 @@ Tasks:
   validate [--fxc] every shader through Tint (Chromium's compiler, from npm), and as naga translates it through
                    spirv-val and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter. --fxc: through
                    Microsoft's older compiler too, under Wine, on a Debian 12
+  validate --drivers [NAME,..]
+                   every shader through the compilers of GPU drivers, without a GPU: radv (AMD's, which comes with
+                   lavapipe); and on a Debian 12 on x86-64 radv25 (that of Mesa 25), intel (Intel's) and amd-wgpu
+                   (radv25 through wgpu), for which Mesa 25 and what opens its devices are set up below target
   web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
   test-web         run the tests in Chromium, and use the page as a visitor does; Debian's packages of what is not there
                    are installed

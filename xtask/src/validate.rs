@@ -1,6 +1,6 @@
 //! Every shader through the compilers of others: Tint, which is Chromium's and alone refuses a barrier in divergent
 //! control flow; spirv-val for what naga makes of it for Vulkan, and DXC, which is Microsoft's, for DX12; if asked for,
-//! FXC, which was that before, too.
+//! FXC, which was that before, too. Or through those of GPU drivers.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
-use crate::{adapter, cargo, dx12, root, run, shown};
+use crate::{adapter, cargo, drivers, dx12, root, run, shown};
 
 /// What is installed, relative to the root of the repository.
 const FOLDER: &str = "target/validate";
@@ -20,10 +20,13 @@ const DXC_PACKAGE: &str = "compushady-0.17.5";
 const DXC_LIBRARY: &str = "libdxcompiler_x86_64.so.3.7";
 
 pub fn validate(args: &[OsString]) -> Result<i32, String> {
-    let older = args == ["--fxc"];
-    if !older && !args.is_empty() {
-        return Err("validate takes --fxc and nothing else".into());
-    }
+    let older = match args {
+        [] => false,
+        [option] if option == "--fxc" => true,
+        [option] if option == "--drivers" => return drivers::validate(drivers::USUAL),
+        [option, names] if option == "--drivers" => return drivers::validate(&names.to_string_lossy()),
+        _ => return Err("validate takes --fxc, or --drivers and their names, and nothing else".into()),
+    };
     let folder = root().join(FOLDER);
     let shaders = folder.join("shaders");
     if shaders.is_dir() {
