@@ -8,10 +8,13 @@ use common::{
     each_op::{backward, each_op, forward},
     gpu,
     methods::every_method,
+    program::run_program,
+    subgroup_lanes,
 };
 use wgpu_norm::{
-    DType, LayerNorm, Method, Norm, Planner, Strategy, Team,
+    Caps, DType, LayerNorm, Method, Norm, Planner, Strategy, Team,
     host::{self, Gpu},
+    shaders,
     testing::{self, Data},
     wgpu,
 };
@@ -83,6 +86,35 @@ fn every_op_in_one_buffer() {
         let truth = op.reference(&data.tensors()).expect("reference");
         testing::compare_outputs(&*op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
     }
+}
+
+/// Programs lowered for devices whose subgroups are larger, smaller, or of more than one size, on this device.
+#[test]
+fn every_team_whatever_size_a_subgroup_has() {
+    let Some(lanes) = subgroup_lanes(gpu()) else { return };
+    let lanes = lanes as u32;
+    let table = Caps::default().tuning;
+    let mut ran = 0;
+    for sizes in [(4, lanes), (4, 128), (lanes, 128), (lanes, lanes)] {
+        let mut caps = gpu().planner().caps().clone();
+        (caps.cpu, caps.subgroup_size, caps.tuning) = (false, Some(sizes), table.clone());
+        for team in [Team::Cluster, Team::Subgroup, Team::WorkgroupSubgroups] {
+            for op in [LayerNorm::new(&[13, 60], 1..), LayerNorm::new(&[300, 21], 1..)] {
+                for op in [&op as &dyn Norm, &op.backward()] {
+                    let Ok(program) = shaders::program(op, &caps, Strategy::Forced(Method::Resident(team))) else {
+                        continue;
+                    };
+                    let data = Data::random(op, 6);
+                    let truth = op.reference(&data.tensors()).expect("reference");
+                    let outputs = run_program(gpu(), op, &program, &data.tensors());
+                    testing::compare_outputs(op, &outputs, &truth)
+                        .unwrap_or_else(|e| panic!("{} by {team:?}, subgroups of {sizes:?}: {e}", op.name()));
+                    ran += 1;
+                }
+            }
+        }
+    }
+    println!("{ran} programs, subgroups of {lanes}");
 }
 
 #[test]

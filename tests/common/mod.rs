@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod each_op;
 pub mod golden;
 pub mod methods;
+pub mod program;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wgpu_norm::{
