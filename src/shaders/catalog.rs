@@ -55,6 +55,14 @@ pub fn all() -> Vec<Shader> {
             add(&op.backward(), caps, Strategy::Inferred);
         }
     }
+    // Teams that are a part of a subgroup, of every number of lanes.
+    for lanes in [8, 16, 32, 64] {
+        let caps = Caps { subgroup_size: Some((lanes, 128)), ..devices[1].clone() };
+        let rows = LayerNorm::new(&[7, 64], 1..);
+        for op in [&rows as &dyn Norm, &rows.backward()] {
+            add(op, &caps, Strategy::Forced(Method::Resident(Team::Subgroup)));
+        }
+    }
     // Half precision in registers: as vec4x2, each with as many packs per lane as vec4, and in half-unaligned rows.
     let resident = || forced().filter(|strategy| matches!(strategy, Strategy::Forced(Method::Resident(_))));
     for (len, dtype) in [(16, DType::F16), (512, DType::BF16), (35, DType::F16), (50, DType::BF16)] {

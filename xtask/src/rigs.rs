@@ -9,7 +9,7 @@ use crate::{adapter, cargo_command, joined, status};
 const TESTS: [&str; 6] = ["--test", "adapters", "--test", "pitfalls", "--test", "local_response_norm"];
 
 /// Where nothing is named.
-const USUAL: [&str; 2] = ["swiftshader", "gl"];
+const USUAL: [&str; 3] = ["swiftshader", "gl", "lavapipe16"];
 
 /// What brings a process to an adapter.
 fn variables(name: &str) -> Result<Variables, String> {
@@ -17,8 +17,16 @@ fn variables(name: &str) -> Result<Variables, String> {
         "swiftshader" => unpacked::installed_swiftshader()?.variables(),
         "mesa25" => unpacked::mesa25()?.variables(),
         "gl" => Ok(vec![("WGPU_BACKEND", "gl".into())]),
-        _ => Err(format!("no adapter {name:?}: swiftshader, gl or mesa25")),
+        "lavapipe4" => Ok(lavapipe("128")),
+        "lavapipe16" => Ok(lavapipe("512")),
+        _ => Err(format!("no adapter {name:?}: swiftshader, gl, lavapipe4, lavapipe16 or mesa25")),
     }
+}
+
+/// Lavapipe with vectors of so many bits: a subgroup has a lane for each 32 of them.
+fn lavapipe(bits: &str) -> Variables {
+    let variables = [("LP_NATIVE_VECTOR_WIDTH", bits), ("WGPU_BACKEND", "vulkan"), ("WGPU_ADAPTER_NAME", "llvmpipe")];
+    variables.map(|(name, value)| (name, value.into())).to_vec()
 }
 
 pub fn test(args: &[OsString]) -> Result<i32, String> {
@@ -31,8 +39,14 @@ pub fn test(args: &[OsString]) -> Result<i32, String> {
     let rigs: Vec<_> = names.iter().map(|name| Ok((name, variables(name)?))).collect::<Result<_, String>>()?;
     for (name, variables) in rigs {
         let mut adapters = adapter::list(&[], &variables)?;
-        if adapters.is_empty() && name == "gl" {
-            adapter::apt_install("libegl1 libegl-mesa0 libgl1-mesa-dri")?;
+        // The others are installed already, or unpacked.
+        let packages = match name.as_str() {
+            "gl" => Some("libegl1 libegl-mesa0 libgl1-mesa-dri"),
+            "lavapipe4" | "lavapipe16" => Some("mesa-vulkan-drivers libvulkan1"),
+            _ => None,
+        };
+        if let Some(packages) = packages.filter(|_| adapters.is_empty()) {
+            adapter::apt_install(packages)?;
             adapters = adapter::list(&[], &variables)?;
         }
         let Some(adapter) = adapters.first() else { return Err(format!("{name}: wgpu finds no adapter")) };
