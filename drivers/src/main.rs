@@ -48,22 +48,21 @@ struct Facts {
     /// The version of the driver: `22.3.6`.
     version: String,
     caps: Caps,
+    /// What is not as on other devices.
+    notes: Vec<&'static str>,
     /// The names of the driver's statistics, if it has any that are known.
     names: Option<&'static Names>,
 }
 
 impl Facts {
-    fn new(info: &wgpu::AdapterInfo, caps: Caps, notes: &[&str], names: Option<&'static Names>) -> Self {
+    fn new(info: &wgpu::AdapterInfo, caps: Caps) -> Self {
         let wgpu::AdapterInfo { name, driver, driver_info, .. } = info;
         let mut title = format!("{name}, {driver} {driver_info}, ");
         match caps.subgroup_size {
             Some((least, most)) => drop(write!(title, "subgroups of {least} to {most}")),
             None => title.push_str("no subgroups"),
         }
-        for note in notes {
-            println!("{note}");
-        }
-        Self { title, version: version(driver_info), caps, names }
+        Self { title, version: version(driver_info), caps, notes: Vec::new(), names: None }
     }
 }
 
@@ -106,6 +105,9 @@ fn run(args: &Args) -> Result<bool, String> {
     let start = Instant::now();
     let facts = if args.wgpu { through_wgpu::Adapter::open()?.1 } else { vulkan::Driver::open(&args.name)?.1 };
     println!("{}", facts.title);
+    for note in &facts.notes {
+        println!("{note}");
+    }
     let kernels = Kernels::of(&facts.caps, args.ops_only);
     println!(
         "{} shaders, of {} ops{}, in {:.1} s",
@@ -125,7 +127,9 @@ fn run(args: &Args) -> Result<bool, String> {
     let outcomes = children::compile(&shaders, &arguments[..if args.wgpu { 3 } else { 2 }])?;
 
     let mut failures = 0;
-    for (kernel, why) in kernels.list.iter().zip(&outcomes).filter_map(|(k, outcome)| Some((k, outcome.as_ref().err()?))) {
+    for (kernel, why) in
+        kernels.list.iter().zip(&outcomes).filter_map(|(k, outcome)| Some((k, outcome.as_ref().err()?)))
+    {
         println!("{why}: {} <{}>", kernel.name, kernel.shader);
         failures += 1;
     }

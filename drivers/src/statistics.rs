@@ -158,7 +158,8 @@ mod tests {
     #[test]
     fn the_worst_of_several_executables_counts() {
         let names = Names::of("intel:dg2").expect("known");
-        let numbers = |spills, size| [("Max live registers", 100), ("Spill Count", spills), ("Instruction Count", size)];
+        let numbers =
+            |spills, size| [("Max live registers", 100), ("Spill Count", spills), ("Instruction Count", size)];
         let both = [executable(16, &numbers(0, 200)), executable(8, &numbers(7, 100))];
         let expected = Statistics { subgroup_size: 8, registers: 100, spills: 7, occupancy: 8, code_size: 200 };
         assert_eq!(names.statistics(&both), Ok(expected));

@@ -25,7 +25,7 @@ impl Adapter {
         let (required_features, required_limits) = recommended(&adapter);
         let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
         let (device, queue) = block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
-        let facts = Facts::new(&adapter.get_info(), Caps::of(&device), &[], None);
+        let facts = Facts::new(&adapter.get_info(), Caps::of(&device));
         Ok((Self { device, _queue: queue }, facts))
     }
 
@@ -35,8 +35,7 @@ impl Adapter {
         let scopes = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation]
             .map(|filter| device.push_error_scope(filter));
         let module = trusted_module(device, wgsl);
-        let layout =
-            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: layout });
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: layout });
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: None,
             bind_group_layouts: &[Some(&layout)],

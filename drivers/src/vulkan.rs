@@ -95,38 +95,33 @@ impl Driver {
             .push_next(&mut features);
         // SAFETY: the device has the extensions, and reported the features itself.
         let device = unsafe { instance.create_device(physical, &create, None) }.map_err(failed("no device"))?;
-        let (robust, has_statistics) = (robustness.robust_buffer_access2 != 0, statistics.pipeline_executable_info != 0);
+        let (robust, has_statistics) =
+            (robustness.robust_buffer_access2 != 0, statistics.pipeline_executable_info != 0);
         let executables = has_statistics.then(|| khr::pipeline_executable_properties::Device::new(&instance, &device));
         let stage_flags = if adapter.features.contains(wgpu::Features::SUBGROUP) {
             vk::PipelineShaderStageCreateFlags::ALLOW_VARYING_SUBGROUP_SIZE
         } else {
             vk::PipelineShaderStageCreateFlags::empty()
         };
-        let mut notes = Vec::new();
+        let mut facts = Facts::new(&adapter.info, Caps::new(&adapter.info, adapter.features, &adapter.limits));
+        facts.names = names.filter(|_| has_statistics);
         if !robust {
-            notes.push("no robustBufferAccess2: wgpu would clamp the indices of buffers, which does not happen here");
+            facts.notes.push("no robustBufferAccess2: wgpu would clamp indices of buffers, the SPIR-V here does not");
         }
-        if names.is_none() || !has_statistics {
-            notes.push("statistics of this driver are not known: shaders are only compiled");
+        if facts.names.is_none() {
+            facts.notes.push("statistics of this driver are not known: shaders are only compiled");
         }
-        let caps = Caps::new(&adapter.info, adapter.features, &adapter.limits);
-        let facts = Facts::new(&adapter.info, caps, &notes, names.filter(|_| has_statistics));
         Ok((Self { device, executables, names, stage_flags, _entry: entry, _instance: instance }, facts))
     }
 
     /// Makes the pipeline of a shader. Returns its statistics, if they are known.
-    pub fn compile(
-        &self,
-        wgsl: &str,
-        layout: &[wgpu::BindGroupLayoutEntry],
-    ) -> Result<Option<Statistics>, String> {
+    pub fn compile(&self, wgsl: &str, layout: &[wgpu::BindGroupLayoutEntry]) -> Result<Option<Statistics>, String> {
         let spirv = translate(wgsl, Backend::SpirV).map_err(|e| e.to_string())?;
         let words: Result<Vec<u32>, _> = spirv.lines().map(|word| u32::from_str_radix(word, 16)).collect();
         let words = words.map_err(|e| e.to_string())?;
         let binding = |entry: &wgpu::BindGroupLayoutEntry| {
             let is_uniform = matches!(entry.ty, wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Uniform, .. });
-            let ty =
-                if is_uniform { vk::DescriptorType::UNIFORM_BUFFER } else { vk::DescriptorType::STORAGE_BUFFER };
+            let ty = if is_uniform { vk::DescriptorType::UNIFORM_BUFFER } else { vk::DescriptorType::STORAGE_BUFFER };
             vk::DescriptorSetLayoutBinding::default()
                 .binding(entry.binding)
                 .descriptor_type(ty)
@@ -136,7 +131,8 @@ impl Driver {
         let bindings: Vec<_> = layout.iter().map(binding).collect();
         let create = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
         // SAFETY: the device is alive, as in all the calls below, and the bindings outlive the call.
-        let set = unsafe { self.device.create_descriptor_set_layout(&create, None) }.map_err(failed("no set layout"))?;
+        let set =
+            unsafe { self.device.create_descriptor_set_layout(&create, None) }.map_err(failed("no set layout"))?;
         let sets = [set];
         let create = vk::PipelineLayoutCreateInfo::default().set_layouts(&sets);
         // SAFETY: the set layout is the device's.
@@ -242,9 +238,8 @@ fn adapter(instance: &ash::Instance, physical: vk::PhysicalDevice, has: &dyn Fn(
         | vk::SubgroupFeatureFlags::SHUFFLE_RELATIVE
         | vk::SubgroupFeatureFlags::QUAD;
     let stages = vk::ShaderStageFlags::COMPUTE | vk::ShaderStageFlags::FRAGMENT;
-    let has_subgroups = has_sizes
-        && subgroups.supported_operations.contains(operations)
-        && subgroups.supported_stages.contains(stages);
+    let has_subgroups =
+        has_sizes && subgroups.supported_operations.contains(operations) && subgroups.supported_stages.contains(stages);
     let features = if has_subgroups { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
 
     let limits = &properties.limits;
