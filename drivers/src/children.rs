@@ -2,7 +2,7 @@
 //! is a failure of the shader that it was at, and another one goes on.
 
 use std::{
-    env,
+    env, fmt,
     io::{self, BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -18,15 +18,36 @@ use wgpu_norm::{shaders::Shader, wgpu};
 
 use crate::statistics::Statistics;
 
-/// More than any driver has taken.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Seconds that a shader may take.
+const PATIENCE: u64 = 120;
 
 /// Begins the lines of the protocol: drivers may print others.
 const ANSWER: &str = "wgpu-norm-drivers: ";
 const READY: &str = "ready";
 
 /// Statistics, where the driver has them; or why there is no pipeline.
-pub type Outcome = Result<Option<Statistics>, String>;
+pub type Outcome = Result<Option<Statistics>, Failure>;
+
+/// Why there is no pipeline of a shader.
+#[derive(Debug)]
+pub enum Failure {
+    /// The compiler refused it, and says why.
+    Refused(String),
+    /// The child died of it, and this is how.
+    Crash(String),
+    /// The child took too long.
+    Timeout,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(_) => f.write_str("REFUSED"),
+            Self::Crash(how) => write!(f, "CRASH {how}"),
+            Self::Timeout => write!(f, "TIMEOUT after {} s", PATIENCE),
+        }
+    }
+}
 
 /// Compiles shaders in children, one for each core. `arguments` are those of a child.
 pub fn compile(shaders: &[Shader], arguments: &[&str]) -> Result<Vec<Outcome>, String> {
@@ -37,13 +58,10 @@ pub fn compile(shaders: &[Shader], arguments: &[&str]) -> Result<Vec<Outcome>, S
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(shader) = shaders.get(index) else { return Ok(()) };
-            let outcome = match worker.compile(shader) {
-                Ok(outcome) => outcome,
-                Err(end) => {
-                    worker = Worker::start(arguments)?;
-                    Err(end)
-                }
-            };
+            let outcome = worker.compile(shader);
+            if let Err(Failure::Crash(_) | Failure::Timeout) = outcome {
+                worker = Worker::start(arguments)?;
+            }
             outcomes.lock().map_err(|e| e.to_string())?.push((index, outcome));
         }
     };
@@ -92,30 +110,29 @@ impl Worker {
         }
     }
 
-    /// The outcome of a shader; or, as an error, how the child ended.
-    fn compile(&mut self, shader: &Shader) -> Result<Outcome, String> {
+    fn compile(&mut self, shader: &Shader) -> Outcome {
         let wgsl = shader.wgsl();
         let request = format!("{} {}\n{wgsl}", encode(&shader.bind_group_layout()), wgsl.len());
         // A child that is gone does not read: then there is no answer either.
         let _ = self.input.write_all(request.as_bytes()).and_then(|()| self.input.flush());
         let answer = self.answer()?;
-        Ok(match answer.split_once(' ') {
+        match answer.split_once(' ') {
             None => Ok(None),
-            Some(("ok", statistics)) => statistics.parse().map(Some),
-            Some((_, why)) => Err(format!("FAILED {}", why.replace("\\n", "\n"))),
-        })
+            Some(("ok", statistics)) => statistics.parse().map(Some).map_err(Failure::Refused),
+            Some((_, why)) => Err(Failure::Refused(why.replace("\\n", "\n"))),
+        }
     }
 
-    fn answer(&mut self) -> Result<String, String> {
-        match self.answers.recv_timeout(PATIENCE) {
+    fn answer(&mut self) -> Result<String, Failure> {
+        match self.answers.recv_timeout(Duration::from_secs(PATIENCE)) {
             Ok(answer) => Ok(answer),
             Err(RecvTimeoutError::Timeout) => {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
-                Err(format!("TIMEOUT more than {} s", PATIENCE.as_secs()))
+                Err(Failure::Timeout)
             }
             Err(RecvTimeoutError::Disconnected) => {
-                Err(self.child.wait().map_or_else(|e| format!("CRASH {e}"), |status| format!("CRASH {status}")))
+                Err(Failure::Crash(self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string())))
             }
         }
     }
@@ -130,7 +147,9 @@ impl Drop for Worker {
 }
 
 /// What a child does: compiles each shader that it reads, and says how it went.
-pub fn serve(compile: impl Fn(&str, &[wgpu::BindGroupLayoutEntry]) -> Outcome) -> Result<(), String> {
+pub fn serve(
+    compile: impl Fn(&str, &[wgpu::BindGroupLayoutEntry]) -> Result<Option<Statistics>, String>,
+) -> Result<(), String> {
     say(READY)?;
     let mut input = io::stdin().lock();
     loop {

@@ -20,6 +20,7 @@ use std::{fmt::Write as _, process::ExitCode, time::Instant};
 use clap::Parser;
 use wgpu_norm::{Caps, shaders::Shader, wgpu};
 
+use children::Failure;
 use ops::{Kernel, Kernels};
 use statistics::{Names, Statistics};
 use table::Table;
@@ -42,7 +43,7 @@ struct Args {
 }
 
 /// What is known of a device.
-struct Facts {
+struct DeviceInfo {
     /// The device, its driver and subgroup sizes, on a line.
     title: String,
     /// The version of the driver: `22.3.6`.
@@ -54,7 +55,7 @@ struct Facts {
     names: Option<&'static Names>,
 }
 
-impl Facts {
+impl DeviceInfo {
     fn new(info: &wgpu::AdapterInfo, caps: Caps) -> Self {
         let wgpu::AdapterInfo { name, driver, driver_info, .. } = info;
         let mut title = format!("{name}, {driver} {driver_info}, ");
@@ -103,12 +104,12 @@ fn child(args: &Args) -> Result<bool, String> {
 /// Whether all went well.
 fn run(args: &Args) -> Result<bool, String> {
     let start = Instant::now();
-    let facts = if args.wgpu { through_wgpu::Adapter::open()?.1 } else { vulkan::Driver::open(&args.name)?.1 };
-    println!("{}", facts.title);
-    for note in &facts.notes {
+    let info = if args.wgpu { through_wgpu::Adapter::open()?.1 } else { vulkan::Driver::open(&args.name)?.1 };
+    println!("{}", info.title);
+    for note in &info.notes {
         println!("{note}");
     }
-    let kernels = Kernels::of(&facts.caps, args.ops_only);
+    let kernels = Kernels::of(&info.caps, args.ops_only);
     println!(
         "{} shaders, of {} ops{}, in {:.1} s",
         kernels.list.len(),
@@ -126,16 +127,19 @@ fn run(args: &Args) -> Result<bool, String> {
     let arguments = [args.name.as_str(), "--child", "--wgpu"];
     let outcomes = children::compile(&shaders, &arguments[..if args.wgpu { 3 } else { 2 }])?;
 
+    let failed =
+        kernels.list.iter().zip(&outcomes).filter_map(|(kernel, outcome)| Some((kernel, outcome.as_ref().err()?)));
     let mut failures = 0;
-    for (kernel, why) in
-        kernels.list.iter().zip(&outcomes).filter_map(|(k, outcome)| Some((k, outcome.as_ref().err()?)))
-    {
-        println!("{why}: {} <{}>", kernel.name, kernel.shader);
+    for (kernel, failure) in failed {
+        println!("{failure}: {} <{}>", kernel.name, kernel.shader);
+        if let Failure::Refused(why) = failure {
+            println!("{why}");
+        }
         failures += 1;
     }
     let found: Vec<Option<Statistics>> = outcomes.into_iter().map(|outcome| outcome.ok().flatten()).collect();
     let spills = spills(&kernels.list, &found);
-    let red = if facts.names.is_some() { tables(args, &facts, &kernels, &found)? } else { 0 };
+    let red = if info.names.is_some() { tables(args, &info, &kernels, &found)? } else { 0 };
     println!(
         "{}: {} shaders in {:.0} s, {failures} failures, {spills} kernels of ops spill, {red} worse than in the table",
         args.name,
@@ -165,9 +169,10 @@ fn spills(kernels: &[Kernel], found: &[Option<Statistics>]) -> usize {
 }
 
 /// Compares the bench's kernels with the committed table. Returns how many are worse.
-fn tables(args: &Args, facts: &Facts, kernels: &Kernels, found: &[Option<Statistics>]) -> Result<usize, String> {
+fn tables(args: &Args, info: &DeviceInfo, kernels: &Kernels, found: &[Option<Statistics>]) -> Result<usize, String> {
     let lines = kernels.bench.iter().filter_map(|(key, index)| Some((key.clone(), found[*index]?)));
-    let Some(changes) = table::check(&args.name, facts, &lines.collect::<Table>())? else {
+    let failed = kernels.bench.iter().filter(|(_, index)| found[*index].is_none()).map(|(key, _)| key.clone());
+    let Some(changes) = table::check(&args.name, info, &lines.collect::<Table>(), &failed.collect())? else {
         println!("no table of this version of the driver; {} writes one", table::ACCEPT);
         return Ok(0);
     };

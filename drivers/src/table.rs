@@ -1,8 +1,17 @@
 //! Committed statistics of the bench's kernels, a file for each device and version of its driver.
 
-use std::{collections::BTreeMap, env, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+};
 
-use crate::{Facts, statistics::Statistics};
+use crate::{
+    DeviceInfo,
+    statistics::{Names, Statistics},
+};
 
 /// Accepts the statistics of a run.
 pub const ACCEPT: &str = "UPDATE_SNAPSHOTS=1";
@@ -25,24 +34,36 @@ pub fn path(name: &str, version: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("statistics/{driver}-{version}-{device}.txt"))
 }
 
-/// Writes the table if it is asked for. Compares it with the committed one, if there is one.
-pub fn check(name: &str, facts: &Facts, table: &Table) -> Result<Option<Changes>, String> {
-    let path = path(name, &facts.version);
+/// Writes the table if it is asked for. Compares it with the committed one, if there is one, but for what `failed`.
+pub fn check(
+    name: &str,
+    info: &DeviceInfo,
+    table: &Table,
+    failed: &BTreeSet<String>,
+) -> Result<Option<Changes>, String> {
+    let path = path(name, &info.version);
     if env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        let columns = facts.names.map(|names| names.columns()).unwrap_or_default();
-        fs::write(&path, write(&facts.title, name, &columns, table)).map_err(|e| format!("{}: {e}", path.display()))?;
+        if !failed.is_empty() {
+            return Err(format!("{} is not written, as kernels failed", path.display()));
+        }
+        let columns = info.names.map(Names::columns).unwrap_or_default();
+        fs::write(&path, write(&info.title, name, &columns, table)).map_err(|e| format!("{}: {e}", path.display()))?;
         println!("{} lines written to {}", table.len(), path.display());
     }
     if !path.exists() {
         return Ok(None);
     }
     let committed = fs::read_to_string(&path).map_err(|e| e.to_string()).and_then(|text| read(&text));
-    Ok(Some(compare(&committed.map_err(|e| format!("{}: {e}", path.display()))?, table)))
+    Ok(Some(compare(&committed.map_err(|e| format!("{}: {e}", path.display()))?, table, failed)))
 }
 
 fn write(title: &str, name: &str, columns: &str, table: &Table) -> String {
-    let lines: String = table.iter().map(|(key, statistics)| format!("{statistics} {key}\n")).collect();
-    format!("# {title}, called {name}\n# {columns}\n{lines}")
+    let mut text = format!("# {title}, called {name}\n# {columns}\n");
+    for (key, statistics) in table {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{statistics} {key}");
+    }
+    text
 }
 
 /// A line is five numbers and the key.
@@ -55,7 +76,7 @@ fn read(text: &str) -> Result<Table, String> {
     text.lines().filter(|line| !line.starts_with('#')).map(line).collect()
 }
 
-fn compare(committed: &Table, table: &Table) -> Changes {
+fn compare(committed: &Table, table: &Table, failed: &BTreeSet<String>) -> Changes {
     let mut changes = Changes::default();
     for (key, now) in table {
         let Some(before) = committed.get(key) else {
@@ -70,7 +91,7 @@ fn compare(committed: &Table, table: &Table) -> Changes {
             changes.others += 1;
         }
     }
-    let gone = committed.keys().filter(|key| !table.contains_key(*key));
+    let gone = committed.keys().filter(|key| !table.contains_key(*key) && !failed.contains(*key));
     changes.red.extend(gone.map(|key| format!("{key}: only in the table, {ACCEPT} removes it")));
     changes
 }
@@ -87,7 +108,7 @@ mod tests {
 
     /// The changes of one op's dispatch.
     fn changes(before: Statistics, now: Statistics) -> Changes {
-        compare(&table(&[("op [8] f32 1 #0", before)]), &table(&[("op [8] f32 1 #0", now)]))
+        compare(&table(&[("op [8] f32 1 #0", before)]), &table(&[("op [8] f32 1 #0", now)]), &BTreeSet::new())
     }
 
     #[test]
@@ -119,8 +140,11 @@ mod tests {
     #[test]
     fn ops_that_come_and_go_are_red() {
         let (two, one) = (table(&[("a #0", LINE), ("b #0", LINE)]), table(&[("a #0", LINE)]));
-        assert_eq!(compare(&two, &one).red, ["b #0: only in the table, UPDATE_SNAPSHOTS=1 removes it"]);
-        assert_eq!(compare(&one, &two).red, ["b #0: not in the table, UPDATE_SNAPSHOTS=1 adds it"]);
+        let none = BTreeSet::new();
+        assert_eq!(compare(&two, &one, &none).red, ["b #0: only in the table, UPDATE_SNAPSHOTS=1 removes it"]);
+        assert_eq!(compare(&one, &two, &none).red, ["b #0: not in the table, UPDATE_SNAPSHOTS=1 adds it"]);
+        // What failed is reported as a failure.
+        assert!(compare(&two, &one, &BTreeSet::from(["b #0".to_owned()])).red.is_empty());
     }
 
     #[test]

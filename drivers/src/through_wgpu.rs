@@ -3,7 +3,7 @@
 use pollster::block_on;
 use wgpu_norm::{Caps, recommended, wgpu};
 
-use crate::{Facts, vulkan::trusted_module};
+use crate::{DeviceInfo, vulkan::trusted_module};
 
 pub struct Adapter {
     device: wgpu::Device,
@@ -12,7 +12,7 @@ pub struct Adapter {
 
 impl Adapter {
     /// Opens the first adapter of Vulkan that is no CPU.
-    pub fn open() -> Result<(Self, Facts), String> {
+    pub fn open() -> Result<(Self, DeviceInfo), String> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: wgpu::Backends::VULKAN,
             // A driver without its hardware has passed no conformance test on it.
@@ -25,8 +25,8 @@ impl Adapter {
         let (required_features, required_limits) = recommended(&adapter);
         let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
         let (device, queue) = block_on(adapter.request_device(&descriptor)).map_err(|e| e.to_string())?;
-        let facts = Facts::new(&adapter.get_info(), Caps::of(&device));
-        Ok((Self { device, _queue: queue }, facts))
+        let device_info = DeviceInfo::new(&adapter.get_info(), Caps::of(&device));
+        Ok((Self { device, _queue: queue }, device_info))
     }
 
     /// Makes the pipeline of a shader.

@@ -1,4 +1,4 @@
-//! A Vulkan driver, as wgpu uses it: what the device can do, and pipelines with the statistics of the driver's compiler.
+//! A Vulkan driver, as wgpu uses it: what the device can do, and pipelines with what the compiler says of them.
 //! All that is unsafe in this program is here.
 
 use std::ffi::{CStr, c_char};
@@ -11,7 +11,7 @@ use wgpu_norm::{
 };
 
 use crate::{
-    Facts,
+    DeviceInfo,
     statistics::{Executable, Names, Statistics},
 };
 
@@ -44,7 +44,7 @@ fn text(chars: &[c_char]) -> String {
 
 impl Driver {
     /// Opens the first device.
-    pub fn open(name: &str) -> Result<(Self, Facts), String> {
+    pub fn open(name: &str) -> Result<(Self, DeviceInfo), String> {
         // SAFETY: the loader is a library that any program may load, and its entry points are those of Vulkan.
         let entry = unsafe { ash::Entry::load() }.map_err(|e| format!("no Vulkan: {e}"))?;
         let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
@@ -103,15 +103,18 @@ impl Driver {
         } else {
             vk::PipelineShaderStageCreateFlags::empty()
         };
-        let mut facts = Facts::new(&adapter.info, Caps::new(&adapter.info, adapter.features, &adapter.limits));
-        facts.names = names.filter(|_| has_statistics);
+        let mut device_info =
+            DeviceInfo::new(&adapter.info, Caps::new(&adapter.info, adapter.features, &adapter.limits));
+        device_info.names = names.filter(|_| has_statistics);
         if !robust {
-            facts.notes.push("no robustBufferAccess2: wgpu would clamp indices of buffers, the SPIR-V here does not");
+            device_info
+                .notes
+                .push("no robustBufferAccess2: wgpu would clamp indices of buffers, the SPIR-V here does not");
         }
-        if facts.names.is_none() {
-            facts.notes.push("statistics of this driver are not known: shaders are only compiled");
+        if device_info.names.is_none() {
+            device_info.notes.push("statistics of this driver are not known: shaders are only compiled");
         }
-        Ok((Self { device, executables, names, stage_flags, _entry: entry, _instance: instance }, facts))
+        Ok((Self { device, executables, names, stage_flags, _entry: entry, _instance: instance }, device_info))
     }
 
     /// Makes the pipeline of a shader. Returns its statistics, if they are known.

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 pub enum Backend {
     /// SPIR-V 1.3, for Vulkan, with the checks of this crate's own pipelines.
     ///
-    /// It clamps indices of arrays in registers and in workgroup memory. It does not clamp those of buffers: that is for
-    /// the device, which needs the feature `robustBufferAccess2`. It does not zero workgroup memory, bound loops or check
-    /// divisors: for this crate's shaders, which `docs/safety.md` shows to need none of these.
+    /// It clamps indices of arrays in registers and in workgroup memory. It does not clamp those of buffers: that is
+    /// for the device, which needs the feature `robustBufferAccess2`. It does not zero workgroup memory, bound loops or
+    /// check divisors: this crate's shaders need none of these, as `docs/safety.md` shows.
     SpirV,
     /// Metal Shading Language 2.4.
     Msl,
