@@ -44,7 +44,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Refused(_) => f.write_str("REFUSED"),
             Self::Crash(how) => write!(f, "CRASH {how}"),
-            Self::Timeout => write!(f, "TIMEOUT after {} s", PATIENCE),
+            Self::Timeout => write!(f, "TIMEOUT after {PATIENCE} s"),
         }
     }
 }
