@@ -277,6 +277,45 @@ fn kernel_of(shader: &Shader) -> String {
     format!("// shaders/{kernel}, workgroups of {}:\n//\n{}\n", shader.workgroup_size(), head.join("\n"))
 }
 
+/// The instructions of SPIR-V: an opcode and its operands each.
+fn instructions(spirv: &str) -> Vec<(u32, Vec<u32>)> {
+    let words: Vec<u32> = spirv.lines().map(|word| u32::from_str_radix(word, 16).expect("a word")).collect();
+    let mut rest = &words[5..];
+    let mut instructions = Vec::new();
+    while let Some(&first) = rest.first() {
+        let (instruction, after) = rest.split_at((first >> 16) as usize);
+        instructions.push((first & 0xffff, instruction[1..].to_vec()));
+        rest = after;
+    }
+    instructions
+}
+
+#[test]
+fn spirv_has_the_checks_of_the_pipelines() {
+    let source = "
+        @group(0) @binding(0) var<storage, read_write> data: array<u32>;
+        var<workgroup> slots: array<u32, 64>;
+        @compute @workgroup_size(64)
+        fn main(@builtin(local_invocation_index) lane: u32) {
+            slots[lane] = data[lane];
+            for (var i = lane; i < data[0]; i++) { slots[i] += i / data[1]; }
+            data[lane] = slots[lane];
+        }";
+    let instructions = instructions(&translate(source, Backend::SpirV).expect("valid"));
+    let of = |opcode| instructions.iter().filter(move |(other, _)| *other == opcode).map(|(_, operands)| operands);
+    let (name, extended, function, variable, array_length, all, barrier) = (5, 12, 54, 59, 68, 155, 224);
+    assert_eq!(of(name).count(), 0, "it has names");
+    // Zeros are an initializer, or stores before a barrier.
+    let is_workgroup = |variable: &&Vec<u32>| variable[2] == 4;
+    assert_eq!(of(variable).filter(is_workgroup).map(Vec::len).collect::<Vec<_>>(), [3], "workgroup memory has zeros");
+    assert_eq!(of(barrier).count(), 0, "it zeroes workgroup memory");
+    assert_eq!(of(all).count(), 0, "it bounds loops");
+    assert_eq!(of(function).count(), 1, "it checks divisors in a function of their own");
+    assert_eq!(of(array_length).count(), 0, "it clamps indices of buffers");
+    let unsigned_min = 38;
+    assert!(of(extended).any(|operands| operands[3] == unsigned_min), "it clamps no index of workgroup memory");
+}
+
 #[test]
 fn translation_reports_errors_with_their_line() {
     let error = translate("fn main( {", Backend::SpirV).unwrap_err().to_string();

@@ -8,6 +8,7 @@
 //! [--all-methods] [--adapter NAME-PART] [--tuning FILE] [--tune FILE]`
 
 mod cases;
+mod file;
 mod host;
 mod timer;
 mod tune;
@@ -116,7 +117,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     env_logger::init();
     // Files first: a wrong path should not cost a run. What is in them stays until there is something new.
-    let given = args.cases.as_deref().map(cases::read).transpose()?;
+    let given = args.cases.as_deref().map(file::read).transpose()?;
     let tuning = args.tuning.as_deref().map(read_tuning).transpose()?;
     for path in [&args.json, &args.tune].into_iter().flatten() {
         let open = File::options().append(true).create(true).open(path);

@@ -3,7 +3,7 @@
 use naga::{
     back::{glsl, hlsl, msl, spv},
     front::wgsl,
-    proc::BoundsCheckPolicies,
+    proc::{BoundsCheckPolicies, BoundsCheckPolicy},
     valid::{Capabilities, ValidationFlags, Validator},
 };
 
@@ -13,7 +13,11 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// SPIR-V 1.3, for Vulkan.
+    /// SPIR-V 1.3, for Vulkan, with the checks of this crate's own pipelines.
+    ///
+    /// It clamps indices of arrays in registers and in workgroup memory. It does not clamp those of buffers: that is
+    /// for the device, which needs the feature `robustBufferAccess2`. It does not zero workgroup memory, bound loops or
+    /// check divisors: this crate's shaders need none of these, as `docs/safety.md` shows.
     SpirV,
     /// Metal Shading Language 2.4.
     Msl,
@@ -39,7 +43,19 @@ pub fn translate(source: &str, backend: Backend) -> Result<String> {
     let stage = naga::ShaderStage::Compute;
     let text = match backend {
         Backend::SpirV => {
-            let options = spv::Options { lang_version: (1, 3), ..Default::default() };
+            let options = spv::Options {
+                lang_version: (1, 3),
+                // Without names, which naga adds in builds for development alone.
+                flags: spv::WriterFlags::empty(),
+                bounds_check_policies: BoundsCheckPolicies {
+                    index: BoundsCheckPolicy::Restrict,
+                    ..BoundsCheckPolicies::default()
+                },
+                zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+                force_loop_bounding: false,
+                emit_int_div_checks: false,
+                ..Default::default()
+            };
             let pipeline = spv::PipelineOptions { shader_stage: stage, entry_point: "main".into() };
             spv::write_vec(&module, &info, &options, Some(&pipeline))
                 .map(|words| words.iter().map(|word| format!("{word:08x}")).collect::<Vec<_>>().join("\n"))

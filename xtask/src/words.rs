@@ -9,8 +9,19 @@ use std::path::{Path, PathBuf};
 const COLUMNS: usize = 120;
 
 /// What is looked through, relative to the root.
-const ROOTS: [&str; 10] =
-    ["src", "shaders", "tests", "examples", "benches", "xtask/src", "web/src", "docs", "README.md", "CHANGELOG.md"];
+const ROOTS: [&str; 11] = [
+    "src",
+    "shaders",
+    "tests",
+    "examples",
+    "benches",
+    "drivers/src",
+    "xtask/src",
+    "web/src",
+    "docs",
+    "README.md",
+    "CHANGELOG.md",
+];
 
 /// The notebook records experiments in the words and the lines of their time; golden data and plots are data.
 const SKIPPED: [&str; 4] = ["docs/notebook", "docs/plots", "tests/golden", "xtask/src/words.rs"];
