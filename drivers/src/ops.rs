@@ -1,6 +1,6 @@
 //! The ops whose kernels are compiled: those of the bench, and the norms of real models.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use wgpu_norm::{
     BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, RmsNorm, RunningStats,
@@ -26,7 +26,7 @@ pub struct Kernel {
 #[derive(Default)]
 pub struct Kernels {
     pub list: Vec<Kernel>,
-    /// The kernel of each dispatch of each op of the bench.
+    /// The kernels of the bench's ops, by the first op and dispatch that use them.
     pub bench: Vec<(String, usize)>,
     /// Ops in all.
     pub ops: usize,
@@ -41,7 +41,7 @@ impl Kernels {
     /// Lowers all ops for a device.
     pub fn of(caps: &Caps, ops_only: bool) -> Self {
         let mut kernels = Self::default();
-        let mut names = HashMap::new();
+        let (mut names, mut seen) = (HashMap::new(), HashSet::new());
         for op in cases::full() {
             // As in tests/hashes.rs, numbers tell apart ops that differ in options alone.
             let name = name(&*op);
@@ -49,7 +49,9 @@ impl Kernels {
             *number += 1;
             let name = format!("{name} {number}");
             for (dispatch, index) in kernels.add(caps, &*op).into_iter().enumerate() {
-                kernels.bench.push((format!("{name} #{dispatch}"), index));
+                if seen.insert(index) {
+                    kernels.bench.push((format!("{name} #{dispatch}"), index));
+                }
             }
         }
         models(&mut |op| {

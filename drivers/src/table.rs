@@ -1,4 +1,5 @@
-//! Committed statistics of the bench's kernels, a file for each device and version of its driver.
+//! Committed statistics of the bench's kernels, a file for each device and version of its driver. A kernel has the name
+//! of the first op that uses it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,13 +17,13 @@ use crate::{
 /// Accepts the statistics of a run.
 pub const ACCEPT: &str = "UPDATE_SNAPSHOTS=1";
 
-/// Statistics by op and dispatch.
+/// Statistics by the first op and dispatch.
 pub type Table = BTreeMap<String, Statistics>;
 
 /// How a table differs from the committed one.
 #[derive(Default)]
 pub struct Changes {
-    /// Kernels that have become worse, and ops that came or went.
+    /// Kernels that have become worse, and kernels that came or went.
     pub red: Vec<String>,
     /// Kernels that differ otherwise.
     pub others: usize,
