@@ -137,8 +137,8 @@ impl Tuning {
     /// fast.
     pub(crate) const MESA_22: Self =
         Self { lane_packs_many_rows: 32, subgroup_packs: 34, stream_rows: 8, ..Self::SOFTWARE };
-    /// GPUs. Measured on an NVIDIA H100, but for `register_packs`: with 8, the drivers of AMD's and Intel's GPUs spill no
-    /// register.
+    /// GPUs. Measured on an NVIDIA H100, but for `register_packs`: with 8, the drivers of AMD's and Intel's GPUs spill
+    /// no register.
     pub(crate) const GPU: Self = Self {
         lane_packs: 4,
         lane_packs_many_rows: 4,

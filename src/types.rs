@@ -10,7 +10,8 @@ pub enum Team {
     Lane,
     /// Four lanes of a subgroup, without a barrier: for short resident rows.
     Cluster,
-    /// One subgroup, without a barrier.
+    /// One subgroup, without a barrier. Where the size of subgroups varies, a part of one: as many lanes as the
+    /// smallest has.
     Subgroup,
     /// One workgroup, through workgroup memory. It needs no feature of the device.
     Workgroup,

@@ -37,8 +37,8 @@ fn main__lane(
 
 // ---- team: cluster
 //
-// A team is CLUSTER adjacent lanes of a subgroup, a power of two from 4 to 64: no barrier, and no dependence on the size
-// of the subgroup.
+// A team is CLUSTER adjacent lanes of a subgroup, a power of two from 4 to 64: no barrier, and no dependence on the
+// size of the subgroup.
 //
 // Needs the SUBGROUP feature, subgroups of at least CLUSTER lanes, and full ones: a workgroup is a multiple of the
 // largest size.

@@ -250,7 +250,7 @@ const VENDORS: [(&str, Caps); 6] = {
     ]
 };
 
-/// How teams own rows: `lanes x packs`, or `lanes / rows` if they stream, with `+` if they sum gradients of weights too.
+/// How teams own rows: `lanes x packs`, or `lanes / rows` if they stream. `+`: they sum gradients of weights too.
 fn ownership(op: &dyn Norm, caps: &Caps) -> String {
     let row = row(&lower(op, caps).calls[0].key);
     let (sign, count) = match row.residency {

@@ -25,7 +25,13 @@ fn variables(name: &str) -> Result<Variables, String> {
 
 /// Lavapipe with vectors of so many bits: a subgroup has a lane for each 32 of them.
 fn lavapipe(bits: &str) -> Variables {
-    let variables = [("LP_NATIVE_VECTOR_WIDTH", bits), ("WGPU_BACKEND", "vulkan"), ("WGPU_ADAPTER_NAME", "llvmpipe")];
+    let variables = [
+        ("LP_NATIVE_VECTOR_WIDTH", bits),
+        // Mesa's cache does not know that variable.
+        ("MESA_SHADER_CACHE_DISABLE", "true"),
+        ("WGPU_BACKEND", "vulkan"),
+        ("WGPU_ADAPTER_NAME", "llvmpipe"),
+    ];
     variables.map(|(name, value)| (name, value.into())).to_vec()
 }
 
