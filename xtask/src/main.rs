@@ -28,9 +28,9 @@ Tasks:
   test [--all] [args..]
                    run the tests; the arguments go to `cargo test --workspace`. --all: also every shape
   test-adapters [NAME..]
-                   run the tests that every adapter must pass on swiftshader, gl (llvmpipe) and lavapipe16 (subgroups of
-                   16), or on those that are named. Others: lavapipe4 and mesa25. Debian's packages of what is not there
-                   are installed
+                   run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
+                   named. Others: lavapipe4 and lavapipe16, whose subgroups have 4 and 16 lanes, and mesa25. Debian's
+                   packages of what is not there are installed
   adapters         print what each adapter of this machine can do, and how ops would be computed on it
   validate [--fxc] every shader through Tint (Chromium's compiler, from npm), and as naga translates it through
                    spirv-val and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter. --fxc: through

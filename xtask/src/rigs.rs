@@ -9,7 +9,7 @@ use crate::{adapter, cargo_command, joined, status};
 const TESTS: [&str; 6] = ["--test", "adapters", "--test", "pitfalls", "--test", "local_response_norm"];
 
 /// Where nothing is named.
-const USUAL: [&str; 3] = ["swiftshader", "gl", "lavapipe16"];
+const USUAL: [&str; 2] = ["swiftshader", "gl"];
 
 /// What brings a process to an adapter.
 fn variables(name: &str) -> Result<Variables, String> {
