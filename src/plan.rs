@@ -234,24 +234,21 @@ impl Plan {
     /// As [`bind`](Self::bind).
     pub async fn bind_async(&self, bindings: &Bindings<'_>) -> Result<Bound> {
         self.check(bindings)?;
-        let inner = &*self.0;
-        let Some(params) = &inner.params else {
-            return Ok(Bound { dispatches: Vec::new() });
-        };
-        let dispatches = caught(&inner.device, || {
-            let own_scratch = (inner.scratch_size > 0 && bindings.get(Slot::Scratch).is_none()).then(|| {
-                inner.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("wgpu-norm scratch"),
-                    size: inner.scratch_size,
-                    usage: wgpu::BufferUsages::STORAGE,
-                    mapped_at_creation: false,
-                })
-            });
-            let scratch = bindings.get(Slot::Scratch).or(own_scratch.as_ref().map(View::from));
-            (0..inner.pipelines.len()).map(|call| inner.dispatch(call, params, bindings, scratch)).collect()
-        })
-        .await?;
-        Ok(Bound { dispatches })
+        caught(&self.0.device, || self.0.bound(bindings)).await
+    }
+
+    /// [`bind`](Self::bind) without an error scope of wgpu: it neither blocks nor awaits, for browsers and for programs
+    /// that bind in every frame.
+    ///
+    /// What wgpu refuses reaches the handler of [`wgpu::Device::on_uncaptured_error`], which panics unless the program
+    /// sets another: a destroyed buffer, a buffer of another device, no memory for scratch. The binding is then invalid,
+    /// and so is a command encoder that records it.
+    ///
+    /// # Errors
+    /// [`Error::Binding`], as [`bind`](Self::bind).
+    pub fn bind_unscoped(&self, bindings: &Bindings<'_>) -> Result<Bound> {
+        self.check(bindings)?;
+        Ok(self.0.bound(bindings))
     }
 
     fn check(&self, bindings: &Bindings<'_>) -> Result<()> {
@@ -345,6 +342,22 @@ async fn upload(device: &wgpu::Device, lowered: &Lowered, stride: u64) -> Result
 }
 
 impl Inner {
+    /// Binds tensors that `check` has accepted. wgpu may refuse some of them.
+    fn bound(&self, bindings: &Bindings<'_>) -> Bound {
+        let Some(params) = &self.params else { return Bound { dispatches: Vec::new() } };
+        let own_scratch = (self.scratch_size > 0 && bindings.get(Slot::Scratch).is_none()).then(|| {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("wgpu-norm scratch"),
+                size: self.scratch_size,
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            })
+        });
+        let scratch = bindings.get(Slot::Scratch).or(own_scratch.as_ref().map(View::from));
+        let calls = 0..self.pipelines.len();
+        Bound { dispatches: calls.map(|call| self.dispatch(call, params, bindings, scratch)).collect() }
+    }
+
     fn dispatch(
         &self,
         call: usize,

@@ -496,6 +496,23 @@ fn scratch_is_the_callers_or_the_plans() {
 }
 
 #[test]
+fn bind_unscoped_leaves_what_wgpu_refuses_to_the_device() {
+    let f = Fixture::new();
+    let errors = Arc::new(Mutex::new(Vec::new()));
+    let handler = errors.clone();
+    f.device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| handler.lock().unwrap().push(e.to_string())));
+    f.plan.bind_unscoped(&f.bindings()).expect("it binds");
+    let small = buffer(&f.device, 4);
+    let refused = f.plan.bind_unscoped(&f.bindings().input(&small));
+    assert!(matches!(refused, Err(Error::Binding { slot: Slot::Input, .. })), "the crate's own checks");
+    assert!(errors.lock().unwrap().is_empty());
+    let destroyed = buffer(&f.device, 32);
+    destroyed.destroy();
+    f.plan.bind_unscoped(&f.bindings().input(&destroyed)).expect("a binding that is invalid");
+    assert_eq!(errors.lock().unwrap().len(), 1, "the device's handler has the error");
+}
+
+#[test]
 fn what_wgpu_refuses_is_an_error_and_no_panic() {
     let f = Fixture::new();
     let foreign = buffer(&default_device(), 32);
