@@ -1,7 +1,7 @@
 //! Compiles kernels and caches their pipelines.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -9,8 +9,9 @@ use std::{
 use crate::{
     calls::{aside, caught},
     caps::Caps,
+    definition::Operation,
     error::Result,
-    lower::{KernelCall, Lowered, lower},
+    lower::{Lowered, lower},
     ops::Norm,
     ops::op::Internal,
     plan::{Pipeline, Plan},
@@ -164,7 +165,7 @@ impl Planner {
     pub(crate) async fn plan_of(&self, lowered: Lowered) -> Result<Plan> {
         let mut pipelines = Vec::with_capacity(lowered.calls.len());
         for call in &lowered.calls {
-            pipelines.push(self.pipeline(call).await?);
+            pipelines.push(self.pipeline(Shader(call.key)).await?);
         }
         Plan::new(&self.device, &self.caps, lowered, pipelines).await
     }
@@ -178,7 +179,7 @@ impl Planner {
     /// As [`plan`](Self::plan).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn warm_up(&self, ops: &[&dyn Norm]) -> Result<()> {
-        pollster::block_on(self.compile_all(self.calls(ops)?))
+        pollster::block_on(self.compile_all(self.shaders(ops)?))
     }
 
     /// [`warm_up`](Self::warm_up) without blocking, as [`plan_async`](Self::plan_async).
@@ -186,27 +187,68 @@ impl Planner {
     /// # Errors
     /// As [`plan`](Self::plan).
     pub async fn warm_up_async(&self, ops: &[&dyn Norm]) -> Result<()> {
-        let (planner, calls) = (self.clone(), self.calls(ops)?);
-        aside(async move { planner.compile_all(calls).await }).await
+        let (planner, shaders) = (self.clone(), self.shaders(ops)?);
+        aside(async move { planner.compile_all(shaders).await }).await
     }
 
-    fn calls(&self, ops: &[&dyn Norm]) -> Result<Vec<KernelCall>> {
-        let mut calls = Vec::new();
-        for op in ops {
-            calls.extend(self.lower(*op, Strategy::Inferred)?.calls);
+    /// Compiles the kernels of an op for each length of its first axis in a range: for rows, samples or tokens that
+    /// differ from call to call. Later plans of these lengths compile nothing. Blocks; in a browser, use
+    /// [`warm_up_rows_async`](Self::warm_up_rows_async).
+    ///
+    /// The op's own first axis does not matter. Few kernels serve a range, but each length is lowered, in some ten
+    /// microseconds.
+    ///
+    /// ```
+    /// use wgpu_norm::{Planner, RmsNorm};
+    ///
+    /// # let (device, queue) = wgpu_norm::wgpu::Device::noop(&Default::default());
+    /// let planner = Planner::new(&device);
+    /// planner.warm_up_rows(&RmsNorm::new(&[1, 512], 1..), 1..=128)?;
+    /// # Ok::<(), wgpu_norm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan), of the first length that has one.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn warm_up_rows(&self, op: &dyn Norm, rows: impl IntoIterator<Item = usize>) -> Result<()> {
+        pollster::block_on(self.compile_all(self.shaders_of_rows(op, rows)?))
+    }
+
+    /// [`warm_up_rows`](Self::warm_up_rows) without blocking, as [`plan_async`](Self::plan_async).
+    ///
+    /// # Errors
+    /// As [`warm_up_rows`](Self::warm_up_rows).
+    pub async fn warm_up_rows_async(&self, op: &dyn Norm, rows: impl IntoIterator<Item = usize>) -> Result<()> {
+        let (planner, shaders) = (self.clone(), self.shaders_of_rows(op, rows)?);
+        aside(async move { planner.compile_all(shaders).await }).await
+    }
+
+    /// The shaders of ops, each once.
+    fn shaders(&self, ops: &[&dyn Norm]) -> Result<HashSet<Shader>> {
+        self.shaders_of(ops.iter().map(|op| op.operation(Internal)))
+    }
+
+    fn shaders_of_rows(&self, op: &dyn Norm, rows: impl IntoIterator<Item = usize>) -> Result<HashSet<Shader>> {
+        self.shaders_of(rows.into_iter().map(|rows| op.with_rows(rows, Internal)))
+    }
+
+    fn shaders_of(&self, operations: impl Iterator<Item = Result<Operation>>) -> Result<HashSet<Shader>> {
+        let mut shaders = HashSet::new();
+        for operation in operations {
+            let lowered = lower(&operation?, &self.caps, Strategy::Inferred)?;
+            shaders.extend(lowered.calls.iter().map(|call| Shader(call.key)));
         }
-        Ok(calls)
+        Ok(shaders)
     }
 
-    async fn compile_all(&self, calls: Vec<KernelCall>) -> Result<()> {
-        for call in &calls {
-            self.pipeline(call).await?;
+    async fn compile_all(&self, shaders: HashSet<Shader>) -> Result<()> {
+        for shader in shaders {
+            self.pipeline(shader).await?;
         }
         Ok(())
     }
 
-    async fn pipeline(&self, call: &KernelCall) -> Result<Arc<Pipeline>> {
-        let shader = Shader(call.key);
+    async fn pipeline(&self, shader: Shader) -> Result<Arc<Pipeline>> {
         let key = (shader, self.checked);
         // A panic in another thread can't leave the map inconsistent: threads only add entries.
         let known = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);

@@ -586,6 +586,34 @@ fn warmed_up_kernels_are_not_compiled_again() {
 }
 
 #[test]
+fn any_number_of_rows_in_a_warmed_up_range_compiles_nothing() {
+    let (planner, sources) = recording();
+    let compiled = || sources.lock().expect("no panic").len();
+    // The first axis of the op that is warmed up is another one.
+    let ops: [&dyn Fn(usize) -> Box<dyn Norm>; 6] = [
+        &|rows| Box::new(LayerNorm::new(&[rows, 12], 1..)),
+        &|rows| Box::new(LayerNorm::new(&[rows, 12], 1..).backward()),
+        &|rows| Box::new(RmsNorm::new(&[rows, 2, 1024], 2..).dtype(DType::F16)),
+        &|samples| Box::new(GroupNorm::new(&[samples, 4, 3], 2)),
+        &|samples| Box::new(BatchNorm::inference(&[samples, 4, 3])),
+        &|samples| Box::new(LocalResponseNorm::new(&[samples, 4, 3], 3)),
+    ];
+    for op in ops {
+        let before = compiled();
+        planner.warm_up_rows(&*op(7), 1..=130).expect("warm up");
+        let after = compiled();
+        assert!(after > before, "{}", op(1).name());
+        for rows in 1..=130 {
+            planner.plan(&*op(rows)).expect("plan");
+        }
+        assert_eq!(compiled(), after, "{}", op(1).name());
+    }
+    let normalized = LayerNorm::new(&[4, 8], ..);
+    assert!(planner.warm_up_rows(&normalized, 0..=1).is_err(), "a normalized axis is empty");
+    planner.warm_up_rows(&LayerNorm::new(&[4, 8], 1..), [0]).expect("an empty batch");
+}
+
+#[test]
 fn a_table_and_checks_take_effect_after_a_first_plan() {
     let (planner, sources) = recording();
     let compiled = || sources.lock().expect("no panic").len();

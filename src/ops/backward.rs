@@ -126,6 +126,10 @@ impl<N: Norm> Norm for Backward<N> {
         self.op.operation(Internal)?.backward(self.gradients)
     }
 
+    fn with_rows(&self, rows: usize, _: Internal) -> Result<Operation> {
+        self.op.with_rows(rows, Internal)?.backward(self.gradients)
+    }
+
     fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
         self.op.place(index, Internal)
     }

@@ -1,6 +1,6 @@
 use super::{
     BatchNorm,
-    op::{Internal, Norm},
+    op::{Internal, Norm, with_first},
 };
 use crate::{
     definition::{Definition, Operation, Source},
@@ -95,6 +95,10 @@ impl Norm for BatchMoments {
         let source = Source::Batch { parts: None, tracked: None };
         let op = self.batch_norm();
         Ok(Operation::Moments(Definition { source, ..op.definition()? }, op.options))
+    }
+
+    fn with_rows(&self, rows: usize, _: Internal) -> Result<Operation> {
+        Self { shape: with_first(&self.shape, rows), ..self.clone() }.operation(Internal)
     }
 
     fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {

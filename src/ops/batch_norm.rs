@@ -1,7 +1,7 @@
 use super::{
     Backward,
     channels::ChannelShape,
-    op::{Internal, Norm},
+    op::{Internal, Norm, with_first},
     setters::setters,
 };
 use crate::{
@@ -220,6 +220,10 @@ impl Norm for BatchNorm {
 
     fn operation(&self, _: Internal) -> Result<Operation> {
         Ok(Operation::Forward(self.definition()?, self.options.clone()))
+    }
+
+    fn with_rows(&self, rows: usize, _: Internal) -> Result<Operation> {
+        Self { shape: with_first(&self.shape, rows), ..self.clone() }.operation(Internal)
     }
 
     fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {

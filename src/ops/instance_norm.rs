@@ -1,6 +1,6 @@
 use super::{
     channels::ChannelShape,
-    op::{Internal, Norm},
+    op::{Internal, Norm, with_first},
     setters::setters,
 };
 use crate::{
@@ -159,6 +159,10 @@ impl Norm for InstanceNorm {
 
     fn operation(&self, _: Internal) -> Result<Operation> {
         Ok(Operation::Forward(self.definition()?, self.options.clone()))
+    }
+
+    fn with_rows(&self, rows: usize, _: Internal) -> Result<Operation> {
+        Self { shape: with_first(&self.shape, rows), ..self.clone() }.operation(Internal)
     }
 
     fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {

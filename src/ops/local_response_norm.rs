@@ -3,7 +3,7 @@ use std::hash::Hash;
 use super::{
     Backward,
     channels::ChannelShape,
-    op::{Internal, Norm},
+    op::{Internal, Norm, with_first},
     setters::setters,
 };
 use crate::{
@@ -246,6 +246,10 @@ impl Norm for LocalResponseNorm {
             types,
         };
         Ok(Operation::Window { window, backward: false })
+    }
+
+    fn with_rows(&self, rows: usize, _: Internal) -> Result<Operation> {
+        Self { shape: with_first(&self.shape, rows), ..self.clone() }.operation(Internal)
     }
 
     fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {

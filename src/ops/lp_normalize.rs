@@ -1,7 +1,7 @@
 use std::ops::{Range, RangeBounds};
 
 use super::{
-    op::{Internal, Norm},
+    op::{Internal, Norm, with_first},
     over_axes::{OverAxes, resolve},
     setters::setters,
 };
@@ -139,6 +139,10 @@ impl Norm for LpNormalize {
 
     fn operation(&self, _: Internal) -> Result<Operation> {
         Ok(Operation::Forward(self.definition()?, self.options.clone()))
+    }
+
+    fn with_rows(&self, rows: usize, _: Internal) -> Result<Operation> {
+        Self { shape: with_first(&self.shape, rows), ..self.clone() }.operation(Internal)
     }
 
     fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {

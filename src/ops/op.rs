@@ -29,6 +29,10 @@ pub trait Norm {
     #[doc(hidden)]
     fn operation(&self, _: Internal) -> Result<Operation>;
 
+    /// The computation of the same op with another length of the first axis.
+    #[doc(hidden)]
+    fn with_rows(&self, rows: usize, _: Internal) -> Result<Operation>;
+
     /// The indices of an element's statistic and weight, from its index along each axis. The reference uses these, and
     /// not the geometry of the kernels.
     #[doc(hidden)]
@@ -54,4 +58,10 @@ pub trait Norm {
         tensors.check(&operation.tensors())?;
         Ok(reference::compute(&operation, &|index| self.place(index, Internal), tensors))
     }
+}
+
+/// A shape with another length of its first axis.
+pub(super) fn with_first(shape: &[usize], first: usize) -> Vec<usize> {
+    let rest = shape.get(1..).unwrap_or_default();
+    if shape.is_empty() { Vec::new() } else { [&[first], rest].concat() }
 }
