@@ -241,8 +241,8 @@ impl Plan {
     /// that bind in every frame.
     ///
     /// What wgpu refuses reaches the handler of [`wgpu::Device::on_uncaptured_error`], which panics unless the program
-    /// sets another: a destroyed buffer, a buffer of another device, no memory for scratch. The binding is then invalid,
-    /// and so is a command encoder that records it.
+    /// sets another: a destroyed buffer, a buffer of another device, no memory for scratch. The binding is then
+    /// invalid, and so is a command encoder that records it.
     ///
     /// # Errors
     /// [`Error::Binding`], as [`bind`](Self::bind).
