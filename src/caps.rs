@@ -31,12 +31,14 @@ pub struct Caps {
 
 impl Caps {
     /// The capabilities of a device.
+    #[cfg(feature = "wgpu")]
     #[must_use]
     pub fn of(device: &wgpu::Device) -> Self {
         Self::new(&device.adapter_info(), device.features(), &device.limits())
     }
 
     /// The capabilities of a device of this adapter with these features and limits.
+    #[cfg(feature = "wgpu")]
     #[must_use]
     pub fn new(info: &wgpu::AdapterInfo, features: wgpu::Features, limits: &wgpu::Limits) -> Self {
         Self {
@@ -57,16 +59,15 @@ impl Caps {
 impl Default for Caps {
     /// The capabilities of every WebGPU device: a GPU without subgroups, with the default limits.
     fn default() -> Self {
-        let limits = wgpu::Limits::default();
         Self {
             cpu: false,
             subgroup_size: None,
-            max_workgroup_size: limits.max_compute_invocations_per_workgroup,
-            max_workgroup_storage: limits.max_compute_workgroup_storage_size,
-            max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
-            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
-            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
-            storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
+            max_workgroup_size: 256,
+            max_workgroup_storage: 16384,
+            max_workgroups_per_dimension: 65535,
+            max_storage_buffer_binding_size: 128 << 20,
+            max_storage_buffers: 8,
+            storage_offset_alignment: 256,
             shared_buffers: false,
             tuning: Tuning::GPU,
         }
@@ -74,6 +75,7 @@ impl Default for Caps {
 }
 
 /// The smallest and the largest subgroup that the driver takes. A cluster has four lanes, so no size is below four.
+#[cfg(feature = "wgpu")]
 fn subgroup_size(info: &wgpu::AdapterInfo) -> (u32, u32) {
     // wgpu reports 4 to 64 for every device of Metal, which has no query for it. Apple's GPUs take 32.
     if info.backend == wgpu::Backend::Metal && info.name.starts_with("Apple") {
@@ -82,9 +84,16 @@ fn subgroup_size(info: &wgpu::AdapterInfo) -> (u32, u32) {
     (info.subgroup_min_size.max(4), info.subgroup_max_size.max(4))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "wgpu"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_is_what_webgpu_guarantees() {
+        let info = wgpu::AdapterInfo::new(wgpu::DeviceType::DiscreteGpu, wgpu::Backend::Vulkan);
+        let guaranteed = Caps::new(&info, wgpu::Features::empty(), &wgpu::Limits::default());
+        assert_eq!(Caps::default(), guaranteed);
+    }
 
     #[test]
     fn a_vendor_has_the_subgroups_and_the_table_of_its_driver() {

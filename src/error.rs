@@ -108,6 +108,7 @@ pub enum BindingProblem {
         size: u64,
     },
     /// The buffer lacks a usage that the slot needs.
+    #[cfg(feature = "wgpu")]
     #[error("the buffer has no {0:?} usage")]
     Usage(wgpu::BufferUsages),
     /// The offset is not a multiple of `min_storage_buffer_offset_alignment`.

@@ -42,9 +42,12 @@
 //! f32 (`docs/numerics.md`).
 //!
 //! # Features
-//! `vulkan`, `metal`, `dx12`, `gles` and `webgpu` enable the backends of wgpu, all by default. `validate` adds
-//! `shaders::translate` (with naga). `testing` adds the module `testing`.
+//! `vulkan`, `metal`, `dx12`, `gles` and `webgpu` enable `wgpu` and its backends, all by default. Without `wgpu` the
+//! crate has descriptors, the reference and [`shaders`], and depends on no wgpu: for engines with another API, or with
+//! another version of wgpu. `validate` adds `shaders::translate` (with naga). `testing` adds the module `testing`.
 
+// The text links to what the feature adds.
+#![cfg_attr(not(feature = "wgpu"), allow(rustdoc::broken_intra_doc_links))]
 #![warn(missing_docs, unsafe_op_in_unsafe_fn, clippy::pedantic)]
 #![allow(
     clippy::struct_excessive_bools,
@@ -56,11 +59,14 @@
     reason = "sizes are checked against u32 once, in tensor::element_count, and counts fit f32 where it matters"
 )]
 
+#[cfg(feature = "wgpu")]
 pub use wgpu;
 
+#[cfg(feature = "wgpu")]
 mod calls;
 mod caps;
 mod definition;
+#[cfg(feature = "wgpu")]
 mod device;
 mod error;
 mod geometry;
@@ -69,7 +75,9 @@ mod layout;
 mod lower;
 mod ops;
 mod options;
+#[cfg(feature = "wgpu")]
 mod plan;
+#[cfg(feature = "wgpu")]
 mod planner;
 mod running_stats;
 mod slot;
@@ -78,6 +86,7 @@ mod tuning;
 mod types;
 mod wgsl;
 
+#[cfg(feature = "wgpu")]
 pub mod host;
 pub mod reference;
 pub mod shaders;
@@ -86,6 +95,7 @@ pub mod testing;
 
 pub use caps::Caps;
 pub use definition::Gradients;
+#[cfg(feature = "wgpu")]
 pub use device::{DeviceReport, recommended};
 pub use error::{BindingProblem, Error, Result};
 pub use ops::{
@@ -93,7 +103,9 @@ pub use ops::{
     RmsNorm, Window,
 };
 pub use options::{Layout, Options, Types};
+#[cfg(feature = "wgpu")]
 pub use plan::{Bindings, Bound, Plan, View};
+#[cfg(feature = "wgpu")]
 pub use planner::Planner;
 pub use running_stats::RunningStats;
 pub use slot::Slot;

@@ -85,6 +85,7 @@ impl Slot {
 
     /// Whether each kernel that writes one of these tensors binds the others `read_write` too. One buffer may then hold
     /// all.
+    #[cfg(feature = "wgpu")]
     pub(crate) const fn is_never_read_back(self) -> bool {
         matches!(
             self,

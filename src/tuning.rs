@@ -114,7 +114,7 @@ tuning! {
 impl Tuning {
     /// Software adapters: lavapipe, llvmpipe, `SwiftShader`. Registers cost seconds of compilation there, and streamed
     /// rows take little longer than resident rows.
-    pub(crate) const SOFTWARE: Self = Self {
+    pub const SOFTWARE: Self = Self {
         lane_packs: 4,
         lane_packs_many_rows: 16,
         subgroup_packs: 12,
@@ -135,11 +135,10 @@ impl Tuning {
     };
     /// Software adapters of Mesa up to 22: a load or store is a loop over the lanes, which runs slowly and compiles
     /// fast.
-    pub(crate) const MESA_22: Self =
-        Self { lane_packs_many_rows: 32, subgroup_packs: 34, stream_rows: 8, ..Self::SOFTWARE };
+    pub const MESA_22: Self = Self { lane_packs_many_rows: 32, subgroup_packs: 34, stream_rows: 8, ..Self::SOFTWARE };
     /// GPUs. Measured on an NVIDIA H100, but for `register_packs`: with 8, the drivers of AMD's and Intel's GPUs spill
     /// no register.
-    pub(crate) const GPU: Self = Self {
+    pub const GPU: Self = Self {
         lane_packs: 4,
         lane_packs_many_rows: 4,
         subgroup_packs: 4,
@@ -159,11 +158,12 @@ impl Tuning {
         adjacent_lanes: 32,
     };
     /// GPUs with NVIDIA's own driver. Measured on an H100.
-    pub(crate) const NVIDIA: Self = Self { register_packs: 128, ..Self::GPU };
+    pub const NVIDIA: Self = Self { register_packs: 128, ..Self::GPU };
     /// The same on Vulkan, where that driver converts f16 as IEEE 754 says.
-    pub(crate) const NVIDIA_VULKAN: Self = Self { native_f16: 1, ..Self::NVIDIA };
+    pub const NVIDIA_VULKAN: Self = Self { native_f16: 1, ..Self::NVIDIA };
 
     /// The table for an adapter.
+    #[cfg(feature = "wgpu")]
     pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
         // Mesa's driver for the same devices is not among them: it spills, and its conversion of f16 is untested.
         let is_nvidia = info.vendor == NVIDIA && mesa(&info.driver_info).is_none();
@@ -178,9 +178,11 @@ impl Tuning {
 }
 
 /// The PCI ID of the vendor.
+#[cfg(feature = "wgpu")]
 const NVIDIA: u32 = 0x10de;
 
 /// The major version of Mesa, if Mesa is the driver: `Mesa 22.3.6 (LLVM 15.0.6)`. On GL, GL's own version precedes it.
+#[cfg(feature = "wgpu")]
 fn mesa(driver_info: &str) -> Option<u32> {
     let (_, version) = driver_info.split_once("Mesa ")?;
     version.split('.').next()?.parse().ok()

@@ -187,6 +187,7 @@ impl ShaderKey {
         self.kernel.code().team().is_some_and(Team::uses_subgroups)
     }
 
+    #[cfg(feature = "wgpu")]
     pub fn shares_buffers(&self) -> bool {
         self.constants.shared_buffers
     }

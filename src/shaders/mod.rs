@@ -14,10 +14,13 @@ use crate::{
     ops::{Norm, op::Internal},
     tensor::Access,
     types::Strategy,
-    wgsl::storage::UNIFORM,
 };
 
-pub use crate::{kernels::ParamField, lower::Range, wgsl::storage::Buffer};
+pub use crate::{
+    kernels::ParamField,
+    lower::Range,
+    wgsl::storage::{Buffer, UNIFORM},
+};
 pub use catalog::all;
 #[cfg(feature = "validate")]
 pub use translate::{Backend, translate};
@@ -52,16 +55,23 @@ impl Shader {
         self.0.storage().into_iter().map(|storage| of(storage.buffer, storage.access)).collect()
     }
 
-    /// The fields of the uniform at binding 0, in order, of four bytes each; empty without a uniform.
+    /// The fields of the uniform at binding [`UNIFORM`], in order, of four bytes each; empty without a uniform.
     #[must_use]
     pub fn params(&self) -> &'static [ParamField] {
         self.0.uniform()
     }
 
+    /// Whether the shader needs subgroup operations.
+    #[must_use]
+    pub fn uses_subgroups(&self) -> bool {
+        self.0.uses_subgroups()
+    }
+
     /// The features that the shader needs.
+    #[cfg(feature = "wgpu")]
     #[must_use]
     pub fn features(&self) -> wgpu::Features {
-        if self.0.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
+        if self.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
     }
 
     /// Invocations of a workgroup, along x.
@@ -77,6 +87,7 @@ impl Shader {
     }
 
     /// The layout of bind group 0.
+    #[cfg(feature = "wgpu")]
     #[must_use]
     pub fn bind_group_layout(&self) -> Vec<wgpu::BindGroupLayoutEntry> {
         let entry = |binding, ty| wgpu::BindGroupLayoutEntry {

@@ -23,8 +23,8 @@ pub enum Buffer {
     Coefficients,
 }
 
-/// The binding number of the uniform.
-pub(crate) const UNIFORM: u32 = 0;
+/// The binding number of the uniform, in group 0.
+pub const UNIFORM: u32 = 0;
 
 impl Buffer {
     /// The name of the variable in the shaders.
