@@ -547,15 +547,15 @@ fn of_arguments(activation: Activation, arguments: &[f32]) -> [(Slot, Vec<f32>, 
 
 #[test]
 fn derivatives_at_bends_are_those_of_pytorch() {
-    for (activation, slopes) in [
+    for (activation, derivatives) in [
         (Activation::Relu, [0.0, 0.0, 1.0, 1.0]),
         (Activation::LeakyRelu, [0.01, 0.01, 1.0, 1.0]),
         (Activation::Relu6, [0.0, 0.0, 1.0, 0.0]),
         (Activation::HardSwish, [0.0, 0.5, 1.0, 1.0]),
     ] {
         let [_, (_, found, expected)] = of_arguments(activation, &[-3.0, 0.0, 3.0, 6.0]);
-        assert_eq!(expected, slopes, "{activation:?}, the reference");
-        assert_eq!(found, slopes.map(|slope| slope as f32), "{activation:?}");
+        assert_eq!(expected, derivatives, "{activation:?}, the reference");
+        assert_eq!(found, derivatives.map(|value| value as f32), "{activation:?}");
     }
 }
 

@@ -19,10 +19,10 @@ fn gelu_tanh_inner(u: f64) -> (f64, f64) {
     (scale * (u + 0.044_715 * u.powi(3)), scale * (1.0 + 3.0 * 0.044_715 * u * u))
 }
 
-/// The factor of quick_gelu's argument.
+/// The factor of the argument of `quick_gelu`.
 const QUICK_GELU: f64 = 1.702;
 
-/// The slope of leaky_relu below 0.
+/// The derivative of `leaky_relu` below 0.
 const LEAK: f64 = 0.01;
 
 /// softplus is its argument above this, as in PyTorch. There it is larger than its argument by 2e-9.
