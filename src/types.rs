@@ -138,14 +138,36 @@ pub enum Activation {
     Sigmoid,
     /// `tanh(u)`
     Tanh,
+    /// `u * sigmoid(1.702 u)`, an approximation of gelu.
+    QuickGelu,
+    /// `u`, and `0.01 u` where `u < 0`: PyTorch's `leaky_relu`; its derivative at 0 is 0.01.
+    LeakyRelu,
+    /// `min(max(u, 0), 6)`; its derivative at 0 and 6 is 0, as in PyTorch.
+    Relu6,
+    /// `u * relu6(u + 3) / 6`: PyTorch's `hardswish`; its derivative is 0 at -3 and 1 at 3.
+    HardSwish,
+    /// `log(1 + exp(u))`, and `u` above 20: PyTorch's `softplus`.
+    Softplus,
 }
 
 impl Activation {
     /// Every activation.
-    pub const ALL: [Self; 7] =
-        [Self::None, Self::Relu, Self::Gelu, Self::GeluTanh, Self::Silu, Self::Sigmoid, Self::Tanh];
+    pub const ALL: [Self; 12] = [
+        Self::None,
+        Self::Relu,
+        Self::Gelu,
+        Self::GeluTanh,
+        Self::Silu,
+        Self::Sigmoid,
+        Self::Tanh,
+        Self::QuickGelu,
+        Self::LeakyRelu,
+        Self::Relu6,
+        Self::HardSwish,
+        Self::Softplus,
+    ];
 
-    /// The name, as in PyTorch; `gelu_tanh` for gelu's approximation.
+    /// The name, as in PyTorch; `gelu_tanh` and `quick_gelu` for gelu's approximations, `hard_swish` for `hardswish`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -156,6 +178,11 @@ impl Activation {
             Self::Silu => "silu",
             Self::Sigmoid => "sigmoid",
             Self::Tanh => "tanh",
+            Self::QuickGelu => "quick_gelu",
+            Self::LeakyRelu => "leaky_relu",
+            Self::Relu6 => "relu6",
+            Self::HardSwish => "hard_swish",
+            Self::Softplus => "softplus",
         }
     }
 }

@@ -531,6 +531,60 @@ fn derivatives_far_from_zero_keep_their_digits() {
     }
 }
 
+/// An activation and its derivative, as the adapter and the reference have them. Rows of zeros leave the bias alone.
+fn of_arguments(activation: Activation, arguments: &[f32]) -> [(Slot, Vec<f32>, Vec<f64>); 2] {
+    let op = LayerNorm::new(&[1, arguments.len()], 1..).weight(false).activation(activation);
+    let backward = op.backward().grad_input(false);
+    let (ones, zeros) = (vec![1.0; arguments.len()], vec![0.0; arguments.len()]);
+    let tensors = Tensors::new(&zeros).bias(arguments);
+    let values = |op: &dyn Norm, slot, tensors: &Tensors<'_>| {
+        let truth = op.reference(tensors).expect("reference");
+        let outputs = run(gpu(), op, tensors, Strategy::Inferred).expect("run");
+        (slot, outputs.get(slot).expect("values").to_vec(), truth.get(slot).expect("values").to_vec())
+    };
+    [values(&op, Slot::Output, &tensors), values(&backward, Slot::GradBias, &tensors.clone().grad_output(&ones))]
+}
+
+#[test]
+fn derivatives_at_bends_are_those_of_pytorch() {
+    for (activation, derivatives) in [
+        (Activation::Relu, [0.0, 0.0, 1.0, 1.0]),
+        (Activation::LeakyRelu, [0.01, 0.01, 1.0, 1.0]),
+        (Activation::Relu6, [0.0, 0.0, 1.0, 0.0]),
+        (Activation::HardSwish, [0.0, 0.5, 1.0, 1.0]),
+    ] {
+        let [_, (_, found, expected)] = of_arguments(activation, &[-3.0, 0.0, 3.0, 6.0]);
+        assert_eq!(expected, derivatives, "{activation:?}, the reference");
+        assert_eq!(found, derivatives.map(|value| value as f32), "{activation:?}");
+    }
+}
+
+/// Elements have bounds of their own: beside 3e38, the bound of the whole output would hide all others.
+#[test]
+fn activations_of_all_magnitudes_are_right() {
+    let sizes = [1e-30, 1e-8, 1e-3, 0.1, 1.0, 2.999, 3.001, 5.999, 6.001, 14.5, 19.9, 20.1, 51.0, 52.0, 300.0, 1e19];
+    let sizes = sizes.into_iter().chain([1e38, 3.4e38]);
+    let arguments: Vec<f32> = sizes.flat_map(|size| [size, -size]).collect();
+    for activation in Activation::ALL.into_iter().filter(|&activation| activation != Activation::None) {
+        for (slot, found, expected) in of_arguments(activation, &arguments) {
+            for ((u, found), expected) in arguments.iter().zip(found).zip(expected) {
+                let off = (f64::from(found) - expected).abs() / expected.abs().max(1.0);
+                assert!(off <= 2e-6, "{activation:?} of {u}, {slot}: {found:e}, expected {expected:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn softplus_keeps_its_digits_near_zero() {
+    let arguments: Vec<f32> = (0..86).map(|i| -(i as f32)).collect();
+    let [(_, found, expected), _] = of_arguments(Activation::Softplus, &arguments);
+    for ((u, found), expected) in arguments.iter().zip(found).zip(expected) {
+        let off = (f64::from(found) - expected).abs() / expected;
+        assert!(off <= 2e-5, "softplus({u}) is {found:e}, expected {expected:e}");
+    }
+}
+
 #[test]
 fn batch_norm_adds_a_residual_before_the_activation() {
     for activation in [Activation::None, Activation::Relu, Activation::Gelu] {

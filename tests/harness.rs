@@ -83,6 +83,11 @@ fn a_mutated_row_kernel_does_not_conform() {
 }
 
 #[test]
+fn mutated_activations_do_not_conform() {
+    assert_noticed("row", ACTIVATIONS);
+}
+
+#[test]
 fn a_row_kernel_mutated_for_more_than_256_lanes_does_not_conform() {
     if gpu().planner().caps().max_workgroup_size >= 512 {
         assert_noticed("row", ROW_OF_MANY_LANES);

@@ -133,3 +133,83 @@ fn activate__tanh(u: Pack) -> Pack {
 fn activation_derivative__tanh(u: Pack) -> Pack {
     return 4.0 * sigmoid_derivative(2.0 * u);
 }
+
+// ---- activation: quick_gelu
+//
+// quick_gelu: u * sigmoid(1.702 u).
+
+// Beyond 60 the sigmoid is 0 or 1; its argument stays finite.
+fn bounded__quick_gelu(u: Pack) -> Pack {
+    return pack_nan_of(u, clamp(u, Pack(-60.0), Pack(60.0)));
+}
+
+fn activate__quick_gelu(u: Pack) -> Pack {
+    return u * sigmoid(1.702 * bounded__quick_gelu(u));
+}
+
+fn activation_derivative__quick_gelu(u: Pack) -> Pack {
+    let v = 1.702 * bounded__quick_gelu(u);
+    return sigmoid(v) + v * sigmoid_derivative(v);
+}
+
+// ---- activation: leaky_relu
+//
+// leaky_relu: u, and u / 100 below 0. Its derivative at 0 is 0.01.
+
+// Either side has a NaN of u.
+fn activate__leaky_relu(u: Pack) -> Pack {
+    return select(u, 0.01 * u, u < Pack(0.0));
+}
+
+fn activation_derivative__leaky_relu(u: Pack) -> Pack {
+    return select(Pack(1.0), Pack(0.01), u <= Pack(0.0));
+}
+
+// ---- activation: relu6
+//
+// relu6: u between 0 and 6, but a NaN stays. Its derivative at 0 and 6 is 0.
+
+fn activate__relu6(u: Pack) -> Pack {
+    return pack_nan_of(u, clamp(u, Pack(0.0), Pack(6.0)));
+}
+
+fn activation_derivative__relu6(u: Pack) -> Pack {
+    return select(Pack(1.0), Pack(0.0), (u <= Pack(0.0)) | (u >= Pack(6.0)));
+}
+
+// ---- activation: hard_swish
+//
+// hard_swish: u * relu6(u + 3) / 6. Its derivative is 0 at -3, and 1 at 3.
+
+// The factor is 1 in f32 above 3. The product of u and 6 could overflow.
+fn activate__hard_swish(u: Pack) -> Pack {
+    return u * (0.16666667 * clamp(u + 3.0, Pack(0.0), Pack(6.0)));
+}
+
+fn activation_derivative__hard_swish(u: Pack) -> Pack {
+    let inside = 0.33333334 * u + 0.5;
+    return select(select(inside, Pack(1.0), u >= Pack(3.0)), Pack(0.0), u <= Pack(-3.0));
+}
+
+// ---- activation: softplus
+//
+// softplus: log(1 + exp(u)), which is max(u, 0) + log(1 + exp(-|u|)). Above 20 that is u: the rest is below an ulp.
+
+// log(1 + e) for e in [0, 1], as 2 artanh(e / (2 + e)) by its Taylor polynomial. 1 + e would lose the digits of e, and
+// the logarithm of WGSL may be off by 2^-21 near 1.
+fn log_1_plus(e: Pack) -> Pack {
+    let t = e / (2.0 + e);
+    let s = t * t;
+    let series = 1.0 + s * (0.33333334 + s * (0.2 + s * (0.14285715 + s * (0.11111111
+        + s * (0.09090909 + s * 0.07692308)))));
+    return 2.0 * t * series;
+}
+
+fn activate__softplus(u: Pack) -> Pack {
+    let tail = log_1_plus(exp_minus(abs(u)));
+    return pack_nan_of(u, select(u, Pack(0.0), u < Pack(0.0)) + tail);
+}
+
+fn activation_derivative__softplus(u: Pack) -> Pack {
+    return sigmoid(u);
+}

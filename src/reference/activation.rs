@@ -19,6 +19,15 @@ fn gelu_tanh_inner(u: f64) -> (f64, f64) {
     (scale * (u + 0.044_715 * u.powi(3)), scale * (1.0 + 3.0 * 0.044_715 * u * u))
 }
 
+/// The factor of the argument of `quick_gelu`.
+const QUICK_GELU: f64 = 1.702;
+
+/// The derivative of `leaky_relu` below 0.
+const LEAK: f64 = 0.01;
+
+/// softplus is its argument above this, as in PyTorch. There it is larger than its argument by 2e-9.
+const SOFTPLUS_THRESHOLD: f64 = 20.0;
+
 pub(super) fn apply(activation: Activation, u: f64) -> f64 {
     match activation {
         Activation::None => u,
@@ -34,6 +43,23 @@ pub(super) fn apply(activation: Activation, u: f64) -> f64 {
         Activation::Silu => u * sigmoid(u),
         Activation::Sigmoid => sigmoid(u),
         Activation::Tanh => u.tanh(),
+        Activation::QuickGelu => u * sigmoid(QUICK_GELU * u),
+        Activation::LeakyRelu => {
+            if u < 0.0 {
+                LEAK * u
+            } else {
+                u
+            }
+        }
+        Activation::Relu6 => u.clamp(0.0, 6.0),
+        Activation::HardSwish => u * ((u + 3.0).clamp(0.0, 6.0) / 6.0),
+        Activation::Softplus => {
+            if u > SOFTPLUS_THRESHOLD {
+                u
+            } else {
+                u.exp().ln_1p()
+            }
+        }
     }
 }
 
@@ -62,6 +88,37 @@ pub(super) fn derivative(activation: Activation, u: f64) -> f64 {
         Activation::Silu => sigmoid(u) + u * sigmoid_derivative(u),
         Activation::Sigmoid => sigmoid_derivative(u),
         Activation::Tanh => 4.0 * sigmoid_derivative(2.0 * u),
+        Activation::QuickGelu => sigmoid(QUICK_GELU * u) + QUICK_GELU * u * sigmoid_derivative(QUICK_GELU * u),
+        Activation::LeakyRelu => {
+            if u <= 0.0 {
+                LEAK
+            } else {
+                1.0
+            }
+        }
+        Activation::Relu6 => {
+            if u <= 0.0 || u >= 6.0 {
+                0.0
+            } else {
+                1.0
+            }
+        }
+        Activation::HardSwish => {
+            if u <= -3.0 {
+                0.0
+            } else if u >= 3.0 {
+                1.0
+            } else {
+                u / 3.0 + 0.5
+            }
+        }
+        Activation::Softplus => {
+            if u > SOFTPLUS_THRESHOLD {
+                1.0
+            } else {
+                sigmoid(u)
+            }
+        }
     }
 }
 
@@ -73,12 +130,17 @@ pub(super) fn derivative_scale(activation: Activation, terms: &[f64; 3]) -> f64 
     const SMALLEST: f64 = 5e-31;
     let u: f64 = terms.iter().sum();
     let magnitude = derivative(activation, u).abs();
+    let size = terms.iter().map(|term| term.abs()).sum::<f64>().max(1.0);
     match activation {
-        // The derivative of relu is constant but for a jump.
-        Activation::None | Activation::Relu => magnitude,
+        // These derivatives are constant but for jumps.
+        Activation::None | Activation::Relu | Activation::LeakyRelu | Activation::Relu6 => magnitude,
+        // A difference across a jump of its derivative is no curvature.
+        Activation::HardSwish => {
+            let curvature = if u.abs() < 3.0 { 1.0 / 3.0 } else { 0.0 };
+            magnitude.max(curvature * size)
+        }
         f => {
             let curvature = (derivative(f, u + STEP) - derivative(f, u - STEP)).abs() / (2.0 * STEP);
-            let size = terms.iter().map(|term| term.abs()).sum::<f64>().max(1.0);
             magnitude.max(curvature * size).max(SMALLEST)
         }
     }

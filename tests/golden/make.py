@@ -376,7 +376,16 @@ ACTIVATIONS = {
     "silu": F.silu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
+    # PyTorch has no function of this name.
+    "quick_gelu": lambda u: u * torch.sigmoid(1.702 * u),
+    "leaky_relu": F.leaky_relu,
+    "relu6": F.relu6,
+    "hard_swish": F.hardswish,
+    "softplus": F.softplus,
 }
+# Their derivatives jump. That of softplus does at 20, by 2e-9.
+BENT = ("relu", "leaky_relu", "relu6", "hard_swish", "softplus")
+EXPONENTIAL = ("gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "quick_gelu", "softplus")
 DIFFERENTIABLE = ("input", "residual", "weight", "bias")
 OVER_AXES = ("layer-norm", "rms-norm", "lp-normalize")
 
@@ -402,12 +411,13 @@ def case(
     eps=1e-5,
     spread=0.5,
     change=lambda x: x,
+    bias=None,
     **options,
 ):
     """Writes NAME, what PyTorch makes of one norm, and NAME-backward, what its autograd does.
 
     `residual` is None, "added", or "kept" where the sum is an output too. `options` go into the
-    metadata as they are. `spread` is that of weight and bias.
+    metadata as they are. `spread` is that of weight and bias, unless `bias` has its values.
     """
     rng = generator(name)
     m = {"op": op, "eps": in_f32(eps)} | options
@@ -427,7 +437,8 @@ def case(
         params = [shape[0], *params]
     centre = 0 if "zero_centered" in m else 1
     weight = (centre + spread * rng.standard_normal(params)).astype(np.float32)
-    bias = (2 * spread * rng.standard_normal(params)).astype(np.float32)
+    drawn = 2 * spread * rng.standard_normal(params)
+    bias = np.asarray(drawn if bias is None else bias).astype(np.float32)
     if affine in ("both", "weight"):
         tensors["weight"] = weight
     if affine in ("both", "bias"):
@@ -623,15 +634,22 @@ def other_axes_and_layouts():
     case("in-nlc-affine-none", "instance-norm", (2, 7, 5), "none", **LAST)
 
 
+AROUND_BENDS = (-21, -20, -6, -3.5, -3, -2.5, -1, -0.5, 0, 0.5, 1, 2.5, 3, 3.5, 5.5, 6, 6.5, 20, 21)
+
+
 def activations():
     for f in ACTIVATIONS:
         # Weights of 5 take gelu and its like from one end of their range to the other.
         case(f"ln-{f}", "layer-norm", (3, 17), axes="1", activation=f, spread=5)
         options = {"activation": f, "residual": "added"}
         case(f"bn-train-{f}-residual", "batch-norm", (3, 4, 5), **TRAINING, **options)
-        if f != "relu":
+        if f in EXPONENTIAL:
             # Far beyond where exp overflows in f32.
             case(f"rms-{f}-far", "rms-norm", (2, 9), "weight", axes="1", activation=f, spread=200)
+        if f in BENT:
+            # Rows of zeros leave the bias alone: the function's argument is exactly at a bend.
+            options = {"activation": f, "bias": AROUND_BENDS, "change": lambda x: 0 * x}
+            case(f"ln-{f}-bends", "layer-norm", (2, len(AROUND_BENDS)), axes="1", **options)
     options = {"activation": "relu", "residual": "added"}
     case("bn-infer-relu-residual", "batch-norm", (3, 4, 5), **EVAL, **options)
     case("bn-train-silu-nhwc", "batch-norm", (2, 3, 4, 5), **TRAINING, **LAST, activation="silu")
@@ -696,6 +714,11 @@ def sigmoid(u):
     return 0.5 * (1 + np.tanh(u / 2))
 
 
+def quick_gelu_slope(u):
+    s = sigmoid(1.702 * u)
+    return s * (1 + 1.702 * u * (1 - s))
+
+
 # Each function and its derivative.
 FORMULAS = {
     "none": (lambda u: u, np.ones_like),
@@ -708,6 +731,20 @@ FORMULAS = {
     "silu": (lambda u: u * sigmoid(u), lambda u: sigmoid(u) * (1 + u * (1 - sigmoid(u)))),
     "sigmoid": (sigmoid, lambda u: sigmoid(u) * (1 - sigmoid(u))),
     "tanh": (np.tanh, lambda u: 1 - np.tanh(u) ** 2),
+    "quick_gelu": (lambda u: u * sigmoid(1.702 * u), quick_gelu_slope),
+    "leaky_relu": (
+        lambda u: np.where(u < 0, 0.01 * u, u),
+        lambda u: np.where(u > 0, 1.0, 0.01),
+    ),
+    "relu6": (lambda u: np.clip(u, 0, 6), lambda u: np.where((u > 0) & (u < 6), 1.0, 0.0)),
+    "hard_swish": (
+        lambda u: u * np.clip(u + 3, 0, 6) / 6,
+        lambda u: np.where(u <= -3, 0, np.where(u >= 3, 1, u / 3 + 0.5)),
+    ),
+    "softplus": (
+        lambda u: np.where(u > 20, u, np.log1p(np.exp(np.minimum(u, 20)))),
+        lambda u: np.where(u > 20, 1, sigmoid(u)),
+    ),
 }
 
 

@@ -1,8 +1,8 @@
 //! The ops that run mutated kernels: each reaches the code that a mutation changes.
 
 use wgpu_norm::{
-    Activation, BatchNorm, DType, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, RunningStats,
-    Slot, Strategy, Team, testing::Random,
+    Activation, BatchNorm, DType, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm,
+    RunningStats, Slot, Strategy, Team, testing::Random,
 };
 
 use super::Case;
@@ -174,6 +174,34 @@ pub fn activated() -> Case {
 pub fn activated_streamed() -> Case {
     let op = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
     Case::new("GELU of streamed rows", op, STREAMED)
+}
+
+macro_rules! activations {
+    ($($forward:ident $backward:ident $activation:ident;)*) => { $(
+        pub fn $forward() -> Case {
+            of_wide_rows(stringify!($forward), activating(Activation::$activation))
+        }
+
+        pub fn $backward() -> Case {
+            of_wide_rows(stringify!($backward), activating(Activation::$activation).backward())
+        }
+    )* };
+}
+activations! {
+    quick_gelu quick_gelu_backward QuickGelu;
+    leaky_relu leaky_relu_backward LeakyRelu;
+    relu6 relu6_backward Relu6;
+    hard_swish hard_swish_backward HardSwish;
+    softplus softplus_backward Softplus;
+}
+
+fn activating(activation: Activation) -> LayerNorm {
+    LayerNorm::new(&[7, 36], 1..).activation(activation)
+}
+
+/// Weights of 5: arguments of the activation are on both sides of all its bends.
+fn of_wide_rows(what: &'static str, op: impl Norm + 'static) -> Case {
+    Case::new(what, op, BY_WORKGROUPS).with(Slot::Weight, Random::new(4).normal(36, 0.0, 5.0))
 }
 
 /// Norms on both sides of an eps of 30.

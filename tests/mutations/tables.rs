@@ -62,6 +62,41 @@ pub const ROW: &[Mutation] = &[
         "A norm below eps is a constant divisor: its gradient has no component along y to lose."),
 ];
 
+/// Activations, in the kernel of rows.
+#[rustfmt::skip]
+pub const ACTIVATIONS: &[Mutation] = &[
+    (&[quick_gelu, quick_gelu_backward], "1.702 *", "1.6 *",
+        "The sigmoid has another argument."),
+    (&[quick_gelu, quick_gelu_backward], "Pack(60.0)", "Pack(3.0)",
+        "The sigmoid is a constant where it still changes."),
+    (&[quick_gelu_backward], "v * sigmoid_derivative(v)", "sigmoid_derivative(v)",
+        "The derivative of a product lacks a factor."),
+    (&[leaky_relu], "0.01 * u", "0.0 * u",
+        "Nothing leaks below 0."),
+    (&[leaky_relu_backward], "Pack(0.01)", "Pack(0.0)",
+        "Nothing leaks below 0."),
+    (&[relu6], "Pack(6.0)", "Pack(7.0)",
+        "The upper end is farther away."),
+    (&[relu6_backward], "| (u >= Pack(6.0))", "",
+        "The derivative has no upper end."),
+    (&[hard_swish], "u + 3.0", "u + 3.01",
+        "The ramp begins elsewhere."),
+    (&[hard_swish], "Pack(6.0)", "Pack(7.0)",
+        "The ramp has no end at 1."),
+    (&[hard_swish_backward], "Pack(1.0), u >= Pack(3.0)", "inside, u >= Pack(3.0)",
+        "The derivative grows beyond the ramp."),
+    (&[hard_swish_backward], "Pack(0.0), u <= Pack(-3.0)", "inside, u <= Pack(-3.0)",
+        "The derivative shrinks below the ramp."),
+    (&[hard_swish_backward], "* u + 0.5", "* u",
+        "The derivative of the ramp lacks its constant."),
+    (&[softplus], "+ tail", "",
+        "softplus is relu."),
+    (&[softplus], "0.33333334", "0.0",
+        "The logarithm's polynomial lacks a term."),
+    (&[softplus_backward], "return sigmoid(u);", "return exp_minus(abs(u));",
+        "The derivative is that of exp."),
+];
+
 /// A device with workgroups of 512 lanes has teams without a branch around their sums.
 #[rustfmt::skip]
 pub const ROW_OF_MANY_LANES: &[Mutation] = &[
