@@ -370,6 +370,7 @@ fn describe(instance: &ash::Instance, physical: vk::PhysicalDevice) -> (String, 
     unsafe { instance.get_physical_device_properties2(physical, &mut properties) };
     let (properties, limits) = (properties.properties, properties.properties.limits);
     let name = properties.device_name_as_c_str().unwrap_or_default().to_string_lossy();
+    let driver_name = driver.driver_name_as_c_str().unwrap_or_default().to_string_lossy();
     let driver_info = driver.driver_info_as_c_str().unwrap_or_default().to_string_lossy();
 
     let mut caps = Caps::default();
@@ -395,5 +396,5 @@ fn describe(instance: &ash::Instance, physical: vk::PhysicalDevice) -> (String, 
         vk::DriverId::NVIDIA_PROPRIETARY => Tuning::NVIDIA_VULKAN,
         _ => Tuning::GPU,
     };
-    (format!("{name}, {driver_info}"), caps)
+    (format!("{name}, {driver_name} {driver_info}"), caps)
 }
