@@ -44,7 +44,8 @@
 //! # Features
 //! `vulkan`, `metal`, `dx12`, `gles` and `webgpu` enable `wgpu` and its backends, all by default. Without `wgpu` the
 //! crate has descriptors, the reference and [`shaders`], and depends on no wgpu: for engines with another API, or with
-//! another version of wgpu. `validate` adds `shaders::translate` (with naga). `testing` adds the module `testing`.
+//! another version of wgpu. The folder `vulkan/` of the repository is such a program on Vulkan alone. `validate` adds
+//! `shaders::translate` (with naga). `testing` adds the module `testing`.
 
 // The text links to what the feature adds.
 #![cfg_attr(not(feature = "wgpu"), allow(rustdoc::broken_intra_doc_links))]

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 const COLUMNS: usize = 120;
 
 /// What is looked through, relative to the root.
-const ROOTS: [&str; 11] = [
+const ROOTS: [&str; 12] = [
     "src",
     "shaders",
     "tests",
     "examples",
     "benches",
     "drivers/src",
+    "vulkan/src",
     "xtask/src",
     "web/src",
     "docs",
