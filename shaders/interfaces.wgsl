@@ -41,7 +41,6 @@ struct AnyParams {
     first: u32, // row of the whole tensor at which the binding begins
     packs: u32, // of a row
     stride: u32, // from one row, channel, or pack across rows to the next
-    input_stride: u32, // the same of the input
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
     elements: u32, // of a row
@@ -55,6 +54,10 @@ struct AnyParams {
     old_weight: f32, // running = old_weight * running + new_weight * batch
     new_weight: f32,
     correction: f32, // 1 for the unbiased variance, else 0
+    steps: u32, // of a block of apply
+    block_rows: u32, // from one block to the next, and from one step to the next
+    step_rows: u32,
+    column_step: u32, // columns from one step to the next
     stat_quotient: u32, // see RowIndex
     stat_remainder: u32,
     affine_rows: u32,
@@ -71,6 +74,22 @@ struct AnyParams {
 
 @group(0) @binding(0) var<uniform> params: AnyParams;
 
+// == places: where tensors are in their bindings; the variable is declared by src/wgsl, for shaders that use it
+
+struct Places { // and the tables
+    rows: u32, // of an index of the outer level, at least 1
+    input: vec4<u32>, // the offset, and the strides of outer and inner rows
+    residual: vec4<u32>,
+    residual_output: vec4<u32>,
+    output: vec4<u32>,
+    grad_output: vec4<u32>,
+    grad_residual_output: vec4<u32>,
+    grad_input: vec4<u32>,
+    grad_residual: vec4<u32>,
+}
+
+@group(0) @binding(1) var<uniform> places: Places;
+
 // == tensors: made by src/wgsl and src/kernels, for the tensors that a kernel binds. They convert to f32 and from f32
 
 fn load_input(at: At) -> Pack { return Pack(); }
@@ -80,6 +99,7 @@ fn load_grad_output(at: At) -> Pack { return Pack(); }
 fn load_grad_residual_output(at: At) -> Pack { return Pack(); }
 fn store_input(at: At, v: Pack) {}
 fn store_output(at: At, v: Pack) {}
+fn store_residual(at: At, v: Pack) {}
 fn store_residual_output(at: At, v: Pack) {}
 fn store_grad_input(at: At, v: Pack) {}
 fn store_grad_residual(at: At, v: Pack) {}
@@ -104,20 +124,23 @@ fn store_running_low(i: u32, v: f32) {}
 fn store_mean(i: u32, v: f32) {}
 fn store_rstd(i: u32, v: f32) {}
 
+fn load_moments(i: u32) -> vec4<f32> { return vec4<f32>(); } // partial statistics, as in `partials`
+fn store_moments(i: u32, v: vec4<f32>) {}
+fn load_num_batches_tracked(i: u32) -> u32 { return 0u; }
+fn store_num_batches_tracked(i: u32, v: u32) {}
+
 // == buffers: made by src/wgsl and src/kernels, arrays that kernels index themselves
 
 // Partial statistics: the mean's hi and lo, the sum of squared deviations, the count. Of norms: sums at the scales
 // DOWN, 1 and UP, and the count.
-@group(0) @binding(1) var<storage, read_write> partials: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> moments: array<vec4<f32>>; // the caller's partial statistics
-@group(0) @binding(3) var<storage, read_write> num_batches_tracked: array<u32>;
+@group(0) @binding(2) var<storage, read_write> partials: array<vec4<f32>>;
 
 @group(0) @binding(4) var<storage, read_write> partial_sums: array<vec2<f32>>;
 
 // == stat: made by src/wgsl and src/kernels, the lookup of statistics
 
 // What the column adds to the index of the statistics.
-fn stat_column(column: At) -> StatAt { return StatAt(); }
+fn stat_column(column: Column) -> StatAt { return StatAt(); }
 
 alias Stat = f32;
 alias StatAt = u32;
@@ -125,7 +148,7 @@ alias StatAt = u32;
 // == param: made by src/wgsl and src/kernels, the lookup of weight and bias
 
 // What the column adds to the index of weight and bias.
-fn affine_column(column: At) -> AffineAt { return AffineAt(); }
+fn affine_column(column: Column) -> AffineAt { return AffineAt(); }
 
 alias AffineValue = f32;
 alias AffineAt = u32;
@@ -177,40 +200,50 @@ alias Pack = f32;
 alias PackBool = bool; // one for each element
 const PACK: u32 = 1u; // elements of a pack
 
-// == at: indices of packs
+// == at: packs in the tensors
 
-// Index at which a row begins. Rows are `stride` apart.
-fn first_of(row: u32, stride: u32) -> u32 { return 0u; }
-// Index of a column, in the row that begins at `first`.
-fn at_of(first: u32, column: At) -> At { return column; }
+// Where a row begins. Rows of dense tensors are `stride` apart.
+fn first_of(row: u32, stride: u32) -> First { return First(); }
+// A column of the row that begins at `first`.
+fn at_of(first: First, column: Column) -> At { return column; }
+
+alias First = u32;
+alias At = u32;
+
+// == step at: the pack of a step of apply
+
+fn step_at(block: u32, step: u32, column: u32) -> At { return At(); }
+
+// == column: packs in a row
+
 // Column of pack number `pack` of a row.
-fn column_at(pack: u32) -> At { return At(); }
+fn column_at(pack: u32) -> Column { return Column(); }
 // Number of that pack.
-fn number_of(column: At) -> u32 { return 0u; }
+fn number_of(column: Column) -> u32 { return 0u; }
 // Elements of a row in `packs` packs.
 fn elements_of(packs: u32) -> f32 { return 0.0; }
 // Number of the pack k of a lane, among `lanes` lanes.
 fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 { return 0u; }
 // Column of that pack; if not `is_there`, a column that may be loaded. `row` tells the alignment phase. `middle`: the
 // pack is neither the first nor the last of its row.
-fn column_of_lane(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At { return At(); }
+fn column_of_lane(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> Column { return Column(); }
 // The first element of the row, from the row's first pack and its column.
-fn first_inside(v: Pack, column: At) -> f32 { return 0.0; }
+fn first_inside(v: Pack, column: Column) -> f32 { return 0.0; }
 // Index in the row of element i of a pack.
-fn element_of(column: At, i: u32) -> u32 { return 0u; }
+fn element_of(column: Column, i: u32) -> u32 { return 0u; }
 // The same of all four elements; of an element outside the row, that of a neighbour inside.
-fn indices_of(column: At) -> vec4<u32> { return vec4<u32>(); }
+fn indices_of(column: Column) -> vec4<u32> { return vec4<u32>(); }
 
-alias At = u32;
+alias Column = u32;
 
 // == mask: the elements of a pack that count
 
 // Those inside the row, if `counts`, else none.
-fn mask_of(column: At, counts: bool) -> Mask { return Mask(); }
+fn mask_of(column: Column, counts: bool) -> Mask { return Mask(); }
 // v, with 0 for the elements that do not count.
 fn masked(v: Pack, mask: Mask) -> Pack { return v; }
 // Whether element i is inside the row.
-fn has_element(column: At, i: u32) -> bool { return true; }
+fn has_element(column: Column, i: u32) -> bool { return true; }
 
 alias Mask = bool;
 
@@ -252,8 +285,7 @@ fn times(v: Pair, factor: Real) -> Pair { return v; } // v * factor
 
 // == x: what the op normalizes
 
-// `input_at` is the index in the input, `at` that in all other tensors.
-fn load_x(input_at: At, at: At) -> Pack { return Pack(); }
+fn load_x(at: At) -> Pack { return Pack(); }
 
 // == weight
 
@@ -314,7 +346,7 @@ fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {}
 
 // == row_param: weight and bias of a row
 
-fn row_affine_index(row: u32, column: At) -> AffineAt { return AffineAt(); }
+fn row_affine_index(row: u32, column: Column) -> AffineAt { return AffineAt(); }
 
 // == saved: statistics for the backward pass
 
@@ -377,9 +409,9 @@ alias Sum = f32;
 const SUMS: bool = false; // the kernel takes them
 
 // Writes the sums of a pack. Those of the team begin at `first`.
-fn put_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {}
+fn put_partial_sums(first: u32, column: Column, g: Pack, gy: Pack) {}
 // Adds to them; the `fresh` ones overwrite what is there.
-fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {}
+fn add_partial_sums(first: u32, column: Column, g: Pack, gy: Pack, fresh: bool) {}
 
 // == row index: the lookup of a row's statistics, weight and bias
 
@@ -391,8 +423,8 @@ struct RowIndex {
 
 fn row_index(row: u32, rows: u32) -> RowIndex { return RowIndex(); }
 fn advance(row: RowIndex, by: RowIndex, rows: u32) -> RowIndex { return row; }
-fn stat_index(row: RowIndex, column: At) -> StatAt { return StatAt(); }
-fn affine_index(row: RowIndex, column: At) -> AffineAt { return AffineAt(); }
+fn stat_index(row: RowIndex, column: Column) -> StatAt { return StatAt(); }
+fn affine_index(row: RowIndex, column: Column) -> AffineAt { return AffineAt(); }
 
 // == statistics: statistics from an earlier pass
 
@@ -427,7 +459,7 @@ struct Element { // and members that differ
 }
 
 fn table_at(i: StatAt) -> Table { return Table(); }
-fn load_element(input_at: At, at: At, table: Table, affine: Affine) -> Element { return Element(); }
+fn load_element(at: At, table: Table, affine: Affine) -> Element { return Element(); }
 fn store_element(element: Element, at: At, table: Table, affine: Affine) {}
 
 // == grad_input

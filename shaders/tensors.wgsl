@@ -48,6 +48,18 @@ fn load_tensor__gather_f32(i: vec4<u32>) -> vec4<f32> {
     );
 }
 
+// ---- u32
+
+@group(0) @binding(0) var<storage, read_write> tensor__word: array<u32>;
+
+fn load_tensor__word(i: u32) -> u32 {
+    return tensor__word[i];
+}
+
+fn store_tensor__word(i: u32, v: u32) {
+    tensor__word[i] = v;
+}
+
 // ---- half precision: two elements a word
 
 @group(0) @binding(0) var<storage, read_write> tensor__scalar_half_read: array<u32>;

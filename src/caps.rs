@@ -25,8 +25,23 @@ pub struct Caps {
     /// Whether one buffer may hold several tensors: shaders then bind all storage buffers `read_write`. The caller
     /// chooses this, not the device.
     pub shared_buffers: bool,
+    /// The offsets of tensors in their buffers. The caller chooses them, not the device.
+    pub offsets: Offsets,
     /// The tuning table.
     pub tuning: Tuning,
+}
+
+/// The offsets of tensors in their buffers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Offsets {
+    /// Those that the device binds: multiples of `storage_offset_alignment`.
+    #[default]
+    Binding,
+    /// Those of whole packs: shaders add the rest of an offset. See [`Dispatch::places`](crate::shaders::Dispatch::places).
+    Pack,
+    /// Those of elements. Shaders load and store one element at a time.
+    Element,
 }
 
 impl Caps {
@@ -51,8 +66,24 @@ impl Caps {
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
             shared_buffers: false,
+            offsets: Offsets::Binding,
             tuning: Tuning::of(info),
         }
+    }
+}
+
+impl Caps {
+    /// The same for each choice of offsets that a plan has, the fastest first.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn alternatives(&self) -> impl Iterator<Item = Self> + '_ {
+        let elements = (self.offsets == Offsets::Pack).then_some(Offsets::Element);
+        [self.offsets].into_iter().chain(elements).map(|offsets| Self { offsets, ..self.clone() })
+    }
+
+    /// Bytes of a tensor in the largest binding, which may begin before the tensor.
+    pub(crate) fn max_tensor_binding_size(&self) -> u64 {
+        let before = if self.offsets == Offsets::Binding { 0 } else { u64::from(self.storage_offset_alignment) };
+        self.max_storage_buffer_binding_size.saturating_sub(before)
     }
 }
 
@@ -69,6 +100,7 @@ impl Default for Caps {
             max_storage_buffers: 8,
             storage_offset_alignment: 256,
             shared_buffers: false,
+            offsets: Offsets::Binding,
             tuning: Tuning::GPU,
         }
     }

@@ -102,8 +102,6 @@ pub struct Definition {
     pub source: Source,
     /// Whether the op adds the residual after the normalization, not to the input.
     pub residual_after: bool,
-    /// Length and stride of the input's rows, in elements, if rows are strided.
-    pub row_stride: Option<(usize, usize)>,
 }
 
 /// The source of statistics.
@@ -167,12 +165,13 @@ impl Definition {
         if self.scale == Scale::Variance { &[Slot::Mean, Slot::Rstd] } else { &[Slot::Rstd] }
     }
 
+    /// A tensor with one element for each element of the input.
+    fn elementwise(&self, options: &Options, slot: Slot, dtype: DType, access: Access) -> TensorSpec {
+        TensorSpec::new(slot, &self.shape, dtype, access).with_strides(options.strides.get(&slot))
+    }
+
     fn input(&self, options: &Options, access: Access) -> TensorSpec {
-        let spec = TensorSpec::new(Slot::Input, &self.shape, options.types.input(), access);
-        match self.row_stride {
-            Some((len, stride)) => spec.row_stride(len, stride),
-            None => spec,
-        }
+        self.elementwise(options, Slot::Input, options.types.input(), access)
     }
 
     fn affine(&self, slot: Slot, dtype: DType, access: Access) -> TensorSpec {
@@ -198,10 +197,11 @@ impl Definition {
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
         add(options.weight, self.affine(Slot::Weight, types.affine(), Access::Read));
         add(options.bias, self.affine(Slot::Bias, types.affine(), Access::Read));
-        add(options.residual, TensorSpec::new(Slot::Residual, &self.shape, types.residual(), Access::Read));
-        let sum = TensorSpec::new(Slot::ResidualOutput, &self.shape, types.residual_output(), Access::Write);
-        add(options.residual_output, sum);
-        add(!options.in_place, TensorSpec::new(Slot::Output, &self.shape, types.output(), Access::Write));
+        let tensor = |slot, dtype, access| self.elementwise(options, slot, dtype, access);
+        let access = if options.residual_in_place { Access::ReadWrite } else { Access::Read };
+        add(options.residual, tensor(Slot::Residual, types.residual(), access));
+        add(options.residual_output, tensor(Slot::ResidualOutput, types.residual_output(), Access::Write));
+        add(!options.in_place, tensor(Slot::Output, types.output(), Access::Write));
         for &slot in self.saved() {
             add(options.save_stats, TensorSpec::new(slot, &self.stats_shape, DType::F32, Access::Write));
         }
@@ -249,12 +249,12 @@ impl Definition {
         let needs_input = self.gradient_needs_input(options, gradients);
         let before = options.residual && !self.residual_after;
         let after = options.residual && self.residual_after;
-        let summed = before && options.residual_output;
+        let summed = before && options.writes_sum();
         let mut tensors = Vec::new();
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
-        let tensor = |slot, dtype, access| TensorSpec::new(slot, &self.shape, dtype, access);
+        let tensor = |slot, dtype, access| self.elementwise(options, slot, dtype, access);
         add(needs_input && !summed, self.input(options, Access::Read));
-        add(needs_input && summed, tensor(Slot::ResidualOutput, types.residual_output(), Access::Read));
+        add(needs_input && summed, tensor(Slot::ResidualOutput, options.sum_dtype(), Access::Read));
         add(
             (needs_input && before && !summed) || (after && activation),
             tensor(Slot::Residual, types.residual(), Access::Read),
@@ -263,7 +263,7 @@ impl Definition {
         add(weighted, self.affine(Slot::Weight, types.affine(), Access::Read));
         add(options.bias && activation, self.affine(Slot::Bias, types.affine(), Access::Read));
         add(true, tensor(Slot::GradOutput, types.output(), Access::Read));
-        let sum = tensor(Slot::GradResidualOutput, types.residual_output(), Access::Read);
+        let sum = tensor(Slot::GradResidualOutput, options.sum_dtype(), Access::Read);
         add(summed && gradients.input, sum);
         if self.source == Source::Running && (gradients.input || needs_input) {
             tensors.extend(self.running(Access::Read));

@@ -4,8 +4,6 @@ use crate::slot::Slot;
 
 /// The name of this limit in errors.
 pub(crate) const ELEMENTS: &str = "elements of input";
-/// The same for an input with strided rows.
-pub(crate) const STRIDED_ELEMENTS: &str = "elements of input, with what its input_row_stride leaves between rows";
 
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -63,7 +61,7 @@ pub enum Error {
 
 /// The owner of a limit: this crate, or the device for wgpu's limits.
 fn whose(limit: &str) -> &'static str {
-    if limit.starts_with(ELEMENTS) { "this crate" } else { "the device" }
+    if limit == ELEMENTS { "this crate" } else { "the device" }
 }
 
 /// A hint: the adapter may have a higher limit than the program requested for its device.
@@ -126,7 +124,18 @@ pub enum BindingProblem {
     /// usage. [`Plan::bind`](crate::Plan::bind) lists the slots that may share a buffer.
     #[error("the same buffer as {0}, and one of them is written, which takes `Planner::shared_buffers(true)`")]
     Aliases(Slot),
-    /// Two tensors share bytes of a buffer, and the op writes one of them.
+    /// Two tensors have elements in the same 32-bit word of a buffer, and the op writes one of them.
     #[error("overlaps {0}, and one of them is written")]
     Overlaps(Slot),
+    /// WebGPU refuses bindings that overlap, and a binding begins at a multiple of the device's alignment.
+    #[error(
+        "shares {alignment} bytes of its buffer with {other}, which WebGPU refuses: begin each tensor in {alignment} \
+         bytes of its own"
+    )]
+    Windows {
+        /// The other tensor.
+        other: Slot,
+        /// The alignment of bindings, in bytes.
+        alignment: u64,
+    },
 }

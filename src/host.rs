@@ -18,12 +18,12 @@ use futures_channel::oneshot;
 use pollster::block_on;
 
 use crate::{
+    bindings::Bindings,
     calls::{aside, caught},
     device::recommended,
     error::{Error, Result},
     lower::Lowered,
     ops::Norm,
-    plan::Bindings,
     planner::Planner,
     tensor::{Access, Outputs, TensorSpec, Tensors},
     types::{Method, Strategy},
@@ -214,7 +214,7 @@ impl Gpu {
         &self,
         name: &str,
         specs: &[TensorSpec],
-        lowered: Lowered,
+        lowered: Vec<Lowered>,
         contents: impl Iterator<Item = Option<Vec<u8>>>,
     ) -> Result<Run> {
         let plan = self.planner.plan_of(lowered).await?;

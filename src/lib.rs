@@ -64,6 +64,8 @@
 pub use wgpu;
 
 #[cfg(feature = "wgpu")]
+mod bindings;
+#[cfg(feature = "wgpu")]
 mod calls;
 mod caps;
 mod definition;
@@ -80,6 +82,10 @@ mod options;
 mod plan;
 #[cfg(feature = "wgpu")]
 mod planner;
+#[cfg(feature = "wgpu")]
+mod program;
+#[cfg(feature = "wgpu")]
+mod rows_plan;
 mod running_stats;
 mod slot;
 mod tensor;
@@ -94,7 +100,9 @@ pub mod shaders;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use caps::Caps;
+#[cfg(feature = "wgpu")]
+pub use bindings::{Bindings, View};
+pub use caps::{Caps, Offsets};
 pub use definition::Gradients;
 #[cfg(feature = "wgpu")]
 pub use device::{DeviceReport, recommended};
@@ -105,9 +113,11 @@ pub use ops::{
 };
 pub use options::{Layout, Options, Types};
 #[cfg(feature = "wgpu")]
-pub use plan::{Bindings, Bound, Plan, View};
+pub use plan::{Bound, Plan};
 #[cfg(feature = "wgpu")]
 pub use planner::Planner;
+#[cfg(feature = "wgpu")]
+pub use rows_plan::{RowsBound, RowsCall, RowsPlan};
 pub use running_stats::RunningStats;
 pub use slot::Slot;
 pub use tensor::{Access, DType, Outputs, TensorSpec, Tensors};

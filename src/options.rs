@@ -1,10 +1,11 @@
 //! The options that normalizations have in common, each defined once.
 
-use std::hash::Hash;
+use std::{collections::BTreeMap, hash::Hash};
 
 use crate::{
     error::{Error, Result},
-    tensor::DType,
+    slot::Slot,
+    tensor::{DType, MAX_ELEMENTS, show, span},
     types::Activation,
 };
 
@@ -31,12 +32,16 @@ pub struct Options {
     pub residual: bool,
     /// Whether the op writes the sum of input and residual.
     pub residual_output: bool,
+    /// Whether the op writes the sum of input and residual over the residual.
+    pub residual_in_place: bool,
     /// The activation after the normalization.
     pub activation: Activation,
     /// Whether the op writes the result over the input.
     pub in_place: bool,
     /// The storage types of the tensors.
     pub types: Types,
+    /// The strides of tensors that are not dense, in elements, for each axis of the shape.
+    pub strides: BTreeMap<Slot, Vec<usize>>,
 }
 
 impl Options {
@@ -51,25 +56,38 @@ impl Options {
             save_for_backward: false,
             residual: false,
             residual_output: false,
+            residual_in_place: false,
             activation: Activation::None,
             in_place: false,
             types: Types::all(DType::F32),
+            strides: BTreeMap::new(),
         }
     }
 
     /// All options, with floats as their bits.
     fn bits(&self) -> impl Eq + Hash + use<> {
         let Self { eps, weight, zero_centered, bias, per_sample, save_stats, save_for_backward, .. } = *self;
-        let Self { residual, residual_output, activation, in_place, types, .. } = *self;
+        let Self { residual, residual_output, residual_in_place, activation, in_place, types, .. } = *self;
         let saved = [save_stats, save_for_backward];
         (
             eps.to_bits(),
             [weight, zero_centered, bias, per_sample],
             saved,
-            [residual, residual_output, in_place],
+            [residual, residual_output, residual_in_place, in_place],
             activation,
             types,
+            self.strides.clone(),
         )
+    }
+
+    /// Whether the op writes the sum of input and residual.
+    pub(crate) fn writes_sum(&self) -> bool {
+        self.residual_output || self.residual_in_place
+    }
+
+    /// The storage type of that sum.
+    pub(crate) fn sum_dtype(&self) -> DType {
+        if self.residual_in_place { self.types.residual() } else { self.types.residual_output() }
     }
 
     /// The constant that the op adds to the weight.
@@ -78,7 +96,7 @@ impl Options {
     }
 
     /// Checks the options. `batch`: those of batch norm, which has other options than the rest.
-    pub(crate) fn validate(&self, batch: bool) -> Result<()> {
+    pub(crate) fn validate(&self, batch: bool, shape: &[usize]) -> Result<()> {
         let refuse = |argument, value: String, expected: &str| {
             Err(Error::InvalidArgument { argument, value, expected: expected.into() })
         };
@@ -91,8 +109,12 @@ impl Options {
         if self.per_sample && !self.weight && !self.bias {
             return refuse("per_sample", "true".into(), "false where there is neither weight nor bias");
         }
-        if batch && (self.per_sample || self.residual_output) {
-            let argument = if self.per_sample { "per_sample" } else { "residual_output" };
+        let not_in_batch = [
+            ("per_sample", self.per_sample),
+            ("residual_output", self.residual_output),
+            ("residual_in_place", self.residual_in_place),
+        ];
+        if let Some((argument, _)) = not_in_batch.into_iter().find(|(_, on)| batch && *on) {
             return refuse(argument, "true".into(), "false in batch norm");
         }
         if !batch && self.save_for_backward {
@@ -100,6 +122,9 @@ impl Options {
         }
         if self.residual_output && !self.residual {
             return refuse("residual_output", "true".into(), "false where there is no residual");
+        }
+        if self.residual_in_place && (self.residual_output || !self.residual) {
+            return refuse("residual_in_place", "true".into(), "false without a residual, or with residual_output");
         }
         let types = [
             ("input_dtype", self.types.input()),
@@ -114,6 +139,45 @@ impl Options {
         if self.in_place && self.types.input() != self.types.output() {
             return refuse("in_place", "true".into(), "false where input and output are of different types");
         }
+        self.strides.iter().try_for_each(|(&slot, strides)| self.validate_strides(slot, shape, strides))
+    }
+
+    /// Checks the strides of a tensor: elements must not share memory, but for those that the op only reads.
+    fn validate_strides(&self, slot: Slot, shape: &[usize], strides: &[usize]) -> Result<()> {
+        let refuse = |expected: String| {
+            Err(Error::InvalidArgument { argument: "strides", value: format!("{} of {slot}", show(strides)), expected })
+        };
+        if !slot.is_elementwise() {
+            return refuse("strides of a tensor that has the shape of the input".into());
+        }
+        if strides.len() != shape.len() {
+            return refuse(format!("one for each of the {} axes of {}", shape.len(), show(shape)));
+        }
+        let is_read = match slot {
+            Slot::Input => !self.in_place,
+            Slot::Residual => !self.residual_in_place,
+            Slot::GradOutput | Slot::GradResidualOutput => true,
+            _ => false,
+        };
+        let mut axes: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1).collect();
+        axes.sort_by_key(|&axis| strides[axis]);
+        // Elements from the first to the last of the axes so far.
+        let mut extent = 1usize;
+        for axis in axes {
+            let stride = strides[axis];
+            if stride == 0 && is_read {
+                continue;
+            }
+            if stride < extent {
+                return refuse(format!("at least {extent} for axis {axis}, so that no elements share memory"));
+            }
+            extent = extent.saturating_add((shape[axis] - 1).saturating_mul(stride));
+            if extent as u64 > MAX_ELEMENTS {
+                let most = format!("a tensor of at most {MAX_ELEMENTS} elements from the first to the last");
+                return refuse(format!("{most}: with axis {axis} of stride {stride}, it has {extent}"));
+            }
+        }
+        debug_assert!(shape.contains(&0) || extent == span(shape, strides), "the axes are sorted");
         Ok(())
     }
 }

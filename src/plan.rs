@@ -1,143 +1,17 @@
-//! Plans, and the tensors that a caller binds to them.
+//! Plans: compiled ops, and bindings of tensors to them.
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
+    bindings::{Bindings, Requirements, Rules},
     calls::caught,
-    caps::Caps,
-    error::{BindingProblem, Error, Result},
-    lower::{KernelCall, Lowered},
-    slot::Slot,
-    tensor::{Access, TensorSpec},
+    caps::{Caps, Offsets},
+    error::Result,
+    lower::Lowered,
+    program::{BoundDispatch, Pipeline, Program},
+    tensor::TensorSpec,
     types::Method,
-    wgsl::storage::{Buffer, UNIFORM},
 };
-
-/// A range of a buffer: all of it from `&Buffer`, a part from a [`wgpu::BufferSlice`] or from [`View::new`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct View<'a> {
-    buffer: &'a wgpu::Buffer,
-    offset: u64,
-    size: u64,
-}
-
-impl<'a> View<'a> {
-    /// `size` bytes from `offset`. [`Plan::bind`] returns an error for a range outside the buffer, where
-    /// [`wgpu::Buffer::slice`] panics.
-    #[must_use]
-    pub fn new(buffer: &'a wgpu::Buffer, offset: u64, size: u64) -> Self {
-        Self { buffer, offset, size }
-    }
-}
-
-impl<'a> From<&'a wgpu::Buffer> for View<'a> {
-    fn from(buffer: &'a wgpu::Buffer) -> Self {
-        Self { buffer, offset: 0, size: buffer.size() }
-    }
-}
-
-impl<'a> From<wgpu::BufferSlice<'a>> for View<'a> {
-    fn from(slice: wgpu::BufferSlice<'a>) -> Self {
-        Self { buffer: slice.buffer(), offset: slice.offset(), size: slice.size() }
-    }
-}
-
-/// The tensors of an op on the GPU. The table in the op's descriptor lists them.
-///
-/// A view may be larger than its tensor; the op leaves the rest unchanged. Every buffer needs
-/// [`wgpu::BufferUsages::STORAGE`].
-#[derive(Clone, Debug, Default)]
-pub struct Bindings<'a> {
-    views: [Option<View<'a>>; Slot::COUNT],
-}
-
-macro_rules! bindings {
-    ($($(#[$doc:meta])* $method:ident: $slot:ident,)*) => {
-        impl<'a> Bindings<'a> {
-            $($(#[$doc])*
-            #[must_use]
-            pub fn $method(self, view: impl Into<View<'a>>) -> Self {
-                self.set(Slot::$slot, view)
-            })*
-        }
-    };
-}
-
-bindings! {
-    /// The tensor that the op normalizes.
-    input: Input,
-    /// The weight.
-    weight: Weight,
-    /// The bias.
-    bias: Bias,
-    /// Receives the normalized tensor.
-    output: Output,
-    /// Receives the mean.
-    mean: Mean,
-    /// Receives the reciprocal standard deviation.
-    rstd: Rstd,
-    /// The running mean of batch norm.
-    running_mean: RunningMean,
-    /// The running variance of batch norm.
-    running_var: RunningVar,
-    /// The lo parts of the running statistics.
-    running_low: RunningLow,
-    /// The number of batches in the cumulative average: one u32.
-    num_batches_tracked: NumBatchesTracked,
-    /// The residual.
-    residual: Residual,
-    /// The sum of input and residual: an output of the forward pass, an input of the backward pass.
-    residual_output: ResidualOutput,
-    /// The gradient of the output.
-    grad_output: GradOutput,
-    /// The gradient of `residual_output` from its other uses.
-    grad_residual_output: GradResidualOutput,
-    /// Receives the gradient of the input.
-    grad_input: GradInput,
-    /// Receives the gradient of batch norm's residual.
-    grad_residual: GradResidual,
-    /// Receives the gradient of the weight.
-    grad_weight: GradWeight,
-    /// Receives the gradient of the bias.
-    grad_bias: GradBias,
-    /// The moments of parts of a batch: read by a merge, written by [`BatchMoments`](crate::BatchMoments).
-    moments: Moments,
-    /// The statistics that batch norm saves for its backward pass.
-    statistics: Statistics,
-    /// Scratch memory of [`Plan::scratch_size`] bytes. Without it, [`Plan::bind`] allocates scratch if the plan needs
-    /// any. Its old contents do not matter. Plans that run one after the other may share it.
-    scratch: Scratch,
-}
-
-impl<'a> Bindings<'a> {
-    /// No bindings yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Binds a slot, for code that treats all ops alike. [`Plan::bind`] refuses slots that the descriptor does not use.
-    #[must_use]
-    pub fn set(mut self, slot: Slot, view: impl Into<View<'a>>) -> Self {
-        self.views[slot as usize] = Some(view.into());
-        self
-    }
-
-    fn get(&self, slot: Slot) -> Option<View<'a>> {
-        self.views[slot as usize]
-    }
-
-    fn bound(&self) -> impl Iterator<Item = (Slot, View<'a>)> + '_ {
-        Slot::ALL.iter().filter_map(|&slot| Some((slot, self.get(slot)?)))
-    }
-}
-
-/// A compiled kernel.
-#[derive(Debug)]
-pub(crate) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
-}
 
 /// An op that is ready for binding: compiled kernels, their uniforms on the GPU, and the tensors that it expects.
 ///
@@ -147,67 +21,87 @@ pub struct Plan(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    device: wgpu::Device,
-    alignment: u64,
-    shared_buffers: bool,
-    lowered: Lowered,
-    pipelines: Vec<Arc<Pipeline>>,
-    /// The uniforms of all calls, one after the other; `None` without calls.
-    params: Option<wgpu::Buffer>,
-    params_stride: u64,
-    /// The offset of each scratch region.
-    scratch_offsets: Vec<u64>,
-    scratch_size: u64,
+    target: Target,
+    /// The same op for offsets of whole packs, and for offsets of single elements. The first one is the fastest.
+    programs: Vec<Program>,
+}
+
+/// The device of a plan, as far as bindings depend on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub device: wgpu::Device,
+    pub shared_buffers: bool,
+    pub offsets: bool,
+    pub alignment: u64,
+    refuses_overlaps: bool,
+}
+
+impl Target {
+    pub fn new(device: &wgpu::Device, caps: &Caps) -> Self {
+        Self {
+            device: device.clone(),
+            shared_buffers: caps.shared_buffers,
+            offsets: caps.offsets != Offsets::Binding,
+            alignment: caps.storage_offset_alignment.into(),
+            refuses_overlaps: device.adapter_info().backend == wgpu::Backend::BrowserWebGpu,
+        }
+    }
+
+    /// The first of these requirements that bindings meet, by its index. The error is that of the last one, which takes
+    /// most offsets.
+    pub fn choose<'a>(
+        &self,
+        requirements: impl Iterator<Item = &'a Requirements>,
+        bindings: &Bindings<'_>,
+    ) -> Result<usize> {
+        let mut result = Ok(0);
+        for (index, needs) in requirements.enumerate() {
+            let Self { shared_buffers, offsets, alignment, refuses_overlaps, .. } = *self;
+            let rules = Rules { shared_buffers, offsets, alignment, refuses_overlaps, needs };
+            result = rules.check(bindings).map(|()| index);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
 }
 
 impl Plan {
+    /// A plan of the same op, lowered for each choice of offsets.
     pub(crate) async fn new(
         device: &wgpu::Device,
         caps: &Caps,
-        lowered: Lowered,
-        pipelines: Vec<Arc<Pipeline>>,
+        lowered: Vec<(Lowered, Vec<Arc<Pipeline>>)>,
     ) -> Result<Self> {
-        let alignment = u64::from(caps.storage_offset_alignment);
-        let uniform_alignment = u64::from(device.limits().min_uniform_buffer_offset_alignment);
-        let largest = lowered.calls.iter().map(|call| call.params.len() as u64).max().unwrap_or(0);
-        let params_stride = largest.next_multiple_of(uniform_alignment);
-        let params = if lowered.calls.is_empty() { None } else { Some(upload(device, &lowered, params_stride).await?) };
-        let mut scratch_size = 0_u64;
-        let mut scratch_offsets = Vec::with_capacity(lowered.scratch.len());
-        for region in &lowered.scratch {
-            scratch_size = scratch_size.next_multiple_of(alignment);
-            scratch_offsets.push(scratch_size);
-            scratch_size += region.bytes;
+        let target = Target::new(device, caps);
+        let mut programs = Vec::with_capacity(lowered.len());
+        for (lowered, pipelines) in lowered {
+            programs.push(Program::new(&target, lowered, pipelines).await?);
         }
-        Ok(Self(Arc::new(Inner {
-            device: device.clone(),
-            alignment,
-            shared_buffers: caps.shared_buffers,
-            lowered,
-            pipelines,
-            params,
-            params_stride,
-            scratch_offsets,
-            scratch_size,
-        })))
+        Ok(Self(Arc::new(Inner { target, programs })))
+    }
+
+    fn fastest(&self) -> &Program {
+        &self.0.programs[0]
     }
 
     /// The tensors that [`bind`](Self::bind) expects.
     #[must_use]
     pub fn tensors(&self) -> &[TensorSpec] {
-        &self.0.lowered.tensors
+        &self.fastest().lowered.tensors
     }
 
     /// The method that computes the op; `None` for an empty batch that needs no kernel.
     #[must_use]
     pub fn method(&self) -> Option<Method> {
-        self.0.lowered.method
+        self.fastest().lowered.method
     }
 
     /// Bytes of scratch memory that a binding needs.
     #[must_use]
     pub fn scratch_size(&self) -> u64 {
-        self.0.scratch_size
+        self.0.programs.iter().map(|program| program.needs.scratch_size).max().unwrap_or(0)
     }
 
     /// Binds tensors. Blocks; in a browser, use [`bind_async`](Self::bind_async).
@@ -233,8 +127,8 @@ impl Plan {
     /// # Errors
     /// As [`bind`](Self::bind).
     pub async fn bind_async(&self, bindings: &Bindings<'_>) -> Result<Bound> {
-        self.check(bindings)?;
-        caught(&self.0.device, || self.0.bound(bindings)).await
+        let program = self.program(bindings)?;
+        caught(&self.0.target.device, || self.bound(program, bindings)).await?
     }
 
     /// [`bind`](Self::bind) without an error scope of wgpu: it neither blocks nor awaits, for browsers and for programs
@@ -247,159 +141,18 @@ impl Plan {
     /// # Errors
     /// [`Error::Binding`], as [`bind`](Self::bind).
     pub fn bind_unscoped(&self, bindings: &Bindings<'_>) -> Result<Bound> {
-        self.check(bindings)?;
-        Ok(self.0.bound(bindings))
+        self.bound(self.program(bindings)?, bindings)
     }
 
-    fn check(&self, bindings: &Bindings<'_>) -> Result<()> {
-        let inner = &*self.0;
-        let fail = |slot, problem| Err(Error::Binding { slot, problem });
-        let fits = |slot, view: &View<'_>, needed| match view_problem(view, needed, inner.alignment) {
-            Some(problem) => fail(slot, problem),
-            None => Ok(()),
-        };
-        let tensors = &inner.lowered.tensors;
-        let spec = |slot| tensors.iter().find(|tensor| tensor.slot == slot);
-        let written = |slot| slot == Slot::Scratch || spec(slot).is_some_and(|tensor| tensor.access != Access::Read);
-        let range = |slot, view: &View<'_>| {
-            let bytes = spec(slot).map_or(inner.scratch_size, TensorSpec::bytes);
-            view.offset..view.offset.saturating_add(bytes)
-        };
-        // wgpu tracks whole buffers: a dispatch that writes a buffer must bind it `read_write` through all slots.
-        let has_part = |slot: Slot| inner.shared_buffers || (slot.is_never_read_back() && written(slot));
-        for (slot, view) in bindings.bound() {
-            if slot != Slot::Scratch && spec(slot).is_none() {
-                return fail(slot, BindingProblem::Unexpected);
-            }
-            let aliases = |(other, v): &(Slot, View<'_>)| {
-                let (a, b) = (range(slot, &view), range(*other, v));
-                let side_by_side = a.end.min(b.end) <= a.start.max(b.start);
-                let may_share = has_part(slot) && has_part(*other) && side_by_side;
-                *other < slot && v.buffer == view.buffer && (written(*other) || written(slot)) && !may_share
-            };
-            if let Some((other, v)) = bindings.bound().find(aliases) {
-                let over_input = (slot, other) == (Slot::Output, Slot::Input) && v.offset == view.offset;
-                let problem = match (over_input, inner.shared_buffers) {
-                    (true, _) => BindingProblem::OverInput,
-                    (_, true) => BindingProblem::Overlaps(other),
-                    _ => BindingProblem::Aliases(other),
-                };
-                return fail(slot, problem);
-            }
-        }
-        if inner.lowered.calls.is_empty() {
-            return Ok(());
-        }
-        // wgpu has no empty bindings.
-        for tensor in tensors.iter().filter(|tensor| !tensor.is_empty()) {
-            match bindings.get(tensor.slot) {
-                Some(view) => fits(tensor.slot, &view, tensor.bytes())?,
-                None => return fail(tensor.slot, BindingProblem::Missing),
-            }
-        }
-        match bindings.get(Slot::Scratch) {
-            Some(view) if inner.scratch_size > 0 => fits(Slot::Scratch, &view, inner.scratch_size),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Why a view can't hold a tensor of `needed` bytes.
-fn view_problem(view: &View<'_>, needed: u64, alignment: u64) -> Option<BindingProblem> {
-    let View { buffer, offset, size } = *view;
-    let end = offset.saturating_add(size);
-    if end > buffer.size() {
-        return Some(BindingProblem::OutOfRange { offset, end, size: buffer.size() });
-    }
-    if size < needed {
-        return Some(BindingProblem::TooSmall { needed, actual: size });
-    }
-    if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
-        return Some(BindingProblem::Usage(wgpu::BufferUsages::STORAGE));
-    }
-    (!offset.is_multiple_of(alignment)).then_some(BindingProblem::Misaligned { offset, alignment })
-}
-
-/// Writes the uniforms of all calls to one buffer. The buffer is mapped at creation, so this needs no queue.
-async fn upload(device: &wgpu::Device, lowered: &Lowered, stride: u64) -> Result<wgpu::Buffer> {
-    let size = lowered.calls.len() as u64 * stride;
-    let mut bytes = vec![0; size as usize];
-    for (call, chunk) in lowered.calls.iter().zip(bytes.chunks_exact_mut(stride as usize)) {
-        chunk[..call.params.len()].copy_from_slice(&call.params);
-    }
-    let buffer = caught(device, || {
-        device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("wgpu-norm params"),
-            size,
-            usage: wgpu::BufferUsages::UNIFORM,
-            mapped_at_creation: true,
-        })
-    })
-    .await?;
-    buffer.get_mapped_range_mut(..).map_err(|e| Error::Device(e.to_string()))?.copy_from_slice(&bytes);
-    buffer.unmap();
-    Ok(buffer)
-}
-
-impl Inner {
-    /// Binds tensors that `check` has accepted. wgpu may refuse some of them.
-    fn bound(&self, bindings: &Bindings<'_>) -> Bound {
-        let Some(params) = &self.params else { return Bound { dispatches: Vec::new() } };
-        let own_scratch = (self.scratch_size > 0 && bindings.get(Slot::Scratch).is_none()).then(|| {
-            self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("wgpu-norm scratch"),
-                size: self.scratch_size,
-                usage: wgpu::BufferUsages::STORAGE,
-                mapped_at_creation: false,
-            })
-        });
-        let scratch = bindings.get(Slot::Scratch).or(own_scratch.as_ref().map(View::from));
-        let calls = 0..self.pipelines.len();
-        Bound { dispatches: calls.map(|call| self.dispatch(call, params, bindings, scratch)).collect() }
+    /// The program for these bindings.
+    fn program(&self, bindings: &Bindings<'_>) -> Result<&Program> {
+        let Inner { target, programs } = &*self.0;
+        Ok(&programs[target.choose(programs.iter().map(|program| &program.needs), bindings)?])
     }
 
-    fn dispatch(
-        &self,
-        call: usize,
-        params: &wgpu::Buffer,
-        bindings: &Bindings<'_>,
-        scratch: Option<View<'_>>,
-    ) -> BoundDispatch {
-        let KernelCall { key, params: uniform, workgroups, ranges } = &self.lowered.calls[call];
-        let entry = |binding, buffer, offset, bytes| wgpu::BindGroupEntry {
-            binding,
-            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer,
-                offset,
-                size: NonZeroU64::new(bytes),
-            }),
-        };
-        let mut entries = Vec::new();
-        if !key.uniform().is_empty() {
-            entries.push(entry(UNIFORM, params, call as u64 * self.params_stride, uniform.len() as u64));
-        }
-        for buffer in key.storage().into_iter().map(|storage| storage.buffer) {
-            let range = ranges.iter().find(|range| Buffer::Tensor(range.slot) == buffer);
-            let (view, offset, bytes) = match (self.lowered.scratch(buffer), self.lowered.tensor(buffer)) {
-                (Some(i), _) => (scratch, self.scratch_offsets[i], self.lowered.scratch[i].bytes),
-                (None, Some(tensor)) => {
-                    let (offset, bytes) = range.map_or((0, tensor.bytes()), |range| (range.offset, range.size));
-                    (bindings.get(tensor.slot), offset, bytes)
-                }
-                (None, None) => (None, 0, 0),
-            };
-            // `check` refused missing tensors. If one were missing here, wgpu would name its binding.
-            if let Some(view) = view {
-                entries.push(entry(buffer.binding(), view.buffer, view.offset + offset, bytes));
-            }
-        }
-        let Pipeline { pipeline, layout } = &*self.pipelines[call];
-        let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("wgpu-norm"),
-            layout,
-            entries: &entries,
-        });
-        BoundDispatch { pipeline: pipeline.clone(), bind_group, workgroups: *workgroups }
+    /// Binds tensors that the program takes. wgpu may refuse some of them.
+    fn bound(&self, program: &Program, bindings: &Bindings<'_>) -> Result<Bound> {
+        Ok(Bound { dispatches: program.bind(&self.0.target, bindings, None)? })
     }
 }
 
@@ -407,13 +160,6 @@ impl Inner {
 #[derive(Clone, Debug)]
 pub struct Bound {
     dispatches: Vec<BoundDispatch>,
-}
-
-#[derive(Clone, Debug)]
-struct BoundDispatch {
-    pipeline: wgpu::ComputePipeline,
-    bind_group: wgpu::BindGroup,
-    workgroups: [u32; 3],
 }
 
 impl Bound {

@@ -8,13 +8,15 @@ use std::{
 
 use crate::{
     calls::{aside, caught},
-    caps::Caps,
+    caps::{Caps, Offsets},
     definition::Operation,
     error::Result,
     lower::{Lowered, lower},
     ops::Norm,
     ops::op::Internal,
-    plan::{Pipeline, Plan},
+    plan::Plan,
+    program::Pipeline,
+    rows_plan::RowsPlan,
     shaders::Shader,
     tuning::Tuning,
     types::Strategy,
@@ -91,6 +93,19 @@ impl Planner {
         self
     }
 
+    /// Sets whether tensors may begin at any element of their buffers; false by default. Otherwise they begin where the
+    /// device binds, at multiples of 256 bytes by WebGPU's default limits.
+    ///
+    /// A plan then compiles its kernels twice, unless rows are no whole packs anyway. One kernel moves packs of four
+    /// elements, for offsets of whole packs of every tensor: multiples of 16 bytes are always some. The other one moves
+    /// elements. [`Plan::bind`] takes the first one that the offsets allow. Tensors of f16 and bf16 begin at a multiple
+    /// of two bytes, `moments` at one of 16.
+    #[must_use]
+    pub fn any_offset(mut self, on: bool) -> Self {
+        self.caps.offsets = if on { Offsets::Pack } else { Offsets::Binding };
+        self
+    }
+
     /// Compiles pipelines through this cache, which needs the feature
     /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE). A program can store the data of the cache on disk for its
     /// next start.
@@ -156,18 +171,49 @@ impl Planner {
         aside(async move { planner.plan_of(lowered).await }).await
     }
 
-    /// Lowers an op for this device.
-    pub(crate) fn lower(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Lowered> {
-        lower(&op.operation(Internal)?, &self.caps, strategy)
+    /// Lowers an op for this device, once for each choice of offsets.
+    pub(crate) fn lower(&self, op: &(impl Norm + ?Sized), strategy: Strategy) -> Result<Vec<Lowered>> {
+        lower_all(&op.operation(Internal)?, &self.caps, strategy)
     }
 
     /// Compiles the kernels of a lowered op.
-    pub(crate) async fn plan_of(&self, lowered: Lowered) -> Result<Plan> {
+    pub(crate) async fn plan_of(&self, lowered: Vec<Lowered>) -> Result<Plan> {
+        let mut compiled = Vec::with_capacity(lowered.len());
+        for lowered in lowered {
+            let pipelines = self.pipelines(&lowered).await?;
+            compiled.push((lowered, pipelines));
+        }
+        Plan::new(&self.device, &self.caps, compiled).await
+    }
+
+    pub(crate) async fn pipelines(&self, lowered: &Lowered) -> Result<Vec<Arc<Pipeline>>> {
         let mut pipelines = Vec::with_capacity(lowered.calls.len());
         for call in &lowered.calls {
             pipelines.push(self.pipeline(Shader(call.key)).await?);
         }
-        Plan::new(&self.device, &self.caps, lowered, pipelines).await
+        Ok(pipelines)
+    }
+
+    /// Makes a plan for any length of the op's first axis up to `max_rows`. The op's own first axis does not matter.
+    /// Compiles the kernels of all these lengths. Blocks; in a browser, use [`plan_rows_async`](Self::plan_rows_async).
+    ///
+    /// Each length is lowered, in some microseconds.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan), of the first length that has one; [`Error::Unsupported`](crate::Error::Unsupported) if
+    /// the length changes more than a call can say, as in batch norm's training, or if a tensor is larger than a binding.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn plan_rows(&self, op: impl Norm + Send + Sync + 'static, max_rows: usize) -> Result<RowsPlan> {
+        pollster::block_on(RowsPlan::new(self, Box::new(op), max_rows))
+    }
+
+    /// [`plan_rows`](Self::plan_rows) without blocking, as [`plan_async`](Self::plan_async).
+    ///
+    /// # Errors
+    /// As [`plan_rows`](Self::plan_rows).
+    pub async fn plan_rows_async(&self, op: impl Norm + Send + Sync + 'static, max_rows: usize) -> Result<RowsPlan> {
+        let planner = self.clone();
+        aside(async move { RowsPlan::new(&planner, Box::new(op), max_rows).await }).await
     }
 
     /// Compiles the kernels of these ops at the start of a program, so that later plans of these ops compile nothing.
@@ -235,8 +281,9 @@ impl Planner {
     fn shaders_of(&self, operations: impl Iterator<Item = Result<Operation>>) -> Result<HashSet<Shader>> {
         let mut shaders = HashSet::new();
         for operation in operations {
-            let lowered = lower(&operation?, &self.caps, Strategy::Inferred)?;
-            shaders.extend(lowered.calls.iter().map(|call| Shader(call.key)));
+            for lowered in lower_all(&operation?, &self.caps, Strategy::Inferred)? {
+                shaders.extend(lowered.calls.iter().map(|call| Shader(call.key)));
+            }
         }
         Ok(shaders)
     }
@@ -307,6 +354,13 @@ impl Planner {
         })
         .await
     }
+}
+
+/// Lowers an op for each choice of offsets.
+fn lower_all(operation: &Operation, caps: &Caps, strategy: Strategy) -> Result<Vec<Lowered>> {
+    let mut all = caps.alternatives().map(|caps| lower(operation, &caps, strategy)).collect::<Result<Vec<_>>>()?;
+    all.dedup();
+    Ok(all)
 }
 
 impl fmt::Debug for Planner {

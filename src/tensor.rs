@@ -134,34 +134,82 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// How the op uses it.
     pub access: Access,
-    /// Elements from the first to the last, including the padding between strided rows.
-    span: usize,
-    /// Length and stride of a row, in elements; `(1, 1)` for a dense tensor.
-    rows: (usize, usize),
+    /// The stride of each axis, in elements; `None` for a dense tensor.
+    strides: Option<Vec<usize>>,
 }
 
 impl TensorSpec {
     pub(crate) fn new(slot: Slot, shape: &[usize], dtype: DType, access: Access) -> Self {
-        Self { slot, shape: shape.to_vec(), dtype, access, span: shape.iter().product(), rows: (1, 1) }
+        Self { slot, shape: shape.to_vec(), dtype, access, strides: None }
     }
 
-    /// Sets the length and the stride of the tensor's rows, in elements.
-    pub(crate) fn row_stride(mut self, len: usize, stride: usize) -> Self {
-        self.span = if self.span == 0 { 0 } else { (self.span / len - 1) * stride + len };
-        self.rows = (len, stride);
+    /// Sets the strides of the axes, which the op checked.
+    pub(crate) fn with_strides(mut self, strides: Option<&Vec<usize>>) -> Self {
+        let dense = dense_strides(&self.shape);
+        // The stride of the first axis counts for one row too, so that any number of rows has the same kernels.
+        let matters = |axis: usize| axis == 0 || self.shape[axis] != 1;
+        let is_dense = |strides: &[usize]| (0..dense.len()).all(|i| !matters(i) || strides[i] == dense[i]);
+        self.strides = strides.filter(|strides| !is_dense(strides)).cloned();
         self
     }
 
-    /// Elements of the tensor, including the padding between strided rows. The op checked its shape, so this can't
-    /// overflow.
+    /// The stride of each axis, in elements.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.span
+    pub fn strides(&self) -> Vec<usize> {
+        self.strides.clone().unwrap_or_else(|| dense_strides(&self.shape))
     }
 
-    /// Length and stride of a row, in elements; `(1, 1)` for a dense tensor.
-    pub(crate) fn rows(&self) -> (usize, usize) {
-        self.rows
+    /// Whether the elements follow each other in the order of their indices.
+    #[must_use]
+    pub fn is_dense(&self) -> bool {
+        self.strides.is_none()
+    }
+
+    /// Elements from the first to the last, including the gaps that strides leave. The op checked shape and strides, so
+    /// this can't overflow.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.strides {
+            None => self.shape.iter().product(),
+            Some(strides) => span(&self.shape, strides),
+        }
+    }
+
+    /// Lengths and strides of the axes, outermost first, with axes merged that are as one.
+    pub(crate) fn levels(&self) -> Vec<(usize, usize)> {
+        let mut levels: Vec<(usize, usize)> = Vec::new();
+        for (&n, stride) in self.shape.iter().zip(self.strides()).filter(|(n, _)| **n != 1) {
+            match levels.last_mut() {
+                Some((count, outer)) if *outer == n * stride => (*count, *outer) = (*count * n, stride),
+                _ => levels.push((n, stride)),
+            }
+        }
+        levels
+    }
+
+    /// The elements in the order of their indices, of values that include the gaps of the tensor's strides.
+    #[must_use]
+    pub fn gather<T: Copy>(&self, values: &[T]) -> Vec<T> {
+        if self.is_dense() {
+            values[..self.len()].to_vec()
+        } else {
+            self.positions().into_iter().map(|i| values[i]).collect()
+        }
+    }
+
+    /// Writes elements, in the order of their indices, to values that include the gaps of the tensor's strides.
+    pub fn scatter<T: Copy>(&self, elements: &[T], values: &mut [T]) {
+        for (position, &element) in self.positions().into_iter().zip(elements) {
+            values[position] = element;
+        }
+    }
+
+    /// Where each element is, counted from the first one, in the order of their indices.
+    pub(crate) fn positions(&self) -> Vec<usize> {
+        let axes = self.shape.iter().zip(self.strides());
+        axes.fold(vec![0], |before, (&n, stride)| {
+            before.iter().flat_map(|first| (0..n).map(move |i| first + i * stride)).collect()
+        })
     }
 
     /// True for a tensor without elements.
@@ -190,6 +238,24 @@ impl TensorSpec {
     pub fn decode(&self, bytes: &[u8]) -> Vec<f32> {
         self.dtype.decode(&bytes[..self.len() * self.dtype.size() as usize])
     }
+}
+
+/// The strides of a dense tensor.
+fn dense_strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    strides
+}
+
+/// Elements from the first to the last.
+pub(crate) fn span(shape: &[usize], strides: &[usize]) -> usize {
+    if shape.contains(&0) {
+        return 0;
+    }
+    let last = shape.iter().zip(strides).fold(0usize, |last, (n, s)| last.saturating_add((n - 1).saturating_mul(*s)));
+    last.saturating_add(1)
 }
 
 /// The most elements of a tensor: indices are u32, and some run a little past the end.

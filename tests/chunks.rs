@@ -5,7 +5,7 @@ mod common;
 use common::{gpu, methods::BY_LANES, run};
 use wgpu_norm::{
     Access, Activation, BatchMoments, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LpNormalize, Method, Norm, Order, Planner, RmsNorm, RunningStats, Strategy,
+    LpNormalize, Method, Norm, Order, Planner, RmsNorm, RunningStats, Slot, Strategy,
     host::{self, Gpu},
     shaders,
     testing::{self, Data},
@@ -146,7 +146,7 @@ fn rows_that_share_words_come_in_chunks() {
 fn every_option_works_in_chunks() {
     let gpu = small(1 << 16);
     let rows = || LayerNorm::new(&[130, 258], 1..);
-    let strided = LayerNorm::new(&[130, 257], 1..).input_row_stride(301);
+    let strided = LayerNorm::new(&[130, 257], 1..).strides(Slot::Input, &[301, 1]);
     let sum = rows().dtype(DType::F16).residual(true).residual_output(true).residual_output_dtype(DType::F32);
     let image = BatchNorm::training(&[40, 6, 14, 14]);
     let activated = image.clone().residual(true).activation(Activation::Relu);
@@ -154,7 +154,7 @@ fn every_option_works_in_chunks() {
         ("bf16 with weights in f32", &rows().dtype(DType::BF16).affine_dtype(DType::F32)),
         ("chunks of another size in the output", &rows().output_dtype(DType::F16).activation(Activation::Gelu)),
         ("in place", &rows().in_place(true)),
-        ("rows of the input with gaps", &rows().input_row_stride(300)),
+        ("rows of the input with gaps", &rows().strides(Slot::Input, &[300, 1])),
         ("odd rows of the input with gaps", &strided.backward()),
         ("a sum of another type", &sum),
         ("a sum of another type", &sum.backward()),

@@ -267,7 +267,7 @@ fn half_precision_rows_go_by_vec4x2() {
             continue;
         }
         let op = LayerNorm::new(&[37, len], 1..).dtype(dtype);
-        let types = op.clone().output_dtype(DType::F32).affine_dtype(DType::F32).input_row_stride(len + 8);
+        let types = op.clone().output_dtype(DType::F32).affine_dtype(DType::F32).strides(Slot::Input, &[len + 8, 1]);
         let summed = op.clone().residual(true).residual_output(true);
         let rms = RmsNorm::new(&[37, len], 1..).dtype(dtype).per_sample(true);
         let grouped = GroupNorm::new(&[3, 4, len / 2], 2).dtype(dtype);
@@ -426,15 +426,15 @@ fn every_tensor_has_a_storage_type_of_its_own_by_every_method() {
 fn strided(dtype: DType, len: usize, stride: usize) -> Vec<Case> {
     // Vec4s need rows that begin at one.
     let can = if stride.is_multiple_of(4) { Can::Rows(len) } else { Can::Packs(len) };
-    let op = LayerNorm::new(&[5, len], 1..).input_row_stride(stride).dtype(dtype);
+    let op = LayerNorm::new(&[5, len], 1..).strides(Slot::Input, &[stride, 1]).dtype(dtype);
     vec![("layer norm", Box::new(op.clone().save_stats(true)), can), ("layer norm", Box::new(op.backward()), can)]
 }
 
 /// The other norms of rows with gaps between them.
 fn strided_f32(len: usize, stride: usize) -> Vec<Case> {
     let can = if stride.is_multiple_of(4) { Can::Rows(len) } else { Can::Packs(len) };
-    let rms = RmsNorm::new(&[5, len], 1..).input_row_stride(stride).residual(true);
-    let l2 = LpNormalize::new(&[5, len], 1..).input_row_stride(stride);
+    let rms = RmsNorm::new(&[5, len], 1..).strides(Slot::Input, &[stride, 1]).residual(true);
+    let l2 = LpNormalize::new(&[5, len], 1..).strides(Slot::Input, &[stride, 1]);
     vec![
         ("RMS norm of a sum", Box::new(rms.clone()), can),
         ("RMS norm of a sum", Box::new(rms.backward()), can),

@@ -66,15 +66,10 @@ fn layer_norm_refuses_invalid_descriptors() {
     let op = LayerNorm::new(&[2, 3, 4, 5], 2..3).per_sample(true);
     assert!(matches!(op.tensors(), Err(Error::Unsupported { .. })), "weights far from the axes");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], ..).per_sample(true)).0, "per_sample");
-    assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).input_row_stride(2)).0, "input_row_stride");
-    let message = refused(&LayerNorm::new(&[2, 3, 4], 1..2).input_row_stride(9)).1;
-    assert_eq!(message, "input_row_stride is 9, expected none where the normalized axes are not the last");
     assert_eq!(
         refused(&BatchNorm::training(&[4, 3]).running_low(true)),
         ("running_low", "running_low is true, expected false without running_stats".into(),)
     );
-    let message = refused(&LayerNorm::new(&[2, 3], 1..).input_row_stride(4).in_place(true)).1;
-    assert_eq!(message, "input_row_stride is 4, expected none where the output is written over the input");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).residual_output(true)).0, "residual_output");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).in_place(true).output_dtype(DType::F16)).0, "in_place");
     assert_eq!(refused(&LayerNorm::new(&[2, 3], 1..).affine_dtype(DType::U32)).0, "affine_dtype");
@@ -82,11 +77,37 @@ fn layer_norm_refuses_invalid_descriptors() {
     let limit = Error::Limit { what: "elements of input", needed: 1 << 32, allowed: 1 << 31 };
     assert_eq!(limit.to_string(), "elements of input: 4294967296 needed, this crate allows 2147483648");
     assert_eq!(op.tensors(), Err(limit));
+}
+
+#[test]
+fn strides_that_make_no_tensor_are_refused() {
+    let op = || LayerNorm::new(&[2, 3, 4], 2..);
+    let message = |slot, strides: &[usize]| {
+        let (argument, message) = refused(&op().strides(slot, strides));
+        assert_eq!(argument, "strides");
+        message.strip_prefix("strides is ").expect("the argument first").to_owned()
+    };
+    assert_eq!(
+        message(Slot::Input, &[12, 3, 1]),
+        "[12, 3, 1] of input, expected at least 4 for axis 1, so that no elements share memory"
+    );
+    assert!(message(Slot::Output, &[8, 4, 1]).contains("at least 12 for axis 0"));
+    assert!(message(Slot::Output, &[0, 4, 1]).contains("at least 12 for axis 0"), "written, so never broadcast");
+    assert!(op().strides(Slot::Residual, &[0, 4, 1]).tensors().is_ok(), "read, so it may be");
+    assert!(refused(&op().in_place(true).strides(Slot::Input, &[0, 4, 1])).1.contains("at least 12 for axis 0"));
+    assert_eq!(message(Slot::Input, &[4, 1]), "[4, 1] of input, expected one for each of the 3 axes of [2, 3, 4]");
+    assert_eq!(
+        message(Slot::Weight, &[12, 4, 1]),
+        "[12, 4, 1] of weight, expected strides of a tensor that has the shape of the input"
+    );
     // A few elements with a large stride.
-    let far = LayerNorm::new(&[3, 4], 1..).input_row_stride(1 << 30);
-    let message = far.tensors().unwrap_err().to_string();
-    let what = "elements of input, with what its input_row_stride leaves between rows";
-    assert_eq!(message, format!("{what}: 3221225472 needed, this crate allows 2147483648"));
+    assert_eq!(
+        message(Slot::Input, &[1 << 31, 1 << 30, 1]),
+        "[2147483648, 1073741824, 1] of input, expected a tensor of at most 2147483648 elements from the first to the \
+         last: with axis 1 of stride 1073741824, it has 2147483652"
+    );
+    let swapped = op().strides(Slot::Input, &[4, 8, 1]).tensors().expect("axes in another order");
+    assert_eq!((swapped[0].len(), swapped[0].strides()), (24, vec![4, 8, 1]));
 }
 
 #[test]
@@ -191,7 +212,7 @@ fn a_backward_pass_refuses_gradients_that_its_op_lacks() {
 fn lp_normalize_refuses_invalid_descriptors() {
     assert_eq!(refused(&LpNormalize::new(&[2, 3], 1..).eps(f32::NAN)).0, "eps");
     assert_eq!(refused(&LpNormalize::new(&[2, 3], 2..)).0, "axes");
-    assert_eq!(refused(&LpNormalize::new(&[2, 3], 1..).input_row_stride(2)).0, "input_row_stride");
+    assert_eq!(refused(&LpNormalize::new(&[2, 3], 1..).strides(Slot::Input, &[2, 1])).0, "strides");
     let mut op = LpNormalize::new(&[2, 3], 1..);
     op.options.weight = true;
     assert_eq!(refused(&op).0, "weight");

@@ -100,7 +100,12 @@ fn bindings(shader: &Shader, module: &naga::Module) -> Result<(), String> {
             wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Storage { read_only: true }, .. } => "read",
             _ => "read_write",
         };
-        let name = if access == "uniform" { "params" } else { names[&entry.binding] };
+        let name = match entry.binding {
+            shaders::UNIFORM => "params",
+            shaders::PLACES => "places",
+            shaders::CALL => "call",
+            binding => names[&binding],
+        };
         expected.insert(entry.binding, (name.to_owned(), access));
     }
     if declared == expected { Ok(()) } else { Err(format!("declares {declared:?}, the host binds {expected:?}")) }
@@ -108,7 +113,7 @@ fn bindings(shader: &Shader, module: &naga::Module) -> Result<(), String> {
 
 /// Compares the fields, types and offsets of the uniform with its Rust struct.
 fn uniform(shader: &Shader, module: &naga::Module) -> Result<(), String> {
-    let uniform = module.global_variables.iter().find(|(_, g)| g.space == naga::AddressSpace::Uniform);
+    let uniform = module.global_variables.iter().find(|(_, global)| global.name.as_deref() == Some("params"));
     let mut declared = Vec::new();
     if let Some((_, global)) = uniform {
         let naga::TypeInner::Struct { members, .. } = &module.types[global.ty].inner else {

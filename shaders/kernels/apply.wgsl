@@ -9,8 +9,6 @@ struct Params {
     steps: u32, // of a block
     packs: u32, // of a step
     splits: u32, // lanes that share the steps of a block
-    input_block: u32, // packs from one block of the input to the next
-    input_step: u32, // packs from one step of the input to the next
     first_row: u32, // row of the lookups of the first block
     block_rows: u32, // rows of the lookups from one block to the next
     step_rows: u32, // and from one step to the next
@@ -54,11 +52,9 @@ fn main(
     let fixed_table = table_at(stat_index(stat_row, column + split * params.column_step));
     let fixed_affine = affine_at(affine_index(affine_row, column + split * params.column_step));
 
-    let first = block * params.steps * params.packs + column;
-    let first_input = block * params.input_block + column;
     for (var first_step = split; first_step < params.steps; first_step += params.splits * BLOCK) {
         var live: array<bool, BLOCK>; // unroll
-        var at: array<u32, BLOCK>; // unroll
+        var at: array<At, BLOCK>; // unroll
         var table: array<Table, BLOCK>; // unroll
         var affine: array<Affine, BLOCK>; // unroll
         var element: array<Element, BLOCK>; // unroll
@@ -66,7 +62,7 @@ fn main(
             let step = first_step + k * params.splits;
             live[k] = step < params.steps;
             let safe = select(first_step, step, live[k]);
-            at[k] = first + safe * params.packs;
+            at[k] = step_at(block, safe, column);
             let step_column = column + safe * params.column_step;
             table[k] = fixed_table;
             if !STATS_FIXED {
@@ -78,7 +74,7 @@ fn main(
                 affine[k] = affine_at(select(AffineAt(0u), affine_index(affine_row, step_column), live[k]));
                 affine_row = advance(affine_row, affine_step, params.affine_rows);
             }
-            element[k] = load_element(first_input + safe * params.input_step, at[k], table[k], affine[k]);
+            element[k] = load_element(at[k], table[k], affine[k]);
         }
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             if live[k] {

@@ -2,5 +2,5 @@
 
 @compute @workgroup_size(1)
 fn main() {
-    num_batches_tracked[0] += 1u;
+    store_num_batches_tracked(0u, load_num_batches_tracked(0u) + 1u);
 }

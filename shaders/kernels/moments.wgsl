@@ -12,7 +12,6 @@ struct Params {
     reduced: u32,
     groups: u32,
     packs: u32, // of inner
-    input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
     first_partial: u32, // of these groups in `partials`
     partial_stride: u32, // from one split to the next there
@@ -28,7 +27,7 @@ fn run(team: Team) {
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
     let first = group / params.groups * params.reduced * params.groups + group % params.groups;
-    let shift = pack_first(load_x(first * params.input_packs, first * params.packs));
+    let shift = pack_first(load_x(at_of(first_of(first, params.packs), 0u)));
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
     let stride = params.splits * team.lanes;
@@ -51,7 +50,7 @@ fn run(team: Team) {
             live[k] = at < end;
             let safe_run = select(first, first + slice * params.groups, live[k]);
             let safe_pack = select(0u, pack, live[k]);
-            x[k] = load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack);
+            x[k] = load_x(at_of(first_of(safe_run, params.packs), safe_pack));
             shifted_sum += select(Pack(0.0), x[k] - shift, live[k]);
             block_packs += select(0.0, 1.0, live[k]);
             at += stride;

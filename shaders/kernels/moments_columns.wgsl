@@ -33,8 +33,8 @@ fn main(
     let column = index % column_packs;
     let outer = index / column_packs % params.outer;
     let split = index / column_packs / params.outer;
-    let first = outer * params.rows * column_packs + column;
-    let shift = load_x(first, first);
+    let first = outer * params.rows;
+    let shift = load_x(at_of(first_of(first, column_packs), column));
 
     var count = 0.0;
     var mean = Pair();
@@ -47,8 +47,8 @@ fn main(
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let row = first_row + k * params.splits;
             live[k] = row < params.rows;
-            let at = first + select(0u, row, live[k]) * column_packs;
-            x[k] = load_x(at, at);
+            let at = at_of(first_of(first + select(0u, row, live[k]), column_packs), column);
+            x[k] = load_x(at);
             shifted_sum += select(Pack(0.0), x[k] - shift, live[k]);
             block_count += select(0.0, 1.0, live[k]);
         }

@@ -11,7 +11,6 @@ struct Params {
     reduced: u32,
     groups: u32,
     packs: u32, // of inner
-    input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
     first_partial: u32, // of these groups in `partials`
     partial_stride: u32, // from one split to the next there
@@ -51,7 +50,7 @@ fn run(team: Team) {
             let safe_pack = select(0u, pack, live);
             let x = select(
                 Pack(0.0),
-                load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack),
+                load_x(at_of(first_of(safe_run, params.packs), safe_pack)),
                 live,
             );
             down_block += measure(x * DOWN);

@@ -30,7 +30,7 @@ fn main(
     let column = index % column_packs;
     let outer = index / column_packs % params.outer;
     let split = index / column_packs / params.outer;
-    let first = outer * params.rows * column_packs + column;
+    let first = outer * params.rows;
 
     var down = Pair();
     var unit = Pair();
@@ -43,8 +43,8 @@ fn main(
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let row = first_row + k * params.splits;
             let live = row < params.rows;
-            let at = first + select(0u, row, live) * column_packs;
-            let x = select(Pack(0.0), load_x(at, at), live);
+            let at = at_of(first_of(first + select(0u, row, live), column_packs), column);
+            let x = select(Pack(0.0), load_x(at), live);
             down_block += measure(x * DOWN);
             unit_block += measure(x);
             up_block += measure(x * UP);

@@ -29,7 +29,7 @@ fn in_row(k: u32, team: Team) -> bool {
 }
 
 // All rows of a team have the alignment phase of the row with the team's number.
-fn column_of(k: u32, team: Team) -> At {
+fn column_of(k: u32, team: Team) -> Column {
     return column_of_lane(k, team.lane, team.lanes, in_row(k, team), team.index, 0u < k && k < FULL);
 }
 
@@ -48,7 +48,7 @@ fn run(team: Team) {
     let len = f32(params.elements);
     let share = 1.0 / len;
     var is_in_row: array<bool, BLOCK>; // unroll
-    var column: array<At, BLOCK>; // unroll
+    var column: array<Column, BLOCK>; // unroll
     var mask: array<Mask, BLOCK>; // unroll
     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
         is_in_row[k] = in_row(k, team);
@@ -69,18 +69,17 @@ fn run(team: Team) {
         let has_row = team.index < params.teams && index < params.rows;
         let row = min(index, params.rows - 1u);
         let first = first_of(row, params.stride);
-        let first_input = first_of(row, params.input_stride);
         var shift = 0.0;
         if !HALF_PRECISION {
             let start = column_of_lane(0u, 0u, 1u, true, team.index, false);
-            shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
+            shift = first_inside(load_x(at_of(first, start)), start);
         }
 
         // The loads of both tensors are issued together.
         var x: array<Pack, BLOCK>; // unroll
         var grad: array<Pack, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-            x[k] = load_x(at_of(first_input, column[k]), at_of(first, column[k]));
+            x[k] = load_x(at_of(first, column[k]));
             grad[k] = Pack(0.0);
             if EARLY {
                 grad[k] = masked(row_gradient(x[k], affine[k], at_of(first, column[k])), mask[k]);

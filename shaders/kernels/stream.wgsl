@@ -30,8 +30,7 @@ fn run(team: Team) {
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
         var has_row: array<bool, BLOCK>; // unroll
         var row: array<u32, BLOCK>; // unroll
-        var first: array<u32, BLOCK>; // unroll
-        var first_input: array<u32, BLOCK>; // unroll
+        var first: array<First, BLOCK>; // unroll
         var shift: array<Sum, BLOCK>; // unroll
         var shifted_sum: array<Pair, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
@@ -40,8 +39,7 @@ fn run(team: Team) {
             has_row[k] = select(index < params.rows, true, WHOLE);
             row[k] = min(index, params.rows - 1u);
             first[k] = first_of(row[k], params.stride);
-            first_input[k] = first_of(row[k], params.input_stride);
-            shift[k] = first_of_rows(load_x(at_of(first_input[k], start), at_of(first[k], start)));
+            shift[k] = first_of_rows(load_x(at_of(first[k], start)));
             shifted_sum[k] = Pair();
         }
         // A mean of the first elements.
@@ -56,7 +54,7 @@ fn run(team: Team) {
                 for (var pack = chunk; pack < end; pack += team.lanes) {
                     let column = column_at(pack);
                     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-                        let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
+                        let x = load_x(at_of(first[k], column));
                         sum[k] += sum_of(x - shift[k]);
                     }
                 }
@@ -107,7 +105,7 @@ fn run(team: Team) {
                     affine = affine_at(affine_column(column));
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-                    let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
+                    let x = load_x(at_of(first[k], column));
                     let d = x - mean[k];
                     d_chunk[k] += sum_of(d);
                     measure_chunk[k] += sum_of(measure(d));
@@ -174,7 +172,7 @@ fn run(team: Team) {
                         if !SHARED {
                             affine = affine_at(row_affine_index(params.first + row[k], column));
                         }
-                        let x = load_x(at_of(first_input[k], column), at_of(first[k], column));
+                        let x = load_x(at_of(first[k], column));
                         let d = x - mean[k];
                         let y = (d - correction[k]) * scale[k] * rstd[k];
                         let grad = row_gradient(y, affine, at_of(first[k], column));
@@ -218,7 +216,7 @@ fn run(team: Team) {
                         affine = affine_at(row_affine_index(params.first + row[k], column));
                     }
                     let at = at_of(first[k], column);
-                    let x = load_x(at_of(first_input[k], column), at);
+                    let x = load_x(at);
                     let y = (x - mean[k] - correction[k]) * scale[k] * rstd[k];
                     let grad = row_gradient(y, affine, at);
                     let g = apply_weight(grad, affine.weight);

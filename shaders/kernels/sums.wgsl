@@ -11,7 +11,6 @@ struct Params {
     reduced: u32,
     groups: u32,
     packs: u32, // of inner
-    input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
     first_row: u32, // of these in the whole tensor, in the lookups
     first_partial: u32, // of these groups in `partial_sums`
@@ -76,8 +75,9 @@ fn run(team: Team) {
             if !STATS_FIXED {
                 statistics = statistics_at(select(StatAt(0u), stat_index(stat_row, pack), live));
             }
-            let x = load_x(safe_run * params.input_packs + safe_pack, safe_run * params.packs + safe_pack);
-            let grad = gradient(normalize(x, statistics), affine, safe_run * params.packs + safe_pack);
+            let element = at_of(first_of(safe_run, params.packs), safe_pack);
+            let x = load_x(element);
+            let grad = gradient(normalize(x, statistics), affine, element);
             let g = select(grad, apply_weight(grad, affine.weight), WEIGHTED);
             sums = with_element(sums, g, x, statistics, live);
             at += stride;

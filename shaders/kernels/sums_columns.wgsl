@@ -10,7 +10,6 @@ struct Params {
     reduced: u32,
     groups: u32,
     packs: u32, // always 1: there is no inner
-    input_packs: u32, // from one row of the input to the next
     splits: u32,
     first_row: u32, // of these in the whole tensor, in the lookups
     first_partial: u32, // of these groups in `partial_sums`
@@ -66,7 +65,7 @@ fn main(
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let live = row < end;
             let safe_row = select(first_row, row, live);
-            let at = safe_row * column_packs + column;
+            let at = at_of(first_of(safe_row, column_packs), column);
             var affine = fixed_affine;
             if !AFFINE_FIXED {
                 affine = affine_at(select(AffineAt(0u), affine_index(affine_row, column), live));
@@ -75,7 +74,7 @@ fn main(
             if !STATS_FIXED {
                 statistics = statistics_at(select(StatAt(0u), stat_index(stat_row, column), live));
             }
-            let x = load_x(safe_row * params.input_packs + column, at);
+            let x = load_x(at);
             let grad = gradient(normalize(x, statistics), affine, at);
             let g = select(grad, apply_weight(grad, affine.weight), WEIGHTED);
             sums = with_element(sums, g, x, statistics, live);

@@ -4,7 +4,7 @@
 //
 // Nothing depends on x.
 
-fn load_x__no_x(input_at: At, at: At) -> Pack {
+fn load_x__no_x(at: At) -> Pack {
     return Pack(0.0);
 }
 
@@ -12,23 +12,23 @@ fn load_x__no_x(input_at: At, at: At) -> Pack {
 //
 // x is the input.
 
-fn load_x__x_of_input(input_at: At, at: At) -> Pack {
-    return load_input(input_at);
+fn load_x__x_of_input(at: At) -> Pack {
+    return load_input(at);
 }
 
 // ---- x: x_of_residual
 //
 // x is the sum of input and residual, in f32.
 
-fn load_x__x_of_residual(input_at: At, at: At) -> Pack {
-    return load_input(input_at) + load_residual(at);
+fn load_x__x_of_residual(at: At) -> Pack {
+    return load_input(at) + load_residual(at);
 }
 
 // ---- x: x_of_sum
 //
 // x is the sum that the forward pass wrote.
 
-fn load_x__x_of_sum(input_at: At, at: At) -> Pack {
+fn load_x__x_of_sum(at: At) -> Pack {
     return load_residual_output(at);
 }
 
@@ -45,6 +45,14 @@ fn store_sum__no_sum(at: At, x: Pack) {
 
 fn store_sum__sum(at: At, x: Pack) {
     store_residual_output(at, x);
+}
+
+// ---- sum: sum_in_place
+//
+// The sum of input and residual overwrites the residual.
+
+fn store_sum__sum_in_place(at: At, x: Pack) {
+    store_residual(at, x);
 }
 
 // ---- result: output

@@ -17,8 +17,8 @@ fn table_at__forward(i: StatAt) -> Table__forward {
     return Table__forward(statistics_at(i));
 }
 
-fn load_element__forward(input_at: At, at: At, table: Table__forward, affine: Affine) -> Element__forward {
-    let x = load_x(input_at, at);
+fn load_element__forward(at: At, table: Table__forward, affine: Affine) -> Element__forward {
+    let x = load_x(at);
     return Element__forward(x, normalize(x, table.statistics));
 }
 
@@ -45,8 +45,8 @@ fn table_at__backward(i: StatAt) -> Table__backward {
     return Table__backward(statistics_at(i), coefficients_at(i));
 }
 
-fn load_element__backward(input_at: At, at: At, table: Table__backward, affine: Affine) -> Element__backward {
-    let y = normalize(load_x(input_at, at), table.statistics);
+fn load_element__backward(at: At, table: Table__backward, affine: Affine) -> Element__backward {
+    let y = normalize(load_x(at), table.statistics);
     return Element__backward(y, gradient(y, affine, at));
 }
 

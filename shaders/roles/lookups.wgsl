@@ -24,11 +24,11 @@ fn advance(row: RowIndex, by: RowIndex, rows: u32) -> RowIndex {
     return RowIndex(select(quotient, quotient + 1u, carry), select(remainder, remainder - rows, carry));
 }
 
-fn stat_index(row: RowIndex, column: At) -> StatAt {
+fn stat_index(row: RowIndex, column: Column) -> StatAt {
     return row.quotient * params.stat_quotient + row.remainder * params.stat_remainder + stat_column(column);
 }
 
-fn affine_index(row: RowIndex, column: At) -> AffineAt {
+fn affine_index(row: RowIndex, column: Column) -> AffineAt {
     return row.quotient * params.affine_quotient + row.remainder * params.affine_remainder + affine_column(column);
 }
 

@@ -13,7 +13,7 @@ fn partial_at__scratch_partials(i: u32) -> vec4<f32> {
 // Statistics of the parts of a batch, from the caller.
 
 fn partial_at__given_moments(i: u32) -> vec4<f32> {
-    return moments[i];
+    return load_moments(i);
 }
 
 // ---- merge: merge_moments
@@ -86,7 +86,7 @@ fn put_merged__to_norm(group: u32, first_two: Pair, third: f32, count: f32) {
 // Merged statistics go to the caller, as those of a part of a batch.
 
 fn put_merged__to_moments(group: u32, mean: Pair, m2: f32, count: f32) {
-    moments[group] = vec4<f32>(mean.hi, mean.lo, m2, count);
+    store_moments(group, vec4<f32>(mean.hi, mean.lo, m2, count));
 }
 
 // ---- merged: to_partials
@@ -144,7 +144,7 @@ fn weights__fixed_momentum() -> vec2<f32> {
 // has already counted it.
 
 fn weights__cumulative_average() -> vec2<f32> {
-    let share = 1.0 / f32(num_batches_tracked[0]);
+    let share = 1.0 / f32(load_num_batches_tracked(0u));
     return vec2<f32>(1.0 - share, share);
 }
 

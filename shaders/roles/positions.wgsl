@@ -1,32 +1,24 @@
 // Positions: where the packs of a row lie in a tensor, by the vector layout, and which elements of them are in the row.
 
-// ---- at: contiguous
+// ---- column: contiguous
 //
 // A pack lies inside its row. Its index is its number.
 
-alias At__contiguous = u32;
+alias Column__contiguous = u32;
 
-fn column_at__contiguous(pack: u32) -> At__contiguous {
+fn column_at__contiguous(pack: u32) -> Column__contiguous {
     return pack;
 }
 
-fn number_of__contiguous(column: At__contiguous) -> u32 {
+fn number_of__contiguous(column: Column__contiguous) -> u32 {
     return column;
 }
 
-fn first_of__contiguous(row: u32, stride: u32) -> u32 {
-    return row * stride;
-}
-
-fn at_of__contiguous(first: u32, column: At__contiguous) -> At__contiguous {
-    return first + column;
-}
-
-fn first_inside__contiguous(v: Pack, column: At__contiguous) -> f32 {
+fn first_inside__contiguous(v: Pack, column: Column__contiguous) -> f32 {
     return pack_first(v);
 }
 
-fn element_of__contiguous(column: At__contiguous, i: u32) -> u32 {
+fn element_of__contiguous(column: Column__contiguous, i: u32) -> u32 {
     return column * PACK + i;
 }
 
@@ -34,15 +26,15 @@ fn elements_of__contiguous(packs: u32) -> f32 {
     return f32(packs * PACK);
 }
 
-// ---- at: contiguous
+// ---- column: contiguous
 //
 // Each element of a pack looks up its own weight or statistic. The pack has four elements.
 
-fn indices_of__contiguous(column: At__contiguous) -> vec4<u32> {
+fn indices_of__contiguous(column: Column__contiguous) -> vec4<u32> {
     return vec4<u32>(column * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
 }
 
-// ---- at: contiguous
+// ---- column: contiguous
 //
 // Packs of a lane: every `lanes`-th pack of the row.
 
@@ -51,16 +43,101 @@ fn pack_of__contiguous(k: u32, lane: u32, lanes: u32) -> u32 {
 }
 
 // `row` and `middle` matter only if rows begin inside a word.
-fn column_of_lane__contiguous(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At__contiguous {
+fn column_of_lane__contiguous(
+    k: u32,
+    lane: u32,
+    lanes: u32,
+    is_there: bool,
+    row: u32,
+    middle: bool,
+) -> Column__contiguous {
     return column_at__contiguous(select(0u, pack_of__contiguous(k, lane, lanes), is_there));
 }
 
-// ---- at: vec4x2
+// ---- at: dense
+//
+// All tensors are dense: one index for all.
+
+alias At__dense = u32;
+
+alias First__dense = u32;
+
+fn first_of__dense(row: u32, stride: u32) -> First__dense {
+    return row * stride;
+}
+
+fn at_of__dense(first: First__dense, column: Column) -> At__dense {
+    return first + column;
+}
+
+// ---- at: strided
+//
+// Tensors have strides of their own: an index for each. Their rows lie at two levels.
+
+struct At__strided {
+    input: u32,
+    residual: u32,
+    residual_output: u32,
+    output: u32,
+    grad_output: u32,
+    grad_residual_output: u32,
+    grad_input: u32,
+    grad_residual: u32,
+}
+
+alias First__strided = At__strided;
+
+fn row_at(place: vec4<u32>, outer: u32, inner: u32) -> u32 {
+    return place.x + outer * place.y + inner * place.z;
+}
+
+fn first_of__strided(row: u32, stride: u32) -> First__strided {
+    let outer = row / places.rows;
+    let inner = row % places.rows;
+    return First__strided(
+        row_at(places.input, outer, inner),
+        row_at(places.residual, outer, inner),
+        row_at(places.residual_output, outer, inner),
+        row_at(places.output, outer, inner),
+        row_at(places.grad_output, outer, inner),
+        row_at(places.grad_residual_output, outer, inner),
+        row_at(places.grad_input, outer, inner),
+        row_at(places.grad_residual, outer, inner),
+    );
+}
+
+fn at_of__strided(first: First__strided, column: Column) -> At__strided {
+    return At__strided(
+        first.input + column,
+        first.residual + column,
+        first.residual_output + column,
+        first.output + column,
+        first.grad_output + column,
+        first.grad_residual_output + column,
+        first.grad_input + column,
+        first.grad_residual + column,
+    );
+}
+
+// ---- step at: strided
+
+fn step_at__strided(block: u32, step: u32, column: u32) -> At__strided {
+    let row = block * params.block_rows + step * params.step_rows;
+    return at_of__strided(first_of__strided(row, 0u), column + step * params.column_step);
+}
+
+// ---- step at: dense
+
+fn step_at__dense(block: u32, step: u32, column: u32) -> At__dense {
+    return (block * params.steps + step) * params.packs + column;
+}
+
+// ---- column: vec4x2
 //
 // Rows of whole pairs of packs: a lane has both packs of a pair, and loads and stores of half precision move the pair
 // at once. A kernel stores both packs, the first one first, which waits in a variable for the second.
 
-struct At__vec4x2 {
+struct Column__vec4x2 {
     pair: u32,
     second: bool, // the second pack of the pair
 }
@@ -71,37 +148,41 @@ fn pack_of__vec4x2(k: u32, lane: u32, lanes: u32) -> u32 {
 }
 
 // `second` depends on k alone, which is a constant, so that compilers drop the other branch of loads and stores.
-fn column_of_lane__vec4x2(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At__vec4x2 {
-    return At__vec4x2(select(0u, lane + k / 2u * lanes, is_there), k % 2u == 1u);
+fn column_of_lane__vec4x2(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> Column__vec4x2 {
+    return Column__vec4x2(select(0u, lane + k / 2u * lanes, is_there), k % 2u == 1u);
 }
 
-fn number_of__vec4x2(column: At__vec4x2) -> u32 {
+fn number_of__vec4x2(column: Column__vec4x2) -> u32 {
     return column.pair * 2u + select(0u, 1u, column.second);
 }
 
-fn first_of__vec4x2(row: u32, stride: u32) -> u32 {
+alias At__vec4x2 = Column__vec4x2;
+
+alias First__vec4x2 = u32;
+
+fn first_of__vec4x2(row: u32, stride: u32) -> First__vec4x2 {
     return row * stride;
 }
 
-fn at_of__vec4x2(first: u32, column: At__vec4x2) -> At__vec4x2 {
+fn at_of__vec4x2(first: First__vec4x2, column: Column__vec4x2) -> At__vec4x2 {
     return At__vec4x2(first + column.pair, column.second);
 }
 
-fn first_inside__vec4x2(v: Pack, column: At__vec4x2) -> f32 {
+fn first_inside__vec4x2(v: Pack, column: Column__vec4x2) -> f32 {
     return v.x;
 }
 
-fn element_of__vec4x2(column: At__vec4x2, i: u32) -> u32 {
+fn element_of__vec4x2(column: Column__vec4x2, i: u32) -> u32 {
     return number_of__vec4x2(column) * 4u + i;
 }
 
-// ---- at: half_unaligned
+// ---- column: half_unaligned
 //
 // Rows of half precision that begin and end anywhere in a word: a pack is two whole words. A mask excludes the elements
 // of the first and the last pack that are outside the row. If two rows share a word, both store their half of it
 // atomically.
 
-struct At__half_unaligned {
+struct Column__half_unaligned {
     words: vec2<u32>, // of elements 0 and 1, and of 2 and 3, or the first word twice if 2 and 3 are outside the row
     bits: vec2<u32>, // of the words, those inside the row
     in_row: vec4<u32>, // indices of the elements, or of neighbours inside the row
@@ -120,63 +201,71 @@ fn column_of_lane__half_unaligned(
     is_there: bool,
     row: u32,
     middle: bool,
-) -> At__half_unaligned {
+) -> Column__half_unaligned {
     let pack = select(0u, pack_of__half_unaligned(k, lane, lanes), is_there);
     let phase = (row * params.elements) & 1u;
     let words = vec2<u32>(pack * 2u) + vec2<u32>(0u, 1u);
     let i = vec4<u32>(pack * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
     if middle {
-        return At__half_unaligned(words, vec2<u32>(0xffffffffu), i - phase, vec4<bool>(true));
+        return Column__half_unaligned(words, vec2<u32>(0xffffffffu), i - phase, vec4<bool>(true));
     }
     let end = phase + params.elements;
     let inside = (i >= vec4<u32>(phase)) & (i < vec4<u32>(end));
     let owned = select(vec4<u32>(), vec4<u32>(0xffffu, 0xffff0000u, 0xffffu, 0xffff0000u), inside);
     let bits = owned.xz | owned.yw;
     let in_row = clamp(i, vec4<u32>(phase), vec4<u32>(end - 1u)) - phase;
-    return At__half_unaligned(vec2<u32>(words.x, select(words.x, words.y, bits.y != 0u)), bits, in_row, inside);
+    return Column__half_unaligned(vec2<u32>(words.x, select(words.x, words.y, bits.y != 0u)), bits, in_row, inside);
 }
 
-fn indices_of__half_unaligned(column: At__half_unaligned) -> vec4<u32> {
+fn indices_of__half_unaligned(column: Column__half_unaligned) -> vec4<u32> {
     return column.in_row;
 }
 
-fn first_of__half_unaligned(row: u32, stride: u32) -> u32 {
+alias At__half_unaligned = Column__half_unaligned;
+
+alias First__half_unaligned = u32;
+
+fn first_of__half_unaligned(row: u32, stride: u32) -> First__half_unaligned {
     return row * stride / 2u;
 }
 
-fn at_of__half_unaligned(first: u32, column: At__half_unaligned) -> At__half_unaligned {
+fn at_of__half_unaligned(first: First__half_unaligned, column: Column__half_unaligned) -> At__half_unaligned {
     return At__half_unaligned(first + column.words, column.bits, column.in_row, column.inside);
 }
 
-fn first_inside__half_unaligned(v: Pack, column: At__half_unaligned) -> f32 {
+fn first_inside__half_unaligned(v: Pack, column: Column__half_unaligned) -> f32 {
     return select(v.y, v.x, column.inside.x);
 }
 
-fn element_of__half_unaligned(column: At__half_unaligned, i: u32) -> u32 {
+fn element_of__half_unaligned(column: Column__half_unaligned, i: u32) -> u32 {
     return column.in_row[i];
 }
 
-// ---- at: perpendicular
+// ---- column: perpendicular
 //
 // Packs across rows: a pack has an element of each of four neighbouring rows, and its index is its number. Four rows
 // have a pack for each of their elements.
 
-alias At__perpendicular = u32;
+alias Column__perpendicular = u32;
 
-fn column_at__perpendicular(pack: u32) -> At__perpendicular {
+fn column_at__perpendicular(pack: u32) -> Column__perpendicular {
     return pack;
 }
 
-fn number_of__perpendicular(column: At__perpendicular) -> u32 {
+fn number_of__perpendicular(column: Column__perpendicular) -> u32 {
     return column;
 }
 
 // Consecutive groups of four rows are neighbours, up to the stride between two elements of a row.
-fn first_of__perpendicular(row: u32, stride: u32) -> u32 {
+alias At__perpendicular = Column__perpendicular;
+
+alias First__perpendicular = u32;
+
+fn first_of__perpendicular(row: u32, stride: u32) -> First__perpendicular {
     return row / stride * stride * params.packs + row % stride;
 }
 
-fn at_of__perpendicular(first: u32, column: At__perpendicular) -> At__perpendicular {
+fn at_of__perpendicular(first: First__perpendicular, column: Column__perpendicular) -> At__perpendicular {
     return first + column * params.stride;
 }
 
@@ -190,7 +279,7 @@ fn elements_of__perpendicular(packs: u32) -> f32 {
 
 alias Mask__mask_packs = bool;
 
-fn mask_of__mask_packs(column: At, counts: bool) -> Mask__mask_packs {
+fn mask_of__mask_packs(column: Column, counts: bool) -> Mask__mask_packs {
     return counts;
 }
 
@@ -198,7 +287,7 @@ fn masked__mask_packs(v: Pack, mask: Mask__mask_packs) -> Pack {
     return select(Pack(0.0), v, mask);
 }
 
-fn has_element__mask_packs(column: At, i: u32) -> bool {
+fn has_element__mask_packs(column: Column, i: u32) -> bool {
     return true;
 }
 
@@ -208,7 +297,7 @@ fn has_element__mask_packs(column: At, i: u32) -> bool {
 
 alias Mask__half_unaligned = vec4<bool>;
 
-fn mask_of__half_unaligned(column: At__half_unaligned, counts: bool) -> Mask__half_unaligned {
+fn mask_of__half_unaligned(column: Column__half_unaligned, counts: bool) -> Mask__half_unaligned {
     return column.inside & vec4<bool>(counts);
 }
 
@@ -216,6 +305,6 @@ fn masked__half_unaligned(v: Pack, mask: Mask__half_unaligned) -> Pack {
     return select(Pack(0.0), v, mask);
 }
 
-fn has_element__half_unaligned(column: At__half_unaligned, i: u32) -> bool {
+fn has_element__half_unaligned(column: Column__half_unaligned, i: u32) -> bool {
     return column.inside[i];
 }

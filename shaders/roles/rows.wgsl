@@ -12,7 +12,6 @@ struct Params {
     first: u32, // row of the whole tensor at which the binding begins
     packs: u32, // of a row
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
-    input_stride: u32, // the same of the input
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
     elements: u32, // of a row
@@ -29,7 +28,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-fn row_affine_index(row: u32, column: At) -> AffineAt {
+fn row_affine_index(row: u32, column: Column) -> AffineAt {
     let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
     return first + affine_column(column);
 }
@@ -192,10 +191,10 @@ fn save_rows__perpendicular(row: u32, hi: Sum__perpendicular, lo: Sum__perpendic
 
 const SUMS__no_partial_sums: bool = false;
 
-fn put_partial_sums__no_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {
+fn put_partial_sums__no_partial_sums(first: u32, column: Column, g: Pack, gy: Pack) {
 }
 
-fn add_partial_sums__no_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+fn add_partial_sums__no_partial_sums(first: u32, column: Column, g: Pack, gy: Pack, fresh: bool) {
 }
 
 // ---- partial sums: write_partial_sums
@@ -204,7 +203,7 @@ fn add_partial_sums__no_partial_sums(first: u32, column: At, g: Pack, gy: Pack, 
 
 const SUMS__write_partial_sums: bool = true;
 
-fn put_partial_sums__write_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {
+fn put_partial_sums__write_partial_sums(first: u32, column: Column, g: Pack, gy: Pack) {
     for (var i = 0u; i < PACK; i += 1u) {
         if has_element(column, i) {
             partial_sums[first + element_of(column, i)] = vec2<f32>(pack_component(g, i), pack_component(gy, i));
@@ -219,7 +218,7 @@ fn put_partial_sums__write_partial_sums(first: u32, column: At, g: Pack, gy: Pac
 const SUMS__add_partial_sums: bool = true;
 
 // No branch around the load: Microsoft's FXC takes it for a branch around the barriers later in the loop.
-fn add_partial_sums__add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+fn add_partial_sums__add_partial_sums(first: u32, column: Column, g: Pack, gy: Pack, fresh: bool) {
     for (var i = 0u; i < PACK; i += 1u) {
         let to = first + element_of(column, i);
         let before = select(partial_sums[to], vec2<f32>(), fresh);
@@ -233,7 +232,7 @@ fn add_partial_sums__add_partial_sums(first: u32, column: At, g: Pack, gy: Pack,
 
 const SUMS__add_partial_sums_perpendicular: bool = true;
 
-fn add_partial_sums__add_partial_sums_perpendicular(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+fn add_partial_sums__add_partial_sums_perpendicular(first: u32, column: Column, g: Pack, gy: Pack, fresh: bool) {
     let before = select(partial_sums[first + column], vec2<f32>(), fresh);
     partial_sums[first + column] = before + vec2<f32>(pack_sum(g), pack_sum(gy));
 }

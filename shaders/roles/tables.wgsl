@@ -7,7 +7,7 @@ alias Stat__stat_row = f32;
 
 alias StatAt__stat_row = u32;
 
-fn stat_column__stat_row(column: At) -> StatAt__stat_row {
+fn stat_column__stat_row(column: Column) -> StatAt__stat_row {
     return 0u;
 }
 
@@ -15,7 +15,7 @@ alias AffineValue__affine_row = f32;
 
 alias AffineAt__affine_row = u32;
 
-fn affine_column__affine_row(column: At) -> AffineAt__affine_row {
+fn affine_column__affine_row(column: Column) -> AffineAt__affine_row {
     return 0u;
 }
 
@@ -25,7 +25,7 @@ alias Stat__stat_element = Pack;
 
 alias StatAt__stat_element = u32;
 
-fn stat_column__stat_element(column: At) -> StatAt__stat_element {
+fn stat_column__stat_element(column: Column) -> StatAt__stat_element {
     return number_of(column);
 }
 
@@ -33,7 +33,7 @@ alias AffineValue__affine_element = Pack;
 
 alias AffineAt__affine_element = u32;
 
-fn affine_column__affine_element(column: At) -> AffineAt__affine_element {
+fn affine_column__affine_element(column: Column) -> AffineAt__affine_element {
     return number_of(column);
 }
 
@@ -43,7 +43,7 @@ alias Stat__stat_position = f32;
 
 alias StatAt__stat_position = u32;
 
-fn stat_column__stat_position(column: At) -> StatAt__stat_position {
+fn stat_column__stat_position(column: Column) -> StatAt__stat_position {
     return number_of(column);
 }
 
@@ -51,7 +51,7 @@ alias AffineValue__affine_position = f32;
 
 alias AffineAt__affine_position = u32;
 
-fn affine_column__affine_position(column: At) -> AffineAt__affine_position {
+fn affine_column__affine_position(column: Column) -> AffineAt__affine_position {
     return number_of(column);
 }
 
@@ -61,7 +61,7 @@ alias Stat__stat_run = f32;
 
 alias StatAt__stat_run = u32;
 
-fn stat_column__stat_run(column: At) -> StatAt__stat_run {
+fn stat_column__stat_run(column: Column) -> StatAt__stat_run {
     return number_of(column) / params.stat_run;
 }
 
@@ -69,7 +69,7 @@ alias AffineValue__affine_run = f32;
 
 alias AffineAt__affine_run = u32;
 
-fn affine_column__affine_run(column: At) -> AffineAt__affine_run {
+fn affine_column__affine_run(column: Column) -> AffineAt__affine_run {
     return number_of(column) / params.affine_run;
 }
 
@@ -79,7 +79,7 @@ alias Stat__stat_gather = Pack;
 
 alias StatAt__stat_gather = vec4<u32>;
 
-fn stat_column__stat_gather(column: At) -> StatAt__stat_gather {
+fn stat_column__stat_gather(column: Column) -> StatAt__stat_gather {
     return indices_of(column) / params.stat_run;
 }
 
@@ -87,6 +87,6 @@ alias AffineValue__affine_gather = Pack;
 
 alias AffineAt__affine_gather = vec4<u32>;
 
-fn affine_column__affine_gather(column: At) -> AffineAt__affine_gather {
+fn affine_column__affine_gather(column: Column) -> AffineAt__affine_gather {
     return indices_of(column) / params.affine_run;
 }

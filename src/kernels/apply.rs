@@ -46,8 +46,6 @@ params! {
         steps: u32,
         packs: u32,
         splits: u32,
-        input_block: u32,
-        input_step: u32,
         first_row: u32,
         block_rows: u32,
         step_rows: u32,
@@ -104,6 +102,18 @@ impl Code for Apply {
 
     fn uniform(&self) -> &'static [ParamField] {
         ApplyParams::FIELDS
+    }
+
+    fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
+        &[
+            ("blocks", 0),
+            ("steps", 0),
+            ("splits", 1),
+            ("block_rows", 0),
+            ("stats_stride", 0),
+            ("stat_rows", 1),
+            ("affine_rows", 1),
+        ]
     }
 
     fn constants(&self) -> Vec<String> {

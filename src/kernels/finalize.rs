@@ -12,7 +12,7 @@ use crate::{
     types::Scale,
     wgsl::{
         Variant, kernel,
-        storage::{Buffer, Storage},
+        storage::{Buffer, Element, Storage},
     },
 };
 
@@ -96,14 +96,14 @@ impl Code for Finalize {
         let mut buffers = Buffers::new(VectorLayout::Scalar);
         match self.partials {
             Partials::Scratch | Partials::Norms => buffers.raw(Buffer::Partials, Access::ReadWrite, "vec4<f32>"),
-            Partials::Moments => buffers.raw(Buffer::Tensor(Slot::Moments), Access::Read, "vec4<f32>"),
+            Partials::Moments => buffers.other(Slot::Moments, Access::Read, Element::Vec4),
         }
         match self.merged {
             Merged::Statistics(_, saved) => {
                 saved.bind(&mut buffers);
                 buffers.values(&[Slot::Statistics], Access::Write);
             }
-            Merged::Moments => buffers.raw(Buffer::Tensor(Slot::Moments), Access::Write, "vec4<f32>"),
+            Merged::Moments => buffers.other(Slot::Moments, Access::Write, Element::Vec4),
             // The kernel overwrites the partial statistics that it merged.
             Merged::Partials => {}
         }
@@ -114,13 +114,17 @@ impl Code for Finalize {
             buffers.values(&[Slot::RunningLow], Access::ReadWrite);
         }
         if self.tracking == Tracking::Cumulative {
-            buffers.raw(Buffer::Tensor(Slot::NumBatchesTracked), Access::Read, "u32");
+            buffers.other(Slot::NumBatchesTracked, Access::Read, Element::Word);
         }
         buffers.list()
     }
 
     fn uniform(&self) -> &'static [ParamField] {
         FinalizeParams::FIELDS
+    }
+
+    fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
+        &[("groups", 1), ("partials", 0), ("stats_stride", 0)]
     }
 
     fn constants(&self) -> Vec<String> {
@@ -175,7 +179,7 @@ impl Code for Count {
 
     fn storage(&self) -> Vec<Storage> {
         let mut buffers = Buffers::new(VectorLayout::Scalar);
-        buffers.raw(Buffer::Tensor(Slot::NumBatchesTracked), Access::ReadWrite, "u32");
+        buffers.other(Slot::NumBatchesTracked, Access::ReadWrite, Element::Word);
         buffers.list()
     }
 

@@ -106,6 +106,10 @@ impl Code for MergeSums {
         MergeSumsParams::FIELDS
     }
 
+    fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
+        &[("groups", 1), ("partials", 0), ("stats_stride", 0)]
+    }
+
     fn constants(&self) -> Vec<String> {
         vec![flag("WEIGHTED", self.is_weighted())]
     }

@@ -13,13 +13,13 @@ pub(crate) mod window;
 use std::fmt;
 
 use crate::{
-    caps::Caps,
+    caps::{Caps, Offsets},
     tensor::DType,
     types::{Scale, Team},
     wgsl::{
         Variant,
         compose::{Source, compose},
-        storage::Storage,
+        storage::{Addressing, Buffer, Storage},
     },
 };
 
@@ -89,6 +89,12 @@ pub(crate) trait Code: fmt::Debug {
     /// The fields of the uniform; empty without a uniform.
     fn uniform(&self) -> &'static [ParamField];
 
+    /// The fields that differ between the calls of a plan for any number of rows, each with its least value: 1 for a
+    /// divisor or a step, else 0.
+    fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
+        &[]
+    }
+
     /// Declarations that differ between kernels made of the same variants.
     fn constants(&self) -> Vec<String>;
 
@@ -142,8 +148,9 @@ struct DeviceConstants {
     subgroup_size: u32,
     /// Lanes of a team that is a part of a subgroup; 0 if teams are something else.
     cluster: u32,
-    /// All storage buffers are `read_write`, as all parts of one buffer need the same usage.
-    shared_buffers: bool,
+    addressing: Addressing,
+    /// Fields of the uniform that differ between calls come from the caller.
+    by_call: bool,
 }
 
 /// The compile key: all that changes a shader, and nothing else.
@@ -157,6 +164,7 @@ impl ShaderKey {
     pub fn new(kernel: impl Into<Kernel>, caps: &Caps) -> Self {
         let kernel = kernel.into();
         let code = kernel.code();
+        let binds_tensors = code.storage().iter().any(|storage| matches!(storage.buffer, Buffer::Tensor(_)));
         let has_f16 = code.storage().iter().any(|storage| storage.element.dtype() == Some(DType::F16));
         let (smallest, largest) = caps.subgroup_size.unwrap_or_default();
         let varies = smallest < largest;
@@ -170,9 +178,40 @@ impl ShaderKey {
             native_f16: caps.tuning.native_f16 == 1 && has_f16,
             subgroup_size,
             cluster,
-            shared_buffers: caps.shared_buffers,
+            addressing: Addressing {
+                shared: caps.shared_buffers,
+                offsets: caps.offsets != Offsets::Binding && binds_tensors,
+                strides: false,
+            },
+            by_call: false,
         };
         Self { kernel, constants }
+    }
+
+    /// The same kernel for elementwise tensors with strides.
+    pub fn with_strides(mut self, strides: bool) -> Self {
+        self.constants.addressing.strides = strides;
+        self
+    }
+
+    /// The same kernel for a number of rows that differs between calls.
+    pub fn with_calls(mut self) -> Self {
+        self.constants.by_call = !self.kernel.code().fields_of_call().is_empty();
+        self
+    }
+
+    /// The fields of the uniform that come from the caller, each with its least value.
+    pub fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
+        if self.constants.by_call { self.kernel.code().fields_of_call() } else { &[] }
+    }
+
+    /// Bytes of the caller's uniform.
+    pub fn size_of_call(&self) -> u64 {
+        (self.fields_of_call().len() as u64 * 4).next_multiple_of(16)
+    }
+
+    pub fn addressing(&self) -> Addressing {
+        self.constants.addressing
     }
 
     pub fn workgroup_size(&self) -> u32 {
@@ -185,11 +224,6 @@ impl ShaderKey {
 
     pub fn uses_subgroups(&self) -> bool {
         self.kernel.code().team().is_some_and(Team::uses_subgroups)
-    }
-
-    #[cfg(feature = "wgpu")]
-    pub fn shares_buffers(&self) -> bool {
-        self.constants.shared_buffers
     }
 
     /// The storage buffers, in the order of their binding numbers.
@@ -219,6 +253,9 @@ impl ShaderKey {
         let mut variants = code.variants();
         variants.extend(code.scale().map(roles::scale).unwrap_or_default());
         variants.extend(code.team().map(|team| roles::team(team, self.constants.cluster > 0)));
+        if variants.contains(&"contiguous") {
+            variants.push(if self.constants.addressing.strides { "strided" } else { "dense" });
+        }
         variants.push(if self.constants.native_f16 { "f16_native" } else { "f16_by_integers" });
         compose(&Source {
             constants,
@@ -226,7 +263,8 @@ impl ShaderKey {
             kernel: code.file(),
             variants,
             block: code.block(),
-            shared_buffers: self.constants.shared_buffers,
+            addressing: self.constants.addressing,
+            fields_of_call: self.fields_of_call(),
         })
     }
 }

@@ -41,7 +41,6 @@ params! {
         reduced: u32,
         groups: u32,
         packs: u32,
-        input_packs: u32,
         splits: u32,
         first_partial: u32,
         partial_stride: u32,
@@ -86,7 +85,7 @@ impl Code for Moments {
 
     fn storage(&self) -> Vec<Storage> {
         let mut buffers = Buffers::new(self.layout);
-        self.x.bind(&mut buffers, false);
+        self.x.bind(&mut buffers, false, false);
         buffers.raw(Buffer::Partials, Access::Write, "vec4<f32>");
         buffers.list()
     }
@@ -95,6 +94,13 @@ impl Code for Moments {
         match self.over {
             Over::Runs { .. } => MomentsParams::FIELDS,
             Over::Columns => ColumnsParams::FIELDS,
+        }
+    }
+
+    fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
+        match self.over {
+            Over::Runs { .. } => &[("all_groups", 1), ("groups", 1), ("splits", 1), ("partial_stride", 0)],
+            Over::Columns => &[("outer", 1), ("splits", 1), ("partial_stride", 0)],
         }
     }
 

@@ -28,14 +28,14 @@ impl Buffers {
         self.list
     }
 
-    fn floats(&mut self, buffer: Buffer, access: Access, element: Element) {
+    fn push(&mut self, buffer: Buffer, access: Access, element: Element) {
         self.list.push(Storage { buffer, access, element });
     }
 
     /// A tensor with one element for each element of the input.
     pub fn tensor(&mut self, slot: Slot, access: Access, dtype: Option<DType>) {
         if let Some(dtype) = dtype {
-            self.floats(Buffer::Tensor(slot), access, Element::Floats(dtype, self.layout));
+            self.push(Buffer::Tensor(slot), access, Element::Floats(dtype, self.layout));
         }
     }
 
@@ -51,12 +51,17 @@ impl Buffers {
             }
             (TableAccess::Element, layout) => Element::Floats(dtype, layout),
         };
-        self.floats(buffer, access, element);
+        self.push(buffer, access, element);
     }
 
-    /// A buffer whose element type the shaders define.
+    /// A tensor that is neither elementwise nor a table.
+    pub fn other(&mut self, slot: Slot, access: Access, element: Element) {
+        self.push(Buffer::Tensor(slot), access, element);
+    }
+
+    /// Scratch whose element type the shaders define.
     pub fn raw(&mut self, buffer: Buffer, access: Access, ty: &'static str) {
-        self.list.push(Storage { buffer, access, element: Element::Raw(ty) });
+        self.push(buffer, access, Element::Raw(ty));
     }
 
     /// Tensors of f32, one element at a time.
@@ -80,17 +85,18 @@ pub(crate) enum X {
 }
 
 impl X {
-    pub fn bind(self, buffers: &mut Buffers, in_place: bool) {
+    /// `in_place`: the kernel writes over the input. `sum_in_place`: it writes over the residual.
+    pub fn bind(self, buffers: &mut Buffers, in_place: bool, sum_in_place: bool) {
+        let access = |in_place| if in_place { Access::ReadWrite } else { Access::Read };
         match self {
             Self::None => {}
             Self::Input(input) | Self::Residual(input, _) => {
-                let access = if in_place { Access::ReadWrite } else { Access::Read };
-                buffers.tensor(Slot::Input, access, Some(input));
+                buffers.tensor(Slot::Input, access(in_place), Some(input));
             }
             Self::Sum(dtype) => buffers.tensor(Slot::ResidualOutput, Access::Read, Some(dtype)),
         }
         if let Self::Residual(_, residual) = self {
-            buffers.tensor(Slot::Residual, Access::Read, Some(residual));
+            buffers.tensor(Slot::Residual, access(sum_in_place), Some(residual));
         }
     }
 
@@ -139,29 +145,43 @@ impl Affine {
     }
 }
 
+/// The sum of input and residual, as the kernel writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Sum {
+    None,
+    Output(DType),
+    /// Over the residual.
+    InPlace,
+}
+
 /// The forward pass of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Forward {
     pub x: X,
     pub affine: Affine,
-    /// The sum of input and residual.
-    pub sum: Option<DType>,
+    pub sum: Sum,
     /// The type of the output; `None` in place.
     pub output: Option<DType>,
 }
 
 impl Forward {
     pub fn bind(self, buffers: &mut Buffers, by: TableAccess) {
-        self.x.bind(buffers, self.output.is_none());
+        self.x.bind(buffers, self.output.is_none(), self.sum == Sum::InPlace);
         self.affine.bind(buffers, by);
-        buffers.tensor(Slot::ResidualOutput, Access::Write, self.sum);
+        if let Sum::Output(dtype) = self.sum {
+            buffers.tensor(Slot::ResidualOutput, Access::Write, Some(dtype));
+        }
         buffers.tensor(Slot::Output, Access::Write, self.output);
     }
 
     pub fn variants(self) -> Vec<Variant> {
         let mut variants = vec![self.x.variant()];
         variants.extend(self.affine.variants());
-        variants.push(if self.sum.is_some() { "sum" } else { "no_sum" });
+        variants.push(match self.sum {
+            Sum::None => "no_sum",
+            Sum::Output(_) => "sum",
+            Sum::InPlace => "sum_in_place",
+        });
         variants.push(if self.output.is_some() { "output" } else { "in_place" });
         variants
     }
@@ -177,7 +197,7 @@ pub(crate) struct Gradient {
 
 impl Gradient {
     pub fn bind(self, buffers: &mut Buffers, by: TableAccess) {
-        self.x.bind(buffers, false);
+        self.x.bind(buffers, false, false);
         self.affine.bind(buffers, by);
         buffers.tensor(Slot::GradOutput, Access::Read, Some(self.grad_output));
     }

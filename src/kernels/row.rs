@@ -90,7 +90,6 @@ params! {
         first: u32,
         packs: u32,
         stride: u32,
-        input_stride: u32,
         rows_per_team: u32,
         teams: u32,
         elements: u32,
@@ -157,6 +156,10 @@ impl Code for Row {
 
     fn uniform(&self) -> &'static [ParamField] {
         RowParams::FIELDS
+    }
+
+    fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
+        &[("rows", 0), ("rows_per_team", 0), ("teams", 0), ("stats_stride", 0), ("affine_rows", 1)]
     }
 
     fn constants(&self) -> Vec<String> {

@@ -50,7 +50,6 @@ params! {
         reduced: u32,
         groups: u32,
         packs: u32,
-        input_packs: u32,
         splits: u32,
         first_row: u32,
         first_partial: u32,
@@ -109,6 +108,19 @@ impl Code for Sums {
 
     fn uniform(&self) -> &'static [ParamField] {
         SumsParams::FIELDS
+    }
+
+    fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
+        &[
+            ("outer", 1),
+            ("reduced", 0),
+            ("groups", 1),
+            ("splits", 1),
+            ("partial_stride", 0),
+            ("stats_stride", 0),
+            ("stat_rows", 1),
+            ("affine_rows", 1),
+        ]
     }
 
     fn constants(&self) -> Vec<String> {

@@ -128,7 +128,7 @@ impl Backward<'_> {
     fn x(&self) -> X {
         let options = self.problem.options;
         match self.problem.x() {
-            X::Residual(..) if options.residual_output => X::Sum(options.types.residual_output()),
+            X::Residual(..) if options.writes_sum() => X::Sum(options.sum_dtype()),
             x => x,
         }
     }
@@ -148,7 +148,7 @@ impl Backward<'_> {
 
     fn grad_input(&self) -> GradInput {
         let options = self.problem.options;
-        let grad_sum = options.residual_output.then_some(options.types.residual_output());
+        let grad_sum = options.writes_sum().then_some(options.sum_dtype());
         GradInput { dtype: options.types.input(), grad_sum }
     }
 

@@ -30,20 +30,20 @@ pub struct Range {
 /// last have the same length.
 pub(super) fn chunks(stats: Reduction, affine: Reduction, tensors: &[TensorSpec], caps: &Caps) -> Result<Vec<Chunk>> {
     let len = stats.len();
-    let allowed = caps.max_storage_buffer_binding_size;
+    let allowed = caps.max_tensor_binding_size();
     let cut = || tensors.iter().filter(|spec| spec.slot.is_elementwise());
     if cut().all(|spec| spec.bytes() <= allowed) {
         return Ok(vec![Chunk { first: 0, len }]);
     }
     let alignment = u64::from(caps.storage_offset_alignment);
     let slice = lcm(stats.slice().into(), affine.slice().into());
-    // The stride of the input's rows may exceed their length.
+    // Strides of the outermost axis may exceed the elements of its index.
     let unit = cut().fold(slice, |unit, spec| {
-        let (elements, apart) = spec.rows();
+        let (elements, apart) = outermost(spec);
         lcm(unit, elements as u64 * (alignment / gcd(alignment, apart as u64 * spec.dtype.size())))
     });
     let bytes = |spec: &TensorSpec| {
-        let (elements, apart) = spec.rows();
+        let (elements, apart) = outermost(spec);
         unit / elements as u64 * apart as u64 * spec.dtype.size()
     };
     let needed = cut().map(bytes).max().unwrap_or(0);
@@ -59,10 +59,18 @@ pub(super) fn chunks(stats: Reduction, affine: Reduction, tensors: &[TensorSpec]
 impl Chunk {
     /// The part of a tensor in this chunk.
     pub fn range(self, spec: &TensorSpec) -> Range {
-        let (elements, apart) = spec.rows();
+        let (elements, apart) = outermost(spec);
         let at = |element: u32| u64::from(element) / elements as u64 * apart as u64 * spec.dtype.size();
         let (offset, end) = (at(self.first), at(self.first + self.len).min(spec.bytes()));
         Range { slot: spec.slot, offset, size: (end - offset).next_multiple_of(4) }
+    }
+}
+
+/// The elements of an index of the outermost axis, and the stride of this axis.
+fn outermost(spec: &TensorSpec) -> (usize, usize) {
+    match *spec.levels() {
+        [] => (1, 1),
+        [(count, stride), ..] => (spec.shape.iter().product::<usize>() / count, stride),
     }
 }
 

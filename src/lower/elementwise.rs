@@ -26,8 +26,6 @@ struct GridStride {
     blocks: u32,
     steps: u32,
     packs: u32,
-    input_block: u32,
-    input_step: u32,
     /// The rows of the lookups: the first row, the stride of the blocks, and the stride of the steps.
     first_row: u32,
     block_rows: u32,
@@ -69,7 +67,7 @@ impl Problem<'_> {
             let (params, workgroups) = self.walk_params(&walk, stats);
             for &direction in directions {
                 let kernel = Apply { layout: walk.view.layout, lookups, direction };
-                calls.push(self.call(chunk, kernel, &params, workgroups)?);
+                calls.push(self.call(chunk, walk.view.cols, kernel, &params, workgroups)?);
             }
         }
         Ok(calls)
@@ -83,9 +81,12 @@ impl Problem<'_> {
         let views = cols.into_iter().filter(whole_rows).filter_map(|cols| self.view(stats, cols));
         let walks = views.flat_map(|view| self.walks(view, chunk));
         let longest = self.caps.tuning.packs_per_lane;
-        walks.min_by(|a, b| a.cost(longest).total_cmp(&b.cost(longest))).ok_or_else(|| Error::Unsupported {
-            what: format!("the shape {:?}", self.definition.shape),
-            why: "no kernel finds its statistics and weights".into(),
+        walks.min_by(|a, b| a.cost(longest).total_cmp(&b.cost(longest))).ok_or_else(|| {
+            let of_strides = cols.into_iter().find_map(|cols| self.places(cols).err());
+            of_strides.unwrap_or_else(|| Error::Unsupported {
+                what: format!("the shape {:?}", self.definition.shape),
+                why: "no kernel finds its statistics and weights".into(),
+            })
         })
     }
 
@@ -94,7 +95,6 @@ impl Problem<'_> {
     fn walks(&self, view: RowView, chunk: Chunk) -> Vec<GridStride> {
         let packs = view.cols / view.layout.elements();
         let (first_row, rows) = (chunk.first / view.cols, chunk.len / view.cols);
-        let input_row = self.input_stride(view.cols) / view.layout.elements();
         // An index without a remainder changes after a period of rows. The chunk may have a part of a period.
         let period = |lookup: Lookup| match lookup {
             Lookup { remainder: 1.., .. } => 1,
@@ -110,8 +110,6 @@ impl Problem<'_> {
                 blocks: rows / steps,
                 steps,
                 packs,
-                input_block: steps * input_row,
-                input_step: input_row,
                 first_row,
                 block_rows: steps,
                 step_rows: 1,
@@ -124,8 +122,6 @@ impl Problem<'_> {
             blocks: rows,
             steps: packs,
             packs: 1,
-            input_block: input_row,
-            input_step: 1,
             first_row,
             block_rows: 1,
             step_rows: 0,
@@ -136,19 +132,7 @@ impl Problem<'_> {
 
     /// The parameters of an elementwise kernel, and its number of workgroups.
     fn walk_params(&self, walk: &GridStride, stats: Reduction) -> (ApplyParams, u64) {
-        let GridStride {
-            view,
-            blocks,
-            steps,
-            packs,
-            input_block,
-            input_step,
-            first_row,
-            block_rows,
-            step_rows,
-            column_step,
-            ..
-        } = *walk;
+        let GridStride { view, blocks, steps, packs, first_row, block_rows, step_rows, column_step, .. } = *walk;
         let IndexMap {
             stat: [stat_rows, stat_quotient, stat_remainder, stat_run],
             affine: [affine_rows, affine_quotient, affine_remainder, affine_run],
@@ -161,8 +145,6 @@ impl Problem<'_> {
             steps,
             packs,
             splits,
-            input_block,
-            input_step,
             first_row,
             block_rows,
             step_rows,

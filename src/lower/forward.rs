@@ -8,7 +8,7 @@ use crate::{
     kernels::{
         apply,
         finalize::{Merged, Partials},
-        roles::{Forward, Given},
+        roles::{Forward, Given, Sum},
         row,
     },
     options::Options,
@@ -31,7 +31,11 @@ pub(super) fn lower(
     let forward = Forward {
         x: problem.x(),
         affine: problem.affine(),
-        sum: options.residual_output.then_some(options.types.residual_output()),
+        sum: match (options.residual_output, options.residual_in_place) {
+            (true, _) => Sum::Output(options.sum_dtype()),
+            (_, true) => Sum::InPlace,
+            _ => Sum::None,
+        },
         output: (!options.in_place).then_some(options.types.output()),
     };
     let mut passes = Passes::default();

@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use crate::{
+    caps::Offsets,
     geometry::{Broadcast, Lookup, Reduction},
     kernels::roles::{Given, Lookups},
     layout::{TableAccess, VectorLayout},
@@ -65,7 +66,10 @@ impl Problem<'_> {
     /// The vector layout of rows of `cols` elements: vec4, if rows are whole packs, and the values that packs look up
     /// are too.
     pub(super) fn layout(&self, cols: u32, lookups: &[Lookup]) -> VectorLayout {
-        let whole = cols.is_multiple_of(4) && self.input_stride(cols).is_multiple_of(4);
+        let places = self.places(cols);
+        let whole = self.caps.offsets != Offsets::Element
+            && cols.is_multiple_of(4)
+            && places.is_ok_and(|places| places.are_multiples_of(4));
         if whole && lookups.iter().all(|lookup| lookup.suits(4)) { VectorLayout::Vec4 } else { VectorLayout::Scalar }
     }
 
@@ -73,6 +77,6 @@ impl Problem<'_> {
     pub(super) fn view(&self, stats: Reduction, cols: u32) -> Option<RowView> {
         let (stat, affine) = (stats.lookup(cols)?, self.affine.lookup(cols)?);
         let view = RowView { cols, stat, affine, layout: self.layout(cols, &[stat, affine]) };
-        self.definition.row_stride.is_none_or(|(len, _)| len as u32 == cols).then_some(view)
+        self.places(cols).is_ok().then_some(view)
     }
 }

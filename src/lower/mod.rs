@@ -13,6 +13,7 @@ mod forward;
 mod grid;
 mod layout;
 mod occupancy;
+mod places;
 mod problem;
 mod rows;
 mod split;
@@ -23,11 +24,13 @@ mod tests;
 mod window;
 
 pub use self::chunks::Range;
+pub(crate) use self::places::{PLACES_SIZE, Places};
 use crate::{
     caps::Caps,
     definition::Operation,
     error::{Error, Result},
     kernels::{Kernel, ShaderKey},
+    slot::Slot,
     tensor::TensorSpec,
     types::{Method, Strategy},
     wgsl::storage::Buffer,
@@ -57,6 +60,8 @@ pub(crate) struct KernelCall {
     pub workgroups: [u32; 3],
     /// The tensors that the call binds in part. It binds all of the others.
     pub ranges: Vec<Range>,
+    /// Where rows begin in the elementwise tensors.
+    pub places: Places,
 }
 
 impl KernelCall {
@@ -73,7 +78,28 @@ impl KernelCall {
         limit("max_compute_workgroup_storage_size", key.workgroup_storage(), caps.max_workgroup_storage)?;
         limit(STORAGE_BUFFERS, key.storage().len() as u32, caps.max_storage_buffers)?;
         let workgroups = grid::fold(workgroups, caps.max_workgroups_per_dimension)?;
-        Ok(Self { key, params: bytemuck::bytes_of(params).to_vec(), workgroups, ranges: Vec::new() })
+        Ok(Self {
+            key,
+            params: bytemuck::bytes_of(params).to_vec(),
+            workgroups,
+            ranges: Vec::new(),
+            places: Places::DENSE,
+        })
+    }
+
+    /// The part of a tensor that the call binds, if not all of it.
+    pub fn range(&self, slot: Slot) -> Option<&Range> {
+        self.ranges.iter().find(|range| range.slot == slot)
+    }
+
+    /// The bytes of the uniform with the places of tensors. `offset`: where a tensor begins in its binding, in bytes.
+    pub fn places(&self, offset: impl Fn(Slot) -> u64) -> Vec<u8> {
+        self.places.uniform(&self.key.storage(), offset)
+    }
+
+    fn set_places(&mut self, places: Places) {
+        self.key = self.key.with_strides(places.is_strided());
+        self.places = places;
     }
 }
 
@@ -104,7 +130,7 @@ impl Lowered {
     fn new(method: Method, tensors: Vec<TensorSpec>, passes: Passes, caps: &Caps) -> Result<Self> {
         let Passes { calls, scratch } = passes;
         let lowered = Self { method: Some(method), tensors, calls, scratch };
-        let allowed = caps.max_storage_buffer_binding_size;
+        let allowed = caps.max_tensor_binding_size();
         match lowered.calls.iter().map(|call| lowered.largest_binding(call)).max() {
             Some(needed) if needed > allowed => {
                 Err(Error::Limit { what: "max_storage_buffer_binding_size", needed, allowed })

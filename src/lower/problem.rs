@@ -4,6 +4,7 @@ use super::{
     KernelCall,
     chunks::{Chunk, chunks},
     occupancy::MAX_MEMBERS,
+    places::Places,
 };
 use crate::{
     caps::Caps,
@@ -53,15 +54,17 @@ impl<'a> Problem<'a> {
         Ok(Some(problem))
     }
 
-    /// A call that processes a chunk.
+    /// A call that processes a chunk, as rows of `cols` elements.
     pub fn call(
         &self,
         chunk: Chunk,
+        cols: u32,
         kernel: impl Into<Kernel>,
         params: &impl bytemuck::Pod,
         workgroups: u64,
     ) -> Result<KernelCall> {
         let mut call = KernelCall::new(kernel, params, workgroups, self.caps)?;
+        call.set_places(self.places(cols)?);
         if self.chunks.len() > 1 {
             let is_cut = |spec: &&TensorSpec, buffer| Buffer::Tensor(spec.slot) == buffer && spec.slot.is_elementwise();
             let cut = |buffer| self.tensors.iter().find(|spec| is_cut(spec, buffer));
@@ -172,9 +175,17 @@ impl<'a> Problem<'a> {
         self.options.weight_offset()
     }
 
-    /// The stride of the input's rows, in elements, for a tensor as rows of `cols`.
-    pub fn input_stride(&self, cols: u32) -> u32 {
-        // A tensor with strided rows has no other view. Its span, with the padding, fits u32.
-        self.definition.row_stride.map_or(cols, |(_, stride)| stride as u32)
+    /// Whether an elementwise tensor is not dense.
+    pub fn is_strided(&self) -> bool {
+        self.elementwise_tensors().any(|spec| !spec.is_dense())
+    }
+
+    /// Where rows of `cols` elements are in the elementwise tensors.
+    pub fn places(&self, cols: u32) -> Result<Places> {
+        if self.is_strided() { Places::new(self.elementwise_tensors(), cols) } else { Ok(Places::DENSE) }
+    }
+
+    fn elementwise_tensors(&self) -> impl Iterator<Item = &TensorSpec> + Clone {
+        self.tensors.iter().filter(|spec| spec.slot.is_elementwise())
     }
 }

@@ -8,7 +8,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    caps::Caps,
+    caps::{Caps, Offsets},
     error::{Error, Result},
     geometry::{Broadcast, Lookup, Reduction},
     kernels::{
@@ -164,8 +164,7 @@ impl Rows {
     fn as_vec4x2(self, team: Team, problem: &Problem<'_>) -> Self {
         let caps = problem.caps;
         let vec4x2 = Self { view: RowView { layout: VectorLayout::Vec4x2, ..self.view }, ..self };
-        let lens = [self.view.cols, problem.input_stride(self.view.cols)];
-        let whole = lens.iter().all(|len| len.is_multiple_of(VectorLayout::Vec4x2.unit()));
+        let whole = self.view.cols.is_multiple_of(VectorLayout::Vec4x2.unit()) && !problem.is_strided();
         let is_vec4 = self.view.layout == VectorLayout::Vec4;
         let wanted = caps.tuning.vec4x2 == 1 && is_vec4 && problem.has_half_precision();
         let gathers = self.view.access(self.view.affine) == TableAccess::Gather;
@@ -184,8 +183,8 @@ pub(super) fn resident_rows(problem: &Problem<'_>) -> Option<Rows> {
     let layout = VectorLayout::HalfUnaligned;
     let unaligned = Rows { view: RowView { layout, ..rows.view }, packs: layout.packs(rows.view.cols), ..rows };
     let cols = rows.view.cols;
-    let is_dense = problem.input_stride(cols) == cols;
-    let is_odd = rows.view.layout == VectorLayout::Scalar && !cols.is_multiple_of(4) && is_dense;
+    let is_odd = rows.view.layout == VectorLayout::Scalar && !cols.is_multiple_of(4) && !problem.is_strided();
+    let is_odd = is_odd && problem.caps.offsets != Offsets::Element;
     Some(if is_odd && problem.is_half_precision() { unaligned } else { rows })
 }
 
@@ -213,7 +212,13 @@ pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
     let affine = Lookup { rows: problem.stats.group_count(), quotient: 0, remainder: 0, columns: Broadcast::Element };
     let view = RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout };
     let rows = Rows { view, packs: layout.packs(reduced), shared: true, summed: false };
-    (has_packs && whole && shares_weights && problem.has_own_statistics()).then_some(rows)
+    (has_packs
+        && whole
+        && shares_weights
+        && problem.has_own_statistics()
+        && !problem.is_strided()
+        && problem.caps.offsets != Offsets::Element)
+        .then_some(rows)
 }
 
 /// Rows as the teams of a method own them.
@@ -346,7 +351,7 @@ impl<'a> TeamRows<'a> {
             let teams = rows.teams(chunk.len, residency, rows_per_team);
             let params = self.params(chunk, rows_per_team, teams, first_partial);
             first_partial += teams * problem.stats.group_len();
-            problem.call(chunk, kernel, &params, self.workgroups(teams))
+            problem.call(chunk, rows.view.cols, kernel, &params, self.workgroups(teams))
         });
         calls.collect()
     }
@@ -374,16 +379,12 @@ impl<'a> TeamRows<'a> {
             rows.view.index_map(stats.group_count()).affine;
         let len = stats.group_len();
         let unit = rows.view.layout.unit();
-        let [stride, input_stride] = match rows.view.layout {
-            VectorLayout::Perpendicular => [stats.groups; 2],
-            _ => [len, problem.input_stride(len)],
-        };
+        let stride = if rows.view.layout == VectorLayout::Perpendicular { stats.groups } else { len };
         RowParams {
             rows: rows.count(chunk.len),
             first: chunk.first / len,
             packs: rows.packs,
             stride: stride / unit,
-            input_stride: input_stride / unit,
             rows_per_team,
             teams,
             elements: len,

@@ -44,7 +44,8 @@ impl Problem<'_> {
         let norm = Some(self.scale()).filter(|scale| scale.is_norm());
         let columns = method == Method::Columns;
         let whole = if columns { self.stats.by_columns() } else { self.stats };
-        let layout = self.layout(if columns { whole.groups } else { whole.inner }, &[]);
+        let cols = if columns { whole.groups } else { whole.inner };
+        let layout = self.layout(cols, &[]);
         let team = match method {
             Method::Split(team) => team,
             _ => largest_team(self.caps),
@@ -60,7 +61,7 @@ impl Problem<'_> {
                 let kernel = Moments { over: Over::Columns, layout, x, norm };
                 let (rows, columns) = (reduced, groups);
                 let params = ColumnsParams { outer, rows, columns, splits, first_partial, partial_stride, zero: 0 };
-                self.call(chunk, kernel, &params, workgroups)?
+                self.call(chunk, cols, kernel, &params, workgroups)?
             } else {
                 let over = Over::Runs { team, workgroup_size: split.workgroup_size };
                 let params = MomentsParams {
@@ -68,13 +69,12 @@ impl Problem<'_> {
                     reduced,
                     groups,
                     packs: inner / layout.elements(),
-                    input_packs: self.input_stride(inner) / layout.elements(),
                     splits,
                     first_partial,
                     partial_stride,
                     zero: 0,
                 };
-                self.call(chunk, Moments { over, layout, x, norm }, &params, workgroups)?
+                self.call(chunk, cols, Moments { over, layout, x, norm }, &params, workgroups)?
             });
         }
         let bytes = u64::from(partial_stride) * u64::from(split.partials) * 16;

@@ -143,7 +143,6 @@ impl Backward<'_> {
                 reduced,
                 groups,
                 packs: if columns { 1 } else { inner / layout.elements() },
-                input_packs: problem.input_stride(cols) / layout.elements(),
                 splits,
                 first_row: chunk.first / cols,
                 first_partial: split.first_partial(at, &part, partial_stride),
@@ -160,10 +159,10 @@ impl Backward<'_> {
                 affine_remainder,
                 affine_run,
                 whole: u32::from(split.partials == 1 && partial_stride == reduction.group_count()),
-                mean_share: 1.0 / reduction.group_len() as f32,
+                mean_share: if zero_mean { 1.0 / reduction.group_len() as f32 } else { 0.0 },
                 zero: 0,
             };
-            self.passes.calls.push(problem.call(chunk, kernel, &params, split.workgroups(&part))?);
+            self.passes.calls.push(problem.call(chunk, cols, kernel, &params, split.workgroups(&part))?);
         }
         if is_at_once {
             return Ok(());
@@ -251,7 +250,7 @@ impl Backward<'_> {
             partials: left * apart,
             weights: problem.affine.group_count(),
             stats_stride: stats.group_count(),
-            count: reduction.group_len() as f32,
+            count: if target == Target::Affine { 0.0 } else { reduction.group_len() as f32 },
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),
             whole: 1,

@@ -3,7 +3,7 @@ use super::{
     occupancy::{MAX_PARTIAL, MAX_TURNS, lanes, turns_to_merge},
 };
 use crate::{
-    caps::Caps,
+    caps::{Caps, Offsets},
     error::Result,
     kernels::{
         Apply, Kernel, Moments, Row, ShaderKey, Sums,
@@ -17,6 +17,7 @@ use crate::{
     ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, op::Internal},
     options::Layout,
     running_stats::RunningStats,
+    slot::Slot,
     tensor::DType,
     tuning::Tuning,
     types::{Activation, Method, Strategy, Team},
@@ -33,6 +34,7 @@ const SUBGROUPS: Caps = Caps {
     max_storage_buffers: 8,
     storage_offset_alignment: 32,
     shared_buffers: false,
+    offsets: Offsets::Binding,
     tuning: Tuning::NVIDIA,
 };
 const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };
@@ -129,7 +131,7 @@ fn odd_rows_are_scalar_but_those_of_half_precision_that_registers_hold() {
         for op in [
             half_precision(52),
             half_precision(49).output_dtype(DType::F32),
-            half_precision(49).input_row_stride(51),
+            half_precision(49).strides(Slot::Input, &[51, 1]),
             half_precision(100_001),
         ] {
             assert_ne!(layout_of(&op, caps), VectorLayout::HalfUnaligned, "{op:?}");
@@ -314,7 +316,7 @@ fn rows_of_half_precision_are_vec4x2_where_no_lane_holds_more_for_it() {
     assert_eq!(layout_of(&half_precision(8192), &SUBGROUPS), VectorLayout::Vec4x2, "workgroups");
     assert_eq!(layout_of(&half_precision(1024).backward(), &SUBGROUPS), VectorLayout::Vec4x2);
     assert_eq!(layout_of(&LayerNorm::new(&[4096, 1024], 1..).affine_dtype(DType::F16), &SUBGROUPS), VectorLayout::Vec4);
-    assert_eq!(layout_of(&half_precision(1024).input_row_stride(1028), &SUBGROUPS), VectorLayout::Vec4);
+    assert_eq!(layout_of(&half_precision(1024).strides(Slot::Input, &[1028, 1]), &SUBGROUPS), VectorLayout::Vec4);
     assert_eq!(layout_of(&half_precision(65536), &SUBGROUPS), VectorLayout::Vec4, "streamed");
     assert_eq!(layout_of(&half_precision(1024), &LAVAPIPE), VectorLayout::Vec4);
     // A lane uses the registers of a pair of packs together.

@@ -2,7 +2,7 @@
 
 use super::{KernelCall, Lowered, Passes, occupancy::MAX_TURNS};
 use crate::{
-    caps::Caps,
+    caps::{Caps, Offsets},
     definition::Window,
     error::{Error, Result},
     kernels::{
@@ -35,7 +35,8 @@ pub(super) fn lower(
         }
     }
     let [channels, stride] = op.channels;
-    let layout = if stride.is_multiple_of(4) { VectorLayout::Vec4 } else { VectorLayout::Scalar };
+    let is_vec4 = stride.is_multiple_of(4) && caps.offsets != Offsets::Element;
+    let layout = if is_vec4 { VectorLayout::Vec4 } else { VectorLayout::Scalar };
     // The reach ends at the last existing channel. All these numbers are at most the number of elements.
     let [before, after] = op.reach.map(|reach| reach.min(channels - 1) as u32);
     let held = before + 1 + after;

@@ -159,11 +159,11 @@ impl BatchNorm {
 
 setters!(BatchNorm:
     eps weight zero_centered bias save_stats save_for_backward residual_after activation in_place dtype affine_dtype
-    layout);
+    layout strides);
 
 impl BatchNorm {
     pub(super) fn definition(&self) -> Result<Definition> {
-        self.options.validate(true)?;
+        self.options.validate(true, &self.shape)?;
         let channels = self.channels()?;
         let refuse = |argument, value: String, expected: &str| {
             Err(Error::InvalidArgument { argument, value, expected: expected.into() })
@@ -200,7 +200,6 @@ impl BatchNorm {
             scale: Scale::Variance,
             source: if self.training { Source::Batch { parts: self.parts, tracked } } else { Source::Running },
             residual_after: true,
-            row_stride: None,
         })
     }
 }

@@ -91,11 +91,11 @@ impl GroupNorm {
 
 setters!(GroupNorm:
     backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
-    layout);
+    layout strides);
 
 impl GroupNorm {
     fn definition(&self) -> Result<Definition> {
-        self.options.validate(false)?;
+        self.options.validate(false, &self.shape)?;
         let all = ChannelShape::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
         let ChannelShape { samples, channels, spatial, .. } = all;
         if self.groups == 0 || !channels.is_multiple_of(self.groups) {
@@ -119,7 +119,6 @@ impl GroupNorm {
             scale: Scale::Variance,
             source: Source::Batch { parts: None, tracked: None },
             residual_after: false,
-            row_stride: None,
         })
     }
 }

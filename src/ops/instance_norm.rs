@@ -112,11 +112,11 @@ impl InstanceNorm {
 
 setters!(InstanceNorm:
     backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
-    layout);
+    layout strides);
 
 impl InstanceNorm {
     fn definition(&self) -> Result<Definition> {
-        self.options.validate(false)?;
+        self.options.validate(false, &self.shape)?;
         let expected = "[N, C, L], [N, C, H, W], .. with more than one spatial element";
         let all = ChannelShape::new(&self.shape, self.layout, 3..=usize::MAX, expected)?;
         let ChannelShape { samples, channels, spatial, .. } = all;
@@ -139,7 +139,6 @@ impl InstanceNorm {
             scale: Scale::Variance,
             source: Source::Batch { parts: None, tracked },
             residual_after: false,
-            row_stride: None,
         })
     }
 }

@@ -81,8 +81,6 @@ pub struct LayerNorm {
     pub shape: Vec<usize>,
     /// The normalized axes.
     pub axes: Range<usize>,
-    /// The stride of the input's rows, in elements; `None` for dense rows.
-    pub input_row_stride: Option<usize>,
     /// The options that all ops share.
     pub options: Options,
 }
@@ -91,23 +89,18 @@ impl LayerNorm {
     /// Layer norm of a tensor of this shape over these axes: `LayerNorm::new(&[64, 384], 1..)`.
     #[must_use]
     pub fn new(shape: &[usize], axes: impl RangeBounds<usize>) -> Self {
-        Self {
-            shape: shape.to_vec(),
-            axes: resolve(axes, shape.len()),
-            input_row_stride: None,
-            options: Options::new(1e-5, true, true),
-        }
+        Self { shape: shape.to_vec(), axes: resolve(axes, shape.len()), options: Options::new(1e-5, true, true) }
     }
 
     fn over_axes(&self) -> OverAxes<'_> {
-        let Self { shape, axes, input_row_stride, options, .. } = self;
-        OverAxes { shape, axes, input_row_stride: *input_row_stride, options }
+        let Self { shape, axes, options, .. } = self;
+        OverAxes { shape, axes, options }
     }
 }
 
 setters!(LayerNorm:
     backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
-    input_row_stride);
+    strides);
 
 impl LayerNorm {
     fn definition(&self) -> Result<Definition> {

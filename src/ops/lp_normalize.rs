@@ -74,8 +74,6 @@ pub struct LpNormalize {
     pub axes: Range<usize>,
     /// The order of the norm.
     pub order: Order,
-    /// The stride of the input's rows, in elements; `None` for dense rows.
-    pub input_row_stride: Option<usize>,
     /// The options that all ops share.
     pub options: Options,
 }
@@ -88,7 +86,6 @@ impl LpNormalize {
             shape: shape.to_vec(),
             axes: resolve(axes, shape.len()),
             order: Order::L2,
-            input_row_stride: None,
             options: Options::new(1e-12, false, false),
         }
     }
@@ -101,12 +98,12 @@ impl LpNormalize {
     }
 
     fn over_axes(&self) -> OverAxes<'_> {
-        let Self { shape, axes, input_row_stride, options, .. } = self;
-        OverAxes { shape, axes, input_row_stride: *input_row_stride, options }
+        let Self { shape, axes, options, .. } = self;
+        OverAxes { shape, axes, options }
     }
 }
 
-setters!(LpNormalize: backward eps save_stats activation in_place dtype input_row_stride);
+setters!(LpNormalize: backward eps save_stats activation in_place dtype strides);
 
 impl LpNormalize {
     fn definition(&self) -> Result<Definition> {

@@ -4,7 +4,7 @@ use std::ops::{Bound, Range, RangeBounds};
 
 use crate::{
     definition::{Definition, Source},
-    error::{Error, Result, STRIDED_ELEMENTS},
+    error::{Error, Result},
     options::Options,
     tensor::{element_count, flat, show},
     types::Scale,
@@ -29,15 +29,14 @@ pub(super) fn resolve(axes: impl RangeBounds<usize>, rank: usize) -> Range<usize
 pub(super) struct OverAxes<'a> {
     pub shape: &'a [usize],
     pub axes: &'a Range<usize>,
-    pub input_row_stride: Option<usize>,
     pub options: &'a Options,
 }
 
 impl OverAxes<'_> {
     /// The definition of an op over these axes.
     pub fn definition(&self, scale: Scale) -> Result<Definition> {
-        let Self { shape, axes, input_row_stride, options } = *self;
-        options.validate(false)?;
+        let Self { shape, axes, options } = *self;
+        options.validate(false, shape)?;
         let rank = shape.len();
         let refuse =
             |argument, value: String, expected: String| Err(Error::InvalidArgument { argument, value, expected });
@@ -63,28 +62,6 @@ impl OverAxes<'_> {
                 why: format!("the axes {axes:?} of {} are neither the last nor next to the first", show(shape)),
             });
         }
-        let row_stride = match input_row_stride {
-            Some(stride) if axes.end < rank => {
-                let expected = "none where the normalized axes are not the last".into();
-                return refuse("input_row_stride", stride.to_string(), expected);
-            }
-            Some(stride) if stride < len => {
-                return refuse("input_row_stride", stride.to_string(), format!("at least the row's {len} elements"));
-            }
-            Some(stride) if options.in_place => {
-                let expected = "none where the output is written over the input".into();
-                return refuse("input_row_stride", stride.to_string(), expected);
-            }
-            Some(stride) => {
-                let named = |e| match e {
-                    Error::Limit { needed, allowed, .. } => Error::Limit { what: STRIDED_ELEMENTS, needed, allowed },
-                    e => e,
-                };
-                element_count(&[outer, stride]).map_err(named)?;
-                Some((len, stride))
-            }
-            None => None,
-        };
         let (stats, affine) = if inner == 1 {
             ([1, 1, outer, len], [samples, rows_per_sample, len, 1])
         } else {
@@ -103,7 +80,6 @@ impl OverAxes<'_> {
             scale,
             source: Source::Batch { parts: None, tracked: None },
             residual_after: false,
-            row_stride,
         })
     }
 

@@ -78,8 +78,6 @@ pub struct RmsNorm {
     pub shape: Vec<usize>,
     /// The normalized axes.
     pub axes: Range<usize>,
-    /// The stride of the input's rows, in elements; `None` for dense rows.
-    pub input_row_stride: Option<usize>,
     /// The options that all ops share.
     pub options: Options,
 }
@@ -91,20 +89,19 @@ impl RmsNorm {
         Self {
             shape: shape.to_vec(),
             axes: resolve(axes, shape.len()),
-            input_row_stride: None,
             options: Options::new(f32::EPSILON, true, false),
         }
     }
 
     fn over_axes(&self) -> OverAxes<'_> {
-        let Self { shape, axes, input_row_stride, options, .. } = self;
-        OverAxes { shape, axes, input_row_stride: *input_row_stride, options }
+        let Self { shape, axes, options, .. } = self;
+        OverAxes { shape, axes, options }
     }
 }
 
 setters!(RmsNorm:
     backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
-    input_row_stride);
+    strides);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {

@@ -96,6 +96,14 @@ macro_rules! setters {
             self
         }
 
+        /// Sets whether the op writes the sum of input and residual over `residual`; false by default. The backward pass
+        /// reads it as `residual_output`.
+        #[must_use]
+        pub fn residual_in_place(mut self, residual_in_place: bool) -> Self {
+            self.options.residual_in_place = residual_in_place;
+            self
+        }
+
         /// Sets the storage type of `residual_output`.
         #[must_use]
         pub fn residual_output_dtype(mut self, dtype: $crate::DType) -> Self {
@@ -173,12 +181,16 @@ macro_rules! setters {
             self
         }
     };
-    (@ input_row_stride) => {
-        /// Sets the stride of the input's rows, in elements. The input may have padding, or be a part of a wider
-        /// tensor. The default is the length of a row.
+    (@ strides) => {
+        /// Sets the strides of a tensor that has the shape of the input, in elements, for each axis: of the input, the
+        /// output, the residual, the sum, or their gradients. The default is a dense tensor.
+        ///
+        /// The tensor may have padding, or be a part of a wider tensor. A tensor that the op only reads may have
+        /// strides of 0. Strides of a gradient count in the backward pass. Elements that share a statistic and are
+        /// adjacent in the shape must be adjacent in memory.
         #[must_use]
-        pub fn input_row_stride(mut self, stride: usize) -> Self {
-            self.input_row_stride = Some(stride);
+        pub fn strides(mut self, slot: $crate::Slot, strides: &[usize]) -> Self {
+            self.options.strides.insert(slot, strides.to_vec());
             self
         }
     };

@@ -12,7 +12,7 @@ use crate::{
     options::Options,
     running_stats::RunningStats,
     slot::Slot,
-    tensor::{DType, Outputs, Tensors},
+    tensor::{Access, DType, Outputs, TensorSpec, Tensors},
     types::Scale,
 };
 
@@ -75,18 +75,16 @@ impl<'a> Elements<'a> {
             })
             .collect();
         let read = |slot, dtype| values(tensors, slot, dtype);
-        let before = if definition.residual_after { None } else { read(Slot::Residual, types.residual()) };
-        let input = read(Slot::Input, types.input());
+        let elements = |slot, dtype| elements(definition, options, tensors, slot, dtype);
+        let residual = elements(Slot::Residual, types.residual());
+        let (before, after) = if definition.residual_after { (None, residual) } else { (residual, None) };
+        let input = elements(Slot::Input, types.input());
         // The forward pass wrote this sum for the backward pass.
-        let sum = read(Slot::ResidualOutput, types.residual_output());
+        let sum = elements(Slot::ResidualOutput, options.sum_dtype());
         let x = (0..places.len()).map(|i| match (&sum, &input) {
             (Some(sum), _) => sum[i],
-            (None, Some(input)) => {
-                let (len, stride) = definition.row_stride.unwrap_or((1, 1));
-                let x = input[i / len * stride + i % len];
-                // The op defines the sum as f32, so this rounding is no error.
-                before.as_ref().map_or(x, |residual| f64::from((x + residual[i]) as f32))
-            }
+            // The op defines the sum as f32, so this rounding is no error.
+            (None, Some(input)) => before.as_ref().map_or(input[i], |b| f64::from((input[i] + b[i]) as f32)),
             // No gradient depends on the input.
             (None, None) => 0.0,
         });
@@ -99,7 +97,7 @@ impl<'a> Elements<'a> {
             places,
             gain: read(Slot::Weight, types.affine()).map(|weight| weight.iter().map(|w| w + offset).collect()),
             bias: read(Slot::Bias, types.affine()),
-            residual: if definition.residual_after { read(Slot::Residual, types.residual()) } else { None },
+            residual: after,
         }
     }
 
@@ -185,6 +183,39 @@ fn values(tensors: &Tensors<'_>, slot: Slot, dtype: DType) -> Option<Vec<f64>> {
     Some(tensors.get(slot)?.iter().map(|&x| f64::from(dtype.round(x))).collect())
 }
 
+/// A tensor of the op with one element for each element of the input, without the gaps of its strides.
+fn spec(definition: &Definition, options: &Options, slot: Slot, dtype: DType) -> TensorSpec {
+    TensorSpec::new(slot, &definition.shape, dtype, Access::Read).with_strides(options.strides.get(&slot))
+}
+
+/// The elements of such a tensor.
+fn elements(
+    definition: &Definition,
+    options: &Options,
+    tensors: &Tensors<'_>,
+    slot: Slot,
+    dtype: DType,
+) -> Option<Vec<f64>> {
+    Some(spec(definition, options, slot, dtype).gather(&values(tensors, slot, dtype)?))
+}
+
+impl Elements<'_> {
+    /// Sets such a tensor, with zeros in the gaps of its strides, or what is there.
+    fn set(&self, outputs: &mut Outputs<f64>, slot: Slot, elements: Vec<f64>) {
+        // Only the shape and the strides matter.
+        let spec = spec(self.definition, self.options, slot, DType::F32);
+        let before = values(self.tensors, slot, DType::F32);
+        let values = if spec.is_dense() {
+            elements
+        } else {
+            let mut values = before.unwrap_or_else(|| vec![0.0; spec.len()]);
+            spec.scatter(&elements, &mut values);
+            values
+        };
+        outputs.set(slot, values);
+    }
+}
+
 fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     let Elements { definition, options, tensors, .. } = *elements;
     let statistics = elements.statistics();
@@ -192,13 +223,14 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     let before = elements.before_activation(&normalized);
     let output = before.into_iter().map(|terms| activation::apply(options.activation, terms.iter().sum())).collect();
     let mut outputs = Outputs::default();
-    outputs.set(if options.in_place { Slot::Input } else { Slot::Output }, output);
+    elements.set(&mut outputs, if options.in_place { Slot::Input } else { Slot::Output }, output);
     track(definition, tensors, &statistics, &mut outputs);
     for slot in [Slot::Mean, Slot::RunningMean, Slot::Statistics] {
         outputs.set_scale(slot, elements.x.iter().copied());
     }
-    if options.residual_output {
-        outputs.set(Slot::ResidualOutput, elements.x.clone());
+    if options.writes_sum() {
+        let slot = if options.residual_in_place { Slot::Residual } else { Slot::ResidualOutput };
+        elements.set(&mut outputs, slot, elements.x.clone());
     }
     if options.save_for_backward && !elements.places.is_empty() {
         let high: Vec<f64> = statistics.mean.iter().map(|&mean| f64::from(mean as f32)).collect();
@@ -260,7 +292,8 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     let Elements { definition, options, tensors, .. } = *elements;
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
-    let grad_output = values(tensors, Slot::GradOutput, options.types.output()).unwrap_or_default();
+    let given = |slot, dtype| self::elements(definition, options, tensors, slot, dtype);
+    let grad_output = given(Slot::GradOutput, options.types.output()).unwrap_or_default();
     // The gradient of the activation's argument.
     let before = elements.before_activation(&normalized);
     let f = options.activation;
@@ -290,7 +323,7 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         outputs.set(Slot::GradBias, parameter(Slot::GradBias, &|i| g[i]));
     }
     if gradients.residual {
-        outputs.set(Slot::GradResidual, g.clone());
+        elements.set(&mut outputs, Slot::GradResidual, g.clone());
     }
     if !gradients.input {
         return outputs;
@@ -307,7 +340,7 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         product[group] += g[i] * normalized[i];
     }
     let eps = f64::from(options.eps);
-    let grad_sum = values(tensors, Slot::GradResidualOutput, options.types.residual_output());
+    let grad_sum = given(Slot::GradResidualOutput, options.sum_dtype());
     let grad_input = places.iter().enumerate().map(|(i, &[group, _])| {
         let (count, var) = (statistics.count[group], statistics.var[group]);
         let statistics_gradient = match (definition.source, definition.scale) {
@@ -323,7 +356,7 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         };
         statistics.rstd[group] * (g[i] - statistics_gradient) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
     });
-    outputs.set(Slot::GradInput, grad_input.collect());
+    elements.set(&mut outputs, Slot::GradInput, grad_input.collect());
     let terms = g_scale.iter().zip(places).map(|(g, &[group, _])| g * statistics.rstd[group]);
     outputs.set_scale(Slot::GradInput, terms);
     outputs

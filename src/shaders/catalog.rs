@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::Shader;
 use crate::{
-    caps::Caps,
+    caps::{Caps, Offsets},
+    kernels::ShaderKey,
     lower::lower,
     ops::{
         BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Norm, Order,
@@ -12,6 +13,7 @@ use crate::{
     },
     options::Layout,
     running_stats::RunningStats,
+    slot::Slot,
     tensor::DType,
     tuning::Tuning,
     types::{Activation, Method, Strategy, Team},
@@ -23,36 +25,42 @@ use crate::{
 pub fn all() -> Vec<Shader> {
     let mut seen = HashSet::new();
     let mut shaders = Vec::new();
-    let mut add = |op: &dyn Norm, caps: &Caps, strategy| {
+    let mut add_keys = |op: &dyn Norm, caps: &Caps, strategy, change: fn(ShaderKey) -> ShaderKey| {
         let lowered = op.operation(Internal).and_then(|operation| lower(&operation, caps, strategy));
-        let new = lowered.map_or(Vec::new(), |lowered| lowered.calls).into_iter().map(|call| Shader(call.key));
+        let calls = lowered.map_or(Vec::new(), |lowered| lowered.calls);
+        let new = calls.into_iter().map(|call| Shader(change(call.key)));
         shaders.extend(new.filter(|shader| seen.insert(*shader)));
     };
+    macro_rules! add {
+        ($op:expr, $caps:expr, $strategy:expr $(,)?) => {
+            add_keys($op, $caps, $strategy, |key| key)
+        };
+    }
     let devices = devices();
     let forced = || Method::ALL.iter().map(|&method| Strategy::Forced(method));
     for caps in &devices {
         // Every team, with one register and with many, of single elements and of packs.
         for len in [1, 4, 36, 1023, 4096] {
             for strategy in forced() {
-                add(&LayerNorm::new(&[7, len], 1..).save_stats(true), caps, strategy);
-                add(&LayerNorm::new(&[7, len], 1..).backward(), caps, strategy);
+                add!(&LayerNorm::new(&[7, len], 1..).save_stats(true), caps, strategy);
+                add!(&LayerNorm::new(&[7, len], 1..).backward(), caps, strategy);
             }
         }
         // Teams with so many rows that they sum the gradients, with and without a last block of fewer rows.
         for shape in [[1 << 20, 36], [(1 << 20) - 1, 37]] {
             for strategy in forced() {
-                add(&LayerNorm::new(&shape, 1..), caps, strategy);
-                add(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
+                add!(&LayerNorm::new(&shape, 1..), caps, strategy);
+                add!(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
             }
         }
         // Perpendicular rows; partial results that two passes merge.
         let across = LayerNorm::new(&[1, 6, 1 << 20], 1..2);
         for op in [&across as &dyn Norm, &across.backward()] {
-            add(op, caps, Strategy::Forced(Method::Streamed(Team::Lane)));
+            add!(op, caps, Strategy::Forced(Method::Streamed(Team::Lane)));
         }
         for op in [LayerNorm::new(&[1 << 22, 4], 1..), LayerNorm::new(&[1 << 22, 4], ..1)] {
-            add(&op, caps, Strategy::Inferred);
-            add(&op.backward(), caps, Strategy::Inferred);
+            add!(&op, caps, Strategy::Inferred);
+            add!(&op.backward(), caps, Strategy::Inferred);
         }
     }
     // Teams that are a part of a subgroup, of every number of lanes.
@@ -60,7 +68,7 @@ pub fn all() -> Vec<Shader> {
         let caps = Caps { subgroup_size: Some((lanes, 128)), ..devices[1].clone() };
         let rows = LayerNorm::new(&[7, 64], 1..);
         for op in [&rows as &dyn Norm, &rows.backward()] {
-            add(op, &caps, Strategy::Forced(Method::Resident(Team::Subgroup)));
+            add!(op, &caps, Strategy::Forced(Method::Resident(Team::Subgroup)));
         }
     }
     // Half precision in registers: as vec4x2, each with as many packs per lane as vec4, and in half-unaligned rows.
@@ -76,7 +84,7 @@ pub fn all() -> Vec<Shader> {
         let ops: [&dyn Norm; 9] =
             [&op, &in_place, &backward, &sum, &sum_backward, &sums, &grouped, &grouped_backward, &wide];
         for (op, strategy) in ops.iter().flat_map(|op| resident().map(move |strategy| (op, strategy))) {
-            add(*op, &devices[2], strategy);
+            add!(*op, &devices[2], strategy);
         }
     }
     // f16 that the device converts: scalar, vec4, vec4x2, half-unaligned, and in tables that kernels gather.
@@ -85,16 +93,15 @@ pub fn all() -> Vec<Shader> {
     let gathered = GroupNorm::new(&[3, 6, 13], 2).dtype(DType::F16);
     for op in [&rows(12) as &dyn Norm, &rows(512), &rows(33).backward(), &gathered] {
         for method in [Method::Resident(Team::Subgroup), Method::Split(Team::Workgroup)] {
-            add(op, &native, Strategy::Forced(method));
+            add!(op, &native, Strategy::Forced(method));
         }
     }
     // Tensors in one buffer: the shaders differ only in the usage of their bindings.
     let shared = Caps { shared_buffers: true, ..devices[2].clone() };
     let (layer, batch) = (LayerNorm::new(&[7, 33], 1..).dtype(DType::F16), BatchNorm::training(&[3, 8, 12]));
     for op in [&layer as &dyn Norm, &layer.backward(), &batch, &batch.backward()] {
-        add(op, &shared, Strategy::Inferred);
+        add!(op, &shared, Strategy::Inferred);
     }
-    // Every option, with one team of every method: options and teams are separate parts.
     let methods = [
         Method::Resident(Team::Subgroup),
         Method::Streamed(Team::Lane),
@@ -102,10 +109,42 @@ pub fn all() -> Vec<Shader> {
         Method::Columns,
         Method::Elementwise,
     ];
+    // Tensors at any offset, for each way to load one: of packs, and of single elements.
+    for offsets in [Offsets::Pack, Offsets::Element] {
+        let placed = Caps { offsets, ..devices[2].clone() };
+        for op in storage_types(12).into_iter().chain(storage_types(13)).step_by(2) {
+            add!(&*op, &placed, Strategy::Inferred);
+        }
+        let pairs = LayerNorm::new(&[7, 512], 1..).dtype(DType::F16);
+        let merged = BatchNorm::training(&[3, 8, 12]).running_stats(RunningStats::CUMULATIVE).save_stats(true).merge(3);
+        for op in [&pairs as &dyn Norm, &pairs.backward(), &merged, &BatchMoments::new(&[3, 8, 12])] {
+            add!(op, &placed, Strategy::Inferred);
+        }
+    }
+    // Tensors with strides, by every kernel that has them.
+    for strategy in methods.map(Strategy::Forced) {
+        for op in [12, 13].into_iter().flat_map(strided) {
+            add!(&*op, &devices[0], strategy);
+        }
+    }
+    // Numbers of rows that differ between calls, by every kernel that takes them.
+    for caps in [&devices[0], &devices[2]] {
+        let rows = [[1, 64], [300, 64], [300, 13], [4, 40_000]].map(|shape| LayerNorm::new(&shape, 1..));
+        let image = BatchNorm::inference(&[3, 8, 12]);
+        let ops: Vec<Box<dyn Norm>> = rows
+            .iter()
+            .flat_map(|op| -> [Box<dyn Norm>; 2] { [Box::new(op.backward()), Box::new(op.clone())] })
+            .chain([Box::new(image.backward()) as Box<dyn Norm>, Box::new(image)])
+            .collect();
+        for op in ops {
+            add_keys(&*op, caps, Strategy::Inferred, ShaderKey::with_calls);
+        }
+    }
+    // Every option, with one team of every method: options and teams are separate parts.
     for strategy in methods.map(Strategy::Forced) {
         for len in [12, 13] {
             for op in options(len) {
-                add(&*op, &devices[0], strategy);
+                add!(&*op, &devices[0], strategy);
             }
         }
     }
@@ -125,18 +164,57 @@ fn devices() -> Vec<Caps> {
     vec![cpu, gpu(Some((4, 128)), 1024), gpu(Some((32, 32)), 512), gpu(None, 256)]
 }
 
-/// Windows in registers, and wider windows.
-fn windows(len: usize, dtype: DType) -> impl Iterator<Item = Box<dyn Norm>> {
-    let ops = [5, 23].map(|size| LocalResponseNorm::new(&[2, 12, len], size).dtype(dtype));
-    ops.into_iter().flat_map(|op| [Box::new(op.backward()) as Box<dyn Norm>, Box::new(op)])
-}
-
 /// Adds both directions of ops.
 macro_rules! both {
     ($ops:ident: $($op:expr),* $(,)?) => { $(
         $ops.push(Box::new($op.backward()));
         $ops.push(Box::new($op));
     )* };
+}
+
+/// Ops with strides for each of their tensors.
+fn strided(len: usize) -> Vec<Box<dyn Norm>> {
+    let gaps = [len + 4, 1];
+    let of_image = [12 * (len + 4), len + 4, 1];
+    let tensors = [
+        Slot::Input,
+        Slot::Output,
+        Slot::Residual,
+        Slot::ResidualOutput,
+        Slot::GradOutput,
+        Slot::GradResidualOutput,
+        Slot::GradInput,
+        Slot::GradResidual,
+    ];
+    let mut ops: Vec<Box<dyn Norm>> = Vec::new();
+    for dtype in [DType::F32, DType::F16] {
+        let rows = LayerNorm::new(&[7, len], 1..).dtype(dtype).residual(true);
+        let rows = tensors.into_iter().fold(rows, |op, slot| op.strides(slot, &gaps));
+        let columns = LayerNorm::new(&[3, 8, len], 1..2).dtype(dtype);
+        let columns = tensors.into_iter().fold(columns, |op, slot| op.strides(slot, &of_image));
+        let batch = BatchNorm::training(&[3, 8, len]).dtype(dtype).residual(true).activation(Activation::Relu);
+        let batch = tensors.into_iter().fold(batch, |op, slot| op.strides(slot, &of_image));
+        let norm = LpNormalize::new(&[7, len], 1..).dtype(dtype);
+        let norm = tensors.into_iter().fold(norm, |op, slot| op.strides(slot, &gaps));
+        let norms = LpNormalize::new(&[3, 8, len], 1..2).dtype(dtype);
+        let norms = tensors.into_iter().fold(norms, |op, slot| op.strides(slot, &of_image));
+        both!(ops:
+            rows.clone().residual_output(true),
+            rows.clone().residual_in_place(true),
+            columns,
+            batch,
+            norm,
+            norms,
+        );
+        ops.push(Box::new(rows.in_place(true)));
+    }
+    ops
+}
+
+/// Windows in registers, and wider windows.
+fn windows(len: usize, dtype: DType) -> impl Iterator<Item = Box<dyn Norm>> {
+    let ops = [5, 23].map(|size| LocalResponseNorm::new(&[2, 12, len], size).dtype(dtype));
+    ops.into_iter().flat_map(|op| [Box::new(op.backward()) as Box<dyn Norm>, Box::new(op)])
 }
 
 /// Ops with each tensor in each storage type.
@@ -156,6 +234,7 @@ fn storage_types(len: usize) -> Vec<Box<dyn Norm>> {
             layer.clone().residual(true).residual_output(true),
             wide.clone().affine_dtype(dtype),
             wide.clone().residual_dtype(dtype),
+            wide.clone().residual_in_place(true).residual_dtype(dtype),
             wide.clone().residual_output(true).residual_output_dtype(dtype),
             LayerNorm::new(image, 1..2).dtype(dtype),
             GroupNorm::new(image, 2).dtype(dtype),
@@ -251,7 +330,6 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
     both!(ops:
         LayerNorm::new(image, 2..).per_sample(true),
         LayerNorm::new(image, 1..2).per_sample(true),
-        LayerNorm::new(rows, 1..).input_row_stride(len + 4),
         RmsNorm::new(rows, 1..).residual(true).residual_output(true),
     );
     ops
@@ -288,6 +366,9 @@ mod tests {
                     let Ok(operation) = op.operation(Internal) else { continue };
                     let Ok(lowered) = lower(&operation, caps, strategy) else { continue };
                     for call in lowered.calls {
+                        for (name, least) in call.key.with_calls().fields_of_call() {
+                            assert!(*least > 0 || !FIELDS.contains(name), "{}: {name} of a call may be 0", call.key);
+                        }
                         for field in call.key.uniform().iter().filter(|field| FIELDS.contains(&field.name)) {
                             assert!(
                                 call.params[field.offset..field.offset + 4] != [0; 4],

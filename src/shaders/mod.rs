@@ -10,8 +10,9 @@ use crate::{
     caps::Caps,
     error::Result,
     kernels::ShaderKey,
-    lower::{KernelCall, lower},
+    lower::{KernelCall, Places, lower},
     ops::{Norm, op::Internal},
+    slot::Slot,
     tensor::Access,
     types::Strategy,
 };
@@ -19,7 +20,7 @@ use crate::{
 pub use crate::{
     kernels::ParamField,
     lower::Range,
-    wgsl::storage::{Buffer, UNIFORM},
+    wgsl::storage::{Buffer, CALL, PLACES, UNIFORM},
 };
 pub use catalog::all;
 #[cfg(feature = "validate")]
@@ -93,15 +94,27 @@ impl Shader {
         let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: binding == CALL, min_binding_size: None },
             count: None,
         };
-        let uniform = (!self.params().is_empty()).then(|| entry(UNIFORM, wgpu::BufferBindingType::Uniform));
+        let addressing = self.0.addressing();
+        let uniforms = [
+            (UNIFORM, !self.params().is_empty()),
+            (PLACES, addressing.has_places()),
+            (CALL, !self.0.fields_of_call().is_empty()),
+        ];
+        let uniforms = uniforms.into_iter().filter(|(_, is_there)| *is_there);
         let storage = self.storage().into_iter().map(|storage| {
-            let read_only = storage.access == Access::Read && !self.0.shares_buffers();
+            let read_only = storage.access == Access::Read && !addressing.shared;
             entry(storage.binding, wgpu::BufferBindingType::Storage { read_only })
         });
-        uniform.into_iter().chain(storage).collect()
+        uniforms.map(|(binding, _)| entry(binding, wgpu::BufferBindingType::Uniform)).chain(storage).collect()
+    }
+
+    /// Whether the shader has the uniform [`PLACES`]: see [`Dispatch::places`].
+    #[must_use]
+    pub fn has_places(&self) -> bool {
+        self.0.addressing().has_places()
     }
 }
 
@@ -129,12 +142,22 @@ pub struct Dispatch {
     pub workgroups: [u32; 3],
     /// The tensors that the dispatch binds in part, as they are larger than a binding. It binds all of the others.
     pub ranges: Vec<Range>,
+    places: Places,
+}
+
+impl Dispatch {
+    /// The bytes of the uniform at binding [`PLACES`], for a shader that [has](Shader::has_places) it. `offset`: the
+    /// offset of a tensor in its binding, in bytes. It is a multiple of what the shader loads at once, 16 bytes at most.
+    #[must_use]
+    pub fn places(&self, offset: impl Fn(Slot) -> u64) -> Vec<u8> {
+        self.places.uniform(&self.shader.0.storage(), offset)
+    }
 }
 
 impl From<KernelCall> for Dispatch {
     fn from(call: KernelCall) -> Self {
-        let KernelCall { key, params, workgroups, ranges } = call;
-        Self { shader: Shader(key), params, workgroups, ranges }
+        let KernelCall { key, params, workgroups, ranges, places } = call;
+        Self { shader: Shader(key), params, workgroups, ranges, places }
     }
 }
 

@@ -112,7 +112,8 @@ pub fn compare_outputs(
         match (actual.get(slot), expected.get(slot)) {
             _ if access == Access::Read || dtype == DType::U32 => {}
             (Some(actual), Some(values)) => {
-                within(slot.name(), dtype, actual, values, slot_bound(slot, expected))?;
+                let (actual, values) = (spec.gather(actual), spec.gather(values));
+                within(slot.name(), dtype, &actual, &values, slot_bound(slot, expected))?;
             }
             (None, None) => {}
             _ => return Err(format!("{slot}: only one side has it")),
@@ -136,11 +137,13 @@ pub fn compare_outputs(
 /// The errors of [`max_error`].
 pub fn worst_error(specs: &[TensorSpec], actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<f64, String> {
     let mut worst = 0.0_f64;
-    for &TensorSpec { slot, dtype, .. } in specs {
+    for spec in specs {
+        let slot = spec.slot;
         if let (Some(actual), Some(values)) = (actual.get(slot), expected.get(slot)) {
             let bound = slot_bound(slot, expected);
             if bound > 0.0 {
-                worst = worst.max(max_error(slot.name(), dtype, actual, values)? / bound);
+                worst =
+                    worst.max(max_error(slot.name(), spec.dtype, &spec.gather(actual), &spec.gather(values))? / bound);
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{
     Variant,
     link::{items, link},
-    storage::Storage,
+    storage::{Addressing, CALL, Storage},
     unroll::unroll,
 };
 
@@ -18,17 +18,68 @@ pub(crate) struct Source {
     pub variants: Vec<Variant>,
     /// How often unrolled loops are repeated.
     pub block: u32,
-    /// Whether all storage buffers are `read_write`.
-    pub shared_buffers: bool,
+    /// How the shader finds tensors in its buffers.
+    pub addressing: Addressing,
+    /// The fields of `Params` that come from the caller instead, each with its least value.
+    pub fields_of_call: &'static [(&'static str, u32)],
 }
 
 /// The complete text.
 pub(crate) fn compose(source: &Source) -> String {
     let mut constants = source.constants.join("\n");
     constants.push('\n');
-    let tensors: String = source.storage.iter().map(|storage| storage.declare(source.shared_buffers)).collect();
+    let mut tensors = source.addressing.declare();
+    tensors.extend(source.storage.iter().map(|storage| storage.declare(source.addressing)));
     let (path, kernel) = source.kernel;
     let own =
         [items("constants of the key", &constants), items("tensors.wgsl", &tensors), items(path, kernel)].concat();
-    unroll(&link(&own, &source.variants), source.block)
+    let text = link(&own, &source.variants);
+    unroll(&by_call(text, source.fields_of_call), source.block)
+}
+
+/// Takes fields of `Params` from the caller's uniform, whose numbers may be anything. Each is at least its least value,
+/// and at most the one in `Params`, so that no divisor is zero and every loop ends.
+fn by_call(mut text: String, fields: &[(&str, u32)]) -> String {
+    if fields.is_empty() {
+        return text;
+    }
+    let mut declarations = format!("\n// ==== the fields of Params that differ between calls\n\nstruct Call {{\n");
+    for (field, _) in fields {
+        declarations += &format!("    {field}: u32,\n");
+    }
+    declarations += &format!("}}\n\n@group(0) @binding({CALL}) var<uniform> call: Call;\n");
+    for (field, least) in fields {
+        text = with_calls(&text, field);
+        let value = format!("clamp(call.{field}, {least}u, params.{field})");
+        declarations += &format!("\nfn call_{field}() -> u32 {{\n    return {value};\n}}\n");
+    }
+    text + &declarations
+}
+
+/// A text that calls a function in place of reading a field of `params`.
+fn with_calls(text: &str, field: &str) -> String {
+    let read = format!("params.{field}");
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(&read) {
+        let after = &rest[at + read.len()..];
+        let is_longer = after.starts_with(|c: char| c == '_' || c.is_alphanumeric());
+        out.push_str(&rest[..at]);
+        out.push_str(&if is_longer { read.clone() } else { format!("call_{field}()") });
+        rest = after;
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_come_from_the_call_within_the_bounds_of_the_plan() {
+        let text = by_call("a = params.rows / params.rows_per_team + params.row;\n".into(), &[("rows", 1)]);
+        assert!(text.starts_with("a = call_rows() / params.rows_per_team + params.row;\n"), "{text}");
+        assert!(text.contains("return clamp(call.rows, 1u, params.rows);"), "{text}");
+        assert_eq!(by_call("a = params.rows;\n".into(), &[]), "a = params.rows;\n");
+    }
 }

@@ -25,6 +25,12 @@ pub enum Buffer {
 
 /// The binding number of the uniform, in group 0.
 pub const UNIFORM: u32 = 0;
+/// The binding number of the uniform with the places of tensors, in group 0.
+pub const PLACES: u32 = UNIFORM + 1;
+/// The binding number of the caller's uniform with what differs between calls, in group 0.
+pub const CALL: u32 = PLACES + 1;
+/// The binding number of the first storage buffer.
+const STORAGE: u32 = CALL + 1;
 
 impl Buffer {
     /// The name of the variable in the shaders.
@@ -40,9 +46,9 @@ impl Buffer {
 
     /// The binding number in group 0, the same in every shader.
     pub(crate) const fn binding(self) -> u32 {
-        let scratch = UNIFORM + 1 + Slot::COUNT as u32;
+        let scratch = STORAGE + Slot::COUNT as u32;
         match self {
-            Self::Tensor(slot) => UNIFORM + 1 + slot as u32,
+            Self::Tensor(slot) => STORAGE + slot as u32,
             Self::Partials => scratch,
             Self::PartialSums => scratch + 1,
             Self::Coefficients => scratch + 2,
@@ -57,7 +63,11 @@ pub(crate) enum Element {
     Floats(DType, VectorLayout),
     /// Floats of a storage type, which a shader reads four at a time, from four indices.
     Gather(DType),
-    /// A type that the shaders define.
+    /// Four f32 that belong together.
+    Vec4,
+    /// Unsigned integers.
+    Word,
+    /// Scratch of a type that the shaders define.
     Raw(&'static str),
 }
 
@@ -66,8 +76,34 @@ impl Element {
     pub fn dtype(self) -> Option<DType> {
         match self {
             Self::Floats(dtype, _) | Self::Gather(dtype) => Some(dtype),
+            Self::Vec4 => Some(DType::F32),
+            Self::Word => Some(DType::U32),
             Self::Raw(_) => None,
         }
+    }
+}
+
+/// How a shader finds tensors in its buffers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Addressing {
+    /// All storage buffers are `read_write`, as all parts of one buffer need the same usage.
+    pub shared: bool,
+    /// Tensors begin anywhere in their bindings.
+    pub offsets: bool,
+    /// Elementwise tensors have strides of their own.
+    pub strides: bool,
+}
+
+impl Addressing {
+    /// Whether the shader has the uniform [`PLACES`].
+    pub fn has_places(self) -> bool {
+        self.offsets || self.strides
+    }
+
+    /// The declaration of the uniform, if there is one.
+    pub fn declare(self) -> String {
+        let text = format!("@group(0) @binding({PLACES}) var<uniform> places: Places;\n");
+        if self.has_places() { text } else { String::new() }
     }
 }
 
@@ -86,6 +122,8 @@ impl Storage {
         let is_half = self.element.dtype().is_some_and(|dtype| dtype.size() == 2);
         Some(match self.element {
             Element::Raw(_) => return None,
+            Element::Vec4 => "vec4_f32",
+            Element::Word => "word",
             Element::Gather(_) if is_half => "gather_half",
             Element::Gather(_) => "gather_f32",
             Element::Floats(_, layout) => match (layout, is_half, writes) {
@@ -103,13 +141,12 @@ impl Storage {
         })
     }
 
-    /// The declaration in a shader: the variable, and for floats the functions that load and store them.
-    /// `shared`: all buffers are bound alike.
-    pub fn declare(&self, shared: bool) -> String {
+    /// The declaration in a shader: the variable, and for tensors the functions that load and store them.
+    pub fn declare(&self, addressing: Addressing) -> String {
         let Self { buffer, access, element } = *self;
         let (name, binding) = (buffer.name(), buffer.binding());
-        let mode = if access != Access::Read || shared { "read_write" } else { "read" };
-        let (Some(variant), dtype) = (self.variant(), element.dtype().unwrap_or_default()) else {
+        let mode = if access != Access::Read || addressing.shared { "read_write" } else { "read" };
+        let Some(variant) = self.variant() else {
             let Element::Raw(ty) = element else { return String::new() };
             return format!("@group(0) @binding({binding}) var<storage, {mode}> {name}: array<{ty}>;\n");
         };
@@ -121,9 +158,64 @@ impl Storage {
                 text.push_str(item.text);
             }
         }
-        text.replace(&format!("tensor__{variant}"), name)
+        let place = self.place(addressing);
+        for function in ["load", "store"] {
+            // A shader calls the function that adds the place, and this one the function of the binding.
+            let bound = if place.is_some() { format!("{function}_bound") } else { function.to_owned() };
+            text = text.replace(&format!("fn {function}_tensor__{variant}"), &format!("fn {bound}_{name}"));
+        }
+        let dtype = element.dtype().unwrap_or_default();
+        text = text
+            .replace(&format!("tensor__{variant}"), name)
             .replace("_half(", &format!("_{dtype}("))
-            .replace("@binding(0) var<storage, read_write>", &format!("@binding({binding}) var<storage, {mode}>"))
+            .replace("@binding(0) var<storage, read_write>", &format!("@binding({binding}) var<storage, {mode}>"));
+        let Some((at, index)) = place else { return text };
+        let value = self.value();
+        if access != Access::Write {
+            text += &format!("\nfn load_{name}({at}) -> {value} {{\n    return load_bound_{name}({index});\n}}\n");
+        }
+        if access != Access::Read {
+            text += &format!("\nfn store_{name}({at}, v: {value}) {{\n    store_bound_{name}({index}, v);\n}}\n");
+        }
+        text
+    }
+
+    /// How the functions of a tensor find the index in its binding: their argument, and the index. `None`: the argument
+    /// is the index.
+    fn place(&self, addressing: Addressing) -> Option<(&'static str, String)> {
+        let Buffer::Tensor(slot) = self.buffer else { return None };
+        let name = slot.name();
+        if addressing.strides && slot.is_elementwise() {
+            // The place of its row has the offset.
+            return Some(("at: At", format!("at.{name}")));
+        }
+        let offset = format!("places.{name}.x");
+        addressing.offsets.then(|| match self.element {
+            Element::Gather(_) => ("i: vec4<u32>", format!("vec4<u32>({offset}) + i")),
+            Element::Floats(_, VectorLayout::Vec4x2) => ("at: At", format!("At({offset} + at.pair, at.second)")),
+            Element::Floats(_, VectorLayout::HalfUnaligned) => {
+                ("at: At", format!("At(vec2<u32>({offset}) + at.words, at.bits, at.in_row, at.inside)"))
+            }
+            _ => ("i: u32", format!("{offset} + i")),
+        })
+    }
+
+    /// The type of what the functions of a tensor load and store.
+    fn value(&self) -> &'static str {
+        match self.element {
+            Element::Floats(_, VectorLayout::Scalar) => "f32",
+            Element::Floats(..) | Element::Gather(_) | Element::Vec4 => "vec4<f32>",
+            Element::Word | Element::Raw(_) => "u32",
+        }
+    }
+
+    /// Elements that one step of the tensor's index counts.
+    pub fn unit(&self) -> u32 {
+        match self.element {
+            Element::Floats(_, layout) => layout.unit(),
+            Element::Vec4 => 4,
+            Element::Gather(_) | Element::Word | Element::Raw(_) => 1,
+        }
     }
 }
 
@@ -139,7 +231,7 @@ mod tests {
 
     fn declared(dtype: DType, layout: VectorLayout, access: Access) -> String {
         let element = Element::Floats(dtype, layout);
-        Storage { buffer: Buffer::Tensor(Slot::Output), access, element }.declare(false)
+        Storage { buffer: Buffer::Tensor(Slot::Output), access, element }.declare(Addressing::default())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
-    LpNormalize, Method, Norm, RmsNorm, RunningStats, Strategy,
+    LpNormalize, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
 };
 
 /// Numbers choose from lists by their remainder.
@@ -64,7 +64,16 @@ impl Descriptor {
             }};
         }
         let mut layer_norm = with_options!(LayerNorm::new(shape, start..end));
-        layer_norm.input_row_stride = tracked.then_some(stride);
+        // Rows with gaps, of the input or of an output.
+        if let (true, Some(&len)) = (tracked, shape.last()) {
+            let slot = if last { Slot::Output } else { Slot::Input };
+            let mut strides = vec![1usize; shape.len()];
+            for (axis, n) in shape.iter().enumerate().skip(1).rev() {
+                let row = if axis + 1 == shape.len() { len.max(stride) } else { *n };
+                strides[axis - 1] = strides[axis].saturating_mul(row);
+            }
+            layer_norm.options.strides.insert(slot, strides);
+        }
         let rms_norm = with_options!(RmsNorm::new(shape, start..end));
         let mut batch_norm = with_options!(BatchNorm::training(shape)).layout(layout);
         (batch_norm.options.residual_output, batch_norm.options.per_sample) = (false, false);

@@ -10,9 +10,7 @@ pub mod methods;
 pub mod program;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use wgpu_norm::{
-    Access, Bindings, LayerNorm, Method, Norm, Outputs, Planner, Result, Strategy, Team, Tensors, host::Gpu, wgpu,
-};
+use wgpu_norm::{LayerNorm, Method, Norm, Outputs, Planner, Result, Strategy, Team, Tensors, host::Gpu};
 
 /// The target of a log line for each op that runs: `RUST_LOG=ran=info cargo test --test options -- --nocapture`.
 pub const RAN: &str = "ran";
@@ -48,19 +46,6 @@ fn new_gpu() -> Gpu {
     }
 }
 
-/// Bytes before and after each tensor in its buffer. A multiple of every offset alignment.
-const GUARD: u64 = 256;
-/// Words before and after each tensor.
-pub const GUARD_WORDS: usize = GUARD as usize / 4;
-/// The content of guards and of outputs before a run: a NaN that no kernel makes.
-pub const PATTERN: u32 = 0x7fc0_dead;
-
-/// Whether the guards around a tensor of `len` words are unchanged.
-pub fn guards_intact(words: &[u32], len: usize) -> bool {
-    let (before, rest) = words.split_at(GUARD_WORDS);
-    before.iter().chain(&rest[len..]).all(|&word| word == PATTERN)
-}
-
 /// A planner with other values for some numbers of its device's table.
 pub fn tuned(numbers: &[(&str, u32)]) -> Planner {
     let planner = Planner::new(gpu().device());
@@ -80,46 +65,12 @@ pub fn subgroup_lanes(gpu: &Gpu) -> Option<usize> {
     lanes
 }
 
-/// Runs an op through the public API, with each tensor inside a larger buffer, and outputs and scratch filled with NaN.
-/// Panics if the op has changed a byte outside of its tensors, or of a tensor that it only reads.
+/// Runs an op through the public API, with each tensor where the planner of `gpu` lets it be, and outputs and scratch
+/// filled with NaN. Panics if the op has changed a byte outside of the elements that it writes.
 pub fn run(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>, strategy: Strategy) -> Result<Outputs<f32>> {
     let plan = gpu.planner().plan_with(op, strategy)?;
-    let specs = plan.tensors();
     log::info!(target: RAN, "{}: {} {:?}, {}", thread_name(), op.name(), op.shape(), described(&plan));
-    let buffers: Vec<wgpu::Buffer> =
-        specs.iter().map(|spec| guarded(gpu, spec.bytes(), tensors.bytes(spec).as_deref())).collect();
-    let scratch = guarded(gpu, plan.scratch_size(), None);
-    let inside = |buffer: &wgpu::Buffer, bytes: u64| GUARD..GUARD + bytes.min(buffer.size() - 2 * GUARD);
-    let mut bindings = Bindings::new();
-    for (spec, buffer) in specs.iter().zip(&buffers) {
-        bindings = bindings.set(spec.slot, buffer.slice(inside(buffer, spec.bytes())));
-    }
-    if plan.scratch_size() > 0 {
-        bindings = bindings.scratch(scratch.slice(inside(&scratch, plan.scratch_size())));
-    }
-    let bound = plan.bind(&bindings)?;
-    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-    gpu.queue().submit([encoder.finish()]);
-
-    let mut outputs = Outputs::default();
-    for (spec, buffer) in specs.iter().zip(&buffers) {
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&gpu.download(buffer, buffer.size())?);
-        let len = (spec.bytes() / 4) as usize;
-        assert!(guards_intact(&words, len), "{}: written outside of the tensor", spec.slot);
-        let inside: &[u8] = bytemuck::cast_slice(&words[GUARD_WORDS..][..len]);
-        let odd_half = &inside[spec.len() * spec.dtype.size() as usize..];
-        if spec.access == Access::Read {
-            assert_eq!(Some(inside), tensors.bytes(spec).as_deref(), "{}: was changed", spec.slot);
-        } else {
-            if spec.access == Access::Write {
-                let untouched = &PATTERN.to_ne_bytes()[4 - odd_half.len()..];
-                assert_eq!(odd_half, untouched, "{}: written after the last element", spec.slot);
-            }
-            outputs.set_bytes(spec, inside);
-        }
-    }
-    Ok(outputs)
+    pollster::block_on(arena::run_plan(gpu, gpu.planner(), op, &plan, tensors))
 }
 
 /// The test that runs.
@@ -132,22 +83,4 @@ fn described(plan: &wgpu_norm::Plan) -> String {
     let types: Vec<String> = plan.tensors().iter().map(|spec| format!("{} {}", spec.slot, spec.dtype)).collect();
     let method = plan.method().map_or("nothing to do".to_owned(), |method| format!("by {method}"));
     format!("{}, {method}", types.join(", "))
-}
-
-/// A buffer with guards around `bytes` bytes of `content`, or of [`PATTERN`].
-fn guarded(gpu: &Gpu, bytes: u64, content: Option<&[u8]>) -> wgpu::Buffer {
-    let size = bytes + 2 * GUARD;
-    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-        label: None,
-        size,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-        mapped_at_creation: true,
-    });
-    let mut words = vec![PATTERN; (size / 4) as usize];
-    if let Some(content) = content {
-        bytemuck::cast_slice_mut(&mut words)[GUARD as usize..][..bytes as usize].copy_from_slice(content);
-    }
-    buffer.get_mapped_range_mut(..).expect("mapped at creation").copy_from_slice(bytemuck::cast_slice(&words));
-    buffer.unmap();
-    buffer
 }

@@ -30,12 +30,18 @@ fn opaque(v: Real) -> Real {
 
 // ==== roles/positions.wgsl
 
+alias Column = u32;
+
 alias At = u32;
+
+fn step_at(block: u32, step: u32, column: u32) -> At {
+    return (block * params.steps + step) * params.packs + column;
+}
 
 // ==== roles/access.wgsl
 
-fn load_x(input_at: At, at: At) -> Pack {
-    return load_input(input_at);
+fn load_x(at: At) -> Pack {
+    return load_input(at);
 }
 
 fn store_sum(at: At, x: Pack) {
@@ -51,7 +57,7 @@ alias Stat = f32;
 
 alias StatAt = u32;
 
-fn stat_column(column: At) -> StatAt {
+fn stat_column(column: Column) -> StatAt {
     return 0u;
 }
 
@@ -59,7 +65,7 @@ alias AffineValue = f32;
 
 alias AffineAt = u32;
 
-fn affine_column(column: At) -> AffineAt {
+fn affine_column(column: Column) -> AffineAt {
     return 0u;
 }
 
@@ -82,11 +88,11 @@ fn advance(row: RowIndex, by: RowIndex, rows: u32) -> RowIndex {
     return RowIndex(select(quotient, quotient + 1u, carry), select(remainder, remainder - rows, carry));
 }
 
-fn stat_index(row: RowIndex, column: At) -> StatAt {
+fn stat_index(row: RowIndex, column: Column) -> StatAt {
     return row.quotient * params.stat_quotient + row.remainder * params.stat_remainder + stat_column(column);
 }
 
-fn affine_index(row: RowIndex, column: At) -> AffineAt {
+fn affine_index(row: RowIndex, column: Column) -> AffineAt {
     return row.quotient * params.affine_quotient + row.remainder * params.affine_remainder + affine_column(column);
 }
 
@@ -158,8 +164,8 @@ fn table_at(i: StatAt) -> Table {
     return Table(statistics_at(i));
 }
 
-fn load_element(input_at: At, at: At, table: Table, affine: Affine) -> Element {
-    let x = load_x(input_at, at);
+fn load_element(at: At, table: Table, affine: Affine) -> Element {
+    let x = load_x(at);
     return Element(x, normalize(x, table.statistics));
 }
 
@@ -180,31 +186,31 @@ const AFFINE_FIXED: bool = true;
 
 // ==== tensors.wgsl
 
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 
 fn load_input(i: u32) -> vec4<f32> {
     return input[i];
 }
 
-@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
 
 fn load_weight(i: u32) -> f32 {
     return weight[i];
 }
 
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
 
 fn load_bias(i: u32) -> f32 {
     return bias[i];
 }
 
-@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> output: array<vec4<f32>>;
 
 fn store_output(i: u32, v: vec4<f32>) {
     output[i] = v;
 }
 
-@group(0) @binding(20) var<storage, read> statistics: array<f32>;
+@group(0) @binding(22) var<storage, read> statistics: array<f32>;
 
 fn load_statistics(i: u32) -> f32 {
     return statistics[i];
@@ -217,8 +223,6 @@ struct Params {
     steps: u32, // of a block
     packs: u32, // of a step
     splits: u32, // lanes that share the steps of a block
-    input_block: u32, // packs from one block of the input to the next
-    input_step: u32, // packs from one step of the input to the next
     first_row: u32, // row of the lookups of the first block
     block_rows: u32, // rows of the lookups from one block to the next
     step_rows: u32, // and from one step to the next
@@ -262,13 +266,11 @@ fn main(
     let fixed_table = table_at(stat_index(stat_row, column + split * params.column_step));
     let fixed_affine = affine_at(affine_index(affine_row, column + split * params.column_step));
 
-    let first = block * params.steps * params.packs + column;
-    let first_input = block * params.input_block + column;
     for (var first_step = split; first_step < params.steps; first_step += params.splits * BLOCK) {
         let step_0 = first_step + 0u * params.splits;
         let live_0 = step_0 < params.steps;
         let safe_0 = select(first_step, step_0, live_0);
-        let at_0 = first + safe_0 * params.packs;
+        let at_0 = step_at(block, safe_0, column);
         let step_column_0 = column + safe_0 * params.column_step;
         var table_0 = fixed_table;
         if !STATS_FIXED {
@@ -280,11 +282,11 @@ fn main(
             affine_0 = affine_at(select(AffineAt(0u), affine_index(affine_row, step_column_0), live_0));
             affine_row = advance(affine_row, affine_step, params.affine_rows);
         }
-        let element_0 = load_element(first_input + safe_0 * params.input_step, at_0, table_0, affine_0);
+        let element_0 = load_element(at_0, table_0, affine_0);
         let step_1 = first_step + 1u * params.splits;
         let live_1 = step_1 < params.steps;
         let safe_1 = select(first_step, step_1, live_1);
-        let at_1 = first + safe_1 * params.packs;
+        let at_1 = step_at(block, safe_1, column);
         let step_column_1 = column + safe_1 * params.column_step;
         var table_1 = fixed_table;
         if !STATS_FIXED {
@@ -296,11 +298,11 @@ fn main(
             affine_1 = affine_at(select(AffineAt(0u), affine_index(affine_row, step_column_1), live_1));
             affine_row = advance(affine_row, affine_step, params.affine_rows);
         }
-        let element_1 = load_element(first_input + safe_1 * params.input_step, at_1, table_1, affine_1);
+        let element_1 = load_element(at_1, table_1, affine_1);
         let step_2 = first_step + 2u * params.splits;
         let live_2 = step_2 < params.steps;
         let safe_2 = select(first_step, step_2, live_2);
-        let at_2 = first + safe_2 * params.packs;
+        let at_2 = step_at(block, safe_2, column);
         let step_column_2 = column + safe_2 * params.column_step;
         var table_2 = fixed_table;
         if !STATS_FIXED {
@@ -312,11 +314,11 @@ fn main(
             affine_2 = affine_at(select(AffineAt(0u), affine_index(affine_row, step_column_2), live_2));
             affine_row = advance(affine_row, affine_step, params.affine_rows);
         }
-        let element_2 = load_element(first_input + safe_2 * params.input_step, at_2, table_2, affine_2);
+        let element_2 = load_element(at_2, table_2, affine_2);
         let step_3 = first_step + 3u * params.splits;
         let live_3 = step_3 < params.steps;
         let safe_3 = select(first_step, step_3, live_3);
-        let at_3 = first + safe_3 * params.packs;
+        let at_3 = step_at(block, safe_3, column);
         let step_column_3 = column + safe_3 * params.column_step;
         var table_3 = fixed_table;
         if !STATS_FIXED {
@@ -328,7 +330,7 @@ fn main(
             affine_3 = affine_at(select(AffineAt(0u), affine_index(affine_row, step_column_3), live_3));
             affine_row = advance(affine_row, affine_step, params.affine_rows);
         }
-        let element_3 = load_element(first_input + safe_3 * params.input_step, at_3, table_3, affine_3);
+        let element_3 = load_element(at_3, table_3, affine_3);
         if live_0 {
             store_element(element_0, at_0, table_0, affine_0);
         }

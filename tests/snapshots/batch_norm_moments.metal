@@ -21,13 +21,14 @@ struct Params {
     uint reduced;
     uint groups;
     uint packs;
-    uint input_packs;
     uint splits;
     uint first_partial;
     uint partial_stride;
     uint zero;
 };
+typedef uint Column;
 typedef uint At;
+typedef uint First;
 struct Team {
     uint index;
     uint lane;
@@ -88,6 +89,20 @@ Pair two_sum(
     Real _e5 = opaque(_e3 - a, params);
     Real _e7 = opaque(_e3 - _e5, params);
     return Pair {_e3, (a - _e7) + (b - _e5)};
+}
+
+First first_of(
+    uint row,
+    uint stride
+) {
+    return row * stride;
+}
+
+At at_of(
+    First first,
+    Column column
+) {
+    return first + column;
 }
 
 metal::float2 team_sum2_(
@@ -169,13 +184,12 @@ metal::float4 load_input(
 }
 
 Pack load_x(
-    At input_at,
     At at,
     device type_6 const& input,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
-    return _e2;
+    metal::float4 _e1 = load_input(at, input, _buffer_sizes);
+    return _e1;
 }
 
 uint naga_div(uint lhs, uint rhs) {
@@ -223,243 +237,248 @@ void run(
     uint _e41 = params.reduced;
     uint _e45 = params.groups;
     uint _e49 = params.groups;
-    uint first = ((naga_div(group, _e37) * _e41) * _e45) + naga_mod(group, _e49);
-    uint _e54 = params.input_packs;
-    uint _e58 = params.packs;
-    Pack _e60 = load_x(first * _e54, first * _e58, input, _buffer_sizes);
-    float _e61 = pack_first(_e60);
-    uint _e64 = params.splits;
-    uint stride = _e64 * team_1.lanes;
-    uint _e69 = params.packs;
-    uint step_slice = naga_div(stride, _e69);
-    uint _e73 = params.packs;
-    uint step_pack = naga_mod(stride, _e73);
+    uint first_1 = ((naga_div(group, _e37) * _e41) * _e45) + naga_mod(group, _e49);
+    uint _e54 = params.packs;
+    First _e55 = first_of(first_1, _e54);
+    At _e57 = at_of(_e55, 0u);
+    Pack _e58 = load_x(_e57, input, _buffer_sizes);
+    float _e59 = pack_first(_e58);
+    uint _e62 = params.splits;
+    uint stride_1 = _e62 * team_1.lanes;
+    uint _e67 = params.packs;
+    uint step_slice = naga_div(stride_1, _e67);
+    uint _e71 = params.packs;
+    uint step_pack = naga_mod(stride_1, _e71);
     at_1 = (split * team_1.lanes) + team_1.lane;
-    uint _e80 = at_1;
-    uint _e83 = params.packs;
-    slice = naga_div(_e80, _e83);
-    uint _e86 = at_1;
-    uint _e89 = params.packs;
-    pack = naga_mod(_e86, _e89);
-    uint blocks = naga_div((total_1 + (stride * BLOCK)) - 1u, stride * BLOCK);
+    uint _e78 = at_1;
+    uint _e81 = params.packs;
+    slice = naga_div(_e78, _e81);
+    uint _e84 = at_1;
+    uint _e87 = params.packs;
+    pack = naga_mod(_e84, _e87);
+    uint blocks = naga_div((total_1 + (stride_1 * BLOCK)) - 1u, stride_1 * BLOCK);
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
     while(true) {
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e428 = block;
-            block = _e428 + 1u;
+            uint _e406 = block;
+            block = _e406 + 1u;
         }
         loop_init_2 = false;
-        uint _e108 = block;
-        if (_e108 < blocks) {
+        uint _e106 = block;
+        if (_e106 < blocks) {
         } else {
             break;
         }
         {
             block_packs = 0.0;
             shifted_sum = metal::float4(0.0);
-            uint _e115 = at_1;
-            bool live_0_ = _e115 < end;
-            uint _e117 = slice;
-            uint _e120 = params.groups;
-            uint safe_run_0_ = live_0_ ? (first + (_e117 * _e120)) : first;
-            uint _e125 = pack;
-            uint safe_pack_0_ = live_0_ ? _e125 : 0u;
-            uint _e129 = params.input_packs;
-            uint _e134 = params.packs;
-            Pack _e137 = load_x((safe_run_0_ * _e129) + safe_pack_0_, (safe_run_0_ * _e134) + safe_pack_0_, input, _buffer_sizes);
-            metal::float4 _e138 = shifted_sum;
-            shifted_sum = _e138 + (live_0_ ? (_e137 - metal::float4(_e61)) : metal::float4(0.0));
-            float _e145 = block_packs;
-            block_packs = _e145 + (live_0_ ? 1.0 : 0.0);
-            uint _e150 = at_1;
-            at_1 = _e150 + stride;
-            uint _e152 = slice;
-            slice = _e152 + step_slice;
-            uint _e154 = pack;
-            pack = _e154 + step_pack;
-            uint _e156 = pack;
-            uint _e159 = params.packs;
-            if (_e156 >= _e159) {
-                uint _e161 = pack;
-                uint _e164 = params.packs;
-                pack = _e161 - _e164;
-                uint _e166 = slice;
-                slice = _e166 + 1u;
+            uint _e113 = at_1;
+            bool live_0_ = _e113 < end;
+            uint _e115 = slice;
+            uint _e118 = params.groups;
+            uint safe_run_0_ = live_0_ ? (first_1 + (_e115 * _e118)) : first_1;
+            uint _e123 = pack;
+            uint safe_pack_0_ = live_0_ ? _e123 : 0u;
+            uint _e127 = params.packs;
+            First _e128 = first_of(safe_run_0_, _e127);
+            At _e129 = at_of(_e128, safe_pack_0_);
+            Pack _e130 = load_x(_e129, input, _buffer_sizes);
+            metal::float4 _e131 = shifted_sum;
+            shifted_sum = _e131 + (live_0_ ? (_e130 - metal::float4(_e59)) : metal::float4(0.0));
+            float _e138 = block_packs;
+            block_packs = _e138 + (live_0_ ? 1.0 : 0.0);
+            uint _e143 = at_1;
+            at_1 = _e143 + stride_1;
+            uint _e145 = slice;
+            slice = _e145 + step_slice;
+            uint _e147 = pack;
+            pack = _e147 + step_pack;
+            uint _e149 = pack;
+            uint _e152 = params.packs;
+            if (_e149 >= _e152) {
+                uint _e154 = pack;
+                uint _e157 = params.packs;
+                pack = _e154 - _e157;
+                uint _e159 = slice;
+                slice = _e159 + 1u;
             }
-            uint _e169 = at_1;
-            bool live_1_ = _e169 < end;
-            uint _e171 = slice;
-            uint _e174 = params.groups;
-            uint safe_run_1_ = live_1_ ? (first + (_e171 * _e174)) : first;
-            uint _e179 = pack;
-            uint safe_pack_1_ = live_1_ ? _e179 : 0u;
-            uint _e183 = params.input_packs;
-            uint _e188 = params.packs;
-            Pack _e191 = load_x((safe_run_1_ * _e183) + safe_pack_1_, (safe_run_1_ * _e188) + safe_pack_1_, input, _buffer_sizes);
-            metal::float4 _e192 = shifted_sum;
-            shifted_sum = _e192 + (live_1_ ? (_e191 - metal::float4(_e61)) : metal::float4(0.0));
-            float _e199 = block_packs;
-            block_packs = _e199 + (live_1_ ? 1.0 : 0.0);
-            uint _e204 = at_1;
-            at_1 = _e204 + stride;
-            uint _e206 = slice;
-            slice = _e206 + step_slice;
-            uint _e208 = pack;
-            pack = _e208 + step_pack;
-            uint _e210 = pack;
-            uint _e213 = params.packs;
-            if (_e210 >= _e213) {
-                uint _e215 = pack;
-                uint _e218 = params.packs;
-                pack = _e215 - _e218;
-                uint _e220 = slice;
-                slice = _e220 + 1u;
+            uint _e162 = at_1;
+            bool live_1_ = _e162 < end;
+            uint _e164 = slice;
+            uint _e167 = params.groups;
+            uint safe_run_1_ = live_1_ ? (first_1 + (_e164 * _e167)) : first_1;
+            uint _e172 = pack;
+            uint safe_pack_1_ = live_1_ ? _e172 : 0u;
+            uint _e176 = params.packs;
+            First _e177 = first_of(safe_run_1_, _e176);
+            At _e178 = at_of(_e177, safe_pack_1_);
+            Pack _e179 = load_x(_e178, input, _buffer_sizes);
+            metal::float4 _e180 = shifted_sum;
+            shifted_sum = _e180 + (live_1_ ? (_e179 - metal::float4(_e59)) : metal::float4(0.0));
+            float _e187 = block_packs;
+            block_packs = _e187 + (live_1_ ? 1.0 : 0.0);
+            uint _e192 = at_1;
+            at_1 = _e192 + stride_1;
+            uint _e194 = slice;
+            slice = _e194 + step_slice;
+            uint _e196 = pack;
+            pack = _e196 + step_pack;
+            uint _e198 = pack;
+            uint _e201 = params.packs;
+            if (_e198 >= _e201) {
+                uint _e203 = pack;
+                uint _e206 = params.packs;
+                pack = _e203 - _e206;
+                uint _e208 = slice;
+                slice = _e208 + 1u;
             }
-            uint _e223 = at_1;
-            bool live_2_ = _e223 < end;
-            uint _e225 = slice;
-            uint _e228 = params.groups;
-            uint safe_run_2_ = live_2_ ? (first + (_e225 * _e228)) : first;
-            uint _e233 = pack;
-            uint safe_pack_2_ = live_2_ ? _e233 : 0u;
-            uint _e237 = params.input_packs;
-            uint _e242 = params.packs;
-            Pack _e245 = load_x((safe_run_2_ * _e237) + safe_pack_2_, (safe_run_2_ * _e242) + safe_pack_2_, input, _buffer_sizes);
-            metal::float4 _e246 = shifted_sum;
-            shifted_sum = _e246 + (live_2_ ? (_e245 - metal::float4(_e61)) : metal::float4(0.0));
-            float _e253 = block_packs;
-            block_packs = _e253 + (live_2_ ? 1.0 : 0.0);
-            uint _e258 = at_1;
-            at_1 = _e258 + stride;
-            uint _e260 = slice;
-            slice = _e260 + step_slice;
-            uint _e262 = pack;
-            pack = _e262 + step_pack;
-            uint _e264 = pack;
-            uint _e267 = params.packs;
-            if (_e264 >= _e267) {
-                uint _e269 = pack;
-                uint _e272 = params.packs;
-                pack = _e269 - _e272;
-                uint _e274 = slice;
-                slice = _e274 + 1u;
+            uint _e211 = at_1;
+            bool live_2_ = _e211 < end;
+            uint _e213 = slice;
+            uint _e216 = params.groups;
+            uint safe_run_2_ = live_2_ ? (first_1 + (_e213 * _e216)) : first_1;
+            uint _e221 = pack;
+            uint safe_pack_2_ = live_2_ ? _e221 : 0u;
+            uint _e225 = params.packs;
+            First _e226 = first_of(safe_run_2_, _e225);
+            At _e227 = at_of(_e226, safe_pack_2_);
+            Pack _e228 = load_x(_e227, input, _buffer_sizes);
+            metal::float4 _e229 = shifted_sum;
+            shifted_sum = _e229 + (live_2_ ? (_e228 - metal::float4(_e59)) : metal::float4(0.0));
+            float _e236 = block_packs;
+            block_packs = _e236 + (live_2_ ? 1.0 : 0.0);
+            uint _e241 = at_1;
+            at_1 = _e241 + stride_1;
+            uint _e243 = slice;
+            slice = _e243 + step_slice;
+            uint _e245 = pack;
+            pack = _e245 + step_pack;
+            uint _e247 = pack;
+            uint _e250 = params.packs;
+            if (_e247 >= _e250) {
+                uint _e252 = pack;
+                uint _e255 = params.packs;
+                pack = _e252 - _e255;
+                uint _e257 = slice;
+                slice = _e257 + 1u;
             }
-            uint _e277 = at_1;
-            bool live_3_ = _e277 < end;
-            uint _e279 = slice;
-            uint _e282 = params.groups;
-            uint safe_run_3_ = live_3_ ? (first + (_e279 * _e282)) : first;
-            uint _e287 = pack;
-            uint safe_pack_3_ = live_3_ ? _e287 : 0u;
-            uint _e291 = params.input_packs;
-            uint _e296 = params.packs;
-            Pack _e299 = load_x((safe_run_3_ * _e291) + safe_pack_3_, (safe_run_3_ * _e296) + safe_pack_3_, input, _buffer_sizes);
-            metal::float4 _e300 = shifted_sum;
-            shifted_sum = _e300 + (live_3_ ? (_e299 - metal::float4(_e61)) : metal::float4(0.0));
-            float _e307 = block_packs;
-            block_packs = _e307 + (live_3_ ? 1.0 : 0.0);
-            uint _e312 = at_1;
-            at_1 = _e312 + stride;
-            uint _e314 = slice;
-            slice = _e314 + step_slice;
-            uint _e316 = pack;
-            pack = _e316 + step_pack;
-            uint _e318 = pack;
-            uint _e321 = params.packs;
-            if (_e318 >= _e321) {
-                uint _e323 = pack;
-                uint _e326 = params.packs;
-                pack = _e323 - _e326;
-                uint _e328 = slice;
-                slice = _e328 + 1u;
+            uint _e260 = at_1;
+            bool live_3_ = _e260 < end;
+            uint _e262 = slice;
+            uint _e265 = params.groups;
+            uint safe_run_3_ = live_3_ ? (first_1 + (_e262 * _e265)) : first_1;
+            uint _e270 = pack;
+            uint safe_pack_3_ = live_3_ ? _e270 : 0u;
+            uint _e274 = params.packs;
+            First _e275 = first_of(safe_run_3_, _e274);
+            At _e276 = at_of(_e275, safe_pack_3_);
+            Pack _e277 = load_x(_e276, input, _buffer_sizes);
+            metal::float4 _e278 = shifted_sum;
+            shifted_sum = _e278 + (live_3_ ? (_e277 - metal::float4(_e59)) : metal::float4(0.0));
+            float _e285 = block_packs;
+            block_packs = _e285 + (live_3_ ? 1.0 : 0.0);
+            uint _e290 = at_1;
+            at_1 = _e290 + stride_1;
+            uint _e292 = slice;
+            slice = _e292 + step_slice;
+            uint _e294 = pack;
+            pack = _e294 + step_pack;
+            uint _e296 = pack;
+            uint _e299 = params.packs;
+            if (_e296 >= _e299) {
+                uint _e301 = pack;
+                uint _e304 = params.packs;
+                pack = _e301 - _e304;
+                uint _e306 = slice;
+                slice = _e306 + 1u;
             }
-            float _e331 = block_packs;
-            float block_count = _e331 * 4.0;
+            float _e309 = block_packs;
+            float block_count = _e309 * 4.0;
             float inv_count = 1.0 / metal::max(block_count, 1.0);
-            metal::float4 _e338 = shifted_sum;
-            float _e339 = pack_sum(_e338);
-            float block_mean = _e61 + (_e339 * inv_count);
+            metal::float4 _e316 = shifted_sum;
+            float _e317 = pack_sum(_e316);
+            float block_mean = _e59 + (_e317 * inv_count);
             d_sum = metal::float4(0.0);
             d2_sum = metal::float4(0.0);
-            Pack d_0_ = live_0_ ? (_e137 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e353 = d_sum;
-            d_sum = _e353 + d_0_;
-            metal::float4 _e355 = d2_sum;
-            d2_sum = _e355 + (d_0_ * d_0_);
-            Pack d_1_ = live_1_ ? (_e191 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e363 = d_sum;
-            d_sum = _e363 + d_1_;
-            metal::float4 _e365 = d2_sum;
-            d2_sum = _e365 + (d_1_ * d_1_);
-            Pack d_2_ = live_2_ ? (_e245 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e373 = d_sum;
-            d_sum = _e373 + d_2_;
-            metal::float4 _e375 = d2_sum;
-            d2_sum = _e375 + (d_2_ * d_2_);
-            Pack d_3_ = live_3_ ? (_e299 - metal::float4(block_mean)) : metal::float4(0.0);
-            metal::float4 _e383 = d_sum;
-            d_sum = _e383 + d_3_;
-            metal::float4 _e385 = d2_sum;
-            d2_sum = _e385 + (d_3_ * d_3_);
-            metal::float4 _e388 = d_sum;
-            float _e389 = pack_sum(_e388);
-            float correction = _e389 * inv_count;
-            metal::float4 _e391 = d2_sum;
-            float _e392 = pack_sum(_e391);
-            metal::float4 _e393 = d_sum;
-            float _e394 = pack_sum(_e393);
-            float block_m2_ = _e392 - (correction * _e394);
-            float _e397 = count;
-            if (_e397 == 0.0) {
+            Pack d_0_ = live_0_ ? (_e130 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e331 = d_sum;
+            d_sum = _e331 + d_0_;
+            metal::float4 _e333 = d2_sum;
+            d2_sum = _e333 + (d_0_ * d_0_);
+            Pack d_1_ = live_1_ ? (_e179 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e341 = d_sum;
+            d_sum = _e341 + d_1_;
+            metal::float4 _e343 = d2_sum;
+            d2_sum = _e343 + (d_1_ * d_1_);
+            Pack d_2_ = live_2_ ? (_e228 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e351 = d_sum;
+            d_sum = _e351 + d_2_;
+            metal::float4 _e353 = d2_sum;
+            d2_sum = _e353 + (d_2_ * d_2_);
+            Pack d_3_ = live_3_ ? (_e277 - metal::float4(block_mean)) : metal::float4(0.0);
+            metal::float4 _e361 = d_sum;
+            d_sum = _e361 + d_3_;
+            metal::float4 _e363 = d2_sum;
+            d2_sum = _e363 + (d_3_ * d_3_);
+            metal::float4 _e366 = d_sum;
+            float _e367 = pack_sum(_e366);
+            float correction = _e367 * inv_count;
+            metal::float4 _e369 = d2_sum;
+            float _e370 = pack_sum(_e369);
+            metal::float4 _e371 = d_sum;
+            float _e372 = pack_sum(_e371);
+            float block_m2_ = _e370 - (correction * _e372);
+            float _e375 = count;
+            if (_e375 == 0.0) {
                 mean = Pair {block_mean, correction};
             }
-            float _e401 = count;
-            float both = _e401 + block_count;
+            float _e379 = count;
+            float both = _e379 + block_count;
             float share = block_count / metal::max(both, 1.0);
-            Real _e407 = mean.hi;
-            Real _e409 = opaque(block_mean - _e407, params);
-            Real _e411 = mean.lo;
-            Real delta = _e409 + (correction - _e411);
-            Real _e415 = mean.hi;
-            Real _e417 = mean.lo;
-            Pair _e420 = two_sum(_e415, _e417 + (delta * share), params);
-            mean = _e420;
-            float _e421 = m2_;
-            float _e422 = count;
-            m2_ = _e421 + (block_m2_ + (delta * (delta * (_e422 * share))));
+            Real _e385 = mean.hi;
+            Real _e387 = opaque(block_mean - _e385, params);
+            Real _e389 = mean.lo;
+            Real delta = _e387 + (correction - _e389);
+            Real _e393 = mean.hi;
+            Real _e395 = mean.lo;
+            Pair _e398 = two_sum(_e393, _e395 + (delta * share), params);
+            mean = _e398;
+            float _e399 = m2_;
+            float _e400 = count;
+            m2_ = _e399 + (block_m2_ + (delta * (delta * (_e400 * share))));
             count = both;
         }
     }
-    float _e431 = count;
+    float _e409 = count;
+    float _e410 = count;
+    Real _e412 = mean.hi;
+    metal::float2 _e416 = team_sum2_(metal::float2(_e409, _e410 * (_e412 - _e59)), team_1, leaves, branches);
+    float inv_count_1 = 1.0 / metal::max(_e416.x, 1.0);
+    float team_mean = _e59 + (_e416.y * inv_count_1);
+    Real _e426 = mean.hi;
+    Real _e428 = opaque(_e426 - team_mean, params);
+    Real _e430 = mean.lo;
     float _e432 = count;
-    Real _e434 = mean.hi;
-    metal::float2 _e438 = team_sum2_(metal::float2(_e431, _e432 * (_e434 - _e61)), team_1, leaves, branches);
-    float inv_count_1 = 1.0 / metal::max(_e438.x, 1.0);
-    float team_mean = _e61 + (_e438.y * inv_count_1);
-    Real _e448 = mean.hi;
-    Real _e450 = opaque(_e448 - team_mean, params);
-    Real _e452 = mean.lo;
-    float _e454 = count;
-    Real e = (_e454 > 0.0) ? (_e450 + _e452) : 0.0;
-    float _e459 = count;
-    float _e461 = m2_;
-    float _e462 = count;
-    metal::float2 _e467 = team_sum2_(metal::float2(_e459 * e, _e461 + ((_e462 * e) * e)), team_1, leaves, branches);
-    float correction_1 = _e467.x * inv_count_1;
+    Real e = (_e432 > 0.0) ? (_e428 + _e430) : 0.0;
+    float _e437 = count;
+    float _e439 = m2_;
+    float _e440 = count;
+    metal::float2 _e445 = team_sum2_(metal::float2(_e437 * e, _e439 + ((_e440 * e) * e)), team_1, leaves, branches);
+    float correction_1 = _e445.x * inv_count_1;
     if (has_group) {
         local = team_1.lane == 0u;
     } else {
         local = false;
     }
-    bool _e476 = local;
-    if (_e476) {
-        float m2_1 = _e467.y - (correction_1 * _e467.x);
-        uint _e484 = params.first_partial;
-        uint _e487 = params.partial_stride;
-        partials[(_e484 + (split * _e487)) + group] = metal::float4(team_mean, correction_1, m2_1, _e438.x);
+    bool _e454 = local;
+    if (_e454) {
+        float m2_1 = _e445.y - (correction_1 * _e445.x);
+        uint _e462 = params.first_partial;
+        uint _e465 = params.partial_stride;
+        partials[(_e462 + (split * _e465)) + group] = metal::float4(team_mean, correction_1, m2_1, _e416.x);
         return;
     } else {
         return;

@@ -154,7 +154,7 @@ const SCALED: bool = false;
 
 // ==== tensors.wgsl
 
-@group(0) @binding(7) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(9) var<storage, read_write> running_mean: array<f32>;
 
 fn load_running_mean(i: u32) -> f32 {
     return running_mean[i];
@@ -164,7 +164,7 @@ fn store_running_mean(i: u32, v: f32) {
     running_mean[i] = v;
 }
 
-@group(0) @binding(8) var<storage, read_write> running_var: array<f32>;
+@group(0) @binding(10) var<storage, read_write> running_var: array<f32>;
 
 fn load_running_var(i: u32) -> f32 {
     return running_var[i];
@@ -174,13 +174,13 @@ fn store_running_var(i: u32, v: f32) {
     running_var[i] = v;
 }
 
-@group(0) @binding(20) var<storage, read_write> statistics: array<f32>;
+@group(0) @binding(22) var<storage, read_write> statistics: array<f32>;
 
 fn store_statistics(i: u32, v: f32) {
     statistics[i] = v;
 }
 
-@group(0) @binding(22) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(24) var<storage, read_write> partials: array<vec4<f32>>;
 
 // ==== kernels/finalize.wgsl
 

@@ -12,7 +12,9 @@ struct _mslBufferSizes {
 };
 
 typedef metal::float4 Pack;
+typedef uint Column;
 typedef uint At;
+typedef uint First;
 typedef bool Mask;
 struct Team {
     uint index;
@@ -30,7 +32,6 @@ struct Params {
     uint first;
     uint packs;
     uint stride;
-    uint input_stride;
     uint rows_per_team;
     uint teams;
     uint elements;
@@ -85,35 +86,21 @@ float pack_sum(
     return (v_1.x + v_1.y) + (v_1.z + v_1.w);
 }
 
-At column_at(
+Column column_at(
     uint pack
 ) {
     return pack;
 }
 
 uint number_of(
-    At column
+    Column column
 ) {
     return column;
 }
 
-uint first_of(
-    uint row,
-    uint stride
-) {
-    return row * stride;
-}
-
-At at_of(
-    uint first,
-    At column_1
-) {
-    return first + column_1;
-}
-
 float first_inside(
     Pack v_2,
-    At column_2
+    Column column_1
 ) {
     float _e2 = pack_first(v_2);
     return _e2;
@@ -127,21 +114,35 @@ uint pack_of(
     return lane + (k * lanes);
 }
 
-At column_of_lane(
+Column column_of_lane(
     uint k_1,
     uint lane_1,
     uint lanes_1,
     bool is_there,
-    uint row_1,
+    uint row,
     bool middle
 ) {
     uint _e7 = pack_of(k_1, lane_1, lanes_1);
-    At _e9 = column_at(is_there ? _e7 : 0u);
+    Column _e9 = column_at(is_there ? _e7 : 0u);
     return _e9;
 }
 
+First first_of(
+    uint row_1,
+    uint stride
+) {
+    return row_1 * stride;
+}
+
+At at_of(
+    First first,
+    Column column_2
+) {
+    return first + column_2;
+}
+
 Mask mask_of(
-    At column_3,
+    Column column_3,
     bool counts
 ) {
     return counts;
@@ -261,7 +262,7 @@ bool in_row(
     return _e15;
 }
 
-At column_of(
+Column column_of(
     uint k_3,
     Team team_4,
     constant Params& params
@@ -274,7 +275,7 @@ At column_of(
         local_1 = false;
     }
     bool _e13 = local_1;
-    At _e14 = column_of_lane(k_3, team_4.lane, team_4.lanes, _e4, team_4.index, _e13);
+    Column _e14 = column_of_lane(k_3, team_4.lane, team_4.lanes, _e4, team_4.index, _e13);
     return _e14;
 }
 
@@ -329,7 +330,7 @@ Affine affine_at(
 }
 
 AffineAt affine_column(
-    At column_4
+    Column column_4
 ) {
     uint _e1 = number_of(column_4);
     return _e1;
@@ -345,13 +346,12 @@ metal::float4 load_input(
 }
 
 Pack load_x(
-    At input_at,
     At at,
     device type_7 const& input,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    metal::float4 _e2 = load_input(input_at, input, _buffer_sizes);
-    return _e2;
+    metal::float4 _e1 = load_input(at, input, _buffer_sizes);
+    return _e1;
 }
 
 Pack row_gradient(
@@ -391,7 +391,7 @@ uint naga_mod(uint lhs, uint rhs) {
 
 AffineAt row_affine_index(
     uint row_2,
-    At column_5,
+    Column column_5,
     constant Params& params
 ) {
     uint _e4 = params.affine_rows;
@@ -523,7 +523,7 @@ void save(
 
 void put_partial_sums(
     uint first_1,
-    At column_6,
+    Column column_6,
     Pack g,
     Pack gy
 ) {
@@ -571,17 +571,17 @@ void run(
     float len = static_cast<float>(_e3);
     float share = 1.0 / len;
     bool _e8 = in_row(0u, team_5, params);
-    At _e10 = column_of(0u, team_5, params);
+    Column _e10 = column_of(0u, team_5, params);
     Mask _e11 = mask_of(_e10, _e8);
     bool _e13 = in_row(1u, team_5, params);
-    At _e15 = column_of(1u, team_5, params);
+    Column _e15 = column_of(1u, team_5, params);
     Mask _e16 = mask_of(_e15, _e13);
     if (SHARED) {
-        At _e23 = column_of(0u, team_5, params);
+        Column _e23 = column_of(0u, team_5, params);
         AffineAt _e24 = affine_column(_e23);
         Affine _e25 = affine_at(_e24, params, weight_1, bias_1, _buffer_sizes);
         affine_2.inner[0] = _e25;
-        At _e28 = column_of(1u, team_5, params);
+        Column _e28 = column_of(1u, team_5, params);
         AffineAt _e29 = affine_column(_e28);
         Affine _e30 = affine_at(_e29, params, weight_1, bias_1, _buffer_sizes);
         affine_2.inner[1] = _e30;
@@ -592,8 +592,8 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e498 = round;
-            round = _e498 + 1u;
+            uint _e491 = round;
+            round = _e491 + 1u;
         }
         loop_init_2 = false;
         uint _e33 = round;
@@ -617,58 +617,53 @@ void run(
             uint _e60 = params.rows;
             uint row_3 = metal::min(index, _e60 - 1u);
             uint _e66 = params.stride;
-            uint _e67 = first_of(row_3, _e66);
-            uint _e70 = params.input_stride;
-            uint _e71 = first_of(row_3, _e70);
+            First _e67 = first_of(row_3, _e66);
             shift = 0.0;
             if (true) {
-                At _e81 = column_of_lane(0u, 0u, 1u, true, team_5.index, false);
-                At _e82 = at_of(_e71, _e81);
-                At _e83 = at_of(_e67, _e81);
-                Pack _e84 = load_x(_e82, _e83, input, _buffer_sizes);
-                float _e85 = first_inside(_e84, _e81);
-                shift = _e85;
+                Column _e77 = column_of_lane(0u, 0u, 1u, true, team_5.index, false);
+                At _e78 = at_of(_e67, _e77);
+                Pack _e79 = load_x(_e78, input, _buffer_sizes);
+                float _e80 = first_inside(_e79, _e77);
+                shift = _e80;
             }
-            At _e86 = at_of(_e71, _e10);
-            At _e87 = at_of(_e67, _e10);
-            Pack _e88 = load_x(_e86, _e87, input, _buffer_sizes);
+            At _e81 = at_of(_e67, _e10);
+            Pack _e82 = load_x(_e81, input, _buffer_sizes);
             grad_0_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e94 = affine_2.inner[0];
-                At _e95 = at_of(_e67, _e10);
-                Pack _e96 = row_gradient(_e88, _e94, _e95);
-                Pack _e97 = masked(_e96, _e11);
-                grad_0_ = _e97;
+                Affine _e88 = affine_2.inner[0];
+                At _e89 = at_of(_e67, _e10);
+                Pack _e90 = row_gradient(_e82, _e88, _e89);
+                Pack _e91 = masked(_e90, _e11);
+                grad_0_ = _e91;
             }
-            At _e98 = at_of(_e71, _e15);
-            At _e99 = at_of(_e67, _e15);
-            Pack _e100 = load_x(_e98, _e99, input, _buffer_sizes);
+            At _e92 = at_of(_e67, _e15);
+            Pack _e93 = load_x(_e92, input, _buffer_sizes);
             grad_1_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e106 = affine_2.inner[1];
-                At _e107 = at_of(_e67, _e15);
-                Pack _e108 = row_gradient(_e100, _e106, _e107);
-                Pack _e109 = masked(_e108, _e16);
-                grad_1_ = _e109;
+                Affine _e99 = affine_2.inner[1];
+                At _e100 = at_of(_e67, _e15);
+                Pack _e101 = row_gradient(_e93, _e99, _e100);
+                Pack _e102 = masked(_e101, _e16);
+                grad_1_ = _e102;
             }
             shares = metal::float4(0.0);
+            metal::float4 _e106 = shares;
+            float _e107 = shift;
+            Pack _e111 = masked((_e82 - metal::float4(_e107)) * share, _e11);
+            shares = _e106 + _e111;
             metal::float4 _e113 = shares;
             float _e114 = shift;
-            Pack _e118 = masked((_e88 - metal::float4(_e114)) * share, _e11);
+            Pack _e118 = masked((_e93 - metal::float4(_e114)) * share, _e16);
             shares = _e113 + _e118;
-            metal::float4 _e120 = shares;
-            float _e121 = shift;
-            Pack _e125 = masked((_e100 - metal::float4(_e121)) * share, _e16);
-            shares = _e120 + _e125;
             mean_1 = 0.0;
             if (CENTERED) {
-                float _e130 = shift;
-                metal::float4 _e131 = shares;
-                float _e132 = pack_sum(_e131);
-                float _e133 = team_sum(_e132, team_5, leaves, branches);
-                float _e135 = first_inside(_e88, _e10);
-                float _e136 = rounded(_e130 + _e133, _e135, params);
-                mean_1 = _e136;
+                float _e123 = shift;
+                metal::float4 _e124 = shares;
+                float _e125 = pack_sum(_e124);
+                float _e126 = team_sum(_e125, team_5, leaves, branches);
+                float _e128 = first_inside(_e82, _e10);
+                float _e129 = rounded(_e123 + _e126, _e128, params);
+                mean_1 = _e129;
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
@@ -676,203 +671,203 @@ void run(
             up_sum = metal::float4(0.0);
             g_sum = metal::float4(0.0);
             gd_sum = metal::float4(0.0);
-            float _e155 = mean_1;
-            Pack _e158 = masked(_e88 - metal::float4(_e155), _e11);
-            metal::float4 _e159 = d_sum;
-            d_sum = _e159 + _e158;
-            metal::float4 _e161 = measure_sum;
-            Pack _e162 = measure(_e158);
-            measure_sum = _e161 + _e162;
+            float _e148 = mean_1;
+            Pack _e151 = masked(_e82 - metal::float4(_e148), _e11);
+            metal::float4 _e152 = d_sum;
+            d_sum = _e152 + _e151;
+            metal::float4 _e154 = measure_sum;
+            Pack _e155 = measure(_e151);
+            measure_sum = _e154 + _e155;
             if (SCALED) {
-                metal::float4 _e165 = down_sum;
-                Pack _e168 = measure(_e158 * DOWN);
-                down_sum = _e165 + _e168;
-                metal::float4 _e170 = up_sum;
-                Pack _e173 = measure(_e158 * UP);
-                up_sum = _e170 + _e173;
+                metal::float4 _e158 = down_sum;
+                Pack _e161 = measure(_e151 * DOWN);
+                down_sum = _e158 + _e161;
+                metal::float4 _e163 = up_sum;
+                Pack _e166 = measure(_e151 * UP);
+                up_sum = _e163 + _e166;
             }
             if (EARLY) {
                 if (false) {
-                    uint _e180 = params.first;
-                    AffineAt _e182 = row_affine_index(_e180 + row_3, _e10, params);
-                    Affine _e183 = affine_at(_e182, params, weight_1, bias_1, _buffer_sizes);
-                    affine_2.inner[0] = _e183;
+                    uint _e173 = params.first;
+                    AffineAt _e175 = row_affine_index(_e173 + row_3, _e10, params);
+                    Affine _e176 = affine_at(_e175, params, weight_1, bias_1, _buffer_sizes);
+                    affine_2.inner[0] = _e176;
                 }
-                metal::float4 _e184 = grad_0_;
-                Pack _e187 = affine_2.inner[0].weight;
-                Pack _e188 = apply_weight(_e184, _e187);
-                metal::float4 _e189 = g_sum;
-                g_sum = _e189 + _e188;
-                metal::float4 _e191 = gd_sum;
-                gd_sum = _e191 + (_e188 * _e158);
+                metal::float4 _e177 = grad_0_;
+                Pack _e180 = affine_2.inner[0].weight;
+                Pack _e181 = apply_weight(_e177, _e180);
+                metal::float4 _e182 = g_sum;
+                g_sum = _e182 + _e181;
+                metal::float4 _e184 = gd_sum;
+                gd_sum = _e184 + (_e181 * _e151);
             }
-            float _e194 = mean_1;
-            Pack _e197 = masked(_e100 - metal::float4(_e194), _e16);
-            metal::float4 _e198 = d_sum;
-            d_sum = _e198 + _e197;
-            metal::float4 _e200 = measure_sum;
-            Pack _e201 = measure(_e197);
-            measure_sum = _e200 + _e201;
+            float _e187 = mean_1;
+            Pack _e190 = masked(_e93 - metal::float4(_e187), _e16);
+            metal::float4 _e191 = d_sum;
+            d_sum = _e191 + _e190;
+            metal::float4 _e193 = measure_sum;
+            Pack _e194 = measure(_e190);
+            measure_sum = _e193 + _e194;
             if (SCALED) {
-                metal::float4 _e204 = down_sum;
-                Pack _e207 = measure(_e197 * DOWN);
-                down_sum = _e204 + _e207;
-                metal::float4 _e209 = up_sum;
-                Pack _e212 = measure(_e197 * UP);
-                up_sum = _e209 + _e212;
+                metal::float4 _e197 = down_sum;
+                Pack _e200 = measure(_e190 * DOWN);
+                down_sum = _e197 + _e200;
+                metal::float4 _e202 = up_sum;
+                Pack _e205 = measure(_e190 * UP);
+                up_sum = _e202 + _e205;
             }
             if (EARLY) {
                 if (false) {
-                    uint _e219 = params.first;
-                    AffineAt _e221 = row_affine_index(_e219 + row_3, _e15, params);
-                    Affine _e222 = affine_at(_e221, params, weight_1, bias_1, _buffer_sizes);
-                    affine_2.inner[1] = _e222;
+                    uint _e212 = params.first;
+                    AffineAt _e214 = row_affine_index(_e212 + row_3, _e15, params);
+                    Affine _e215 = affine_at(_e214, params, weight_1, bias_1, _buffer_sizes);
+                    affine_2.inner[1] = _e215;
                 }
-                metal::float4 _e223 = grad_1_;
-                Pack _e226 = affine_2.inner[1].weight;
-                Pack _e227 = apply_weight(_e223, _e226);
-                metal::float4 _e228 = g_sum;
-                g_sum = _e228 + _e227;
-                metal::float4 _e230 = gd_sum;
-                gd_sum = _e230 + (_e227 * _e197);
+                metal::float4 _e216 = grad_1_;
+                Pack _e219 = affine_2.inner[1].weight;
+                Pack _e220 = apply_weight(_e216, _e219);
+                metal::float4 _e221 = g_sum;
+                g_sum = _e221 + _e220;
+                metal::float4 _e223 = gd_sum;
+                gd_sum = _e223 + (_e220 * _e190);
             }
-            metal::float4 _e233 = d_sum;
-            float _e234 = pack_sum(_e233);
-            metal::float4 _e235 = measure_sum;
-            float _e236 = pack_sum(_e235);
-            metal::float4 _e237 = g_sum;
-            float _e238 = pack_sum(_e237);
-            metal::float4 _e239 = gd_sum;
-            float _e240 = pack_sum(_e239);
-            sums_2 = metal::float4(_e234, _e236, _e238, _e240);
+            metal::float4 _e226 = d_sum;
+            float _e227 = pack_sum(_e226);
+            metal::float4 _e228 = measure_sum;
+            float _e229 = pack_sum(_e228);
+            metal::float4 _e230 = g_sum;
+            float _e231 = pack_sum(_e230);
+            metal::float4 _e232 = gd_sum;
+            float _e233 = pack_sum(_e232);
+            sums_2 = metal::float4(_e227, _e229, _e231, _e233);
             measured = metal::float3 {};
             if (SCALED) {
-                metal::float4 _e246 = down_sum;
-                float _e247 = pack_sum(_e246);
-                float _e249 = sums_2.y;
-                metal::float4 _e250 = up_sum;
-                float _e251 = pack_sum(_e250);
-                metal::float4 _e254 = team_sum4_(metal::float4(_e247, _e249, _e251, 0.0), team_5, leaves, branches);
-                measured = _e254.xyz;
+                metal::float4 _e239 = down_sum;
+                float _e240 = pack_sum(_e239);
+                float _e242 = sums_2.y;
+                metal::float4 _e243 = up_sum;
+                float _e244 = pack_sum(_e243);
+                metal::float4 _e247 = team_sum4_(metal::float4(_e240, _e242, _e244, 0.0), team_5, leaves, branches);
+                measured = _e247.xyz;
             } else {
                 if (EARLY) {
-                    metal::float4 _e257 = sums_2;
-                    metal::float4 _e258 = team_sum4_(_e257, team_5, leaves, branches);
-                    sums_2 = _e258;
+                    metal::float4 _e250 = sums_2;
+                    metal::float4 _e251 = team_sum4_(_e250, team_5, leaves, branches);
+                    sums_2 = _e251;
                 } else {
-                    metal::float4 _e259 = sums_2;
-                    metal::float2 _e261 = team_sum2_(_e259.xy, team_5, leaves, branches);
-                    sums_2 = metal::float4(_e261, 0.0, 0.0);
+                    metal::float4 _e252 = sums_2;
+                    metal::float2 _e254 = team_sum2_(_e252.xy, team_5, leaves, branches);
+                    sums_2 = metal::float4(_e254, 0.0, 0.0);
                 }
-                float _e267 = sums_2.y;
-                measured.y = _e267;
+                float _e260 = sums_2.y;
+                measured.y = _e260;
             }
-            float _e269 = sums_2.x;
-            float correction = CENTERED ? (_e269 / len) : 0.0;
-            metal::float3 _e274 = measured;
-            float _e275 = scale_of(_e274);
-            metal::float3 _e276 = measured;
-            float _e277 = at_scale(_e276, _e275);
-            float _e281 = rstd_of((_e277 / len) - (correction * correction), len, _e275, params);
-            Pack y_0_ = ((_e158 - metal::float4(correction)) * _e275) * _e281;
+            float _e262 = sums_2.x;
+            float correction = CENTERED ? (_e262 / len) : 0.0;
+            metal::float3 _e267 = measured;
+            float _e268 = scale_of(_e267);
+            metal::float3 _e269 = measured;
+            float _e270 = at_scale(_e269, _e268);
+            float _e274 = rstd_of((_e270 / len) - (correction * correction), len, _e268, params);
+            Pack y_0_ = ((_e151 - metal::float4(correction)) * _e268) * _e274;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e291 = local_3;
-            if (_e291) {
-                uint _e295 = params.first;
-                AffineAt _e297 = row_affine_index(_e295 + row_3, _e10, params);
-                Affine _e298 = affine_at(_e297, params, weight_1, bias_1, _buffer_sizes);
-                affine_2.inner[0] = _e298;
+            bool _e284 = local_3;
+            if (_e284) {
+                uint _e288 = params.first;
+                AffineAt _e290 = row_affine_index(_e288 + row_3, _e10, params);
+                Affine _e291 = affine_at(_e290, params, weight_1, bias_1, _buffer_sizes);
+                affine_2.inner[0] = _e291;
             }
             if (LATE) {
-                Affine _e301 = affine_2.inner[0];
-                At _e302 = at_of(_e67, _e10);
-                Pack _e303 = row_gradient(y_0_, _e301, _e302);
-                Pack _e304 = masked(_e303, _e11);
-                grad_0_ = _e304;
-                metal::float4 _e305 = grad_0_;
-                Pack _e308 = affine_2.inner[0].weight;
-                Pack _e309 = apply_weight(_e305, _e308);
-                metal::float4 _e310 = g_sum;
-                g_sum = _e310 + _e309;
-                metal::float4 _e312 = gd_sum;
-                gd_sum = _e312 + (_e309 * (_e158 * _e275));
+                Affine _e294 = affine_2.inner[0];
+                At _e295 = at_of(_e67, _e10);
+                Pack _e296 = row_gradient(y_0_, _e294, _e295);
+                Pack _e297 = masked(_e296, _e11);
+                grad_0_ = _e297;
+                metal::float4 _e298 = grad_0_;
+                Pack _e301 = affine_2.inner[0].weight;
+                Pack _e302 = apply_weight(_e298, _e301);
+                metal::float4 _e303 = g_sum;
+                g_sum = _e303 + _e302;
+                metal::float4 _e305 = gd_sum;
+                gd_sum = _e305 + (_e302 * (_e151 * _e268));
             }
             if (SUMS) {
                 local_4 = false;
             } else {
                 local_4 = false;
             }
-            bool _e321 = local_4;
-            if (_e321) {
-                Pack _e323 = grad_sum.inner[0];
+            bool _e314 = local_4;
+            if (_e314) {
+                Pack _e316 = grad_sum.inner[0];
+                metal::float4 _e319 = grad_0_;
+                grad_sum.inner[0] = _e316 + (has_row ? _e319 : metal::float4(0.0));
+                Pack _e323 = grad_y_sum.inner[0];
                 metal::float4 _e326 = grad_0_;
-                grad_sum.inner[0] = _e323 + (has_row ? _e326 : metal::float4(0.0));
-                Pack _e330 = grad_y_sum.inner[0];
-                metal::float4 _e333 = grad_0_;
-                grad_y_sum.inner[0] = _e330 + (has_row ? (_e333 * y_0_) : metal::float4(0.0));
+                grad_y_sum.inner[0] = _e323 + (has_row ? (_e326 * y_0_) : metal::float4(0.0));
             }
-            Pack y_1_ = ((_e197 - metal::float4(correction)) * _e275) * _e281;
+            Pack y_1_ = ((_e190 - metal::float4(correction)) * _e268) * _e274;
             if (false) {
                 local_5 = true;
             } else {
                 local_5 = false;
             }
-            bool _e346 = local_5;
-            if (_e346) {
-                uint _e350 = params.first;
-                AffineAt _e352 = row_affine_index(_e350 + row_3, _e15, params);
-                Affine _e353 = affine_at(_e352, params, weight_1, bias_1, _buffer_sizes);
-                affine_2.inner[1] = _e353;
+            bool _e339 = local_5;
+            if (_e339) {
+                uint _e343 = params.first;
+                AffineAt _e345 = row_affine_index(_e343 + row_3, _e15, params);
+                Affine _e346 = affine_at(_e345, params, weight_1, bias_1, _buffer_sizes);
+                affine_2.inner[1] = _e346;
             }
             if (LATE) {
-                Affine _e356 = affine_2.inner[1];
-                At _e357 = at_of(_e67, _e15);
-                Pack _e358 = row_gradient(y_1_, _e356, _e357);
-                Pack _e359 = masked(_e358, _e16);
-                grad_1_ = _e359;
-                metal::float4 _e360 = grad_1_;
-                Pack _e363 = affine_2.inner[1].weight;
-                Pack _e364 = apply_weight(_e360, _e363);
-                metal::float4 _e365 = g_sum;
-                g_sum = _e365 + _e364;
-                metal::float4 _e367 = gd_sum;
-                gd_sum = _e367 + (_e364 * (_e197 * _e275));
+                Affine _e349 = affine_2.inner[1];
+                At _e350 = at_of(_e67, _e15);
+                Pack _e351 = row_gradient(y_1_, _e349, _e350);
+                Pack _e352 = masked(_e351, _e16);
+                grad_1_ = _e352;
+                metal::float4 _e353 = grad_1_;
+                Pack _e356 = affine_2.inner[1].weight;
+                Pack _e357 = apply_weight(_e353, _e356);
+                metal::float4 _e358 = g_sum;
+                g_sum = _e358 + _e357;
+                metal::float4 _e360 = gd_sum;
+                gd_sum = _e360 + (_e357 * (_e190 * _e268));
             }
             if (SUMS) {
                 local_6 = false;
             } else {
                 local_6 = false;
             }
-            bool _e376 = local_6;
-            if (_e376) {
-                Pack _e378 = grad_sum.inner[1];
+            bool _e369 = local_6;
+            if (_e369) {
+                Pack _e371 = grad_sum.inner[1];
+                metal::float4 _e374 = grad_1_;
+                grad_sum.inner[1] = _e371 + (has_row ? _e374 : metal::float4(0.0));
+                Pack _e378 = grad_y_sum.inner[1];
                 metal::float4 _e381 = grad_1_;
-                grad_sum.inner[1] = _e378 + (has_row ? _e381 : metal::float4(0.0));
-                Pack _e385 = grad_y_sum.inner[1];
-                metal::float4 _e388 = grad_1_;
-                grad_y_sum.inner[1] = _e385 + (has_row ? (_e388 * y_1_) : metal::float4(0.0));
+                grad_y_sum.inner[1] = _e378 + (has_row ? (_e381 * y_1_) : metal::float4(0.0));
             }
             coefficients = metal::float2 {};
             if (BACKWARD) {
                 if (LATE) {
-                    metal::float4 _e396 = sums_2;
-                    metal::float4 _e398 = g_sum;
-                    float _e399 = pack_sum(_e398);
-                    metal::float4 _e400 = gd_sum;
-                    float _e401 = pack_sum(_e400);
-                    metal::float2 _e403 = team_sum2_(metal::float2(_e399, _e401), team_5, leaves, branches);
-                    sums_2 = metal::float4(_e396.xy, _e403);
+                    metal::float4 _e389 = sums_2;
+                    metal::float4 _e391 = g_sum;
+                    float _e392 = pack_sum(_e391);
+                    metal::float4 _e393 = gd_sum;
+                    float _e394 = pack_sum(_e393);
+                    metal::float2 _e396 = team_sum2_(metal::float2(_e392, _e394), team_5, leaves, branches);
+                    sums_2 = metal::float4(_e389.xy, _e396);
                 }
-                float _e406 = sums_2.w;
-                float _e408 = sums_2.z;
-                float gy_sum = (_e406 - (correction * _e408)) * _e281;
-                float _e413 = sums_2.z;
-                float _e418 = product_share(len, _e281, _e275);
-                coefficients = metal::float2(CENTERED ? (_e413 / len) : 0.0, gy_sum * _e418);
+                float _e399 = sums_2.w;
+                float _e401 = sums_2.z;
+                float gy_sum = (_e399 - (correction * _e401)) * _e274;
+                float _e406 = sums_2.z;
+                float _e411 = product_share(len, _e274, _e268);
+                coefficients = metal::float2(CENTERED ? (_e406 / len) : 0.0, gy_sum * _e411);
             }
             if (has_row) {
                 if (_e8) {
@@ -881,24 +876,24 @@ void run(
                     } else {
                         local_7 = false;
                     }
-                    bool _e426 = local_7;
-                    if (_e426) {
-                        Pack _e428 = grad_sum.inner[0];
-                        metal::float4 _e429 = grad_0_;
-                        grad_sum.inner[0] = _e428 + _e429;
-                        Pack _e432 = grad_y_sum.inner[0];
-                        metal::float4 _e433 = grad_0_;
-                        grad_y_sum.inner[0] = _e432 + (_e433 * y_0_);
+                    bool _e419 = local_7;
+                    if (_e419) {
+                        Pack _e421 = grad_sum.inner[0];
+                        metal::float4 _e422 = grad_0_;
+                        grad_sum.inner[0] = _e421 + _e422;
+                        Pack _e425 = grad_y_sum.inner[0];
+                        metal::float4 _e426 = grad_0_;
+                        grad_y_sum.inner[0] = _e425 + (_e426 * y_0_);
                     }
-                    metal::float4 _e436 = grad_0_;
-                    Pack _e439 = affine_2.inner[0].weight;
-                    Pack _e440 = apply_weight(_e436, _e439);
-                    At _e441 = at_of(_e67, _e10);
-                    Affine _e443 = affine_2.inner[0];
-                    float _e445 = coefficients.x;
-                    Pack _e448 = measure_derivative(y_0_);
-                    float _e450 = coefficients.y;
-                    finish(_e441, _e443, _e88, y_0_, (((_e440 - metal::float4(_e445)) - (_e448 * _e450)) * _e281) * _e275, output, _buffer_sizes);
+                    metal::float4 _e429 = grad_0_;
+                    Pack _e432 = affine_2.inner[0].weight;
+                    Pack _e433 = apply_weight(_e429, _e432);
+                    At _e434 = at_of(_e67, _e10);
+                    Affine _e436 = affine_2.inner[0];
+                    float _e438 = coefficients.x;
+                    Pack _e441 = measure_derivative(y_0_);
+                    float _e443 = coefficients.y;
+                    finish(_e434, _e436, _e82, y_0_, (((_e433 - metal::float4(_e438)) - (_e441 * _e443)) * _e274) * _e268, output, _buffer_sizes);
                 }
                 if (_e13) {
                     if (SUMS) {
@@ -906,60 +901,60 @@ void run(
                     } else {
                         local_8 = false;
                     }
-                    bool _e460 = local_8;
-                    if (_e460) {
-                        Pack _e462 = grad_sum.inner[1];
-                        metal::float4 _e463 = grad_1_;
-                        grad_sum.inner[1] = _e462 + _e463;
-                        Pack _e466 = grad_y_sum.inner[1];
-                        metal::float4 _e467 = grad_1_;
-                        grad_y_sum.inner[1] = _e466 + (_e467 * y_1_);
+                    bool _e453 = local_8;
+                    if (_e453) {
+                        Pack _e455 = grad_sum.inner[1];
+                        metal::float4 _e456 = grad_1_;
+                        grad_sum.inner[1] = _e455 + _e456;
+                        Pack _e459 = grad_y_sum.inner[1];
+                        metal::float4 _e460 = grad_1_;
+                        grad_y_sum.inner[1] = _e459 + (_e460 * y_1_);
                     }
-                    metal::float4 _e470 = grad_1_;
-                    Pack _e473 = affine_2.inner[1].weight;
-                    Pack _e474 = apply_weight(_e470, _e473);
-                    At _e475 = at_of(_e67, _e15);
-                    Affine _e477 = affine_2.inner[1];
-                    float _e479 = coefficients.x;
-                    Pack _e482 = measure_derivative(y_1_);
-                    float _e484 = coefficients.y;
-                    finish(_e475, _e477, _e100, y_1_, (((_e474 - metal::float4(_e479)) - (_e482 * _e484)) * _e281) * _e275, output, _buffer_sizes);
+                    metal::float4 _e463 = grad_1_;
+                    Pack _e466 = affine_2.inner[1].weight;
+                    Pack _e467 = apply_weight(_e463, _e466);
+                    At _e468 = at_of(_e67, _e15);
+                    Affine _e470 = affine_2.inner[1];
+                    float _e472 = coefficients.x;
+                    Pack _e475 = measure_derivative(y_1_);
+                    float _e477 = coefficients.y;
+                    finish(_e468, _e470, _e93, y_1_, (((_e467 - metal::float4(_e472)) - (_e475 * _e477)) * _e274) * _e268, output, _buffer_sizes);
                 }
                 if (team_5.lane == 0u) {
-                    uint _e494 = params.first;
-                    float _e496 = mean_1;
-                    save(_e494 + row_3, _e496, correction, _e281 * _e275);
+                    uint _e487 = params.first;
+                    float _e489 = mean_1;
+                    save(_e487 + row_3, _e489, correction, _e274 * _e268);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e507 = params.teams;
-        local_9 = team_5.index < _e507;
+        uint _e500 = params.teams;
+        local_9 = team_5.index < _e500;
     } else {
         local_9 = false;
     }
-    bool _e510 = local_9;
-    if (_e510) {
-        bool _e512 = in_row(0u, team_5, params);
-        if (_e512) {
-            uint _e515 = params.first_partial;
-            uint _e519 = params.elements;
-            uint to = _e515 + (team_5.index * _e519);
-            At _e523 = column_of(0u, team_5, params);
-            Pack _e525 = grad_sum.inner[0];
-            Pack _e527 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e523, _e525, _e527);
+    bool _e503 = local_9;
+    if (_e503) {
+        bool _e505 = in_row(0u, team_5, params);
+        if (_e505) {
+            uint _e508 = params.first_partial;
+            uint _e512 = params.elements;
+            uint to = _e508 + (team_5.index * _e512);
+            Column _e516 = column_of(0u, team_5, params);
+            Pack _e518 = grad_sum.inner[0];
+            Pack _e520 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e516, _e518, _e520);
         }
-        bool _e529 = in_row(1u, team_5, params);
-        if (_e529) {
-            uint _e532 = params.first_partial;
-            uint _e536 = params.elements;
-            uint to_1 = _e532 + (team_5.index * _e536);
-            At _e540 = column_of(1u, team_5, params);
-            Pack _e542 = grad_sum.inner[1];
-            Pack _e544 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e540, _e542, _e544);
+        bool _e522 = in_row(1u, team_5, params);
+        if (_e522) {
+            uint _e525 = params.first_partial;
+            uint _e529 = params.elements;
+            uint to_1 = _e525 + (team_5.index * _e529);
+            Column _e533 = column_of(1u, team_5, params);
+            Pack _e535 = grad_sum.inner[1];
+            Pack _e537 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e533, _e535, _e537);
             return;
         } else {
             return;

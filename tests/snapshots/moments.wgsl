@@ -55,7 +55,19 @@ fn opaque(v: Real) -> Real {
 
 // ==== roles/positions.wgsl
 
+alias Column = u32;
+
 alias At = u32;
+
+alias First = u32;
+
+fn first_of(row: u32, stride: u32) -> First {
+    return row * stride;
+}
+
+fn at_of(first: First, column: Column) -> At {
+    return first + column;
+}
 
 // ==== roles/teams.wgsl
 
@@ -104,8 +116,8 @@ fn main(
 
 // ==== roles/access.wgsl
 
-fn load_x(input_at: At, at: At) -> Pack {
-    return load_input(input_at);
+fn load_x(at: At) -> Pack {
+    return load_input(at);
 }
 
 // ==== constants of the key
@@ -116,13 +128,13 @@ const BLOCK: u32 = 4u;
 
 // ==== tensors.wgsl
 
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 
 fn load_input(i: u32) -> vec4<f32> {
     return input[i];
 }
 
-@group(0) @binding(22) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(24) var<storage, read_write> partials: array<vec4<f32>>;
 
 // ==== kernels/moments.wgsl
 
@@ -131,7 +143,6 @@ struct Params {
     reduced: u32,
     groups: u32,
     packs: u32, // of inner
-    input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
     first_partial: u32, // of these groups in `partials`
     partial_stride: u32, // from one split to the next there
@@ -147,7 +158,7 @@ fn run(team: Team) {
     let total = params.reduced * params.packs;
     let end = select(0u, total, has_group);
     let first = group / params.groups * params.reduced * params.groups + group % params.groups;
-    let shift = pack_first(load_x(first * params.input_packs, first * params.packs));
+    let shift = pack_first(load_x(at_of(first_of(first, params.packs), 0u)));
 
     // Neighbouring teams read neighbouring packs; a lane's next pack is `stride` further in its group.
     let stride = params.splits * team.lanes;
@@ -167,7 +178,7 @@ fn run(team: Team) {
         let live_0 = at < end;
         let safe_run_0 = select(first, first + slice * params.groups, live_0);
         let safe_pack_0 = select(0u, pack, live_0);
-        let x_0 = load_x(safe_run_0 * params.input_packs + safe_pack_0, safe_run_0 * params.packs + safe_pack_0);
+        let x_0 = load_x(at_of(first_of(safe_run_0, params.packs), safe_pack_0));
         shifted_sum += select(Pack(0.0), x_0 - shift, live_0);
         block_packs += select(0.0, 1.0, live_0);
         at += stride;
@@ -180,7 +191,7 @@ fn run(team: Team) {
         let live_1 = at < end;
         let safe_run_1 = select(first, first + slice * params.groups, live_1);
         let safe_pack_1 = select(0u, pack, live_1);
-        let x_1 = load_x(safe_run_1 * params.input_packs + safe_pack_1, safe_run_1 * params.packs + safe_pack_1);
+        let x_1 = load_x(at_of(first_of(safe_run_1, params.packs), safe_pack_1));
         shifted_sum += select(Pack(0.0), x_1 - shift, live_1);
         block_packs += select(0.0, 1.0, live_1);
         at += stride;
@@ -193,7 +204,7 @@ fn run(team: Team) {
         let live_2 = at < end;
         let safe_run_2 = select(first, first + slice * params.groups, live_2);
         let safe_pack_2 = select(0u, pack, live_2);
-        let x_2 = load_x(safe_run_2 * params.input_packs + safe_pack_2, safe_run_2 * params.packs + safe_pack_2);
+        let x_2 = load_x(at_of(first_of(safe_run_2, params.packs), safe_pack_2));
         shifted_sum += select(Pack(0.0), x_2 - shift, live_2);
         block_packs += select(0.0, 1.0, live_2);
         at += stride;
@@ -206,7 +217,7 @@ fn run(team: Team) {
         let live_3 = at < end;
         let safe_run_3 = select(first, first + slice * params.groups, live_3);
         let safe_pack_3 = select(0u, pack, live_3);
-        let x_3 = load_x(safe_run_3 * params.input_packs + safe_pack_3, safe_run_3 * params.packs + safe_pack_3);
+        let x_3 = load_x(at_of(first_of(safe_run_3, params.packs), safe_pack_3));
         shifted_sum += select(Pack(0.0), x_3 - shift, live_3);
         block_packs += select(0.0, 1.0, live_3);
         at += stride;

@@ -33,25 +33,17 @@ fn pack_sum(v: Pack) -> f32 {
 
 // ==== roles/positions.wgsl
 
-alias At = u32;
+alias Column = u32;
 
-fn column_at(pack: u32) -> At {
+fn column_at(pack: u32) -> Column {
     return pack;
 }
 
-fn number_of(column: At) -> u32 {
+fn number_of(column: Column) -> u32 {
     return column;
 }
 
-fn first_of(row: u32, stride: u32) -> u32 {
-    return row * stride;
-}
-
-fn at_of(first: u32, column: At) -> At {
-    return first + column;
-}
-
-fn first_inside(v: Pack, column: At) -> f32 {
+fn first_inside(v: Pack, column: Column) -> f32 {
     return pack_first(v);
 }
 
@@ -60,13 +52,32 @@ fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 {
 }
 
 // `row` and `middle` matter only if rows begin inside a word.
-fn column_of_lane(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> At {
+fn column_of_lane(
+    k: u32,
+    lane: u32,
+    lanes: u32,
+    is_there: bool,
+    row: u32,
+    middle: bool,
+) -> Column {
     return column_at(select(0u, pack_of(k, lane, lanes), is_there));
+}
+
+alias At = u32;
+
+alias First = u32;
+
+fn first_of(row: u32, stride: u32) -> First {
+    return row * stride;
+}
+
+fn at_of(first: First, column: Column) -> At {
+    return first + column;
 }
 
 alias Mask = bool;
 
-fn mask_of(column: At, counts: bool) -> Mask {
+fn mask_of(column: Column, counts: bool) -> Mask {
     return counts;
 }
 
@@ -131,8 +142,8 @@ fn main(
 
 // ==== roles/access.wgsl
 
-fn load_x(input_at: At, at: At) -> Pack {
-    return load_input(input_at);
+fn load_x(at: At) -> Pack {
+    return load_input(at);
 }
 
 fn store_sum(at: At, x: Pack) {
@@ -151,7 +162,7 @@ alias AffineValue = Pack;
 
 alias AffineAt = u32;
 
-fn affine_column(column: At) -> AffineAt {
+fn affine_column(column: Column) -> AffineAt {
     return number_of(column);
 }
 
@@ -231,7 +242,6 @@ struct Params {
     first: u32, // row of the whole tensor at which the binding begins
     packs: u32, // of a row
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
-    input_stride: u32, // the same of the input
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
     elements: u32, // of a row
@@ -248,7 +258,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-fn row_affine_index(row: u32, column: At) -> AffineAt {
+fn row_affine_index(row: u32, column: Column) -> AffineAt {
     let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
     return first + affine_column(column);
 }
@@ -268,7 +278,7 @@ fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
 
 const SUMS: bool = false;
 
-fn put_partial_sums(first: u32, column: At, g: Pack, gy: Pack) {
+fn put_partial_sums(first: u32, column: Column, g: Pack, gy: Pack) {
 }
 
 // ==== constants of the key
@@ -289,25 +299,25 @@ const SCALED: bool = false;
 
 // ==== tensors.wgsl
 
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 
 fn load_input(i: u32) -> vec4<f32> {
     return input[i];
 }
 
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
 
 fn load_weight(i: u32) -> vec4<f32> {
     return weight[i];
 }
 
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 fn load_bias(i: u32) -> vec4<f32> {
     return bias[i];
 }
 
-@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> output: array<vec4<f32>>;
 
 fn store_output(i: u32, v: vec4<f32>) {
     output[i] = v;
@@ -330,7 +340,7 @@ fn in_row(k: u32, team: Team) -> bool {
 }
 
 // All rows of a team have the alignment phase of the row with the team's number.
-fn column_of(k: u32, team: Team) -> At {
+fn column_of(k: u32, team: Team) -> Column {
     return column_of_lane(k, team.lane, team.lanes, in_row(k, team), team.index, 0u < k && k < FULL);
 }
 
@@ -375,30 +385,29 @@ fn run(team: Team) {
         let has_row = team.index < params.teams && index < params.rows;
         let row = min(index, params.rows - 1u);
         let first = first_of(row, params.stride);
-        let first_input = first_of(row, params.input_stride);
         var shift = 0.0;
         if !HALF_PRECISION {
             let start = column_of_lane(0u, 0u, 1u, true, team.index, false);
-            shift = first_inside(load_x(at_of(first_input, start), at_of(first, start)), start);
+            shift = first_inside(load_x(at_of(first, start)), start);
         }
 
         // The loads of both tensors are issued together.
-        let x_0 = load_x(at_of(first_input, column_0), at_of(first, column_0));
+        let x_0 = load_x(at_of(first, column_0));
         var grad_0 = Pack(0.0);
         if EARLY {
             grad_0 = masked(row_gradient(x_0, affine[0u], at_of(first, column_0)), mask_0);
         }
-        let x_1 = load_x(at_of(first_input, column_1), at_of(first, column_1));
+        let x_1 = load_x(at_of(first, column_1));
         var grad_1 = Pack(0.0);
         if EARLY {
             grad_1 = masked(row_gradient(x_1, affine[1u], at_of(first, column_1)), mask_1);
         }
-        let x_2 = load_x(at_of(first_input, column_2), at_of(first, column_2));
+        let x_2 = load_x(at_of(first, column_2));
         var grad_2 = Pack(0.0);
         if EARLY {
             grad_2 = masked(row_gradient(x_2, affine[2u], at_of(first, column_2)), mask_2);
         }
-        let x_3 = load_x(at_of(first_input, column_3), at_of(first, column_3));
+        let x_3 = load_x(at_of(first, column_3));
         var grad_3 = Pack(0.0);
         if EARLY {
             grad_3 = masked(row_gradient(x_3, affine[3u], at_of(first, column_3)), mask_3);

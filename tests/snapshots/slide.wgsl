@@ -58,13 +58,13 @@ const BACKWARD: bool = false;
 
 // ==== tensors.wgsl
 
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 
 fn load_input(i: u32) -> vec4<f32> {
     return input[i];
 }
 
-@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> output: array<vec4<f32>>;
 
 fn store_output(i: u32, v: vec4<f32>) {
     output[i] = v;

@@ -64,26 +64,30 @@ fn opaque(v: Real) -> Real {
 
 // ==== roles/positions.wgsl
 
-alias At = u32;
+alias Column = u32;
 
-fn column_at(pack: u32) -> At {
+fn column_at(pack: u32) -> Column {
     return pack;
 }
 
-fn number_of(column: At) -> u32 {
+fn number_of(column: Column) -> u32 {
     return column;
-}
-
-fn first_of(row: u32, stride: u32) -> u32 {
-    return row * stride;
-}
-
-fn at_of(first: u32, column: At) -> At {
-    return first + column;
 }
 
 fn elements_of(packs: u32) -> f32 {
     return f32(packs * PACK);
+}
+
+alias At = u32;
+
+alias First = u32;
+
+fn first_of(row: u32, stride: u32) -> First {
+    return row * stride;
+}
+
+fn at_of(first: First, column: Column) -> At {
+    return first + column;
 }
 
 // ==== roles/teams.wgsl
@@ -137,8 +141,8 @@ fn main(
 
 // ==== roles/access.wgsl
 
-fn load_x(input_at: At, at: At) -> Pack {
-    return load_input(input_at);
+fn load_x(at: At) -> Pack {
+    return load_input(at);
 }
 
 fn store_sum(at: At, x: Pack) {
@@ -157,7 +161,7 @@ alias AffineValue = Pack;
 
 alias AffineAt = u32;
 
-fn affine_column(column: At) -> AffineAt {
+fn affine_column(column: Column) -> AffineAt {
     return number_of(column);
 }
 
@@ -237,7 +241,6 @@ struct Params {
     first: u32, // row of the whole tensor at which the binding begins
     packs: u32, // of a row
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
-    input_stride: u32, // the same of the input
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
     elements: u32, // of a row
@@ -254,7 +257,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 
-fn row_affine_index(row: u32, column: At) -> AffineAt {
+fn row_affine_index(row: u32, column: Column) -> AffineAt {
     let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
     return first + affine_column(column);
 }
@@ -318,7 +321,7 @@ fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {
 
 const SUMS: bool = false;
 
-fn add_partial_sums(first: u32, column: At, g: Pack, gy: Pack, fresh: bool) {
+fn add_partial_sums(first: u32, column: Column, g: Pack, gy: Pack, fresh: bool) {
 }
 
 // ==== constants of the key
@@ -339,25 +342,25 @@ const SCALED: bool = false;
 
 // ==== tensors.wgsl
 
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 
 fn load_input(i: u32) -> vec4<f32> {
     return input[i];
 }
 
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
 
 fn load_weight(i: u32) -> vec4<f32> {
     return weight[i];
 }
 
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 fn load_bias(i: u32) -> vec4<f32> {
     return bias[i];
 }
 
-@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> output: array<vec4<f32>>;
 
 fn store_output(i: u32, v: vec4<f32>) {
     output[i] = v;
@@ -390,8 +393,7 @@ fn run(team: Team) {
         let has_row_0 = select(index_0 < params.rows, true, WHOLE);
         let row_0 = min(index_0, params.rows - 1u);
         let first_0 = first_of(row_0, params.stride);
-        let first_input_0 = first_of(row_0, params.input_stride);
-        let shift_0 = first_of_rows(load_x(at_of(first_input_0, start), at_of(first_0, start)));
+        let shift_0 = first_of_rows(load_x(at_of(first_0, start)));
         var shifted_sum_0 = Pair();
         // A mean of the first elements.
         let sample = (packs + SAMPLE - 1u) / SAMPLE;
@@ -401,7 +403,7 @@ fn run(team: Team) {
                 let end = min(chunk + stride, sample);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
                     let column = column_at(pack);
-                    let x_0 = load_x(at_of(first_input_0, column), at_of(first_0, column));
+                    let x_0 = load_x(at_of(first_0, column));
                     sum_0 += sum_of(x_0 - shift_0);
                 }
                 shifted_sum_0 = add_sum(shifted_sum_0, sum_0);
@@ -431,7 +433,7 @@ fn run(team: Team) {
                 if SHARED && EARLY {
                     affine = affine_at(affine_column(column));
                 }
-                let x_0 = load_x(at_of(first_input_0, column), at_of(first_0, column));
+                let x_0 = load_x(at_of(first_0, column));
                 let d_0 = x_0 - mean_0;
                 d_chunk_0 += sum_of(d_0);
                 measure_chunk_0 += sum_of(measure(d_0));
@@ -485,7 +487,7 @@ fn run(team: Team) {
                     if !SHARED {
                         affine = affine_at(row_affine_index(params.first + row_0, column));
                     }
-                    let x_0 = load_x(at_of(first_input_0, column), at_of(first_0, column));
+                    let x_0 = load_x(at_of(first_0, column));
                     let d_0 = x_0 - mean_0;
                     let y_0 = (d_0 - correction_0) * scale_0 * rstd_0;
                     let grad_0 = row_gradient(y_0, affine, at_of(first_0, column));
@@ -522,7 +524,7 @@ fn run(team: Team) {
                     affine = affine_at(row_affine_index(params.first + row_0, column));
                 }
                 let at = at_of(first_0, column);
-                let x = load_x(at_of(first_input_0, column), at);
+                let x = load_x(at);
                 let y = (x - mean_0 - correction_0) * scale_0 * rstd_0;
                 let grad = row_gradient(y, affine, at);
                 let g = apply_weight(grad, affine.weight);

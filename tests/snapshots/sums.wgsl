@@ -73,7 +73,19 @@ fn opaque(v: Real) -> Real {
 
 // ==== roles/positions.wgsl
 
+alias Column = u32;
+
 alias At = u32;
+
+alias First = u32;
+
+fn first_of(row: u32, stride: u32) -> First {
+    return row * stride;
+}
+
+fn at_of(first: First, column: Column) -> At {
+    return first + column;
+}
 
 // ==== roles/teams.wgsl
 
@@ -128,8 +140,8 @@ fn main(
 
 // ==== roles/access.wgsl
 
-fn load_x(input_at: At, at: At) -> Pack {
-    return load_input(input_at);
+fn load_x(at: At) -> Pack {
+    return load_input(at);
 }
 
 // ==== roles/tables.wgsl
@@ -138,7 +150,7 @@ alias Stat = f32;
 
 alias StatAt = u32;
 
-fn stat_column(column: At) -> StatAt {
+fn stat_column(column: Column) -> StatAt {
     return 0u;
 }
 
@@ -146,7 +158,7 @@ alias AffineValue = f32;
 
 alias AffineAt = u32;
 
-fn affine_column(column: At) -> AffineAt {
+fn affine_column(column: Column) -> AffineAt {
     return 0u;
 }
 
@@ -169,11 +181,11 @@ fn advance(row: RowIndex, by: RowIndex, rows: u32) -> RowIndex {
     return RowIndex(select(quotient, quotient + 1u, carry), select(remainder, remainder - rows, carry));
 }
 
-fn stat_index(row: RowIndex, column: At) -> StatAt {
+fn stat_index(row: RowIndex, column: Column) -> StatAt {
     return row.quotient * params.stat_quotient + row.remainder * params.stat_remainder + stat_column(column);
 }
 
-fn affine_index(row: RowIndex, column: At) -> AffineAt {
+fn affine_index(row: RowIndex, column: Column) -> AffineAt {
     return row.quotient * params.affine_quotient + row.remainder * params.affine_remainder + affine_column(column);
 }
 
@@ -330,19 +342,19 @@ const ZERO_MEAN: bool = true;
 
 // ==== tensors.wgsl
 
-@group(0) @binding(1) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 
 fn load_input(i: u32) -> vec4<f32> {
     return input[i];
 }
 
-@group(0) @binding(13) var<storage, read> grad_output: array<vec4<f32>>;
+@group(0) @binding(15) var<storage, read> grad_output: array<vec4<f32>>;
 
 fn load_grad_output(i: u32) -> vec4<f32> {
     return grad_output[i];
 }
 
-@group(0) @binding(20) var<storage, read_write> statistics: array<f32>;
+@group(0) @binding(22) var<storage, read_write> statistics: array<f32>;
 
 fn load_statistics(i: u32) -> f32 {
     return statistics[i];
@@ -352,7 +364,7 @@ fn store_statistics(i: u32, v: f32) {
     statistics[i] = v;
 }
 
-@group(0) @binding(23) var<storage, read_write> partial_sums: array<GroupSums>;
+@group(0) @binding(25) var<storage, read_write> partial_sums: array<GroupSums>;
 
 // ==== kernels/sums.wgsl
 
@@ -361,7 +373,6 @@ struct Params {
     reduced: u32,
     groups: u32,
     packs: u32, // of inner
-    input_packs: u32, // from one run of inner to the next, in the input
     splits: u32,
     first_row: u32, // of these in the whole tensor, in the lookups
     first_partial: u32, // of these groups in `partial_sums`
@@ -425,8 +436,9 @@ fn run(team: Team) {
         if !STATS_FIXED {
             statistics_0 = statistics_at(select(StatAt(0u), stat_index(stat_row, pack), live_0));
         }
-        let x_0 = load_x(safe_run_0 * params.input_packs + safe_pack_0, safe_run_0 * params.packs + safe_pack_0);
-        let grad_0 = gradient(normalize(x_0, statistics_0), affine_0, safe_run_0 * params.packs + safe_pack_0);
+        let element_0 = at_of(first_of(safe_run_0, params.packs), safe_pack_0);
+        let x_0 = load_x(element_0);
+        let grad_0 = gradient(normalize(x_0, statistics_0), affine_0, element_0);
         let g_0 = select(grad_0, apply_weight(grad_0, affine_0.weight), WEIGHTED);
         sums = with_element(sums, g_0, x_0, statistics_0, live_0);
         at += stride;
@@ -451,8 +463,9 @@ fn run(team: Team) {
         if !STATS_FIXED {
             statistics_1 = statistics_at(select(StatAt(0u), stat_index(stat_row, pack), live_1));
         }
-        let x_1 = load_x(safe_run_1 * params.input_packs + safe_pack_1, safe_run_1 * params.packs + safe_pack_1);
-        let grad_1 = gradient(normalize(x_1, statistics_1), affine_1, safe_run_1 * params.packs + safe_pack_1);
+        let element_1 = at_of(first_of(safe_run_1, params.packs), safe_pack_1);
+        let x_1 = load_x(element_1);
+        let grad_1 = gradient(normalize(x_1, statistics_1), affine_1, element_1);
         let g_1 = select(grad_1, apply_weight(grad_1, affine_1.weight), WEIGHTED);
         sums = with_element(sums, g_1, x_1, statistics_1, live_1);
         at += stride;
@@ -477,8 +490,9 @@ fn run(team: Team) {
         if !STATS_FIXED {
             statistics_2 = statistics_at(select(StatAt(0u), stat_index(stat_row, pack), live_2));
         }
-        let x_2 = load_x(safe_run_2 * params.input_packs + safe_pack_2, safe_run_2 * params.packs + safe_pack_2);
-        let grad_2 = gradient(normalize(x_2, statistics_2), affine_2, safe_run_2 * params.packs + safe_pack_2);
+        let element_2 = at_of(first_of(safe_run_2, params.packs), safe_pack_2);
+        let x_2 = load_x(element_2);
+        let grad_2 = gradient(normalize(x_2, statistics_2), affine_2, element_2);
         let g_2 = select(grad_2, apply_weight(grad_2, affine_2.weight), WEIGHTED);
         sums = with_element(sums, g_2, x_2, statistics_2, live_2);
         at += stride;
@@ -503,8 +517,9 @@ fn run(team: Team) {
         if !STATS_FIXED {
             statistics_3 = statistics_at(select(StatAt(0u), stat_index(stat_row, pack), live_3));
         }
-        let x_3 = load_x(safe_run_3 * params.input_packs + safe_pack_3, safe_run_3 * params.packs + safe_pack_3);
-        let grad_3 = gradient(normalize(x_3, statistics_3), affine_3, safe_run_3 * params.packs + safe_pack_3);
+        let element_3 = at_of(first_of(safe_run_3, params.packs), safe_pack_3);
+        let x_3 = load_x(element_3);
+        let grad_3 = gradient(normalize(x_3, statistics_3), affine_3, element_3);
         let g_3 = select(grad_3, apply_weight(grad_3, affine_3.weight), WEIGHTED);
         sums = with_element(sums, g_3, x_3, statistics_3, live_3);
         at += stride;

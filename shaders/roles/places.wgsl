@@ -1,0 +1,27 @@
+// Places: where tensors are in their bindings, if shaders know more than a binding's first byte.
+
+// A tensor has its offset in x. Its row number i begins at i / rows * y + i % rows * z further. All count what an index
+// of the tensor counts.
+struct Places {
+    rows: u32, // at least 1
+    input: vec4<u32>,
+    weight: vec4<u32>,
+    bias: vec4<u32>,
+    output: vec4<u32>,
+    mean: vec4<u32>,
+    rstd: vec4<u32>,
+    running_mean: vec4<u32>,
+    running_var: vec4<u32>,
+    running_low: vec4<u32>,
+    num_batches_tracked: vec4<u32>,
+    residual: vec4<u32>,
+    residual_output: vec4<u32>,
+    grad_output: vec4<u32>,
+    grad_residual_output: vec4<u32>,
+    grad_input: vec4<u32>,
+    grad_residual: vec4<u32>,
+    grad_weight: vec4<u32>,
+    grad_bias: vec4<u32>,
+    moments: vec4<u32>,
+    statistics: vec4<u32>,
+}

@@ -1,0 +1,192 @@
+//! Places: where the rows of each elementwise tensor are, if tensors have strides.
+
+use crate::{
+    error::{Error, Result},
+    slot::Slot,
+    tensor::{TensorSpec, show},
+    wgsl::storage::{Buffer, Storage},
+};
+
+/// Bytes of the uniform with the places of tensors: `Places` in `shaders/roles/places.wgsl`.
+pub(crate) const PLACES_SIZE: u64 = 16 * Slot::COUNT as u64;
+
+/// Where rows begin in the elementwise tensors: `row / rows * outer + row % rows * inner`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Places {
+    /// Rows of an index of the outer level; 0 for dense tensors.
+    pub rows: u32,
+    /// The strides `[outer, inner]` of each tensor, in elements.
+    pub strides: Vec<(Slot, [u32; 2])>,
+}
+
+impl Places {
+    /// Dense tensors: one index for all of them.
+    pub const DENSE: Self = Self { rows: 0, strides: Vec::new() };
+
+    /// The places of rows of `cols` elements. The rows of a tensor lie at two levels at most, and all tensors with two
+    /// levels have the same number of rows in the inner one.
+    pub fn new<'a>(tensors: impl Iterator<Item = &'a TensorSpec> + Clone, cols: u32) -> Result<Self> {
+        let refuse = |spec: &TensorSpec, why| {
+            let what = format!("{} as strides of {}", show(&spec.strides()), spec.slot);
+            Err(Error::Unsupported { what, why })
+        };
+        let mut places = Self { rows: 1, strides: Vec::new() };
+        let mut all = Vec::new();
+        for spec in tensors {
+            let rows = match rows(spec, cols as usize) {
+                Ok(rows) => rows,
+                Err(axis) => {
+                    let why = format!("axis {axis} ends the adjacent elements, and a kernel needs {cols} of them");
+                    return refuse(spec, why);
+                }
+            };
+            if rows.len() > 2 {
+                let why = format!("rows of {cols} elements have {} strides, and kernels have two", rows.len());
+                return refuse(spec, why);
+            }
+            if let [_, (inner, _)] = *rows {
+                if places.rows != 1 && places.rows != inner as u32 {
+                    let why =
+                        format!("its rows change their stride after {inner}, those of others after {}", places.rows);
+                    return refuse(spec, why);
+                }
+                places.rows = inner as u32;
+            }
+            all.push((spec.slot, rows));
+        }
+        // The op checked that all positions fit u32.
+        let strides = all.into_iter().map(|(slot, rows)| {
+            let strides = match *rows {
+                [] => [0, 0],
+                [(_, stride)] => [places.rows * stride as u32, stride as u32],
+                [(_, outer), (_, inner), ..] => [outer as u32, inner as u32],
+            };
+            (slot, strides)
+        });
+        places.strides = strides.collect();
+        Ok(places)
+    }
+
+    /// The uniform of a kernel with these storage buffers. `offset`: where a tensor begins in its binding, in bytes.
+    pub fn uniform(&self, storage: &[Storage], offset: impl Fn(Slot) -> u64) -> Vec<u8> {
+        let mut words = vec![self.rows.max(1), 0, 0, 0];
+        for &slot in Slot::ALL.iter().filter(|&&slot| slot != Slot::Scratch) {
+            let [outer, inner] =
+                self.strides.iter().find(|(of, _)| *of == slot).map_or([0; 2], |(_, strides)| *strides);
+            let tensor = storage.iter().find(|storage| storage.buffer == Buffer::Tensor(slot));
+            words.extend(tensor.map_or([0; 4], |tensor| {
+                let unit = tensor.unit();
+                let size = tensor.element.dtype().unwrap_or_default().size();
+                [(offset(slot) / size) as u32 / unit, outer / unit, inner / unit, 0]
+            }));
+        }
+        bytemuck::cast_slice(&words).to_vec()
+    }
+
+    /// Whether tensors have strides.
+    pub fn is_strided(&self) -> bool {
+        self.rows > 0
+    }
+
+    /// Whether all rows begin at multiples of these elements.
+    pub fn are_multiples_of(&self, elements: u32) -> bool {
+        self.strides.iter().flat_map(|(_, strides)| strides).all(|stride| stride.is_multiple_of(elements))
+    }
+}
+
+/// Numbers and strides of rows of `cols` adjacent elements, outermost first. The error is the axis that ends a shorter
+/// run of adjacent elements.
+fn rows(spec: &TensorSpec, cols: usize) -> std::result::Result<Vec<(usize, usize)>, usize> {
+    let mut rows = spec.levels();
+    if cols == 1 {
+        return Ok(rows);
+    }
+    let adjacent = rows.pop().filter(|&(count, stride)| stride == 1 && count.is_multiple_of(cols));
+    let Some((count, _)) = adjacent else {
+        let strides = spec.strides();
+        let mut extent = 1;
+        let ends = |&axis: &usize| {
+            let is_adjacent = spec.shape[axis] == 1 || strides[axis] == extent;
+            extent *= spec.shape[axis];
+            !is_adjacent
+        };
+        return Err((0..strides.len()).rev().find(ends).unwrap_or(0));
+    };
+    match (count / cols, rows.last_mut()) {
+        (1, _) => {}
+        (n, Some((last, stride))) if *stride == n * cols => (*last, *stride) = (*last * n, cols),
+        (n, _) => rows.push((n, cols)),
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{Access, DType};
+
+    fn spec(slot: Slot, shape: &[usize], strides: &[usize]) -> TensorSpec {
+        TensorSpec::new(slot, shape, DType::F32, Access::Read).with_strides(Some(&strides.to_vec()))
+    }
+
+    /// Every element is where its strides say.
+    fn check(tensors: &[TensorSpec], cols: usize) {
+        let places = Places::new(tensors.iter(), cols as u32).unwrap();
+        for (spec, (slot, [outer, inner])) in tensors.iter().zip(&places.strides) {
+            assert_eq!(spec.slot, *slot);
+            for (i, position) in spec.positions().into_iter().enumerate() {
+                let (row, column) = ((i / cols) as u32, i % cols);
+                let first = row / places.rows * outer + row % places.rows * inner;
+                assert_eq!(first as usize + column, position, "{spec:?} in rows of {cols}: {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_uniform_has_the_tensors_in_the_order_of_the_shader() {
+        let text = include_str!("../../shaders/roles/places.wgsl");
+        let members: Vec<&str> = text.lines().filter_map(|line| line.strip_suffix(": vec4<u32>,")).collect();
+        let slots = Slot::ALL.iter().filter(|&&slot| slot != Slot::Scratch);
+        assert_eq!(
+            members.iter().map(|name| name.trim()).collect::<Vec<_>>(),
+            slots.map(|s| s.name()).collect::<Vec<_>>()
+        );
+        assert_eq!(Places::DENSE.uniform(&[], |_| 0).len() as u64, PLACES_SIZE);
+    }
+
+    #[test]
+    fn places_are_where_the_strides_say() {
+        let dense = spec(Slot::Output, &[3, 4, 8], &[32, 8, 1]);
+        let heads = spec(Slot::Input, &[3, 4, 8], &[96, 8, 1]);
+        let padded = spec(Slot::Residual, &[3, 4, 8], &[48, 12, 1]);
+        let broadcast = spec(Slot::GradOutput, &[3, 4, 8], &[0, 0, 1]);
+        let swapped = spec(Slot::GradInput, &[3, 4, 8], &[8, 24, 1]);
+        for cols in [1, 2, 4, 8] {
+            check(&[dense.clone()], cols);
+        }
+        check(&[heads.clone(), dense.clone()], 8);
+        check(&[padded, dense.clone(), broadcast.clone(), heads.clone(), swapped], 8);
+        check(&[heads.clone(), dense.clone()], 32);
+        check(&[heads, dense.clone()], 4);
+        check(&[spec(Slot::Input, &[2, 6, 5, 5], &[300, 25, 5, 1])], 50);
+        check(&[spec(Slot::Input, &[2, 1, 5, 5], &[300, 7, 5, 1])], 25);
+    }
+
+    #[test]
+    fn strides_that_no_kernel_has_are_refused_by_name() {
+        let message = |tensors: &[TensorSpec], cols| Places::new(tensors.iter(), cols).unwrap_err().to_string();
+        let gaps = spec(Slot::Input, &[3, 4, 8], &[96, 16, 2]);
+        assert_eq!(
+            message(&[gaps], 8),
+            "[96, 16, 2] as strides of input is not supported: axis 2 ends the adjacent elements, and a kernel needs 8 \
+             of them"
+        );
+        let heads = spec(Slot::Input, &[3, 4, 8], &[96, 8, 1]);
+        assert!(message(&[heads.clone()], 96).contains("axis 0 ends the adjacent elements"));
+        let three = spec(Slot::Output, &[3, 2, 2, 8], &[500, 200, 50, 1]);
+        assert!(message(&[three], 8).contains("rows of 8 elements have 3 strides"));
+        let two = spec(Slot::Input, &[3, 2, 2, 8], &[500, 16, 8, 1]);
+        let other = spec(Slot::Output, &[3, 2, 2, 8], &[200, 100, 8, 1]);
+        assert!(message(&[two, other], 8).contains("change their stride after 2, those of others after 4"));
+    }
+}

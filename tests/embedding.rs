@@ -1,0 +1,289 @@
+//! Tensors inside other tensors: parts of one buffer, at any element, with strides of their own.
+
+mod common;
+
+use common::{each_op::each_op, gpu, methods::needs_subgroups, run};
+use wgpu_norm::{
+    Activation, BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
+    LpNormalize, Method, Norm, Offsets, Outputs, Planner, RmsNorm, Slot, Strategy, View,
+    host::Gpu,
+    shaders,
+    testing::{Data, compare_outputs},
+    wgpu,
+};
+
+/// A device whose planner takes tensors at any offset of one buffer, and places them at odd elements.
+fn at_any_offset() -> Gpu {
+    let planner = Planner::new(gpu().device()).shared_buffers(true).any_offset(true);
+    Gpu::from_parts(gpu().queue().clone(), planner)
+}
+
+/// The elements of all outputs, as bits.
+fn bits(op: &dyn Norm, outputs: &Outputs<f32>) -> Vec<(Slot, Vec<u32>)> {
+    let specs = op.tensors().expect("it is right").into_iter().filter(|spec| outputs.get(spec.slot).is_some());
+    specs
+        .map(|spec| {
+            let elements = spec.gather(outputs.get(spec.slot).unwrap_or_default());
+            (spec.slot, elements.into_iter().map(f32::to_bits).collect())
+        })
+        .collect()
+}
+
+fn conforms(gpu: &Gpu, why: &str, op: &dyn Norm, strategy: Strategy) -> Outputs<f32> {
+    let data = Data::random(op, 1);
+    let truth = op.reference(&data.tensors()).expect("it is right");
+    let outputs = run(gpu, op, &data.tensors(), strategy).unwrap_or_else(|e| panic!("{why}, {strategy:?}: {e}"));
+    compare_outputs(op, &outputs, &truth)
+        .unwrap_or_else(|e| panic!("{why}, {strategy:?}, {op_name}: {e}", op_name = op.name()));
+    outputs
+}
+
+#[test]
+fn every_op_conforms_at_odd_elements_of_one_buffer() {
+    let device = at_any_offset();
+    for dtype in [DType::F32, DType::F16] {
+        for op in each_op(12, dtype) {
+            conforms(&device, &format!("{dtype}"), &*op, Strategy::Inferred);
+        }
+    }
+}
+
+#[test]
+fn every_method_conforms_at_odd_elements_of_one_buffer() {
+    let device = at_any_offset();
+    let layer = LayerNorm::new(&[37, 24], 1..).residual(true).residual_output(true);
+    let ops: [(&str, &dyn Norm); 4] = [
+        ("rows", &layer),
+        ("rows", &layer.backward()),
+        ("channels", &BatchNorm::training(&[5, 8, 12])),
+        ("channels", &BatchNorm::training(&[5, 8, 12]).backward()),
+    ];
+    for (why, op) in ops {
+        let data = Data::random(op, 1);
+        let truth = op.reference(&data.tensors()).expect("it is right");
+        let mut methods = 0;
+        for &method in Method::ALL {
+            if needs_subgroups(method) && device.planner().caps().subgroup_size.is_none() {
+                continue;
+            }
+            match run(&device, op, &data.tensors(), Strategy::Forced(method)) {
+                Ok(outputs) => {
+                    compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{why}, {method}: {e}"));
+                    methods += 1;
+                }
+                Err(Error::Unsupported { .. }) => {}
+                Err(e) => panic!("{why}, {method}: {e}"),
+            }
+        }
+        assert!(methods >= 2, "{why}: {methods} methods");
+    }
+}
+
+/// An op with and without strides, which differ in nothing else.
+struct Strided {
+    why: &'static str,
+    dense: Box<dyn Norm>,
+    strided: Box<dyn Norm>,
+}
+
+/// Both directions of an op, with strides for tensors of either.
+macro_rules! strided {
+    ($why:literal, $op:expr, $($slot:ident: $strides:expr),*) => {{
+        let op = $op;
+        let strided = op.clone()$(.strides(Slot::$slot, &$strides))*;
+        [
+            Strided { why: $why, dense: Box::new(op.backward()), strided: Box::new(strided.backward()) },
+            Strided { why: $why, dense: Box::new(op), strided: Box::new(strided) },
+        ]
+    }};
+}
+
+/// Tensors as engines have them, of some storage type.
+fn strided_ops(dtype: DType) -> Vec<Strided> {
+    let heads = || RmsNorm::new(&[5, 3, 16], 2..).dtype(dtype);
+    let rows = || LayerNorm::new(&[7, 24], 1..).dtype(dtype);
+    let image = || GroupNorm::new(&[3, 6, 4, 5], 2).dtype(dtype);
+    let instances = || InstanceNorm::new(&[3, 6, 4, 5]).dtype(dtype).weight(true).bias(true);
+    let batch = || BatchNorm::training(&[3, 6, 4, 5]).dtype(dtype);
+    let mut ops = Vec::new();
+    // Three heads of queries in rows of 7 heads, to a dense tensor and back.
+    ops.extend(strided!("heads", heads(), Input: [112, 16, 1]));
+    ops.extend(strided!("heads", heads(), Input: [112, 16, 1], Output: [112, 16, 1], GradInput: [112, 16, 1]));
+    ops.extend(strided!("heads after tokens", heads(), Output: [16, 80, 1], GradOutput: [16, 80, 1]));
+    ops.extend(strided!("rows with gaps", rows().residual(true).residual_output(true),
+        Input: [28, 1], Residual: [32, 1], ResidualOutput: [40, 1], Output: [48, 1],
+        GradOutput: [28, 1], GradResidualOutput: [24, 1], GradInput: [26, 1]));
+    ops.extend(strided!("a sum in place", rows().residual(true).residual_in_place(true),
+        Residual: [32, 1], ResidualOutput: [40, 1], GradResidualOutput: [25, 1]));
+    ops.extend(strided!("odd gaps", rows().activation(Activation::Gelu), Input: [25, 1], GradInput: [27, 1]));
+    ops.extend(strided!("odd rows", LayerNorm::new(&[7, 13], 1..).dtype(dtype), Input: [16, 1], Output: [15, 1]));
+    ops.extend(strided!("one row for all", rows().residual(true), Residual: [0, 1], GradOutput: [0, 1]));
+    ops.extend(strided!("columns", LayerNorm::new(&[3, 6, 8], 1..2).dtype(dtype),
+        Input: [80, 12, 1], Output: [64, 8, 1], GradOutput: [60, 8, 1]));
+    ops.extend(strided!("L2", LpNormalize::new(&[7, 24], 1..).dtype(dtype), Input: [28, 1], GradInput: [32, 1]));
+    ops.extend(strided!("a slice of channels", image(), Input: [200, 20, 5, 1], GradOutput: [200, 20, 5, 1]));
+    ops.extend(
+        strided!("a crop", instances(), Input: [180, 30, 5, 1], Output: [240, 40, 5, 1], GradInput: [240, 40, 5, 1]),
+    );
+    ops.extend(
+        strided!("a crop", batch(), Input: [180, 30, 5, 1], Output: [240, 40, 5, 1], GradOutput: [240, 40, 5, 1]),
+    );
+    ops.extend(strided!("channels last", GroupNorm::new(&[3, 4, 5, 8], 2).dtype(dtype).layout(Layout::ChannelsLast),
+        Input: [240, 60, 12, 1], Output: [320, 80, 16, 1], GradInput: [240, 60, 12, 1]));
+    ops.extend(
+        strided!("channels last", BatchNorm::inference(&[3, 4, 5, 8]).dtype(dtype).layout(Layout::ChannelsLast),
+        Input: [240, 60, 12, 1], Output: [320, 80, 16, 1], GradOutput: [240, 60, 12, 1]),
+    );
+    ops
+}
+
+#[test]
+fn strides_change_where_elements_are_and_not_what_they_are() {
+    for dtype in [DType::F32, DType::BF16] {
+        for Strided { why, dense, strided } in strided_ops(dtype) {
+            let outputs = conforms(gpu(), why, &*strided, Strategy::Inferred);
+            // The same elements in a dense tensor.
+            let data = Data::random(&*strided, 1);
+            let specs = strided.tensors().expect("it is right");
+            let values: Vec<(Slot, Vec<f32>)> = specs
+                .iter()
+                .filter_map(|spec| Some((spec.slot, spec.gather(data.tensors().get(spec.slot)?))))
+                .collect();
+            let tensors = values
+                .iter()
+                .fold(Default::default(), |tensors: wgpu_norm::Tensors<'_>, (slot, values)| tensors.set(*slot, values));
+            let same = run(gpu(), &*dense, &tensors, Strategy::Inferred).expect("it runs");
+            let kernels =
+                |op| wgpu_norm::shaders::program(op, gpu().planner().caps(), Strategy::Inferred).expect("lowers");
+            let layouts = |op| kernels(op).dispatches.iter().map(|d| d.shader.to_string()).collect::<Vec<_>>();
+            if layouts(&*dense) == layouts(&*strided) {
+                assert_eq!(bits(&*strided, &outputs), bits(&*dense, &same), "{why}, {dtype}: {}", strided.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_method_that_can_takes_strides() {
+    let device = at_any_offset();
+    for Strided { why, strided, .. } in strided_ops(DType::F32).into_iter().chain(strided_ops(DType::F16)) {
+        let data = Data::random(&*strided, 1);
+        let truth = strided.reference(&data.tensors()).expect("it is right");
+        let mut ran = Vec::new();
+        for &method in Method::ALL {
+            if needs_subgroups(method) && device.planner().caps().subgroup_size.is_none() {
+                continue;
+            }
+            match run(&device, &*strided, &data.tensors(), Strategy::Forced(method)) {
+                Ok(outputs) => {
+                    compare_outputs(&*strided, &outputs, &truth).unwrap_or_else(|e| panic!("{why}, {method}: {e}"));
+                    ran.push(method);
+                }
+                Err(Error::Unsupported { .. }) => {}
+                Err(e) => panic!("{why}, {method}: {e}"),
+            }
+        }
+        assert!(!ran.is_empty(), "{why}");
+    }
+}
+
+/// An op in place has no backward pass.
+#[test]
+fn strides_in_place() {
+    for dtype in [DType::F32, DType::F16] {
+        let op = RmsNorm::new(&[5, 3, 16], 2..).dtype(dtype).in_place(true).strides(Slot::Input, &[112, 16, 1]);
+        let sum = op.clone().residual(true).residual_in_place(true).strides(Slot::Residual, &[60, 20, 1]);
+        let image = GroupNorm::new(&[3, 6, 4, 5], 2).dtype(dtype).in_place(true).strides(Slot::Input, &[200, 20, 5, 1]);
+        for (why, op) in [("heads", &op as &dyn Norm), ("heads, with a sum", &sum), ("channels", &image)] {
+            conforms(&at_any_offset(), why, op, Strategy::Inferred);
+        }
+    }
+}
+
+/// Why a plan refuses a binding.
+fn problem(result: wgpu_norm::Result<wgpu_norm::Bound>) -> (Slot, BindingProblem) {
+    match result {
+        Err(Error::Binding { slot, problem }) => (slot, problem),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn buffer(bytes: u64) -> wgpu::Buffer {
+    gpu().device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: bytes,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    })
+}
+
+#[test]
+fn tensors_of_one_buffer_may_interleave_but_not_overlap() {
+    let planner = Planner::new(gpu().device()).shared_buffers(true).any_offset(true);
+    // Queries and keys of one head of 8, f16, in rows of 24 elements.
+    let op = RmsNorm::new(&[4, 8], 1..).weight(false).dtype(DType::F16);
+    let op = op.strides(Slot::Input, &[24, 1]).strides(Slot::Output, &[24, 1]);
+    let plan = planner.plan(&op).expect("a plan");
+    let arena = buffer(1024);
+    let at = |input: u64, output: u64| {
+        let view = |offset| View::new(&arena, offset, 160);
+        plan.bind(&Bindings::new().input(view(input)).output(view(output)))
+    };
+    at(64, 80).expect("the output lies between rows of the input");
+    at(80, 64).expect("the same, the other way round");
+    at(64, 224).expect("one after the other");
+    assert_eq!(problem(at(64, 64)), (Slot::Output, BindingProblem::OverInput));
+    assert_eq!(problem(at(64, 78)), (Slot::Output, BindingProblem::Overlaps(Slot::Input)), "one element");
+    assert_eq!(problem(at(64, 98)), (Slot::Output, BindingProblem::Overlaps(Slot::Input)), "16 + 8 elements further");
+    // Elements 1 to 8 and 9 to 16: one word has elements of both.
+    assert_eq!(problem(at(66, 82)), (Slot::Output, BindingProblem::Overlaps(Slot::Input)), "a word");
+    at(66, 84).expect("a word further");
+    assert_eq!(problem(at(64, 81)), (Slot::Output, BindingProblem::Misaligned { offset: 81, alignment: 2 }));
+    let message = problem(at(64, 98)).1.to_string();
+    assert_eq!(message, "overlaps input, and one of them is written");
+
+    // A last element without its word.
+    let end = buffer(1022);
+    let bindings = Bindings::new().input(View::new(&arena, 0, 160)).output(View::new(&end, 862, 160));
+    let (slot, problem) = problem(plan.bind(&bindings));
+    assert_eq!((slot, problem), (Slot::Output, BindingProblem::OutOfRange { offset: 862, end: 1024, size: 1022 }));
+}
+
+#[test]
+fn without_its_option_an_offset_is_what_the_device_binds() {
+    let op = RmsNorm::new(&[4, 8], 1..).weight(false);
+    let [input, output] = [buffer(1024), buffer(1024)];
+    let view = |buffer, offset| View::new(buffer, offset, 128);
+    let bind = |planner: Planner, offset| {
+        let bindings = Bindings::new().input(view(&input, offset)).output(view(&output, 0));
+        planner.plan(&op).expect("a plan").bind(&bindings)
+    };
+    let planner = || Planner::new(gpu().device());
+    let alignment = u64::from(planner().caps().storage_offset_alignment);
+    assert_eq!(problem(bind(planner(), 4)), (Slot::Input, BindingProblem::Misaligned { offset: 4, alignment }));
+    bind(planner().any_offset(true), 4).expect("a multiple of an element");
+    bind(planner().any_offset(true), 16).expect("a multiple of a pack");
+    let misaligned = problem(bind(planner().any_offset(true), 2));
+    assert_eq!(misaligned, (Slot::Input, BindingProblem::Misaligned { offset: 2, alignment: 4 }));
+}
+
+/// `bind` compiles nothing: `plan` compiles the kernels of packs and of elements.
+#[test]
+fn a_plan_has_kernels_of_packs_and_of_elements() {
+    let caps = |offsets| {
+        let mut caps = gpu().planner().caps().clone();
+        caps.offsets = offsets;
+        caps
+    };
+    let text = |len, offsets| {
+        let op = RmsNorm::new(&[4, len], 1..);
+        let program = shaders::program(&op, &caps(offsets), Strategy::Inferred).expect("it lowers");
+        program.dispatches[0].shader.wgsl()
+    };
+    assert!(text(8, Offsets::Pack).contains("array<vec4<f32>>") && text(8, Offsets::Pack).contains("places.input.x"));
+    assert!(
+        text(8, Offsets::Element).contains("array<f32>") && !text(8, Offsets::Element).contains("array<vec4<f32>>")
+    );
+    assert_eq!(text(9, Offsets::Pack), text(9, Offsets::Element), "rows that are no packs need no other kernel");
+    assert!(!text(8, Offsets::Binding).contains("places"));
+}
