@@ -336,6 +336,8 @@ fn enlarge(program: &mut Lowered, other: &Lowered) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::{
         ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LpNormalize, RmsNorm},
@@ -362,30 +364,45 @@ mod tests {
         ]
     }
 
+    fn kernels(programs: &[Lowered]) -> HashSet<ShaderKey> {
+        programs.iter().flat_map(|program| &program.calls).map(|call| call.key).collect()
+    }
+
+    /// The most kernels of an op over all numbers of rows, on each of the devices.
+    fn most_kernels(ops: &[&dyn Norm]) -> Vec<(&'static str, usize)> {
+        let of = |(name, caps): &(&'static str, Caps)| {
+            let counts = ops.iter().map(|op| kernels(&all_rows(*op, caps, 4200).expect("it lowers")).len());
+            (*name, counts.max().unwrap_or(0))
+        };
+        devices().iter().map(of).collect()
+    }
+
     #[test]
-    fn print_counts() {
-        for (name, caps) in devices() {
-            let mut count = |what: &str, op: &dyn Norm| match all_rows(op, &caps, 4200) {
-                Ok(programs) => {
-                    let keys: std::collections::HashSet<_> =
-                        programs.iter().flat_map(|p| &p.calls).map(|c| c.key).collect();
-                    println!("{name} {what}: {} programs, {} kernels", programs.len(), keys.len());
-                }
-                Err(e) => println!("{name} {what}: {e}"),
-            };
-            for len in [64, 512, 1024, 4096, 1000, 32768] {
-                count(&format!("rms {len}"), &RmsNorm::new(&[1, len], 1..));
-                count(&format!("rms f16 {len}"), &RmsNorm::new(&[1, len], 1..).dtype(DType::F16));
-                count(&format!("layer backward {len}"), &LayerNorm::new(&[1, len], 1..).backward());
-            }
-            count("heads", &RmsNorm::new(&[1, 8, 64], 2..).strides(Slot::Input, &[768, 64, 1]).in_place(true));
-            count("group", &GroupNorm::new(&[1, 32, 16, 16], 8));
-            count("group backward", &GroupNorm::new(&[1, 32, 16, 16], 8).backward());
-            count("instance", &InstanceNorm::new(&[1, 32, 16, 16]));
-            count("batch inference", &BatchNorm::inference(&[1, 32, 16, 16]));
-            count("batch inference rows", &BatchNorm::inference(&[1, 32]));
-            count("batch inference backward", &BatchNorm::inference(&[1, 32, 16, 16]).backward());
-            count("batch training", &BatchNorm::training(&[1, 32, 16, 16]));
+    fn few_kernels_compute_any_number_of_rows() {
+        let rows = [64, 512, 1000, 4096, 16384].map(|len| RmsNorm::new(&[1, len], 1..));
+        let halves = rows.clone().map(|op| op.dtype(DType::F16));
+        let heads = RmsNorm::new(&[1, 8, 64], 2..).strides(Slot::Input, &[768, 64, 1]).in_place(true);
+        let (group, image) = (GroupNorm::new(&[1, 32, 16, 16], 8), BatchNorm::inference(&[1, 32, 16, 16]));
+        let (l2, instance) = (LpNormalize::new(&[1, 96], 1..), InstanceNorm::new(&[1, 32, 16, 16]));
+        let mut forward: Vec<&dyn Norm> = vec![&heads, &group, &image, &l2, &instance];
+        forward.extend(rows.iter().chain(&halves).map(|op| op as &dyn Norm));
+        for (device, most) in most_kernels(&forward) {
+            assert!(most <= 3, "{device}: {most} kernels");
+        }
+        let backward = [64, 512, 1000, 4096].map(|len| LayerNorm::new(&[1, len], 1..).backward());
+        for (device, most) in most_kernels(&backward.each_ref().map(|op| op as &dyn Norm)) {
+            assert!(most <= 10, "{device}: {most} kernels");
+        }
+    }
+
+    #[test]
+    fn few_kernels_compute_images_of_any_size() {
+        let images = || (1..=64).map(|size| GroupNorm::new(&[1, 32, size, size], 8));
+        let allowed = [42, 38, 42, 11, 18];
+        for ((device, caps), allowed) in devices().into_iter().zip(allowed) {
+            let lowered = images().map(|op| lower_for_calls(&op.operation(Internal)?, &caps));
+            let most = kernels(&lowered.collect::<Result<Vec<_>>>().expect("it lowers")).len();
+            assert!(most <= allowed, "{device}: {most} kernels");
         }
     }
 }

@@ -129,7 +129,7 @@ impl Tuning {
         merge_by_workgroup: 0,
         stream_rows: 4,
         few_rows: 16,
-        long_row: 4096,
+        long_row: 1 << 20,
         packs_per_lane: 32,
         adjacent_lanes: 4,
     };

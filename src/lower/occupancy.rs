@@ -33,12 +33,12 @@ pub(super) fn rows_per_team(rows: u32, filling: u32, max: u32) -> u32 {
     rows.div_ceil(rows.div_ceil(rows_per_team))
 }
 
-/// Rows that a team streams at once: at most as the tuning table says, and few enough that the teams fill the device.
+/// Rows that a team streams at once: as many as the tuning table says if the teams then fill half of the device, else
+/// one. So there are few kernels over all numbers of rows.
 pub(super) fn streamed_at_once(rows: u32, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
     let filling = filling(caps.tuning.workgroups, team, workgroup_size, caps);
-    let most = rows_per_team(rows, filling, caps.tuning.stream_rows);
-    // A power of two, for few kernels.
-    1 << most.ilog2()
+    let most = caps.tuning.stream_rows;
+    if rows / filling >= most.div_ceil(2) { most } else { 1 }
 }
 
 /// The workgroup size for a team that should have this many lanes.

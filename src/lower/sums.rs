@@ -110,7 +110,9 @@ impl Backward<'_> {
             affine: [affine_rows, affine_quotient, affine_remainder, affine_run],
             stats_stride,
         } = view.index_map(stats.group_count());
-        let block = whole.reduced.min(REDUCE_BLOCK).next_power_of_two();
+        // One kernel for any number of rows. Short columns of many samples are worth their own.
+        let rows = if whole.outer == 1 { REDUCE_BLOCK } else { whole.reduced };
+        let block = rows.min(REDUCE_BLOCK).next_power_of_two();
         // Rounding leaves normalized values a mean that is not quite zero. It matters to sums that may cancel, those of
         // weights.
         let is_weights = match target {
@@ -299,7 +301,9 @@ fn fixed_in_runs(reduction: &Reduction, lookup: Lookup) -> bool {
 
 /// The same for the columns of a reduction, for the tensor as rows of all columns.
 fn fixed_in_columns(reduction: &Reduction, lookup: Lookup) -> bool {
-    lookup.remainder == 0 && lookup.rows.is_multiple_of(reduction.reduced)
+    // A single row has fixed values too, but the kernel of more rows.
+    let is_single = reduction.outer * reduction.reduced == 1 && lookup.rows == 1;
+    lookup.remainder == 0 && lookup.rows.is_multiple_of(reduction.reduced) && !is_single
 }
 
 /// The parts of the statistics' groups that also share a weight, if their order is that of the weights. They are the

@@ -84,7 +84,8 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
         ([4096, 4096], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
         ([4096, 32768], ["resident/workgroup+subgroups", "resident/workgroup", "streamed/subgroup", "streamed/lane"]),
         ([4096, 65536], ["streamed/workgroup+subgroups", "streamed/workgroup", "streamed/subgroup", "split/lane"]),
-        ([1, 32768], ["split/workgroup+subgroups", "split/workgroup", "split/subgroup", "split/lane"]),
+        ([1, 32768], ["split/workgroup+subgroups", "split/workgroup", "streamed/subgroup", "streamed/lane"]),
+        ([1, 1 << 20], ["split/workgroup+subgroups", "split/workgroup", "split/subgroup", "split/lane"]),
     ];
     for (shape, expected) in cases {
         let op = LayerNorm::new(&shape, 1..);
@@ -292,8 +293,8 @@ fn a_workgroup_of_a_cpu_is_small() {
     }
     // Lanes that are teams: as many share a device as subgroups of eight do.
     let KernelCall { key, workgroups, .. } = call(1024, 768, &LLVMPIPE);
-    assert!(matches!(row(&key).residency, Residency::Streamed { rows: 4, .. }), "{key:?}");
-    assert_eq!((key.workgroup_size(), workgroups), (16, [16, 1, 1]));
+    assert!(matches!(row(&key).residency, Residency::Streamed { rows: 8, .. }), "{key:?}");
+    assert_eq!((key.workgroup_size(), workgroups), (16, [8, 1, 1]));
     // The size of a subgroup is unknown.
     let unknown = Caps { subgroup_size: Some((4, 128)), ..LAVAPIPE };
     assert_eq!(call(100, 768, &unknown).key.workgroup_size(), 128);
@@ -402,8 +403,9 @@ fn blocks_of_rows_are_known_to_be_whole_only_where_no_chunk_lacks_a_row() {
     let small = Caps { max_storage_buffer_binding_size: 8 << 20, ..LAVAPIPE };
     let cases = [
         (256, &LAVAPIPE, Residency::Streamed { rows: 8, whole: true }),
-        (127, &LAVAPIPE, Residency::Streamed { rows: 4, whole: false }),
-        (124, &LAVAPIPE, Residency::Streamed { rows: 4, whole: true }),
+        (127, &LAVAPIPE, Residency::Streamed { rows: 8, whole: false }),
+        (120, &LAVAPIPE, Residency::Streamed { rows: 8, whole: true }),
+        (63, &LAVAPIPE, Residency::Streamed { rows: 1, whole: true }),
         // Chunks of 256 rows: only the last is shorter, with 24, then with 25 rows.
         (280, &small, Residency::Streamed { rows: 8, whole: true }),
         (281, &small, Residency::Streamed { rows: 8, whole: false }),
@@ -585,7 +587,7 @@ fn a_backward_pass_is_as_short_as_what_is_asked_for() {
     // A lane with a whole column writes its gradients, unless it reads running statistics, which may share their
     // buffer.
     assert_eq!(
-        kernels(&LayerNorm::new(&[3, 4096], 1..).backward(), &LAVAPIPE),
+        kernels(&LayerNorm::new(&[3, 1 << 20], 1..).backward(), &LAVAPIPE),
         "Moments Finalize Sums MergeSums Apply SumsColumns"
     );
     assert_eq!(kernels(&BatchNorm::inference(&[3, 4096]).backward(), &LAVAPIPE), "Apply SumsColumns MergeSums");
