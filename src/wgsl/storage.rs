@@ -212,6 +212,8 @@ impl Storage {
     /// Elements that one step of the tensor's index counts.
     pub fn unit(&self) -> u32 {
         match self.element {
+            // An index of such rows counts words.
+            Element::Floats(_, VectorLayout::HalfUnaligned) => 2,
             Element::Floats(_, layout) => layout.unit(),
             Element::Vec4 => 4,
             Element::Gather(_) | Element::Word | Element::Raw(_) => 1,
