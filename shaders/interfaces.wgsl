@@ -70,6 +70,7 @@ struct AnyParams {
     alpha: f32, // over the size of the window
     beta: f32,
     k: f32,
+    first_row: u32, // row of the lookups of the first block
 }
 
 @group(0) @binding(0) var<uniform> params: AnyParams;
@@ -328,6 +329,14 @@ fn store_sum(at: At, x: Pack) {}
 // == result: the output of the op
 
 fn store_result(at: At, y: Pack) {}
+
+// == epilogue: the caller's function, in shaders that have one
+
+fn epilogue(v: vec4<f32>, index: u32) -> vec4<f32> { return v; }
+fn with_epilogue(y: Pack) -> Pack { return y; } // what it returns for each element
+// Says where the next result lies: row and column of a kernel of rows, block, step and column of apply.
+fn place_in_row(row: u32, column: Column) {}
+fn place_step(block: u32, step: u32, column: u32) {}
 
 // == gradient: the gradient with respect to the argument of weight and bias
 

@@ -107,6 +107,10 @@ bindings! {
     moments: Moments,
     /// The statistics that batch norm saves for its backward pass.
     statistics: Statistics,
+    /// The first buffer of an [`Epilogue`](crate::Epilogue).
+    epilogue_a: EpilogueA,
+    /// The second buffer of an [`Epilogue`](crate::Epilogue).
+    epilogue_b: EpilogueB,
     /// Scratch memory of [`Plan::scratch_size`] bytes. Without it, [`Plan::bind`] allocates scratch if the plan needs
     /// any. Its old contents do not matter. Plans that run one after the other may share it.
     scratch: Scratch,

@@ -1,6 +1,7 @@
 //! The computation of an op, without its name. Its tensors, its lowering and its reference follow from this data.
 
 use crate::{
+    epilogue::Epilogue,
     error::{Error, Result},
     geometry::Reduction,
     options::{Options, Types},
@@ -31,6 +32,19 @@ impl Operation {
             Self::Backward(definition, options, gradients) => definition.backward(options, *gradients),
             Self::Moments(definition, options) => definition.moments(options),
             Self::Window { window, backward } => window.tensors(*backward),
+        }
+    }
+
+    /// Checks that the reference can compute it.
+    pub(crate) fn check_reference(&self) -> Result<()> {
+        match self {
+            Self::Forward(_, Options { epilogue: Some(Epilogue { reference: None, .. }), .. }) => {
+                Err(Error::Unsupported {
+                    what: "the reference of an op with an epilogue".into(),
+                    why: "it is WGSL alone: `Epilogue::reference` sets the same function in f64".into(),
+                })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -208,6 +222,7 @@ impl Definition {
         if options.save_for_backward {
             tensors.push(self.saved_for_backward(Access::Write));
         }
+        tensors.extend(options.epilogue.iter().flat_map(Epilogue::tensors));
         match self.source {
             Source::Running => tensors.extend(self.running(Access::Read)),
             Source::Batch { parts, tracked } => {
@@ -285,6 +300,12 @@ impl Definition {
                 argument: "in_place",
                 value: "true".into(),
                 expected: "false: the forward pass overwrites what the backward pass needs".into(),
+            });
+        }
+        if options.epilogue.is_some() {
+            return Err(Error::Unsupported {
+                what: "the backward pass of an op with an epilogue".into(),
+                why: "the derivative of the caller's function is unknown".into(),
             });
         }
         if matches!(self.source, Source::Batch { parts: Some(_), .. }) {

@@ -48,6 +48,16 @@ pub enum Error {
         /// The problem of its binding.
         problem: BindingProblem,
     },
+    /// This crate or wgpu refused the WGSL of an [`Epilogue`](crate::Epilogue).
+    #[error("epilogue{}: {why}", shown(*.line, .code))]
+    Epilogue {
+        /// The line of the caller's text, from 1; `None` if no single line is wrong.
+        line: Option<usize>,
+        /// This line, or nothing.
+        code: String,
+        /// The reason.
+        why: String,
+    },
     /// wgpu refused a call, or the device is lost.
     #[error("device: {0}")]
     Device(String),
@@ -67,6 +77,11 @@ fn whose(limit: &str) -> &'static str {
 /// A hint: the adapter may have a higher limit than the program requested for its device.
 fn remedy(limit: &str) -> &'static str {
     if limit.starts_with("max_") { "; `recommended(&adapter)` requests all that there is" } else { "" }
+}
+
+/// A line of an epilogue.
+fn shown(line: Option<usize>, code: &str) -> String {
+    line.map_or(String::new(), |line| format!(", line {line}, \"{code}\""))
 }
 
 /// A problem of a binding.

@@ -71,6 +71,7 @@ mod caps;
 mod definition;
 #[cfg(feature = "wgpu")]
 mod device;
+mod epilogue;
 mod error;
 mod geometry;
 mod kernels;
@@ -106,6 +107,7 @@ pub use caps::{Caps, Offsets};
 pub use definition::Gradients;
 #[cfg(feature = "wgpu")]
 pub use device::{DeviceReport, recommended};
+pub use epilogue::{Epilogue, EpilogueReference};
 pub use error::{BindingProblem, Error, Result};
 pub use ops::{
     Backward, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Norm, Order,

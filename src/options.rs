@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, hash::Hash};
 
 use crate::{
+    epilogue::Epilogue,
     error::{Error, Result},
     slot::Slot,
     tensor::{DType, MAX_ELEMENTS, show, span},
@@ -36,6 +37,8 @@ pub struct Options {
     pub residual_in_place: bool,
     /// The activation after the normalization.
     pub activation: Activation,
+    /// The caller's function after the activation.
+    pub epilogue: Option<Epilogue>,
     /// Whether the op writes the result over the input.
     pub in_place: bool,
     /// The storage types of the tensors.
@@ -58,6 +61,7 @@ impl Options {
             residual_output: false,
             residual_in_place: false,
             activation: Activation::None,
+            epilogue: None,
             in_place: false,
             types: Types::all(DType::F32),
             strides: BTreeMap::new(),
@@ -77,6 +81,7 @@ impl Options {
             activation,
             types,
             self.strides.clone(),
+            self.epilogue.clone(),
         )
     }
 
@@ -138,6 +143,9 @@ impl Options {
         }
         if self.in_place && self.types.input() != self.types.output() {
             return refuse("in_place", "true".into(), "false where input and output are of different types");
+        }
+        if let Some(epilogue) = &self.epilogue {
+            epilogue.validate()?;
         }
         self.strides.iter().try_for_each(|(&slot, strides)| self.validate_strides(slot, shape, strides))
     }

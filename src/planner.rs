@@ -10,6 +10,7 @@ use crate::{
     calls::{aside, caught},
     caps::{Caps, Offsets},
     definition::Operation,
+    epilogue::text::explain,
     error::Result,
     lower::{Lowered, lower},
     ops::Norm,
@@ -23,6 +24,7 @@ use crate::{
 };
 
 /// The key has all that a pipeline depends on: clones of a planner may differ in their tuning tables and in `checked`.
+/// The bool says whether wgpu compiled the shader with all checks.
 type Pipelines = HashMap<(Shader, bool), Arc<Pipeline>>;
 
 /// Makes plans for one device and caches the pipelines that they share.
@@ -138,6 +140,7 @@ impl Planner {
     ///
     /// # Errors
     /// The errors of [`Norm::tensors`]; [`Error::Limit`](crate::Error::Limit) if a limit of the device is too small;
+    /// [`Error::Epilogue`](crate::Error::Epilogue) if wgpu refuses the caller's WGSL;
     /// [`Error::Device`](crate::Error::Device) if wgpu or the driver refuses the shader.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn plan(&self, op: &(impl Norm + ?Sized)) -> Result<Plan> {
@@ -296,7 +299,7 @@ impl Planner {
     }
 
     async fn pipeline(&self, shader: Shader) -> Result<Arc<Pipeline>> {
-        let key = (shader, self.checked);
+        let key = (shader, self.is_checked(shader));
         // A panic in another thread can't leave the map inconsistent: threads only add entries.
         let known = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = known().get(&key) {
@@ -307,14 +310,25 @@ impl Planner {
         Ok(known().entry(key).or_insert(pipeline).clone())
     }
 
-    fn runtime_checks(&self) -> wgpu::ShaderRuntimeChecks {
-        let checks = wgpu::ShaderRuntimeChecks::checked();
-        // The argument of docs/safety.md does not cover edited source.
-        if self.checked || self.edit.is_some() {
-            checks
-        } else {
-            wgpu::ShaderRuntimeChecks { force_loop_bounding: false, int_div_checks: false, ..checks }
+    /// Whether wgpu compiles a shader with all checks. The argument of docs/safety.md does not cover the caller's WGSL.
+    fn is_checked(&self, shader: Shader) -> bool {
+        self.checked || shader.has_epilogue()
+    }
+
+    fn module(&self, shader: Shader, label: &str, source: &str) -> wgpu::ShaderModule {
+        let source = wgpu::ShaderSource::Wgsl(source.into());
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(label), source };
+        // Nor does it cover edited source.
+        if self.is_checked(shader) || self.edit.is_some() {
+            return self.device.create_shader_module(descriptor);
         }
+        let checks = wgpu::ShaderRuntimeChecks {
+            force_loop_bounding: false,
+            int_div_checks: false,
+            ..wgpu::ShaderRuntimeChecks::checked()
+        };
+        // SAFETY: the source is this crate's: no divisor is zero, and every loop ends. See docs/safety.md.
+        unsafe { self.device.create_shader_module_trusted(descriptor, checks) }
     }
 
     async fn compile(&self, shader: Shader) -> Result<Pipeline> {
@@ -324,11 +338,10 @@ impl Planner {
             source = edit(source);
         }
         log::debug!("compiling {label}");
-        caught(&self.device, || {
-            let descriptor =
-                wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(source.into()) };
-            // SAFETY: the source is this crate's: no divisor is zero, and every loop ends. See docs/safety.md.
-            let module = unsafe { self.device.create_shader_module_trusted(descriptor, self.runtime_checks()) };
+        let mut compiled = None;
+        let pipeline = caught(&self.device, || {
+            let module = self.module(shader, &label, &source);
+            compiled = Some(module.clone());
             let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(&label),
                 entries: &shader.bind_group_layout(),
@@ -352,7 +365,18 @@ impl Planner {
             });
             Pipeline { pipeline, layout }
         })
-        .await
+        .await;
+        match (pipeline, compiled, shader.0.epilogue()) {
+            (Err(error), Some(module), Some(epilogue)) => {
+                let info = module.get_compilation_info().await;
+                let is_error = |m: &&wgpu::CompilationMessage| m.message_type == wgpu::CompilationMessageType::Error;
+                Err(info.messages.iter().find(is_error).map_or(error, |message| {
+                    let line = message.location.map(|location| location.line_number);
+                    explain(&source, epilogue, line, &message.message)
+                }))
+            }
+            (pipeline, ..) => pipeline,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::{num::NonZeroU64, sync::Arc};
 use crate::{
     bindings::{Bindings, Requirements, View},
     calls::caught,
+    epilogue,
     error::{Error, Result},
     lower::{KernelCall, Lowered, PLACES_SIZE},
     plan::Target,
@@ -164,6 +165,10 @@ struct Uniforms<'a> {
 
 /// The alignment of a tensor's offset: what its kernels load and store at once, or what the device binds.
 fn alignment(target: &Target, lowered: &Lowered, spec: &TensorSpec) -> u64 {
+    // The caller's function indexes such a binding itself.
+    if epilogue::SLOTS.contains(&spec.slot) {
+        return target.alignment;
+    }
     let storages =
         lowered.calls.iter().filter(|call| call.key.addressing().offsets).flat_map(|call| call.key.storage());
     let of_tensor = storages.filter(|storage| storage.buffer == Buffer::Tensor(spec.slot));

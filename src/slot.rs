@@ -65,6 +65,10 @@ slots! {
     Statistics = "statistics",
     /// Scratch memory of the caller. No shader has a variable of this name.
     Scratch = "scratch",
+    /// The first buffer that an [`Epilogue`](crate::Epilogue) reads.
+    EpilogueA = "epilogue_a",
+    /// The second buffer that an [`Epilogue`](crate::Epilogue) reads.
+    EpilogueB = "epilogue_b",
 }
 
 impl Slot {

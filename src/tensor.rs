@@ -324,6 +324,10 @@ tensors! {
     moments: Moments,
     /// The statistics that the forward pass saved.
     statistics: Statistics,
+    /// The first buffer of an [`Epilogue`](crate::Epilogue).
+    epilogue_a: EpilogueA,
+    /// The second buffer of an [`Epilogue`](crate::Epilogue).
+    epilogue_b: EpilogueB,
 }
 
 impl<'a> Tensors<'a> {

@@ -48,6 +48,41 @@ fn every_op_conforms_at_odd_elements_of_one_buffer() {
     }
 }
 
+/// Rows that begin inside of words: at a word by whole words, else by single elements.
+#[test]
+fn odd_rows_of_half_precision_begin_at_any_element() {
+    let op = LayerNorm::new(&[7, 33], 1..).dtype(DType::F16).weight(false).bias(false);
+    let device = at_any_offset();
+    for op in [&op as &dyn Norm, &op.backward(), &op.clone().in_place(true)] {
+        conforms(&device, "at odd elements", op, Strategy::Inferred);
+    }
+    let planner = Planner::new(gpu().device()).any_offset(true);
+    let data = Data::random(&op, 1);
+    let plan = planner.plan(&op).expect("a plan");
+    let input = DType::F16.encode(data.tensors().get(Slot::Input).expect("it has one"));
+    let output = |offset: u64| {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let descriptor = wgpu::BufferDescriptor { label: None, size: 1024, usage, mapped_at_creation: false };
+        let buffers = [0; 2].map(|_| gpu().device().create_buffer(&descriptor));
+        let words: Vec<u8> = [vec![0; offset as usize], input.clone(), vec![0; 2]].concat();
+        gpu().queue().write_buffer(&buffers[0], 0, &words[..words.len() / 4 * 4]);
+        let bindings = Bindings::new().input(buffers[0].slice(offset..)).output(buffers[1].slice(offset..));
+        let bound = plan.bind(&bindings).expect("bound");
+        let mut encoder = gpu().device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+        gpu().queue().submit([encoder.finish()]);
+        let bytes = gpu().download(&buffers[1], 1024).expect("downloaded");
+        let (before, rest) = bytes.split_at(offset as usize);
+        let (output, after) = rest.split_at(input.len());
+        assert!(before.iter().chain(after).all(|&byte| byte == 0), "offset {offset}: written outside of the tensor");
+        output.to_vec()
+    };
+    let at_zero = output(0);
+    for offset in [4, 12, 260] {
+        assert_eq!(output(offset), at_zero, "offset {offset}");
+    }
+}
+
 #[test]
 fn every_method_conforms_at_odd_elements_of_one_buffer() {
     let device = at_any_offset();

@@ -7,8 +7,8 @@ use common::{
     gpu, run,
 };
 use wgpu_norm::{
-    Access, Activation, BatchNorm, DType, Error, GroupNorm, LayerNorm, LpNormalize, Norm, Outputs, Planner, Result,
-    RmsNorm, RowsBound, RowsPlan, Slot, Strategy, Tensors, testing::Data, wgpu,
+    Access, Activation, BatchNorm, DType, Epilogue, Error, GroupNorm, LayerNorm, LpNormalize, Norm, Outputs, Planner,
+    Result, RmsNorm, RowsBound, RowsPlan, Slot, Strategy, Tensors, testing::Data, wgpu,
 };
 
 const MAX_ROWS: usize = 300;
@@ -107,6 +107,33 @@ fn a_call_has_the_bits_of_a_plan_for_as_many_rows() {
     check(&planner, |rows| GroupNorm::new(&[rows, 6, 5, 4], 2));
     check(&planner, |rows| BatchNorm::inference(&[rows, 6, 5, 4]));
     check(&planner, |rows| BatchNorm::inference(&[rows, 24]));
+}
+
+/// Compares the output of calls with the indices that an epilogue puts there.
+fn check_index<N: Norm + Send + Sync + 'static>(planner: &Planner, of_rows: impl Fn(usize) -> N) {
+    let largest = of_rows(MAX_ROWS);
+    let data = Data::random(&largest, 1);
+    let plan = planner.plan_rows(of_rows(1), MAX_ROWS).expect("a plan");
+    for rows in [1, 17, 65, MAX_ROWS] {
+        let outputs = called(planner, &plan, &largest, &data.tensors(), rows, <[u8]>::to_vec);
+        let elements = rows * largest.shape()[1..].iter().product::<usize>();
+        for (i, &value) in outputs.output()[..elements].iter().enumerate() {
+            assert!((value - i as f32).abs() < 0.5, "{}, {rows} rows: {value} at {i}", largest.name());
+        }
+    }
+}
+
+#[test]
+fn an_epilogue_of_a_call_has_the_index_of_each_element() {
+    let planner = Planner::new(gpu().device());
+    let text = "fn epilogue(v: vec4<f32>, index: u32) -> vec4<f32> {
+        return vec4<f32>(vec4<u32>(index) + vec4<u32>(0u, 1u, 2u, 3u)) + v * epilogue_a[0] * 0.0;
+    }";
+    let epilogue = || Epilogue::new(text).buffers(&[1]);
+    check_index(&planner, |rows| RmsNorm::new(&[rows, 72], 1..).epilogue(epilogue()));
+    check_index(&planner, |rows| LpNormalize::new(&[rows, 13], 1..).epilogue(epilogue()));
+    check_index(&planner, |rows| BatchNorm::inference(&[rows, 6, 5, 4]).epilogue(epilogue()));
+    check_index(&planner, |rows| BatchNorm::inference(&[rows, 24]).epilogue(epilogue()));
 }
 
 #[test]

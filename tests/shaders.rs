@@ -1,5 +1,8 @@
 //! Every shader of the crate is validated, translated, and compared with the host's side. No adapter.
 
+#[path = "common/epilogues.rs"]
+mod epilogues;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -361,10 +364,10 @@ fn shader_files_are_tidy() {
     }
 }
 
-/// `shaders::all()` has every variant of every role.
+/// `shaders::all()` has every variant of every role, but of those for a function of the caller's.
 #[test]
 fn every_item_of_the_roles_is_in_a_shader() {
-    let shaders: String = shaders::all().iter().map(Shader::wgsl).collect();
+    let shaders: String = shaders::all().iter().chain(&epilogues::all()).map(Shader::wgsl).collect();
     let (mut items, mut unused) = (0, Vec::new());
     for (path, text) in shader_files().iter().filter(|(path, _)| path.parent().is_some_and(|p| p.ends_with("roles"))) {
         for item in text.split("\n\n").filter(|block| !block.lines().all(|line| line.starts_with("//"))) {

@@ -2,7 +2,7 @@
 
 use super::{
     Code, ParamField, params,
-    roles::{self, Buffers, Forward, GradInput, Gradient, Lookups},
+    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Lookups},
 };
 use crate::{
     layout::VectorLayout,
@@ -73,6 +73,13 @@ impl Code for Apply {
         }
     }
 
+    fn epilogue(&self) -> Option<Epilogue> {
+        match self.direction {
+            Direction::Forward(forward) => forward.epilogue,
+            Direction::Backward { .. } => None,
+        }
+    }
+
     fn block(&self) -> u32 {
         BLOCK
     }
@@ -130,7 +137,7 @@ impl Code for Apply {
         variants.extend(self.lookups.variants(self.layout));
         match self.direction {
             Direction::Forward(forward) => {
-                variants.extend(forward.variants());
+                variants.extend(forward.variants(self.layout));
                 variants.push("forward");
             }
             Direction::Backward { gradient, through_statistics, grad_input, grad_residual } => {

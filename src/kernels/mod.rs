@@ -71,6 +71,11 @@ pub(crate) trait Code: fmt::Debug {
         None
     }
 
+    /// The caller's function, in kernels that call one.
+    fn epilogue(&self) -> Option<roles::Epilogue> {
+        None
+    }
+
     /// The iterations of the kernel's unrolled loops.
     fn block(&self) -> u32;
 
@@ -229,12 +234,17 @@ impl ShaderKey {
     /// The storage buffers, in the order of their binding numbers.
     pub fn storage(&self) -> Vec<Storage> {
         let mut storage = self.kernel.code().storage();
-        storage.sort_by_key(|storage| storage.buffer);
+        storage.sort_by_key(|storage| storage.buffer.binding());
         storage
     }
 
     pub fn uniform(&self) -> &'static [ParamField] {
         self.kernel.code().uniform()
+    }
+
+    /// The caller's text, if the shader has one.
+    pub fn epilogue(&self) -> Option<&'static str> {
+        self.kernel.code().epilogue().map(|epilogue| epilogue.text.get())
     }
 
     /// The complete WGSL.
@@ -265,6 +275,7 @@ impl ShaderKey {
             block: code.block(),
             addressing: self.constants.addressing,
             fields_of_call: self.fields_of_call(),
+            epilogue: self.epilogue(),
         })
     }
 }

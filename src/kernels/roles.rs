@@ -3,6 +3,7 @@
 
 use super::flag;
 use crate::{
+    epilogue::{SLOTS, Text},
     layout::{TableAccess, VectorLayout},
     slot::Slot,
     tensor::{Access, DType},
@@ -154,6 +155,14 @@ pub(crate) enum Sum {
     InPlace,
 }
 
+/// The caller's function, which kernels apply last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Epilogue {
+    pub text: Text,
+    /// The number of buffers that it reads.
+    pub buffers: usize,
+}
+
 /// The forward pass of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Forward {
@@ -162,6 +171,7 @@ pub(crate) struct Forward {
     pub sum: Sum,
     /// The type of the output; `None` in place.
     pub output: Option<DType>,
+    pub epilogue: Option<Epilogue>,
 }
 
 impl Forward {
@@ -172,9 +182,12 @@ impl Forward {
             buffers.tensor(Slot::ResidualOutput, Access::Write, Some(dtype));
         }
         buffers.tensor(Slot::Output, Access::Write, self.output);
+        for &slot in &SLOTS[..self.epilogue.map_or(0, |epilogue| epilogue.buffers)] {
+            buffers.raw(Buffer::Tensor(slot), Access::Read, "f32");
+        }
     }
 
-    pub fn variants(self) -> Vec<Variant> {
+    pub fn variants(self, layout: VectorLayout) -> Vec<Variant> {
         let mut variants = vec![self.x.variant()];
         variants.extend(self.affine.variants());
         variants.push(match self.sum {
@@ -182,7 +195,12 @@ impl Forward {
             Sum::Output(_) => "sum",
             Sum::InPlace => "sum_in_place",
         });
-        variants.push(if self.output.is_some() { "output" } else { "in_place" });
+        variants.extend(match (self.output.is_some(), self.epilogue.is_some()) {
+            (true, false) => vec!["output"],
+            (false, false) => vec!["in_place"],
+            (true, true) => vec!["output_epilogue", epilogue(layout)],
+            (false, true) => vec!["in_place_epilogue", epilogue(layout)],
+        });
         variants
     }
 }
@@ -387,6 +405,15 @@ pub(crate) fn pack(layout: VectorLayout) -> Vec<Variant> {
         VectorLayout::HalfUnaligned => vec!["vec4", "half_unaligned"],
         VectorLayout::Vec4x2 => vec!["vec4", "vec4x2"],
         VectorLayout::Perpendicular => vec!["vec4", "perpendicular"],
+    }
+}
+
+/// What a call of the caller's function gets of a pack.
+fn epilogue(layout: VectorLayout) -> Variant {
+    match layout {
+        VectorLayout::Scalar => "epilogue_of_element",
+        VectorLayout::HalfUnaligned => "epilogue_of_elements",
+        VectorLayout::Vec4 | VectorLayout::Vec4x2 | VectorLayout::Perpendicular => "epilogue_of_pack",
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Code, ParamField, flag, params,
-    roles::{self, Buffers, Forward, GradInput, Gradient, Saved, X},
+    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Saved, X},
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
@@ -50,10 +50,10 @@ impl Direction {
         }
     }
 
-    fn variants(self) -> Vec<Variant> {
+    fn variants(self, layout: VectorLayout) -> Vec<Variant> {
         match self {
             Self::Forward(forward, saved) => {
-                let mut variants = forward.variants();
+                let mut variants = forward.variants(layout);
                 variants.extend(["forward", saved.variant()]);
                 variants
             }
@@ -124,6 +124,13 @@ impl Code for Row {
         Some(self.scale)
     }
 
+    fn epilogue(&self) -> Option<Epilogue> {
+        match self.direction {
+            Direction::Forward(forward, _) => forward.epilogue,
+            Direction::Backward(..) => None,
+        }
+    }
+
     fn block(&self) -> u32 {
         match self.residency {
             Residency::Resident { packs: count, .. } | Residency::Streamed { rows: count, .. } => count,
@@ -181,7 +188,7 @@ impl Code for Row {
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
         variants.push(roles::affine_table(self.affine, self.layout));
-        variants.extend(self.direction.variants());
+        variants.extend(self.direction.variants(self.layout));
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {
             Residency::Resident { .. } => "write_partial_sums",

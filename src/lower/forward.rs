@@ -37,6 +37,7 @@ pub(super) fn lower(
             _ => Sum::None,
         },
         output: (!options.in_place).then_some(options.types.output()),
+        epilogue: problem.epilogue()?,
     };
     let mut passes = Passes::default();
     let (given, stats) = match (method, definition.source) {

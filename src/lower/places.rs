@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Bytes of the uniform with the places of tensors: `Places` in `shaders/roles/places.wgsl`.
-pub(crate) const PLACES_SIZE: u64 = 16 * Slot::COUNT as u64;
+pub(crate) const PLACES_SIZE: u64 = 16 * (1 + Slot::Scratch as u64);
 
 /// Where rows begin in the elementwise tensors: `row / rows * outer + row % rows * inner`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,7 +70,7 @@ impl Places {
     /// The uniform of a kernel with these storage buffers. `offset`: where a tensor begins in its binding, in bytes.
     pub fn uniform(&self, storage: &[Storage], offset: impl Fn(Slot) -> u64) -> Vec<u8> {
         let mut words = vec![self.rows.max(1), 0, 0, 0];
-        for &slot in Slot::ALL.iter().filter(|&&slot| slot != Slot::Scratch) {
+        for &slot in Slot::ALL.iter().filter(|&&slot| slot < Slot::Scratch) {
             let [outer, inner] =
                 self.strides.iter().find(|(of, _)| *of == slot).map_or([0; 2], |(_, strides)| *strides);
             let tensor = storage.iter().find(|storage| storage.buffer == Buffer::Tensor(slot));
@@ -146,7 +146,7 @@ mod tests {
     fn the_uniform_has_the_tensors_in_the_order_of_the_shader() {
         let text = include_str!("../../shaders/roles/places.wgsl");
         let members: Vec<&str> = text.lines().filter_map(|line| line.strip_suffix(": vec4<u32>,")).collect();
-        let slots = Slot::ALL.iter().filter(|&&slot| slot != Slot::Scratch);
+        let slots = Slot::ALL.iter().filter(|&&slot| slot < Slot::Scratch);
         assert_eq!(
             members.iter().map(|name| name.trim()).collect::<Vec<_>>(),
             slots.map(|s| s.name()).collect::<Vec<_>>()

@@ -9,11 +9,12 @@ use super::{
 use crate::{
     caps::Caps,
     definition::{Definition, Source, Tracked},
+    epilogue,
     error::Result,
     geometry::{Part, Reduction},
     kernels::{
         Kernel,
-        roles::{Affine, Given, Saved, X},
+        roles::{Affine, Epilogue, Given, Saved, X},
     },
     options::Options,
     slot::Slot,
@@ -169,6 +170,14 @@ impl<'a> Problem<'a> {
             after: after.then_some(options.types.residual()),
             activation: options.activation,
         }
+    }
+
+    /// The caller's function behind the forward pass.
+    pub fn epilogue(&self) -> Result<Option<Epilogue>> {
+        let key = |epilogue: &epilogue::Epilogue| {
+            Ok(Epilogue { text: epilogue::Text::new(&epilogue.wgsl)?, buffers: epilogue.buffers.len() })
+        };
+        self.options.epilogue.as_ref().map(key).transpose()
     }
 
     pub fn weight_offset(&self) -> f32 {

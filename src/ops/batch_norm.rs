@@ -39,6 +39,7 @@ use crate::{
 /// | `running_low` | `[2, C]` | | updated, if [`running_low`](Self::running_low): their lo parts, zeros at first |
 /// | `num_batches_tracked` | `[1]`, u32 | | incremented, for a cumulative average |
 /// | `moments` | `[parts, C, 4]` | | read, with [`merge`](Self::merge) |
+/// | `epilogue_a`, `epilogue_b` | f32 | read, if the [`epilogue`](Self::epilogue) has buffers | the same |
 ///
 /// `eps` is 1e-5 by default. f is the [`activation`](Self::activation), none by default.
 ///
@@ -158,8 +159,8 @@ impl BatchNorm {
 }
 
 setters!(BatchNorm:
-    eps weight zero_centered bias save_stats save_for_backward residual_after activation in_place dtype affine_dtype
-    layout strides);
+    eps weight zero_centered bias save_stats save_for_backward residual_after activation epilogue in_place dtype
+    affine_dtype layout strides);
 
 impl BatchNorm {
     pub(super) fn definition(&self) -> Result<Definition> {

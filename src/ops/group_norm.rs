@@ -34,6 +34,7 @@ use crate::{
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | `[N, groups]` | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
+/// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
 /// `eps` is 1e-5 by default. With [`per_sample`](Self::per_sample), each sample has its own weight and bias.
 ///
@@ -90,8 +91,8 @@ impl GroupNorm {
 }
 
 setters!(GroupNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
-    layout strides);
+    backward eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place dtype
+    affine_dtype layout strides);
 
 impl GroupNorm {
     fn definition(&self) -> Result<Definition> {

@@ -37,6 +37,7 @@ use crate::{
 /// | `running_mean`, `running_var` | `[C]` | updated, if there are [`running_stats`](Self::running_stats) |
 /// | `running_low` | `[2, C]` | updated, if [`running_low`](Self::running_low): their lo parts, zeros at first |
 /// | `num_batches_tracked` | `[1]`, u32 | incremented, for a cumulative average |
+/// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
 /// `eps` is 1e-5 by default. There is no weight, no bias and no running statistic by default. With
 /// [`per_sample`](Self::per_sample), each sample has its own weight and bias. The op updates running statistics with
@@ -111,8 +112,8 @@ impl InstanceNorm {
 }
 
 setters!(InstanceNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
-    layout strides);
+    backward eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place dtype
+    affine_dtype layout strides);
 
 impl InstanceNorm {
     fn definition(&self) -> Result<Definition> {

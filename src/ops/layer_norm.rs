@@ -34,6 +34,7 @@ use crate::{
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | the other axes | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
+/// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
 /// `eps` is 1e-5 by default. With [`per_sample`](Self::per_sample), each index of the first axis has its own weight and
 /// bias. With `zero_centered` too, this is the adaptive layer norm of diffusion transformers: `weight` is the scale and
@@ -99,8 +100,8 @@ impl LayerNorm {
 }
 
 setters!(LayerNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
-    strides);
+    backward eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place dtype
+    affine_dtype strides);
 
 impl LayerNorm {
     fn definition(&self) -> Result<Definition> {

@@ -31,6 +31,7 @@ use crate::{
 /// | `input` | `shape` | read |
 /// | `output` | `shape` | written |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): the factor, `1 / max(norm, eps)` |
+/// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
 /// `eps` is 1e-12 by default, as in PyTorch. A row of zeros stays zero. With `eps` 0 it becomes NaN.
 ///
@@ -103,7 +104,7 @@ impl LpNormalize {
     }
 }
 
-setters!(LpNormalize: backward eps save_stats activation in_place dtype strides);
+setters!(LpNormalize: backward eps save_stats activation epilogue in_place dtype strides);
 
 impl LpNormalize {
     fn definition(&self) -> Result<Definition> {

@@ -41,8 +41,9 @@ pub trait Norm {
     /// The tensors that the descriptor binds.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument), [`Error::Unsupported`](crate::Error::Unsupported) or
-    /// [`Error::Limit`](crate::Error::Limit) for a descriptor that is invalid on every device.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument), [`Error::Unsupported`](crate::Error::Unsupported),
+    /// [`Error::Limit`](crate::Error::Limit) or [`Error::Epilogue`](crate::Error::Epilogue) for a descriptor that is
+    /// invalid on every device.
     fn tensors(&self) -> Result<Vec<TensorSpec>> {
         Ok(self.operation(Internal)?.tensors())
     }
@@ -51,10 +52,12 @@ pub trait Norm {
     /// results are not rounded.
     ///
     /// # Errors
-    /// The errors of [`tensors`](Norm::tensors), and [`Error::Binding`](crate::Error::Binding) for a slice that is
-    /// missing, not used, or of another length.
+    /// The errors of [`tensors`](Norm::tensors); [`Error::Binding`](crate::Error::Binding) for a slice that is missing,
+    /// not used, or of another length; [`Error::Unsupported`](crate::Error::Unsupported) for an
+    /// [`Epilogue`](crate::Epilogue) in WGSL alone.
     fn reference(&self, tensors: &Tensors<'_>) -> Result<Outputs<f64>> {
         let operation = self.operation(Internal)?;
+        operation.check_reference()?;
         tensors.check(&operation.tensors())?;
         Ok(reference::compute(&operation, &|index| self.place(index, Internal), tensors))
     }

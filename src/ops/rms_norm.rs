@@ -34,6 +34,7 @@ use crate::{
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
+/// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
 /// `eps` is `f32::EPSILON` by default, as in PyTorch. There is no bias by default. With
 /// [`per_sample`](Self::per_sample), each index of the first axis has its own weight and bias.
@@ -100,8 +101,8 @@ impl RmsNorm {
 }
 
 setters!(RmsNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation in_place dtype affine_dtype
-    strides);
+    backward eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place dtype
+    affine_dtype strides);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {

@@ -134,6 +134,16 @@ macro_rules! setters {
             self
         }
     };
+    (@ epilogue) => {
+        /// Sets a WGSL function of the caller's, which the op applies last to each element of its output; none by
+        /// default. An op with an epilogue has no backward pass. Its errors are those of the
+        /// [`Epilogue`](crate::Epilogue).
+        #[must_use]
+        pub fn epilogue(mut self, epilogue: $crate::Epilogue) -> Self {
+            self.options.epilogue = Some(epilogue);
+            self
+        }
+    };
     (@ in_place) => {
         /// Sets whether the op writes the result over `input`. It then has no `output`. False by default.
         #[must_use]

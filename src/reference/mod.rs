@@ -9,6 +9,7 @@ mod local_response_norm;
 
 use crate::{
     definition::{Definition, Gradients, Operation, Source, Tracked},
+    epilogue,
     options::Options,
     running_stats::RunningStats,
     slot::Slot,
@@ -221,7 +222,14 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
     let before = elements.before_activation(&normalized);
-    let output = before.into_iter().map(|terms| activation::apply(options.activation, terms.iter().sum())).collect();
+    let activated = before.into_iter().map(|terms| activation::apply(options.activation, terms.iter().sum()));
+    let output = match options.epilogue.as_ref().and_then(|epilogue| epilogue.reference) {
+        Some(epilogue) => {
+            let buffers = epilogue::SLOTS.map(|slot| tensors.get(slot).unwrap_or_default());
+            activated.enumerate().map(|(index, y)| epilogue(y, index, buffers)).collect()
+        }
+        None => activated.collect(),
+    };
     let mut outputs = Outputs::default();
     elements.set(&mut outputs, if options.in_place { Slot::Input } else { Slot::Output }, output);
     track(definition, tensors, &statistics, &mut outputs);

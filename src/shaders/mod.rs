@@ -75,6 +75,13 @@ impl Shader {
         if self.uses_subgroups() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
     }
 
+    /// Whether the shader has an [`Epilogue`](crate::Epilogue). A program should compile it with all runtime checks,
+    /// and may compile the others with fewer: see `docs/safety.md`.
+    #[must_use]
+    pub fn has_epilogue(&self) -> bool {
+        self.0.epilogue().is_some()
+    }
+
     /// Invocations of a workgroup, along x.
     #[must_use]
     pub fn workgroup_size(&self) -> u32 {

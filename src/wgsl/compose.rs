@@ -6,6 +6,10 @@ use super::{
     storage::{Addressing, CALL, Storage},
     unroll::unroll,
 };
+use crate::epilogue::text::append;
+
+/// The end of a kernel's line that only shaders with an epilogue have.
+const EPILOGUE: &str = " // with epilogue";
 
 /// What a shader is made of.
 pub(crate) struct Source {
@@ -22,6 +26,8 @@ pub(crate) struct Source {
     pub addressing: Addressing,
     /// The fields of `Params` that come from the caller instead, each with its least value.
     pub fields_of_call: &'static [(&'static str, u32)],
+    /// WGSL of the caller's, which the kernel calls.
+    pub epilogue: Option<&'static str>,
 }
 
 /// The complete text.
@@ -31,10 +37,15 @@ pub(crate) fn compose(source: &Source) -> String {
     let mut tensors = source.addressing.declare();
     tensors.extend(source.storage.iter().map(|storage| storage.declare(source.addressing)));
     let (path, kernel) = source.kernel;
+    let kernel = marked(kernel, source.epilogue.is_some());
     let own =
-        [items("constants of the key", &constants), items("tensors.wgsl", &tensors), items(path, kernel)].concat();
+        [items("constants of the key", &constants), items("tensors.wgsl", &tensors), items(path, &kernel)].concat();
     let text = link(&own, &source.variants);
-    unroll(&by_call(text, source.fields_of_call), source.block)
+    let text = unroll(&by_call(text, source.fields_of_call), source.block);
+    match source.epilogue {
+        Some(epilogue) => append(&text, &items("", &text).iter().map(|item| item.name).collect(), epilogue),
+        None => text,
+    }
 }
 
 /// Takes fields of `Params` from the caller's uniform, whose numbers may be anything. Each is at least its least value,
@@ -71,6 +82,19 @@ fn with_calls(text: &str, field: &str) -> String {
     out + rest
 }
 
+/// A kernel's text, with or without the lines for an epilogue.
+fn marked(kernel: &str, has_epilogue: bool) -> String {
+    let mut out = String::with_capacity(kernel.len());
+    for line in kernel.split_inclusive('\n') {
+        match line.trim_end().strip_suffix(EPILOGUE) {
+            None => out.push_str(line),
+            Some(line) if has_epilogue => out.extend([line, "\n"]),
+            Some(_) => {}
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +105,12 @@ mod tests {
         assert!(text.starts_with("a = call_rows() / params.rows_per_team + params.row;\n"), "{text}");
         assert!(text.contains("return clamp(call.rows, 1u, params.rows);"), "{text}");
         assert_eq!(by_call("a = params.rows;\n".into(), &[]), "a = params.rows;\n");
+    }
+
+    #[test]
+    fn marked_lines_are_those_of_shaders_with_an_epilogue() {
+        let kernel = "a();\n    b(); // with epilogue\nc(); // else\n";
+        assert_eq!(marked(kernel, true), "a();\n    b();\nc(); // else\n");
+        assert_eq!(marked(kernel, false), "a();\nc(); // else\n");
     }
 }

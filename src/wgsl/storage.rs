@@ -46,8 +46,12 @@ impl Buffer {
 
     /// The binding number in group 0, the same in every shader.
     pub(crate) const fn binding(self) -> u32 {
-        let scratch = STORAGE + Slot::COUNT as u32;
+        let scratch = STORAGE + Slot::EpilogueA as u32;
         match self {
+            // Behind all that shaders without an epilogue bind.
+            Self::Tensor(slot @ (Slot::EpilogueA | Slot::EpilogueB)) => {
+                scratch + 3 + slot as u32 - Slot::EpilogueA as u32
+            }
             Self::Tensor(slot) => STORAGE + slot as u32,
             Self::Partials => scratch,
             Self::PartialSums => scratch + 1,
@@ -212,6 +216,8 @@ impl Storage {
     /// Elements that one step of the tensor's index counts.
     pub fn unit(&self) -> u32 {
         match self.element {
+            // An index of such rows counts words.
+            Element::Floats(_, VectorLayout::HalfUnaligned) => 2,
             Element::Floats(_, layout) => layout.unit(),
             Element::Vec4 => 4,
             Element::Gather(_) | Element::Word | Element::Raw(_) => 1,

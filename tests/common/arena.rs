@@ -44,7 +44,12 @@ impl Arena {
         };
         for spec in specs {
             let size = spec.dtype.size();
-            let step = if spec.slot == Slot::Moments { 16 } else { size };
+            let step = match spec.slot {
+                Slot::Moments => 16,
+                // The caller's function indexes the binding.
+                Slot::EpilogueA | Slot::EpilogueB => 0,
+                _ => size,
+            };
             let content = tensors.bytes(spec).map(|bytes| bytes[..spec.len() * size as usize].to_vec());
             place(spec.slot, spec.len() as u64 * size, step, content.as_deref());
         }
