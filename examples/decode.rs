@@ -196,7 +196,8 @@ struct Decoder {
     input: Part,
     residual: Part,
     kernels: Vec<wgpu::ComputePipeline>,
-    group: wgpu::BindGroup,
+    /// One for each plain kernel of a step, as if each had buffers of its own.
+    groups: Vec<wgpu::BindGroup>,
     /// The numbers of a step: of the calls of all plans, then of the jobs of plain kernels.
     ring: wgpu::Buffer,
     past: usize,
@@ -206,9 +207,16 @@ struct Decoder {
 /// Times on the host.
 #[derive(Default)]
 struct Times {
-    calls: Duration,
-    norms: (Duration, u32),
-    plain: (Duration, u32),
+    /// Of all calls of a step.
+    calls: Vec<Duration>,
+    norms: Vec<Duration>,
+    plain: Vec<Duration>,
+}
+
+/// The median, in microseconds: others use the processor too.
+fn median(times: &mut [Duration]) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e6
 }
 
 impl Decoder {
@@ -289,9 +297,9 @@ impl Decoder {
         }
         actions.extend(norms.next().transpose()?);
         drop(norms);
-        let (kernels, group) = plain_kernels(device, &arena, &ring);
+        let (kernels, groups) = plain_kernels(device, &arena, &ring);
         let times = Times::default();
-        Ok(Self { gpu, arena, activations, plans, actions, input, residual, kernels, group, ring, past: 0, times })
+        Ok(Self { gpu, arena, activations, plans, actions, input, residual, kernels, groups, ring, past: 0, times })
     }
 
     /// Runs the tokens with these embeddings. With `check`, each norm is compared with the reference; the result is the
@@ -316,7 +324,7 @@ impl Decoder {
             numbers.extend(call.uniform());
             calls.push((call, offset));
         }
-        self.times.calls += began.elapsed();
+        self.times.calls.push(began.elapsed());
         let stride = self.gpu.device().limits().min_uniform_buffer_offset_alignment as usize;
         let mut jobs = Vec::new();
         for action in &self.actions {
@@ -330,7 +338,7 @@ impl Decoder {
         queue.write_buffer(&self.ring, 0, &numbers);
 
         let device = self.gpu.device().clone();
-        let mut jobs = jobs.into_iter();
+        let mut jobs = jobs.into_iter().zip(&self.groups);
         let mut worst = 0.0_f64;
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
@@ -348,14 +356,14 @@ impl Decoder {
                         continue;
                     }
                     norm.bound.record(&mut pass, call, *offset);
-                    self.times.norms = (self.times.norms.0 + began.elapsed(), self.times.norms.1 + 1);
+                    self.times.norms.push(began.elapsed());
                 }
                 Action::Plain { kernel, lanes, .. } => {
-                    let offset = jobs.next().unwrap_or_default();
+                    let Some((offset, group)) = jobs.next() else { continue };
                     pass.set_pipeline(&self.kernels[*kernel]);
-                    pass.set_bind_group(0, &self.group, &[offset]);
+                    pass.set_bind_group(0, group, &[offset]);
                     pass.dispatch_workgroups((lanes * tokens).div_ceil(64) as u32, 1, 1);
-                    self.times.plain = (self.times.plain.0 + began.elapsed(), self.times.plain.1 + 1);
+                    self.times.plain.push(began.elapsed());
                 }
             }
         }
@@ -399,7 +407,7 @@ fn plain_kernels(
     device: &wgpu::Device,
     arena: &wgpu::Buffer,
     ring: &wgpu::Buffer,
-) -> (Vec<wgpu::ComputePipeline>, wgpu::BindGroup) {
+) -> (Vec<wgpu::ComputePipeline>, Vec<wgpu::BindGroup>) {
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some("plain"),
         source: wgpu::ShaderSource::Wgsl(PLAIN.into()),
@@ -433,15 +441,13 @@ fn plain_kernels(
         })
     });
     let job = wgpu::BufferBinding { buffer: ring, offset: 0, size: wgpu::BufferSize::new(32) };
-    let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: None,
-        layout: &layout,
-        entries: &[
-            wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(job) },
-            wgpu::BindGroupEntry { binding: 1, resource: arena.as_entire_binding() },
-        ],
-    });
-    (kernels.into(), group)
+    let entries = [
+        wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(job) },
+        wgpu::BindGroupEntry { binding: 1, resource: arena.as_entire_binding() },
+    ];
+    let group =
+        || device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries });
+    (kernels.into(), (0..6 * LAYERS).map(|_| group()).collect())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -477,10 +483,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("a pipeline or a bind group was made after the start".into());
     }
     println!("norms: {:.2} of the error bound at most", worst);
-    let mean = |(time, count): (Duration, u32)| time.as_secs_f64() * 1e6 / f64::from(count);
-    let Times { calls, norms, plain } = decoder.times;
-    let call = mean((calls, norms.1));
-    println!("recording: {:.2} us a norm, {:.2} us a plain kernel with a dynamic offset", mean(norms), mean(plain));
-    println!("ok: {:.2} us of host time a norm call, {kernels} kernels", mean(norms) + call);
+    let Times { calls, norms: recorded, plain } = &mut decoder.times;
+    let (recorded, plain) = (median(recorded), median(plain));
+    println!("recording: {recorded:.2} us a norm, {plain:.2} us a plain kernel with a dynamic offset");
+    let call = median(calls) / norms as f64;
+    println!("ok: {:.2} us of host time a norm call, {kernels} kernels", recorded + call);
     Ok(())
 }

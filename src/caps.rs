@@ -38,7 +38,8 @@ pub enum Offsets {
     /// Those that the device binds: multiples of `storage_offset_alignment`.
     #[default]
     Binding,
-    /// Those of whole packs: shaders add the rest of an offset. See [`Dispatch::places`](crate::shaders::Dispatch::places).
+    /// Those of whole packs: shaders add the rest of an offset, as
+    /// [`Dispatch::places`](crate::shaders::Dispatch::places) says.
     Pack,
     /// Those of elements. Shaders load and store one element at a time.
     Element,

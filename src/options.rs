@@ -176,6 +176,9 @@ impl Options {
             if stride == 0 && is_read {
                 continue;
             }
+            if stride == 0 {
+                return refuse(format!("more than 0 for axis {axis}, as the op writes the tensor"));
+            }
             if stride < extent {
                 return refuse(format!("at least {extent} for axis {axis}, so that no elements share memory"));
             }

@@ -204,9 +204,10 @@ impl Planner {
     ///
     /// # Errors
     /// As [`plan`](Self::plan), of the first length that has one; [`Error::Unsupported`](crate::Error::Unsupported) if
-    /// the length changes more than a call can say, as in batch norm's training, or if a tensor is larger than a binding.
+    /// the length changes more than a call can say, as in batch norm's training, or if a tensor is larger than a
+    /// binding.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn plan_rows(&self, op: impl Norm + Send + Sync + 'static, max_rows: usize) -> Result<RowsPlan> {
+    pub fn plan_rows(&self, op: impl Norm + 'static, max_rows: usize) -> Result<RowsPlan> {
         pollster::block_on(RowsPlan::new(self, Box::new(op), max_rows))
     }
 
@@ -214,7 +215,7 @@ impl Planner {
     ///
     /// # Errors
     /// As [`plan_rows`](Self::plan_rows).
-    pub async fn plan_rows_async(&self, op: impl Norm + Send + Sync + 'static, max_rows: usize) -> Result<RowsPlan> {
+    pub async fn plan_rows_async(&self, op: impl Norm + 'static, max_rows: usize) -> Result<RowsPlan> {
         let planner = self.clone();
         aside(async move { RowsPlan::new(&planner, Box::new(op), max_rows).await }).await
     }

@@ -1,6 +1,10 @@
 //! Plans for any number of rows: compiled and bound once, and called with another number each time.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use crate::{
     bindings::{Bindings, Requirements, View},
@@ -8,7 +12,7 @@ use crate::{
     caps::Caps,
     definition::Operation,
     error::{Error, Result},
-    kernels::{ParamField, ShaderKey},
+    kernels::ShaderKey,
     lower::{KernelCall, Lowered, lower},
     ops::{Norm, op::Internal},
     plan::Target,
@@ -25,7 +29,7 @@ const MAX_PROGRAMS: usize = 64;
 /// A plan for any length of an op's first axis, from 0 to a largest one: rows or tokens, or samples.
 ///
 /// The caller binds tensors of the largest length once. A [`RowsCall`] then has what a number of rows changes: a few
-/// numbers, which the caller writes to a uniform buffer, and the grids. No other buffer, bind group or pipeline is made.
+/// numbers, which the caller writes to a uniform buffer, and the grids. It makes no buffer, bind group or pipeline.
 ///
 /// ```
 /// use wgpu_norm::{Bindings, Planner, RmsNorm, wgpu};
@@ -35,7 +39,7 @@ const MAX_PROGRAMS: usize = 64;
 /// #     label: None, size: elements * 4, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false,
 /// # });
 /// # let (input, weight, output) = (tensor(64 * 512), tensor(512), tensor(64 * 512));
-/// // Once: compile for up to 64 rows, and bind the caller's buffers. The numbers of calls go to a buffer of uniforms.
+/// // Once: compile for up to 64 rows, and bind the caller's buffers. Numbers of calls go to a buffer of uniforms.
 /// let plan = Planner::new(&device).plan_rows(RmsNorm::new(&[1, 512], 1..), 64)?;
 /// let ring = device.create_buffer(&wgpu::BufferDescriptor {
 ///     label: None,
@@ -58,7 +62,7 @@ pub struct RowsPlan(Arc<Inner>);
 
 struct Inner {
     target: Target,
-    op: Box<dyn Norm + Send + Sync>,
+    op: Box<dyn Norm>,
     max_rows: usize,
     /// The stride of the uniforms of a call's dispatches.
     call_stride: usize,
@@ -69,25 +73,28 @@ struct Inner {
 /// An op for one choice of offsets.
 struct Alternative {
     caps: Caps,
-    /// The programs of all numbers of rows. Each number has the first one with its kernels.
+    /// The kernels of all numbers of rows, each with its program.
+    kernels: Vec<Kernels>,
     programs: Vec<Program>,
     /// What all of them need.
     needs: Requirements,
+    /// The calls so far: a program has few numbers of rows, again and again.
+    calls: Mutex<HashMap<usize, RowsCall>>,
 }
 
 impl RowsPlan {
-    pub(crate) async fn new(planner: &Planner, op: Box<dyn Norm + Send + Sync>, max_rows: usize) -> Result<Self> {
+    pub(crate) async fn new(planner: &Planner, op: Box<dyn Norm>, max_rows: usize) -> Result<Self> {
         let target = Target::new(planner.device(), planner.caps());
         let mut alternatives = Vec::new();
         for caps in planner.caps().alternatives() {
-            let lowered = all_rows(&*op, &caps, max_rows)?;
-            let mut programs = Vec::with_capacity(lowered.len());
-            for lowered in lowered {
-                let pipelines = planner.pipelines(&lowered).await?;
-                programs.push(Program::new(&target, lowered, pipelines).await?);
+            let kernels = all_rows(&*op, &caps, max_rows)?;
+            let mut programs = Vec::with_capacity(kernels.len());
+            for Kernels { lowered, .. } in &kernels {
+                let pipelines = planner.pipelines(lowered).await?;
+                programs.push(Program::new(&target, lowered.clone(), pipelines).await?);
             }
             let needs = Requirements::of_all(programs.iter().map(|program| &program.needs));
-            alternatives.push(Alternative { caps, programs, needs });
+            alternatives.push(Alternative { caps, kernels, programs, needs, calls: Mutex::default() });
         }
         let call_stride = planner.device().limits().min_uniform_buffer_offset_alignment as usize;
         Ok(Self(Arc::new(Inner { target, op, max_rows, call_stride, alternatives })))
@@ -191,6 +198,8 @@ pub struct RowsBound {
 /// What a number of rows changes: see [`RowsBound::call`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowsCall {
+    /// The alternative and its program.
+    alternative: usize,
     program: usize,
     uniform: Vec<u8>,
     /// The grid of each dispatch, and the offset of its uniform, if it has one.
@@ -220,23 +229,29 @@ impl RowsBound {
             let expected = format!("at most {max_rows}, the largest number of the plan");
             return Err(Error::InvalidArgument { argument: "rows", value: rows.to_string(), expected });
         }
-        let Alternative { caps, programs, .. } = &alternatives[self.alternative];
+        let Alternative { caps, kernels, calls, .. } = &alternatives[self.alternative];
+        // A panic in another thread can't leave the map inconsistent: threads only add entries.
+        let known = || calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(call) = known().get(&rows) {
+            return Ok(call.clone());
+        }
         let lowered = lower_for_calls(&op.with_rows(rows, Internal)?, caps)?;
-        let program = programs.iter().position(|program| have_same_kernels(&program.lowered, &lowered));
+        let program = kernels.iter().position(|kernels| kernels.compute(&lowered));
         // The plan has lowered the op for every number of rows.
         let program = program.ok_or_else(|| Error::Device(format!("no kernels for {rows} rows")))?;
         let mut uniform = Vec::new();
-        let dispatches = lowered.calls.iter().map(|call| {
-            let fields = fields_of_call(&call.key);
-            let offset = (!call.key.fields_of_call().is_empty()).then_some(uniform.len() as u32);
+        let dispatches = lowered.calls.iter().zip(&kernels[program].fields).map(|(call, fields)| {
+            let offset = (!fields.is_empty()).then_some(uniform.len() as u32);
             if offset.is_some() {
-                uniform.extend(fields.flat_map(|field| call.params[field.offset..][..4].iter().copied()));
+                uniform.extend(fields.iter().flat_map(|&field| call.params[field..field + 4].iter().copied()));
                 uniform.resize(uniform.len().next_multiple_of(*call_stride), 0);
             }
             (call.workgroups, offset)
         });
         let dispatches = dispatches.collect();
-        Ok(RowsCall { program, uniform, dispatches })
+        let call = RowsCall { alternative: self.alternative, program, uniform, dispatches };
+        known().insert(rows, call.clone());
+        Ok(call)
     }
 
     /// Records a call into a compute pass, as [`Bound::record`](crate::Bound::record). The buffer of uniforms must have
@@ -246,9 +261,10 @@ impl RowsBound {
     /// Other bytes there give other results, but no access outside of the tensors.
     ///
     /// # Panics
-    /// For a call of another plan with fewer programs.
+    /// For a call of a binding at other offsets: of single elements, where this one is of packs.
     #[inline]
     pub fn record(&self, pass: &mut wgpu::ComputePass<'_>, call: &RowsCall, offset: u32) {
+        assert!(call.alternative == self.alternative, "the call is of a binding at other offsets");
         for (bound, &([x, y, z], uniform)) in self.programs[call.program].iter().zip(&call.dispatches) {
             pass.set_pipeline(&bound.pipeline);
             match uniform {
@@ -268,70 +284,79 @@ fn lower_for_calls(operation: &Operation, caps: &Caps) -> Result<Lowered> {
     Ok(lowered)
 }
 
-/// The programs of all numbers of rows up to a largest one. Each has the largest numbers of its calls, the tensors of the
-/// largest number of rows, and enough scratch for each call.
-fn all_rows(op: &dyn Norm, caps: &Caps, max_rows: usize) -> Result<Vec<Lowered>> {
-    let mut programs: Vec<Lowered> = Vec::new();
+/// The kernels that compute some numbers of rows.
+struct Kernels {
+    /// The largest numbers of their calls, the tensors of the largest number of rows, and enough scratch for each call.
+    lowered: Lowered,
+    /// For each call, where the fields of its uniform are that come from the caller.
+    fields: Vec<Vec<usize>>,
+}
+
+impl Kernels {
+    fn new(lowered: Lowered) -> Self {
+        let fields = |call: &KernelCall| {
+            let all = call.key.uniform();
+            let offset = |name: &str| all.iter().find(|field| field.name == name).map(|field| field.offset);
+            call.key.fields_of_call().iter().filter_map(|(name, _)| offset(name)).collect()
+        };
+        let fields = lowered.calls.iter().map(fields).collect();
+        Self { lowered, fields }
+    }
+
+    /// Whether another number of rows differs only in what comes from the caller.
+    fn compute(&self, other: &Lowered) -> bool {
+        let same = |((a, b), fields): ((&KernelCall, &KernelCall), &Vec<usize>)| {
+            let mut words = a.params.chunks_exact(4).zip(b.params.chunks_exact(4)).enumerate();
+            a.key == b.key && a.places == b.places && words.all(|(i, (a, b))| a == b || fields.contains(&(4 * i)))
+        };
+        let calls = &self.lowered.calls;
+        calls.len() == other.calls.len() && calls.iter().zip(&other.calls).zip(&self.fields).all(same)
+    }
+
+    /// Adds another number of rows.
+    fn add(&mut self, other: &Lowered) {
+        for ((call, other), fields) in self.lowered.calls.iter_mut().zip(&other.calls).zip(&self.fields) {
+            for &field in fields {
+                let number = |params: &[u8]| {
+                    let word = params[field..field + 4].try_into();
+                    u32::from_ne_bytes(word.unwrap_or_default())
+                };
+                let most = number(&call.params).max(number(&other.params));
+                call.params[field..field + 4].copy_from_slice(&most.to_ne_bytes());
+            }
+        }
+        for region in &other.scratch {
+            match self.lowered.scratch.iter_mut().find(|own| own.buffer == region.buffer) {
+                Some(own) => own.bytes = own.bytes.max(region.bytes),
+                None => self.lowered.scratch.push(region.clone()),
+            }
+        }
+    }
+}
+
+/// The kernels of all numbers of rows up to a largest one.
+fn all_rows(op: &dyn Norm, caps: &Caps, max_rows: usize) -> Result<Vec<Kernels>> {
+    let refuse = |why| Err(Error::Unsupported { what: format!("a plan for up to {max_rows} rows"), why });
+    let mut all: Vec<Kernels> = Vec::new();
     let mut tensors = Vec::new();
     for rows in 0..=max_rows {
         let lowered = lower_for_calls(&op.with_rows(rows, Internal)?, caps)?;
         if lowered.calls.iter().any(|call| !call.ranges.is_empty()) {
-            return Err(Error::Unsupported {
-                what: format!("a plan for up to {max_rows} rows"),
-                why: format!("with {rows} rows, a tensor is larger than a binding"),
-            });
+            return refuse(format!("with {rows} rows, a tensor is larger than a binding"));
         }
         tensors.clone_from(&lowered.tensors);
-        match programs.iter().position(|program| have_same_kernels(program, &lowered)) {
-            Some(program) => enlarge(&mut programs[program], &lowered),
-            None if programs.len() == MAX_PROGRAMS => {
-                return Err(Error::Unsupported {
-                    what: format!("a plan for up to {max_rows} rows"),
-                    why: format!("its kernels differ for each number of rows: {}", op.name()),
-                });
+        match all.iter().position(|kernels| kernels.compute(&lowered)) {
+            Some(at) => all[at].add(&lowered),
+            None if all.len() == MAX_PROGRAMS => {
+                return refuse(format!("its kernels differ for each number of rows: {}", op.name()));
             }
-            None => programs.push(lowered),
+            None => all.push(Kernels::new(lowered)),
         }
     }
-    for program in &mut programs {
-        program.tensors.clone_from(&tensors);
+    for kernels in &mut all {
+        kernels.lowered.tensors.clone_from(&tensors);
     }
-    Ok(programs)
-}
-
-/// The fields of a kernel's uniform that come from the caller.
-fn fields_of_call(key: &ShaderKey) -> impl Iterator<Item = &'static ParamField> {
-    let fields = key.uniform();
-    key.fields_of_call().iter().filter_map(|(name, _)| fields.iter().find(|field| field.name == *name))
-}
-
-/// Whether two numbers of rows differ only in what comes from the caller.
-fn have_same_kernels(a: &Lowered, b: &Lowered) -> bool {
-    let same_params = |a: &KernelCall, b: &KernelCall| {
-        let is_of_call = |offset| fields_of_call(&a.key).any(|field| field.offset == offset);
-        let words = a.params.chunks_exact(4).zip(b.params.chunks_exact(4)).enumerate();
-        words.into_iter().all(|(i, (a, b))| a == b || is_of_call(4 * i))
-    };
-    let same = |(a, b): (&KernelCall, &KernelCall)| a.key == b.key && a.places == b.places && same_params(a, b);
-    a.calls.len() == b.calls.len() && a.calls.iter().zip(&b.calls).all(same)
-}
-
-/// Makes a program large enough for another number of rows.
-fn enlarge(program: &mut Lowered, other: &Lowered) {
-    for (call, other) in program.calls.iter_mut().zip(&other.calls) {
-        for field in fields_of_call(&call.key) {
-            let range = field.offset..field.offset + 4;
-            let number = |params: &[u8]| u32::from_ne_bytes(params[range.clone()].try_into().unwrap_or_default());
-            let most = number(&call.params).max(number(&other.params));
-            call.params[range.clone()].copy_from_slice(&most.to_ne_bytes());
-        }
-    }
-    for region in &other.scratch {
-        match program.scratch.iter_mut().find(|own| own.buffer == region.buffer) {
-            Some(own) => own.bytes = own.bytes.max(region.bytes),
-            None => program.scratch.push(region.clone()),
-        }
-    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -364,14 +389,17 @@ mod tests {
         ]
     }
 
-    fn kernels(programs: &[Lowered]) -> HashSet<ShaderKey> {
-        programs.iter().flat_map(|program| &program.calls).map(|call| call.key).collect()
+    fn kernels<'a>(programs: impl Iterator<Item = &'a Lowered>) -> HashSet<ShaderKey> {
+        programs.flat_map(|program| &program.calls).map(|call| call.key).collect()
     }
 
     /// The most kernels of an op over all numbers of rows, on each of the devices.
     fn most_kernels(ops: &[&dyn Norm]) -> Vec<(&'static str, usize)> {
         let of = |(name, caps): &(&'static str, Caps)| {
-            let counts = ops.iter().map(|op| kernels(&all_rows(*op, caps, 4200).expect("it lowers")).len());
+            let counts = ops.iter().map(|op| {
+                let all = all_rows(*op, caps, 4200).expect("it lowers");
+                kernels(all.iter().map(|kernels| &kernels.lowered)).len()
+            });
             (*name, counts.max().unwrap_or(0))
         };
         devices().iter().map(of).collect()
@@ -380,12 +408,12 @@ mod tests {
     #[test]
     fn few_kernels_compute_any_number_of_rows() {
         let rows = [64, 512, 1000, 4096, 16384].map(|len| RmsNorm::new(&[1, len], 1..));
-        let halves = rows.clone().map(|op| op.dtype(DType::F16));
+        let half_precision = rows.clone().map(|op| op.dtype(DType::F16));
         let heads = RmsNorm::new(&[1, 8, 64], 2..).strides(Slot::Input, &[768, 64, 1]).in_place(true);
         let (group, image) = (GroupNorm::new(&[1, 32, 16, 16], 8), BatchNorm::inference(&[1, 32, 16, 16]));
         let (l2, instance) = (LpNormalize::new(&[1, 96], 1..), InstanceNorm::new(&[1, 32, 16, 16]));
         let mut forward: Vec<&dyn Norm> = vec![&heads, &group, &image, &l2, &instance];
-        forward.extend(rows.iter().chain(&halves).map(|op| op as &dyn Norm));
+        forward.extend(rows.iter().chain(&half_precision).map(|op| op as &dyn Norm));
         for (device, most) in most_kernels(&forward) {
             assert!(most <= 3, "{device}: {most} kernels");
         }
@@ -401,7 +429,8 @@ mod tests {
         let allowed = [42, 38, 42, 11, 18];
         for ((device, caps), allowed) in devices().into_iter().zip(allowed) {
             let lowered = images().map(|op| lower_for_calls(&op.operation(Internal)?, &caps));
-            let most = kernels(&lowered.collect::<Result<Vec<_>>>().expect("it lowers")).len();
+            let lowered = lowered.collect::<Result<Vec<_>>>().expect("it lowers");
+            let most = kernels(lowered.iter()).len();
             assert!(most <= allowed, "{device}: {most} kernels");
         }
     }

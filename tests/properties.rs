@@ -7,9 +7,10 @@ use std::{collections::HashSet, sync::Mutex};
 use common::{descriptors::Descriptor, gpu, run};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 use wgpu_norm::{
-    BatchNorm, GroupNorm, LayerNorm, Norm, RunningStats, Strategy, Tensors, shaders,
+    BatchNorm, Bindings, GroupNorm, LayerNorm, Norm, Planner, RunningStats, Strategy, Tensors, shaders,
     shaders::{Backend, Shader, translate},
     testing::{self, Random},
+    wgpu,
 };
 
 /// Whether naga accepts a shader. Each shader is validated once.
@@ -49,6 +50,44 @@ proptest! {
                 let limit = caps.max_workgroups_per_dimension;
                 prop_assert!(dispatch.workgroups.iter().all(|&n| (1..=limit).contains(&n)));
             }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_number_of_rows_is_called_or_refused(
+        shape in prop::collection::vec(1..20_usize, 1..5),
+        axes in (0..4_usize, 0..5_usize),
+        (flags, dtypes, activation) in any::<([bool; 16], [u8; 5], u8)>(),
+        stride in 1..40_usize,
+        (cpu, subgroups) in any::<(bool, u8)>(),
+        (max_rows, rows) in (0..40_usize, 0..50_usize),
+    ) {
+        let (eps, momentum, method) = (1e-5, 0.1, None);
+        let descriptor =
+            Descriptor { shape, axes, eps, momentum, flags, dtypes, activation, stride, cpu, subgroups, method };
+        let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let planner = Planner::new(&device).any_offset(flags[0]).shared_buffers(flags[1]);
+        let ring = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 1 << 16,
+            usage: wgpu::BufferUsages::UNIFORM,
+            mapped_at_creation: false,
+        });
+        for op in descriptor.ops() {
+            let Ok(plan) = planner.plan_rows(op, max_rows) else { continue };
+            let buffers: Vec<_> = plan.tensors().iter().map(|spec| {
+                let usage = wgpu::BufferUsages::STORAGE;
+                let size = spec.bytes();
+                device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
+            }).collect();
+            let tensors = plan.tensors().iter().zip(&buffers).filter(|(spec, _)| !spec.is_empty());
+            let bindings = tensors.fold(Bindings::new(), |bindings, (spec, buffer)| bindings.set(spec.slot, buffer));
+            let bound = plan.bind(&bindings, &ring).map_err(|e| TestCaseError::fail(format!("{plan:?}: {e}")))?;
+            prop_assert_eq!(bound.call(rows).is_ok(), rows <= max_rows);
         }
     }
 }

@@ -52,7 +52,7 @@ fn called(
 }
 
 /// Compares calls with plans for as many rows.
-fn check<N: Norm + Send + Sync + 'static>(planner: &Planner, of_rows: impl Fn(usize) -> N) {
+fn check<N: Norm + 'static>(planner: &Planner, of_rows: impl Fn(usize) -> N) {
     let largest = of_rows(MAX_ROWS);
     let data = Data::random(&largest, 1);
     let tensors = data.tensors();

@@ -26,5 +26,8 @@ fuzz_target!(|input: (u8, descriptors::Descriptor)| {
     let Ok(program) = shaders::program(&**op, &caps, descriptor.strategy()) else { return };
     for dispatch in program.dispatches {
         assert!(dispatch.workgroups.iter().all(|n| (1..=caps.max_workgroups_per_dimension).contains(n)));
+        // Places for offsets that the shader takes.
+        let places = dispatch.places(|_| 16 * u64::from(which));
+        assert!(!dispatch.shader.has_places() || places.len() % 16 == 0);
     }
 });

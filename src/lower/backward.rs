@@ -40,7 +40,8 @@ pub(super) fn lower(
     let Some(problem) = Problem::new(&untracked, options, &tensors, caps)? else {
         return nothing(definition, gradients, tensors, caps);
     };
-    let method = choose(&problem, strategy, gradients.input)?;
+    // The kernels of rows write no gradient of a residual.
+    let method = choose(&problem, strategy, gradients.input && !gradients.residual)?;
     let mut backward = Backward { problem: &problem, gradients, passes: Passes::default() };
     backward.lower(method)?;
     let passes = backward.passes;

@@ -94,7 +94,9 @@ fn check(method: Method, problem: &Problem<'_>, resident: bool) -> Result<()> {
         Method::Streamed(Team::Cluster) | Method::Split(Team::Cluster) => {
             refuse("a cluster holds short rows in registers")
         }
-        Method::Resident(_) | Method::Streamed(_) if !resident => refuse("only sums of gradients are asked for"),
+        Method::Resident(_) | Method::Streamed(_) if !resident => {
+            refuse("its kernels give the gradient of the input, and of no residual behind the norm")
+        }
         Method::Resident(team) => match resident_rows(problem) {
             Some(rows) => rows.registers(team, problem.caps).map(|_| ()),
             None => refuse("its statistics are not those of rows"),

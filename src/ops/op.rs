@@ -12,7 +12,7 @@ use crate::{
 pub struct Internal;
 
 /// A normalization, forward or backward: the common interface of the descriptors. Only ops of this crate implement it.
-pub trait Norm {
+pub trait Norm: Send + Sync {
     /// The op's name: `layer_norm`, `layer_norm_backward`.
     fn name(&self) -> &'static str;
 
@@ -60,6 +60,32 @@ pub trait Norm {
         operation.check_reference()?;
         tensors.check(&operation.tensors())?;
         Ok(reference::compute(&operation, &|index| self.place(index, Internal), tensors))
+    }
+}
+
+impl<N: Norm + ?Sized> Norm for Box<N> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn shape(&self) -> &[usize] {
+        (**self).shape()
+    }
+
+    fn backward_name(&self, _: Internal) -> &'static str {
+        (**self).backward_name(Internal)
+    }
+
+    fn operation(&self, _: Internal) -> Result<Operation> {
+        (**self).operation(Internal)
+    }
+
+    fn with_rows(&self, rows: usize, _: Internal) -> Result<Operation> {
+        (**self).with_rows(rows, Internal)
+    }
+
+    fn place(&self, index: &[usize], _: Internal) -> [usize; 2] {
+        (**self).place(index, Internal)
     }
 }
 

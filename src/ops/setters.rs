@@ -96,8 +96,8 @@ macro_rules! setters {
             self
         }
 
-        /// Sets whether the op writes the sum of input and residual over `residual`; false by default. The backward pass
-        /// reads it as `residual_output`.
+        /// Sets whether the op writes the sum of input and residual over `residual`; false by default. The backward
+        /// pass reads it as `residual_output`.
         #[must_use]
         pub fn residual_in_place(mut self, residual_in_place: bool) -> Self {
             self.options.residual_in_place = residual_in_place;

@@ -154,7 +154,7 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// The bytes of the uniform at binding [`PLACES`], for a shader that [has](Shader::has_places) it. `offset`: the
-    /// offset of a tensor in its binding, in bytes. It is a multiple of what the shader loads at once, 16 bytes at most.
+    /// offset of a tensor in its binding, in bytes, a multiple of what the shader loads at once: 16 bytes at most.
     #[must_use]
     pub fn places(&self, offset: impl Fn(Slot) -> u64) -> Vec<u8> {
         self.places.uniform(&self.shader.0.storage(), offset)

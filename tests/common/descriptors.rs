@@ -2,7 +2,7 @@
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
-    LpNormalize, Method, Norm, RmsNorm, RunningStats, Slot, Strategy,
+    LpNormalize, Method, Norm, Offsets, RmsNorm, RunningStats, Slot, Strategy,
 };
 
 /// Numbers choose from lists by their remainder.
@@ -33,12 +33,24 @@ impl Descriptor {
     pub fn caps(&self) -> Caps {
         let mut caps = Caps::default();
         caps.cpu = self.cpu;
+        caps.offsets = choose(&[Offsets::Binding, Offsets::Pack, Offsets::Element], self.subgroups / 4);
         caps.subgroup_size = choose(&[None, Some((4, 4)), Some((8, 128)), Some((32, 32))], self.subgroups);
         caps
     }
 
     pub fn strategy(&self) -> Strategy {
         self.method.map_or(Strategy::Inferred, |i| Strategy::Forced(choose(Method::ALL, i)))
+    }
+
+    /// Strides that leave gaps behind one of the axes.
+    fn gaps(&self) -> Vec<usize> {
+        let mut strides = vec![1usize; self.shape.len()];
+        for axis in (1..self.shape.len()).rev() {
+            let has_gap = axis == usize::from(self.activation) % self.shape.len();
+            let extent = self.shape[axis].max(if has_gap { self.stride } else { 0 });
+            strides[axis - 1] = strides[axis].saturating_mul(extent);
+        }
+        strides
     }
 
     pub fn ops(&self) -> Vec<Box<dyn Norm>> {
@@ -60,20 +72,14 @@ impl Descriptor {
                 let [input, output, of_residual, of_sum, params] = dtypes.map(Some);
                 (o.types.input, o.types.output, o.types.affine) = (input, output, params);
                 (o.types.residual, o.types.residual_output) = (of_residual, of_sum);
+                if tracked {
+                    let slots = [Slot::Input, Slot::Output, Slot::Residual, Slot::GradOutput, Slot::GradInput];
+                    o.strides.insert(choose(&slots, self.activation), self.gaps());
+                }
                 op
             }};
         }
-        let mut layer_norm = with_options!(LayerNorm::new(shape, start..end));
-        // Rows with gaps, of the input or of an output.
-        if let (true, Some(&len)) = (tracked, shape.last()) {
-            let slot = if last { Slot::Output } else { Slot::Input };
-            let mut strides = vec![1usize; shape.len()];
-            for (axis, n) in shape.iter().enumerate().skip(1).rev() {
-                let row = if axis + 1 == shape.len() { len.max(stride) } else { *n };
-                strides[axis - 1] = strides[axis].saturating_mul(row);
-            }
-            layer_norm.options.strides.insert(slot, strides);
-        }
+        let layer_norm = with_options!(LayerNorm::new(shape, start..end));
         let rms_norm = with_options!(RmsNorm::new(shape, start..end));
         let mut batch_norm = with_options!(BatchNorm::training(shape)).layout(layout);
         (batch_norm.options.residual_output, batch_norm.options.per_sample) = (false, false);
