@@ -103,10 +103,13 @@ bindings! {
     grad_weight: GradWeight,
     /// Receives the gradient of the bias.
     grad_bias: GradBias,
-    /// The moments of parts of a batch: read by a merge, written by [`BatchMoments`](crate::BatchMoments).
+    /// The moments of parts of a batch or of rows: read by a merge, written by [`BatchMoments`](crate::BatchMoments)
+    /// and [`Moments`](crate::Moments).
     moments: Moments,
-    /// The statistics that batch norm saves for its backward pass.
+    /// The statistics that batch norm saves for its backward pass, or those of rows.
     statistics: Statistics,
+    /// The coefficients of the gradient through given statistics: written by a part, or given to it.
+    coefficients: Coefficients,
     /// The first buffer of an [`Epilogue`](crate::Epilogue).
     epilogue_a: EpilogueA,
     /// The second buffer of an [`Epilogue`](crate::Epilogue).

@@ -18,8 +18,10 @@ pub enum Operation {
     Forward(Definition, Options),
     /// The gradients of a normalization.
     Backward(Definition, Options, Gradients),
-    /// The moments of a part of a batch.
+    /// The moments of a part of a batch, of rows, or of parts of rows.
     Moments(Definition, Options),
+    /// The statistics of rows, without their output.
+    Statistics(Definition, Options),
     /// Local response norm, or its gradient.
     Window { window: Window, backward: bool },
 }
@@ -31,6 +33,7 @@ impl Operation {
             Self::Forward(definition, options) => definition.forward(options),
             Self::Backward(definition, options, gradients) => definition.backward(options, *gradients),
             Self::Moments(definition, options) => definition.moments(options),
+            Self::Statistics(definition, options) => definition.statistics(options),
             Self::Window { window, backward } => window.tensors(*backward),
         }
     }
@@ -59,10 +62,32 @@ impl Operation {
                 gradients.validate(false, false, false)?;
                 Ok(Self::Window { window, backward: true })
             }
-            Self::Backward(..) | Self::Moments(..) => {
+            Self::Backward(..) | Self::Moments(..) | Self::Statistics(..) => {
                 Err(Error::Unsupported { what: "a backward pass of it".into(), why: "it is no forward pass".into() })
             }
         }
+    }
+
+    /// The pass that computes only the statistics of a forward pass or, with `to_moments`, only its moments. `parts`:
+    /// it merges the moments of these, and reads no input.
+    pub(crate) fn statistics(self, to_moments: bool, parts: Option<usize>) -> Result<Self> {
+        let refuse = |argument, value: String, expected: &str| {
+            Err(Error::InvalidArgument { argument, value, expected: expected.into() })
+        };
+        let Self::Forward(definition, options) = self else {
+            return Err(Error::Unsupported {
+                what: "statistics of it alone".into(),
+                why: "it is no normalization by statistics".into(),
+            });
+        };
+        if let Source::Given { len } = definition.source {
+            return refuse("given_statistics", len.to_string(), "none: the op computes the statistics");
+        }
+        if parts == Some(0) {
+            return refuse("merge", "0".into(), "one part or more");
+        }
+        let definition = Definition { source: Source::Batch { parts, tracked: None }, ..definition };
+        Ok(if to_moments { Self::Moments(definition, options) } else { Self::Statistics(definition, options) })
     }
 }
 
@@ -123,8 +148,12 @@ pub struct Definition {
 pub enum Source {
     /// Running statistics.
     Running,
+    /// The tensor `statistics`, from the caller. `len`: the number of elements that share a statistic, of which the
+    /// input may have a part.
+    Given { len: usize },
     /// The batch: the input or, with `parts`, the moments of the parts of a batch by
-    /// [`BatchMoments`](super::BatchMoments). `tracked`: the running statistics that the op updates.
+    /// [`BatchMoments`](super::BatchMoments), or of rows by [`Moments`](super::Moments). `tracked`: the running
+    /// statistics that the op updates.
     Batch { parts: Option<usize>, tracked: Option<Tracked> },
 }
 
@@ -156,7 +185,7 @@ impl Source {
     pub(crate) fn untracked(self) -> Self {
         match self {
             Self::Batch { parts, .. } => Self::Batch { parts, tracked: None },
-            Self::Running => Self::Running,
+            Self::Running | Self::Given { .. } => self,
         }
     }
 }
@@ -199,9 +228,20 @@ impl Definition {
             .into_iter()
     }
 
-    /// The statistics that the forward pass saves for the backward pass.
-    fn saved_for_backward(&self, access: Access) -> TensorSpec {
-        TensorSpec::new(Slot::Statistics, &[&[3], &self.stats_shape[..]].concat(), DType::F32, access)
+    /// A tensor of f32 with `count` values for each statistic: `[count, ..]`.
+    fn for_each_statistic(&self, slot: Slot, count: usize, access: Access) -> TensorSpec {
+        TensorSpec::new(slot, &[&[count], &self.stats_shape[..]].concat(), DType::F32, access)
+    }
+
+    /// The mean as hi and lo, and rstd.
+    fn statistics_tensor(&self, access: Access) -> TensorSpec {
+        self.for_each_statistic(Slot::Statistics, 3, access)
+    }
+
+    /// The moments of all parts, if the source is parts.
+    fn moments_of(&self, parts: usize) -> TensorSpec {
+        let shape = [&[parts], &self.stats_shape[..], &[4]].concat();
+        TensorSpec::new(Slot::Moments, &shape, DType::F32, Access::Read)
     }
 
     /// The tensors of the forward pass.
@@ -220,16 +260,14 @@ impl Definition {
             add(options.save_stats, TensorSpec::new(slot, &self.stats_shape, DType::F32, Access::Write));
         }
         if options.save_for_backward {
-            tensors.push(self.saved_for_backward(Access::Write));
+            tensors.push(self.statistics_tensor(Access::Write));
         }
         tensors.extend(options.epilogue.iter().flat_map(Epilogue::tensors));
         match self.source {
             Source::Running => tensors.extend(self.running(Access::Read)),
+            Source::Given { .. } => tensors.push(self.statistics_tensor(Access::Read)),
             Source::Batch { parts, tracked } => {
-                if let Some(parts) = parts {
-                    let shape = [parts, self.affine_shape[0], 4];
-                    tensors.push(TensorSpec::new(Slot::Moments, &shape, DType::F32, Access::Read));
-                }
+                tensors.extend(parts.map(|parts| self.moments_of(parts)));
                 if let Some(Tracked { convention, low }) = tracked {
                     tensors.extend(self.running(Access::ReadWrite));
                     if low {
@@ -245,15 +283,41 @@ impl Definition {
         tensors
     }
 
-    /// The tensors of the pass that computes the moments of a part of a batch.
+    /// The tensors that statistics are computed of: the input, and the residual with the sum of both.
+    fn summed(&self, options: &Options) -> Vec<TensorSpec> {
+        let types = options.types;
+        let mut tensors = vec![self.input(options, Access::Read)];
+        if options.residual && !self.residual_after {
+            let access = if options.residual_in_place { Access::ReadWrite } else { Access::Read };
+            tensors.push(self.elementwise(options, Slot::Residual, types.residual(), access));
+        }
+        if options.residual_output {
+            tensors.push(self.elementwise(options, Slot::ResidualOutput, types.residual_output(), Access::Write));
+        }
+        tensors
+    }
+
+    /// The tensors of the pass that computes moments.
     pub(crate) fn moments(&self, options: &Options) -> Vec<TensorSpec> {
-        let moments = TensorSpec::new(Slot::Moments, &[self.affine_shape[0], 4], DType::F32, Access::Write);
-        vec![self.input(options, Access::Read), moments]
+        let mut tensors = self.summed(options);
+        let shape = [&self.stats_shape[..], &[4]].concat();
+        tensors.push(TensorSpec::new(Slot::Moments, &shape, DType::F32, Access::Write));
+        tensors
+    }
+
+    /// The tensors of the pass that computes statistics, of the input or of the moments of parts.
+    pub(crate) fn statistics(&self, options: &Options) -> Vec<TensorSpec> {
+        let mut tensors = match self.source {
+            Source::Batch { parts: Some(parts), .. } => vec![self.moments_of(parts)],
+            _ => self.summed(options),
+        };
+        tensors.push(self.statistics_tensor(Access::Write));
+        tensors
     }
 
     /// Whether the backward pass must read the input, or its sum with the residual, for these gradients.
     pub(crate) fn gradient_needs_input(&self, options: &Options, gradients: Gradients) -> bool {
-        let by_statistics = gradients.input && self.source != Source::Running;
+        let by_statistics = gradients.input_or_coefficients() && self.source != Source::Running;
         by_statistics || gradients.weight || options.activation != Activation::None
     }
 
@@ -274,7 +338,7 @@ impl Definition {
             (needs_input && before && !summed) || (after && activation),
             tensor(Slot::Residual, types.residual(), Access::Read),
         );
-        let weighted = options.weight && (gradients.input || activation);
+        let weighted = options.weight && (gradients.input_or_coefficients() || activation);
         add(weighted, self.affine(Slot::Weight, types.affine(), Access::Read));
         add(options.bias && activation, self.affine(Slot::Bias, types.affine(), Access::Read));
         add(true, tensor(Slot::GradOutput, types.output(), Access::Read));
@@ -284,7 +348,14 @@ impl Definition {
             tensors.extend(self.running(Access::Read));
         }
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
-        add(options.save_for_backward && needs_input, self.saved_for_backward(Access::Read));
+        let is_given = matches!(self.source, Source::Given { .. });
+        add((options.save_for_backward || is_given) && needs_input, self.statistics_tensor(Access::Read));
+        let coefficients = |access| self.for_each_statistic(Slot::Coefficients, 2, access);
+        match gradients.coefficients {
+            Coefficients::Computed => {}
+            Coefficients::Written => add(true, coefficients(Access::Write)),
+            Coefficients::Given => add(true, coefficients(Access::Read)),
+        }
         add(gradients.input, tensor(Slot::GradInput, types.input(), Access::Write));
         add(gradients.residual, tensor(Slot::GradResidual, types.residual(), Access::Write));
         let access = if gradients.accumulate { Access::ReadWrite } else { Access::Write };
@@ -314,9 +385,52 @@ impl Definition {
                 why: "its sums run over all parts of the batch".into(),
             });
         }
+        if gradients.coefficients != Coefficients::Computed && !matches!(self.source, Source::Given { .. }) {
+            return Err(Error::InvalidArgument {
+                argument: "coefficients",
+                value: format!("{:?}", gradients.coefficients),
+                expected: "Computed where the op has no given_statistics".into(),
+            });
+        }
         let own_residual = options.residual && self.residual_after && options.activation != Activation::None;
         gradients.validate(options.weight, options.bias, own_residual)
     }
+}
+
+/// Where a backward pass has the coefficients of the gradient through the statistics.
+///
+/// With g as the gradient of the normalized values y, they are the mean of g and the mean of g * y, over all elements
+/// that share a statistic: the tensor `coefficients`, `[2, ..]` in f32, for the axes that are not normalized. RMS norm
+/// has 0 as the first one.
+///
+/// A part of a row has the same sums over its own elements, divided by the length of the whole row. So the coefficients
+/// of all parts add up to those of the row.
+///
+/// ```
+/// use wgpu_norm::{Coefficients, Norm, RmsNorm, Tensors};
+///
+/// // The row [3, 4], of which this device has the 4. Its rstd is 1 / sqrt(12.5).
+/// let part = RmsNorm::new(&[1, 1], 1..).weight(false).given_statistics(2);
+/// let statistics = [0., 0., 1. / 12.5_f32.sqrt()];
+/// let tensors = Tensors::new(&[4.]).grad_output(&[1.]).statistics(&statistics);
+/// let own = part.backward().coefficients(Coefficients::Written).reference(&tensors)?.to_f32();
+/// assert!((own.coefficients()[1] - 0.5 * 4. / 12.5_f32.sqrt()).abs() < 1e-6);
+/// // The caller adds up those of both parts. Here the 3 has a gradient of 0, and so do its coefficients.
+/// let op = part.backward().coefficients(Coefficients::Given);
+/// let truth = op.reference(&tensors.coefficients(own.coefficients()))?;
+/// assert!((truth.grad_input()[0] - (1. - 16. / 25.) / 12.5_f64.sqrt()).abs() < 1e-6);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Coefficients {
+    /// The op computes them, and takes the input for whole rows.
+    #[default]
+    Computed,
+    /// The op writes those of its part of each row, and no gradient of the input.
+    Written,
+    /// The caller gives those of whole rows.
+    Given,
 }
 
 /// The gradients that a backward pass computes.
@@ -335,6 +449,8 @@ pub struct Gradients {
     pub accumulate: bool,
     /// The storage type of the gradients of weight and bias.
     pub affine_dtype: DType,
+    /// Where the op has the coefficients of the gradient through the statistics.
+    pub coefficients: Coefficients,
 }
 
 impl Gradients {
@@ -342,7 +458,13 @@ impl Gradients {
     pub(crate) fn all(options: &Options, residual: bool) -> Self {
         let Options { weight, bias, .. } = *options;
         let affine_dtype = options.types.affine();
-        Self { input: true, residual, weight, bias, accumulate: false, affine_dtype }
+        let coefficients = Coefficients::Computed;
+        Self { input: true, residual, weight, bias, accumulate: false, affine_dtype, coefficients }
+    }
+
+    /// Whether the op needs the gradient of the normalized values: for the input's, or for coefficients.
+    pub(crate) fn input_or_coefficients(self) -> bool {
+        self.input || self.coefficients == Coefficients::Written
     }
 
     /// Checks the gradients against the tensors of the op. `residual`: the gradient of the residual is a tensor of its
@@ -364,7 +486,14 @@ impl Gradients {
                 "false where there is no residual, or its gradient is grad_input, or grad_output without an activation",
             );
         }
-        if !(self.input || self.residual || self.weight || self.bias) {
+        if self.coefficients != Coefficients::Computed && self.input != (self.coefficients == Coefficients::Given) {
+            return refuse(
+                "grad_input",
+                if self.input { "true" } else { "false" },
+                "false where the op writes coefficients, and true where they are given",
+            );
+        }
+        if !(self.input_or_coefficients() || self.residual || self.weight || self.bias) {
             return refuse("gradients", "none", "one of grad_input, grad_residual, grad_weight and grad_bias");
         }
         if self.accumulate && !(self.weight || self.bias) {

@@ -25,7 +25,8 @@
 //! # Map
 //! - [`LayerNorm`], [`RmsNorm`], [`BatchNorm`], [`GroupNorm`], [`InstanceNorm`], [`LpNormalize`],
 //!   [`LocalResponseNorm`]: descriptors, plain data that defines a computation. Their methods `backward` make a
-//!   [`Backward`]. [`BatchMoments`] is for batch norm over several devices.
+//!   [`Backward`]. [`BatchMoments`] is for batch norm over several devices, [`Moments`] and [`Statistics`] for
+//!   rows over several devices, and for norms that another program applies.
 //! - [`Planner`] compiles a descriptor to a [`Plan`]. [`Plan::bind`] takes [`Bindings`] and returns a [`Bound`]. A
 //!   program [records](Bound::record) it any number of times.
 //! - [`host`]: slices in, vectors out, for scripts and tests.
@@ -104,14 +105,14 @@ pub mod testing;
 #[cfg(feature = "wgpu")]
 pub use bindings::{Bindings, View};
 pub use caps::{Caps, Offsets};
-pub use definition::Gradients;
+pub use definition::{Coefficients, Gradients};
 #[cfg(feature = "wgpu")]
 pub use device::{DeviceReport, recommended};
 pub use epilogue::{Epilogue, EpilogueReference};
 pub use error::{BindingProblem, Error, Result};
 pub use ops::{
-    Backward, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Norm, Order,
-    RmsNorm, Window,
+    Backward, BatchMoments, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Moments,
+    Norm, Order, RmsNorm, Statistics, Window,
 };
 pub use options::{Layout, Options, Types};
 #[cfg(feature = "wgpu")]

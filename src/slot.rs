@@ -59,10 +59,14 @@ slots! {
     GradWeight = "grad_weight",
     /// The gradient of the bias.
     GradBias = "grad_bias",
-    /// The moments of a part of a batch, for each channel: mean as hi and lo, sum of squared deviations, count.
+    /// The moments of a part of a batch, for each channel, or of a row or its part: mean as hi and lo, sum of squared
+    /// deviations, count.
     Moments = "moments",
-    /// The statistics that batch norm saves for its backward pass: the mean as hi and lo, and rstd.
+    /// Statistics as a tensor: the mean as hi and lo, and rstd. Batch norm saves them for its backward pass.
     Statistics = "statistics",
+    /// The coefficients of the gradient through the statistics: the mean of g, and the mean of g times the normalized
+    /// values.
+    Coefficients = "coefficients",
     /// Scratch memory of the caller. No shader has a variable of this name.
     Scratch = "scratch",
     /// The first buffer that an [`Epilogue`](crate::Epilogue) reads.

@@ -320,10 +320,12 @@ tensors! {
     grad_weight: GradWeight,
     /// The old gradient of the bias, for an op that accumulates gradients.
     grad_bias: GradBias,
-    /// The moments of the parts of a batch.
+    /// The moments of the parts of a batch or of rows.
     moments: Moments,
-    /// The statistics that the forward pass saved.
+    /// The statistics that the forward pass saved, or those of rows.
     statistics: Statistics,
+    /// The coefficients of the gradient through given statistics.
+    coefficients: Coefficients,
     /// The first buffer of an [`Epilogue`](crate::Epilogue).
     epilogue_a: EpilogueA,
     /// The second buffer of an [`Epilogue`](crate::Epilogue).
@@ -457,10 +459,12 @@ outputs! {
     grad_weight: GradWeight,
     /// The gradient of the bias.
     grad_bias: GradBias,
-    /// The moments of a part of a batch.
+    /// The moments of a part of a batch, of rows, or of parts of rows.
     moments: Moments,
-    /// The statistics for the backward pass.
+    /// The statistics for the backward pass, or those of rows.
     statistics: Statistics,
+    /// The coefficients of the gradient through given statistics.
+    coefficients: Coefficients,
 }
 
 impl<T> Outputs<T> {

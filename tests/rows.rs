@@ -7,8 +7,8 @@ use common::{
     gpu, run,
 };
 use wgpu_norm::{
-    Access, Activation, BatchNorm, DType, Epilogue, Error, GroupNorm, LayerNorm, LpNormalize, Norm, Outputs, Planner,
-    Result, RmsNorm, RowsBound, RowsPlan, Slot, Strategy, Tensors, testing::Data, wgpu,
+    Access, Activation, BatchNorm, Coefficients, DType, Epilogue, Error, GroupNorm, LayerNorm, LpNormalize, Norm,
+    Outputs, Planner, Result, RmsNorm, RowsBound, RowsPlan, Slot, Strategy, Tensors, testing::Data, wgpu,
 };
 
 const MAX_ROWS: usize = 300;
@@ -134,6 +134,18 @@ fn an_epilogue_of_a_call_has_the_index_of_each_element() {
     check_index(&planner, |rows| LpNormalize::new(&[rows, 13], 1..).epilogue(epilogue()));
     check_index(&planner, |rows| BatchNorm::inference(&[rows, 6, 5, 4]).epilogue(epilogue()));
     check_index(&planner, |rows| BatchNorm::inference(&[rows, 24]).epilogue(epilogue()));
+}
+
+#[test]
+fn calls_of_statistics_alone_and_of_given_ones() {
+    let planner = Planner::new(gpu().device());
+    check(&planner, |rows| LayerNorm::new(&[rows, 72], 1..).statistics());
+    check(&planner, |rows| RmsNorm::new(&[rows, 33], 1..).dtype(DType::F16).moments());
+    check(&planner, |rows| LayerNorm::new(&[rows, 72], 1..).statistics().merge(3));
+    check(&planner, |rows| LayerNorm::new(&[rows, 72], 1..).given_statistics(90));
+    let backward = |rows| LayerNorm::new(&[rows, 33], 1..).given_statistics(33).backward();
+    check(&planner, move |rows| backward(rows).coefficients(Coefficients::Written));
+    check(&planner, move |rows| backward(rows).coefficients(Coefficients::Given));
 }
 
 #[test]

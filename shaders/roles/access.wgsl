@@ -71,6 +71,13 @@ fn store_result__in_place(at: At, y: Pack) {
     store_input(at, y);
 }
 
+// ---- result: no_output
+//
+// The output is not asked for.
+
+fn store_result__no_output(at: At, y: Pack) {
+}
+
 // ---- saved: no_stats
 //
 // Statistics are not saved.
@@ -103,4 +110,34 @@ fn save__statistics(i: u32, hi: f32, lo: f32, rstd_value: f32) {
     store_statistics(i, hi);
     store_statistics(params.stats_stride + i, lo);
     store_statistics(2u * params.stats_stride + i, rstd_value);
+}
+
+// ---- whole mean
+//
+// A mean whose hi alone is as near as f32 gets. Kernels that stream a row have the mean of its first elements as hi.
+
+fn whole_mean(hi: f32, lo: f32) -> vec2<f32> {
+    let mean = bitcast<f32>(bitcast<u32>(hi + lo) ^ params.zero);
+    let of_lo = bitcast<f32>(bitcast<u32>(mean - hi) ^ params.zero);
+    let of_hi = bitcast<f32>(bitcast<u32>(mean - of_lo) ^ params.zero);
+    return vec2<f32>(mean, (hi - of_hi) + (lo - of_lo));
+}
+
+// ---- saved: saved_statistics
+//
+// The statistics of each row go to the caller.
+
+fn save__saved_statistics(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+    let mean = whole_mean(hi, lo);
+    store_statistics(i, mean.x);
+    store_statistics(params.stats_stride + i, mean.y);
+    store_statistics(2u * params.stats_stride + i, rstd_value);
+}
+
+// ---- saved: saved_moments
+//
+// The moments of each row go to the caller. The scale `unscaled` has m2 in the place of rstd.
+
+fn save__saved_moments(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+    store_moments(i, vec4<f32>(whole_mean(hi, lo), rstd_value, f32(params.elements)));
 }

@@ -89,6 +89,15 @@ fn put_merged__to_moments(group: u32, mean: Pair, m2: f32, count: f32) {
     store_moments(group, vec4<f32>(mean.hi, mean.lo, m2, count));
 }
 
+// ---- merged: to_squares
+//
+// The same of a scale without a mean: the sum of squares takes the place of that of squared deviations.
+
+fn put_merged__to_squares(group: u32, mean: Pair, m2: f32, count: f32) {
+    let whole = mean.hi + mean.lo;
+    store_moments(group, vec4<f32>(0.0, 0.0, m2 + count * (whole * whole), count));
+}
+
 // ---- merged: to_partials
 //
 // Merged statistics become partial statistics for the next pass, over the first of those that were merged.

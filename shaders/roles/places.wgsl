@@ -24,4 +24,5 @@ struct Places {
     grad_bias: vec4<u32>,
     moments: vec4<u32>,
     statistics: vec4<u32>,
+    coefficients: vec4<u32>,
 }

@@ -58,6 +58,19 @@ fn product_share__mean_square(count: f32, rstd: f32, scale: f32) -> f32 {
     return 1.0 / count;
 }
 
+// ---- scale: unscaled
+//
+// The moments of a row: m2, the sum of the squares, in the place of a factor.
+
+// At least zero, as above.
+fn rstd_of__unscaled(power: f32, count: f32, scale: f32) -> f32 {
+    return select(power, 0.0, bitcast<u32>(power) - 0x80000000u <= 0x7f800000u) * count;
+}
+
+fn product_share__unscaled(count: f32, rstd: f32, scale: f32) -> f32 {
+    return 1.0;
+}
+
 // ---- scale: l2
 //
 // L2 normalization: no mean is subtracted, rstd is 1 / max(sqrt(sum of squares), eps).

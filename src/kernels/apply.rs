@@ -96,7 +96,7 @@ impl Code for Apply {
                 gradient.bind(&mut buffers, lookups.affine);
                 lookups.bind_statistics(&mut buffers, Access::Read);
                 if through_statistics.is_some() {
-                    buffers.table(Buffer::Coefficients, Access::Read, Some(DType::F32), lookups.stats);
+                    buffers.table(Buffer::Tensor(Slot::Coefficients), Access::Read, Some(DType::F32), lookups.stats);
                 }
                 if let Some(grad_input) = grad_input {
                     grad_input.bind(&mut buffers);

@@ -30,8 +30,8 @@ pub(crate) enum Partials {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Merged {
     Statistics(Scale, Saved),
-    /// The moments of one part of a batch, for the caller.
-    Moments,
+    /// The moments of one part of a batch or of a row, for the caller.
+    Moments(Scale),
     /// Fewer partial statistics.
     Partials,
 }
@@ -84,7 +84,7 @@ impl Code for Finalize {
     fn scale(&self) -> Option<Scale> {
         match self.merged {
             Merged::Statistics(scale, _) => Some(scale),
-            Merged::Moments | Merged::Partials => None,
+            Merged::Moments(_) | Merged::Partials => None,
         }
     }
 
@@ -103,7 +103,7 @@ impl Code for Finalize {
                 saved.bind(&mut buffers);
                 buffers.values(&[Slot::Statistics], Access::Write);
             }
-            Merged::Moments => buffers.other(Slot::Moments, Access::Write, Element::Vec4),
+            Merged::Moments(_) => buffers.other(Slot::Moments, Access::Write, Element::Vec4),
             // The kernel overwrites the partial statistics that it merged.
             Merged::Partials => {}
         }
@@ -149,7 +149,8 @@ impl Code for Finalize {
                 let statistics = if norms { "to_norm" } else { "to_statistics" };
                 variants.extend([saved.variant(), statistics]);
             }
-            Merged::Moments => variants.push("to_moments"),
+            Merged::Moments(Scale::Variance) => variants.push("to_moments"),
+            Merged::Moments(_) => variants.push("to_squares"),
             Merged::Partials => variants.push("to_partials"),
         }
         match self.tracking {

@@ -97,7 +97,7 @@ impl Code for MergeSums {
         if let Merged::Coefficients(Coefficients { weight, saved, .. }) = self.merged {
             buffers.table(Buffer::Tensor(Slot::Weight), Access::Read, weight, TableAccess::Row);
             buffers.values(&[Slot::Statistics], if saved { Access::Read } else { Access::ReadWrite });
-            buffers.table(Buffer::Coefficients, Access::Write, Some(DType::F32), TableAccess::Row);
+            buffers.values(&[Slot::Coefficients], Access::Write);
         }
         buffers.list()
     }

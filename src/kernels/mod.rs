@@ -76,6 +76,11 @@ pub(crate) trait Code: fmt::Debug {
         None
     }
 
+    /// The variants of the roles of the scale.
+    fn scale_variants(&self) -> Vec<Variant> {
+        self.scale().map(roles::scale).unwrap_or_default()
+    }
+
     /// The iterations of the kernel's unrolled loops.
     fn block(&self) -> u32;
 
@@ -261,7 +266,7 @@ impl ShaderKey {
         constants.extend(code.constants());
         constants.extend(code.scale().map(roles::scale_constants).unwrap_or_default());
         let mut variants = code.variants();
-        variants.extend(code.scale().map(roles::scale).unwrap_or_default());
+        variants.extend(code.scale_variants());
         variants.extend(code.team().map(|team| roles::team(team, self.constants.cluster > 0)));
         if variants.contains(&"contiguous") {
             variants.push(if self.constants.addressing.strides { "strided" } else { "dense" });

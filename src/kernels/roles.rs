@@ -155,6 +155,16 @@ pub(crate) enum Sum {
     InPlace,
 }
 
+/// The result of a forward pass, as the kernel writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Output {
+    Tensor(DType),
+    /// Over the input.
+    InPlace,
+    /// Only statistics or the sum of input and residual are asked for.
+    None,
+}
+
 /// The caller's function, which kernels apply last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Epilogue {
@@ -169,19 +179,20 @@ pub(crate) struct Forward {
     pub x: X,
     pub affine: Affine,
     pub sum: Sum,
-    /// The type of the output; `None` in place.
-    pub output: Option<DType>,
+    pub output: Output,
     pub epilogue: Option<Epilogue>,
 }
 
 impl Forward {
     pub fn bind(self, buffers: &mut Buffers, by: TableAccess) {
-        self.x.bind(buffers, self.output.is_none(), self.sum == Sum::InPlace);
+        self.x.bind(buffers, self.output == Output::InPlace, self.sum == Sum::InPlace);
         self.affine.bind(buffers, by);
         if let Sum::Output(dtype) = self.sum {
             buffers.tensor(Slot::ResidualOutput, Access::Write, Some(dtype));
         }
-        buffers.tensor(Slot::Output, Access::Write, self.output);
+        if let Output::Tensor(dtype) = self.output {
+            buffers.tensor(Slot::Output, Access::Write, Some(dtype));
+        }
         for &slot in &SLOTS[..self.epilogue.map_or(0, |epilogue| epilogue.buffers)] {
             buffers.raw(Buffer::Tensor(slot), Access::Read, "f32");
         }
@@ -195,11 +206,12 @@ impl Forward {
             Sum::Output(_) => "sum",
             Sum::InPlace => "sum_in_place",
         });
-        variants.extend(match (self.output.is_some(), self.epilogue.is_some()) {
-            (true, false) => vec!["output"],
-            (false, false) => vec!["in_place"],
-            (true, true) => vec!["output_epilogue", epilogue(layout)],
-            (false, true) => vec!["in_place_epilogue", epilogue(layout)],
+        variants.extend(match (self.output, self.epilogue) {
+            (Output::Tensor(_), None) => vec!["output"],
+            (Output::InPlace, None) => vec!["in_place"],
+            (Output::Tensor(_), Some(_)) => vec!["output_epilogue", epilogue(layout)],
+            (Output::InPlace, Some(_)) => vec!["in_place_epilogue", epilogue(layout)],
+            (Output::None, _) => vec!["no_output"],
         });
         variants
     }
@@ -258,6 +270,10 @@ pub(crate) enum Saved {
     None,
     Rstd,
     MeanRstd,
+    /// The mean as hi and lo, and rstd, in one tensor.
+    Statistics,
+    /// What merges with the moments of other parts. Kernels of rows alone write them so.
+    Moments,
 }
 
 impl Saved {
@@ -266,6 +282,8 @@ impl Saved {
             Self::None => {}
             Self::Rstd => buffers.values(&[Slot::Rstd], Access::Write),
             Self::MeanRstd => buffers.values(&[Slot::Mean, Slot::Rstd], Access::Write),
+            Self::Statistics => buffers.values(&[Slot::Statistics], Access::Write),
+            Self::Moments => buffers.other(Slot::Moments, Access::Write, Element::Vec4),
         }
     }
 
@@ -274,6 +292,8 @@ impl Saved {
             Self::None => "no_stats",
             Self::Rstd => "rstd",
             Self::MeanRstd => "mean_rstd",
+            Self::Statistics => "saved_statistics",
+            Self::Moments => "saved_moments",
         }
     }
 }
@@ -287,7 +307,7 @@ pub(crate) enum Given {
     Batch,
     /// The same, for norms.
     Norms,
-    /// The forward pass, through the tensor `statistics`.
+    /// The forward pass or the caller, through the tensor `statistics`.
     Saved,
     Running,
 }

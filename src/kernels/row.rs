@@ -106,6 +106,10 @@ params! {
 }
 
 impl Row {
+    fn saves_moments(&self) -> bool {
+        matches!(self.direction, Direction::Forward(_, Saved::Moments))
+    }
+
     fn sums(&self) -> bool {
         matches!(self.direction, Direction::Backward(_, _, ForAffine::Sums))
     }
@@ -129,6 +133,14 @@ impl Code for Row {
             Direction::Forward(forward, _) => forward.epilogue,
             Direction::Backward(..) => None,
         }
+    }
+
+    fn scale_variants(&self) -> Vec<Variant> {
+        let mut variants = roles::scale(self.scale);
+        if self.saves_moments() {
+            variants[0] = "unscaled";
+        }
+        variants
     }
 
     fn block(&self) -> u32 {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     caps::Caps,
-    definition::{Definition, Gradients, Source},
+    definition::{Coefficients, Definition, Gradients, Source},
     error::{Error, Result},
     geometry::Reduction,
     kernels::{
@@ -90,7 +90,7 @@ impl Backward<'_> {
         let (given, stats) = match (method, problem.definition.source) {
             (_, Source::Running) => (Given::Running, problem.stats),
             _ if !needs_input => (Given::None, problem.stats),
-            _ if problem.options.save_for_backward => (Given::Saved, problem.stats),
+            _ if problem.has_statistics_tensor() => (Given::Saved, problem.stats),
             (Method::Resident(team) | Method::Streamed(team), _) => {
                 if self.rows(team, method == Method::Streamed(team), affine_needs_statistics && wants_affine)? {
                     return Ok(());
@@ -105,13 +105,15 @@ impl Backward<'_> {
         };
         let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
         let taken = matches!(given, Given::Batch | Given::Norms | Given::Saved);
-        let through_statistics = taken && gradients.input && !by_rows;
+        let through_statistics = taken && gradients.input_or_coefficients() && !by_rows;
         let mut has_affine = false;
-        if through_statistics {
-            let (reduction, target) = self.sums_for_input(method == Method::Columns);
+        if through_statistics && gradients.coefficients != Coefficients::Given {
+            // Given statistics are those of columns too.
+            let columns = method == Method::Columns || (method == Method::Elementwise && problem.is_columns());
+            let (reduction, target) = self.sums_for_input(columns);
             // One pass over both tensors may compute all sums.
             has_affine = matches!(target, Target::Both | Target::Parts);
-            self.sums(&reduction, method == Method::Columns, team, given, stats, target)?;
+            self.sums(&reduction, columns, team, given, stats, target)?;
         }
         if (gradients.input && !by_rows) || gradients.residual {
             self.apply(given, stats, through_statistics)?;

@@ -8,7 +8,7 @@ use crate::{
     kernels::{
         apply,
         finalize::{Merged, Partials},
-        roles::{Forward, Given, Sum},
+        roles::{Affine, Forward, Given, Output, Saved, Sum},
         row,
     },
     options::Options,
@@ -31,12 +31,8 @@ pub(super) fn lower(
     let forward = Forward {
         x: problem.x(),
         affine: problem.affine(),
-        sum: match (options.residual_output, options.residual_in_place) {
-            (true, _) => Sum::Output(options.sum_dtype()),
-            (_, true) => Sum::InPlace,
-            _ => Sum::None,
-        },
-        output: (!options.in_place).then_some(options.types.output()),
+        sum: sum(options),
+        output: if options.in_place { Output::InPlace } else { Output::Tensor(options.types.output()) },
         epilogue: problem.epilogue()?,
     };
     let mut passes = Passes::default();
@@ -47,6 +43,7 @@ pub(super) fn lower(
             return Lowered::new(method, tensors, passes, caps);
         }
         (_, Source::Running) => (Given::Running, problem.stats),
+        (_, Source::Given { .. }) => (Given::Saved, problem.stats),
         (_, Source::Batch { parts: Some(parts), .. }) => {
             let merged = Merged::Statistics(problem.scale(), problem.saved());
             passes.calls = problem.finalize(Partials::Moments, parts as u32, 1, merged)?;
@@ -62,20 +59,52 @@ pub(super) fn lower(
     Lowered::new(method, tensors, passes, caps)
 }
 
-/// Lowers the pass that computes the moments of a part of a batch.
-pub(super) fn moments(
+/// Lowers the pass that computes statistics or moments, and no output.
+pub(super) fn statistics(
     definition: &Definition,
     options: &Options,
     tensors: Vec<TensorSpec>,
     caps: &Caps,
     strategy: Strategy,
+    saved: Saved,
 ) -> Result<Lowered> {
     let Some(problem) = Problem::new(definition, options, &tensors, caps)? else {
         return Ok(Lowered::nothing(tensors));
     };
-    let method = choose(&problem, strategy, false)?;
+    let method = choose(&problem, strategy, true)?;
+    let (x, sum) = (problem.x(), sum(options));
+    let forward = Forward { x, affine: Affine::NONE, sum, output: Output::None, epilogue: None };
+    let merged = match saved {
+        Saved::Moments => Merged::Moments(problem.scale()),
+        _ => Merged::Statistics(problem.scale(), Saved::None),
+    };
     let mut passes = Passes::default();
-    let splits = problem.partial_statistics(&mut passes, method, problem.x())?;
-    passes.calls.extend(problem.finalize(Partials::Scratch, splits, 1, Merged::Moments)?);
+    match (method, definition.source) {
+        (Method::Resident(team) | Method::Streamed(team), _) => {
+            let rows = TeamRows::new(&problem, team, method == Method::Streamed(team))?;
+            passes.calls = rows.calls(rows.rows_per_team(), row::Direction::Forward(forward, saved))?;
+        }
+        (_, Source::Batch { parts: Some(parts), .. }) => {
+            passes.calls = problem.finalize(Partials::Moments, parts as u32, 1, merged)?;
+        }
+        _ => {
+            let splits = problem.partial_statistics(&mut passes, method, x)?;
+            passes.calls.extend(problem.finalize(Partials::Scratch, splits, 1, merged)?);
+            // These kernels leave the sum of input and residual to another pass.
+            if options.writes_sum() {
+                let directions = [apply::Direction::Forward(forward)];
+                passes.calls.extend(problem.elementwise(Given::None, problem.stats, &directions)?);
+            }
+        }
+    }
     Lowered::new(method, tensors, passes, caps)
+}
+
+/// How the op writes the sum of input and residual.
+fn sum(options: &Options) -> Sum {
+    match (options.residual_output, options.residual_in_place) {
+        (true, _) => Sum::Output(options.sum_dtype()),
+        (_, true) => Sum::InPlace,
+        _ => Sum::None,
+    }
 }

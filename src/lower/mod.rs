@@ -29,7 +29,7 @@ use crate::{
     caps::Caps,
     definition::Operation,
     error::{Error, Result},
-    kernels::{Kernel, ShaderKey},
+    kernels::{Kernel, ShaderKey, roles::Saved},
     slot::Slot,
     tensor::TensorSpec,
     types::{Method, Strategy},
@@ -47,7 +47,12 @@ pub(crate) fn lower(operation: &Operation, caps: &Caps, strategy: Strategy) -> R
         Operation::Backward(definition, options, gradients) => {
             backward::lower(definition, options, *gradients, tensors, caps, strategy)
         }
-        Operation::Moments(definition, options) => forward::moments(definition, options, tensors, caps, strategy),
+        Operation::Moments(definition, options) => {
+            forward::statistics(definition, options, tensors, caps, strategy, Saved::Moments)
+        }
+        Operation::Statistics(definition, options) => {
+            forward::statistics(definition, options, tensors, caps, strategy, Saved::Statistics)
+        }
         Operation::Window { window, backward } => window::lower(window, *backward, tensors, caps, strategy),
     }
 }

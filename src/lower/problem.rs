@@ -97,8 +97,13 @@ impl<'a> Problem<'a> {
     pub fn tracked(&self) -> Option<Tracked> {
         match self.definition.source {
             Source::Batch { tracked, .. } => tracked,
-            Source::Running => None,
+            Source::Running | Source::Given { .. } => None,
         }
+    }
+
+    /// Whether the statistics are a tensor of the op, and not scratch.
+    pub fn has_statistics_tensor(&self) -> bool {
+        self.binds(Slot::Statistics)
     }
 
     fn binds(&self, slot: Slot) -> bool {
@@ -113,6 +118,15 @@ impl<'a> Problem<'a> {
     /// Whether the op computes the gradients of weight or bias.
     pub fn wants_affine_gradients(&self) -> bool {
         self.binds(Slot::GradWeight) || self.binds(Slot::GradBias)
+    }
+
+    /// The number of elements that share a statistic of a reduction's group.
+    pub fn count(&self, reduction: &Reduction) -> f32 {
+        match self.definition.source {
+            // The tensor may have a part of them.
+            Source::Given { len } => len as f32,
+            _ => reduction.group_len() as f32,
+        }
     }
 
     /// Whether the op reads its statistics and does not compute them.

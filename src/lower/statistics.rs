@@ -33,7 +33,7 @@ impl Problem<'_> {
 
     /// Scratch for statistics (the mean as hi and lo, and rstd), unless they are a tensor of the op.
     pub(super) fn statistics_scratch(&self, passes: &mut Passes, stats: Reduction) {
-        if !self.options.save_for_backward {
+        if !self.has_statistics_tensor() {
             let bytes = u64::from(stats.group_count()) * 3 * 4;
             passes.scratch.push(Scratch { buffer: Buffer::Tensor(crate::Slot::Statistics), bytes });
         }

@@ -10,14 +10,16 @@ use super::{
 };
 use crate::{
     caps::Caps,
+    definition::Coefficients,
     error::{Error, Result},
     geometry::{Broadcast, Lookup, Reduction},
     kernels::{
         Kernel, REDUCE_BLOCK, SMALL_WORKGROUP, ShaderKey,
-        merge_sums::{Coefficients, MergeSums, MergeSumsParams, Merged},
+        merge_sums::{self, MergeSums, MergeSumsParams, Merged},
         roles::{AffineGradients, Given},
         sums::{Over, Sums, SumsParams},
     },
+    slot::Slot,
     types::{Scale, Team},
     wgsl::storage::Buffer,
 };
@@ -230,11 +232,11 @@ impl Backward<'_> {
         let (problem, caps) = (self.problem, self.problem.caps);
         // Sums that contain the weight already do not need it.
         let weight = if target == Target::Coefficients { None } else { problem.affine().weight };
-        let saved = problem.options.save_for_backward;
+        let saved = problem.has_statistics_tensor();
         let scale = problem.scale();
         let merged = match target {
             Target::Affine => Merged::Nothing,
-            _ => Merged::Coefficients(Coefficients { scale, weight, saved }),
+            _ => Merged::Coefficients(merge_sums::Coefficients { scale, weight, saved }),
         };
         let gradients = match target {
             Target::Coefficients | Target::Parts => AffineGradients::NONE,
@@ -252,7 +254,7 @@ impl Backward<'_> {
             partials: left * apart,
             weights: problem.affine.group_count(),
             stats_stride: stats.group_count(),
-            count: if target == Target::Affine { 0.0 } else { reduction.group_len() as f32 },
+            count: if target == Target::Affine { 0.0 } else { problem.count(reduction) },
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),
             whole: 1,
@@ -264,8 +266,8 @@ impl Backward<'_> {
             self.merge_call(numbers, Merged::Partials, AffineGradients::NONE, &params)?;
         }
         self.merge_call(numbers, merged, gradients, &params)?;
-        if target != Target::Affine {
-            self.passes.need(Buffer::Coefficients, u64::from(stats.group_count()) * 2 * 4);
+        if target != Target::Affine && self.gradients.coefficients == Coefficients::Computed {
+            self.passes.need(Buffer::Tensor(Slot::Coefficients), u64::from(stats.group_count()) * 2 * 4);
         }
         Ok(left)
     }

@@ -1,6 +1,6 @@
 use super::op::{Internal, Norm};
 use crate::{
-    definition::{Gradients, Operation},
+    definition::{Coefficients, Gradients, Operation},
     error::Result,
     tensor::DType,
 };
@@ -31,10 +31,13 @@ use crate::{
 /// | `weight` | read, for `grad_input` and for activations |
 /// | `bias` | read, for activations |
 /// | `running_mean`, `running_var` | read, in batch norm inference |
-/// | `statistics` | read, if batch norm [saved](crate::BatchNorm::save_for_backward) them |
+/// | `statistics` | read, if batch norm [saved](crate::BatchNorm::save_for_backward) them, or the caller [gives] them |
+/// | `coefficients` | written or read, with [`coefficients`](Self::coefficients) |
 /// | `grad_input` | written, if [wanted](Self::grad_input); also the gradient of a residual before the norm |
 /// | `grad_residual` | written, if [wanted](Self::grad_residual) |
 /// | `grad_weight`, `grad_bias` | written, or added to with [`accumulate`](Self::accumulate) |
+///
+/// [gives]: crate::LayerNorm::given_statistics
 ///
 /// The backward pass computes the statistics from the input again, which costs nothing where rows are resident. Batch
 /// norm may save its statistics. A saved f32 mean would be too coarse for data with a large offset. For an empty batch,
@@ -95,6 +98,22 @@ impl<N> Backward<N> {
     #[must_use]
     pub fn grad_bias(mut self, grad_bias: bool) -> Self {
         self.gradients.bias = grad_bias;
+        self
+    }
+
+    /// Sets where the op has the [`Coefficients`] of the gradient through [given
+    /// statistics](crate::LayerNorm::given_statistics), and with it the gradients that it writes. With
+    /// [`Written`](Coefficients::Written) these are `coefficients` and the gradients of weight and bias, and with
+    /// [`Given`](Coefficients::Given) that of the input alone.
+    ///
+    /// So each device of rows in parts runs two passes. Between them, the caller adds up the coefficients of all parts.
+    #[must_use]
+    pub fn coefficients(mut self, coefficients: Coefficients) -> Self {
+        self.gradients.coefficients = coefficients;
+        self.gradients.input = coefficients != Coefficients::Written;
+        if coefficients == Coefficients::Given {
+            (self.gradients.weight, self.gradients.bias) = (false, false);
+        }
         self
     }
 

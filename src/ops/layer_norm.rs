@@ -35,6 +35,7 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | the other axes | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
+/// | `statistics` | `[3]` and the other axes, f32 | read, with [`given_statistics`](Self::given_statistics) |
 ///
 /// `eps` is 1e-5 by default. With [`per_sample`](Self::per_sample), each index of the first axis has its own weight and
 /// bias. With `zero_centered` too, this is the adaptive layer norm of diffusion transformers: `weight` is the scale and
@@ -51,10 +52,16 @@ use crate::{
 /// # Backward
 /// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
+/// # Statistics from elsewhere
+/// [`statistics`](Self::statistics) computes the statistics alone. [`given_statistics`](Self::given_statistics) takes
+/// them from a tensor. For rows that devices share, see [`Moments`](crate::Moments) and
+/// [`Coefficients`](crate::Coefficients).
+///
 /// # Errors
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` empty, out of range or with an empty axis; `eps`
 ///   negative or not finite; an option without the option that it needs; `per_sample` with a normalized first axis; a
-///   row stride shorter than a row, or with `axes` that are not the last.
+///   row stride shorter than a row, or with `axes` that are not the last; given statistics of shorter rows, or with
+///   `save_stats`.
 /// - [`Error::Unsupported`](crate::Error::Unsupported): `per_sample` with normalized axes that are neither the last nor
 ///   next to the first.
 /// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
@@ -82,6 +89,8 @@ pub struct LayerNorm {
     pub shape: Vec<usize>,
     /// The normalized axes.
     pub axes: Range<usize>,
+    /// The elements of a whole row, if the caller gives the statistics.
+    pub given: Option<usize>,
     /// The options that all ops share.
     pub options: Options,
 }
@@ -90,18 +99,23 @@ impl LayerNorm {
     /// Layer norm of a tensor of this shape over these axes: `LayerNorm::new(&[64, 384], 1..)`.
     #[must_use]
     pub fn new(shape: &[usize], axes: impl RangeBounds<usize>) -> Self {
-        Self { shape: shape.to_vec(), axes: resolve(axes, shape.len()), options: Options::new(1e-5, true, true) }
+        Self {
+            shape: shape.to_vec(),
+            axes: resolve(axes, shape.len()),
+            given: None,
+            options: Options::new(1e-5, true, true),
+        }
     }
 
     fn over_axes(&self) -> OverAxes<'_> {
-        let Self { shape, axes, options, .. } = self;
-        OverAxes { shape, axes, options }
+        let Self { shape, axes, given, options } = self;
+        OverAxes { shape, axes, given: *given, options }
     }
 }
 
 setters!(LayerNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place dtype
-    affine_dtype strides);
+    backward statistics eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place
+    dtype affine_dtype strides);
 
 impl LayerNorm {
     fn definition(&self) -> Result<Definition> {

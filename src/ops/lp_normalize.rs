@@ -100,7 +100,7 @@ impl LpNormalize {
 
     fn over_axes(&self) -> OverAxes<'_> {
         let Self { shape, axes, options, .. } = self;
-        OverAxes { shape, axes, options }
+        OverAxes { shape, axes, given: None, options }
     }
 }
 

@@ -15,6 +15,7 @@ mod lp_normalize;
 pub(crate) mod op;
 mod over_axes;
 mod rms_norm;
+mod row_statistics;
 mod setters;
 
 pub use backward::Backward;
@@ -27,3 +28,4 @@ pub use local_response_norm::{LocalResponseNorm, Window};
 pub use lp_normalize::{LpNormalize, Order};
 pub use op::Norm;
 pub use rms_norm::RmsNorm;
+pub use row_statistics::{Moments, Statistics};

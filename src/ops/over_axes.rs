@@ -6,7 +6,7 @@ use crate::{
     definition::{Definition, Source},
     error::{Error, Result},
     options::Options,
-    tensor::{element_count, flat, show},
+    tensor::{MAX_ELEMENTS, element_count, flat, show},
     types::Scale,
 };
 
@@ -29,13 +29,15 @@ pub(super) fn resolve(axes: impl RangeBounds<usize>, rank: usize) -> Range<usize
 pub(super) struct OverAxes<'a> {
     pub shape: &'a [usize],
     pub axes: &'a Range<usize>,
+    /// The elements of a whole row, if the caller gives the statistics.
+    pub given: Option<usize>,
     pub options: &'a Options,
 }
 
 impl OverAxes<'_> {
     /// The definition of an op over these axes.
     pub fn definition(&self, scale: Scale) -> Result<Definition> {
-        let Self { shape, axes, options } = *self;
+        let Self { shape, axes, given, options } = *self;
         options.validate(false, shape)?;
         let rank = shape.len();
         let refuse =
@@ -67,6 +69,16 @@ impl OverAxes<'_> {
         } else {
             ([outer, len, inner, 1], [samples, rows_per_sample, len, inner])
         };
+        if let Some(whole) = given {
+            // Lowering has it as u32 and f32.
+            if whole < len || whole as u64 > MAX_ELEMENTS {
+                let expected = format!("the length of whole rows: at least {len}, at most {MAX_ELEMENTS}");
+                return refuse("given_statistics", whole.to_string(), expected);
+            }
+            if options.save_stats {
+                return refuse("save_stats", "true".into(), "false where the caller gives the statistics".into());
+            }
+        }
         let mut affine_shape = shape[axes.clone()].to_vec();
         if options.per_sample {
             affine_shape.insert(0, samples);
@@ -78,7 +90,10 @@ impl OverAxes<'_> {
             stats,
             affine,
             scale,
-            source: Source::Batch { parts: None, tracked: None },
+            source: match given {
+                Some(len) => Source::Given { len },
+                None => Source::Batch { parts: None, tracked: None },
+            },
             residual_after: false,
         })
     }

@@ -35,6 +35,7 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
+/// | `statistics` | `[3]` and the other axes, f32 | read, with [`given_statistics`](Self::given_statistics) |
 ///
 /// `eps` is `f32::EPSILON` by default, as in PyTorch. There is no bias by default. With
 /// [`per_sample`](Self::per_sample), each index of the first axis has its own weight and bias.
@@ -50,10 +51,16 @@ use crate::{
 /// # Backward
 /// [`backward`](Self::backward) makes the descriptor of the gradients: [`Backward`](crate::Backward).
 ///
+/// # Statistics from elsewhere
+/// [`statistics`](Self::statistics) computes the statistics alone. [`given_statistics`](Self::given_statistics) takes
+/// them from a tensor. For rows that devices share, see [`Moments`](crate::Moments) and
+/// [`Coefficients`](crate::Coefficients).
+///
 /// # Errors
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` empty, out of range or with an empty axis; `eps`
 ///   negative or not finite; an option without the option that it needs; `per_sample` with a normalized first axis; a
-///   row stride shorter than a row, or with `axes` that are not the last.
+///   row stride shorter than a row, or with `axes` that are not the last; given statistics of shorter rows, or with
+///   `save_stats`.
 /// - [`Error::Unsupported`](crate::Error::Unsupported): `per_sample` with normalized axes that are neither the last nor
 ///   next to the first.
 /// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
@@ -79,6 +86,8 @@ pub struct RmsNorm {
     pub shape: Vec<usize>,
     /// The normalized axes.
     pub axes: Range<usize>,
+    /// The elements of a whole row, if the caller gives the statistics.
+    pub given: Option<usize>,
     /// The options that all ops share.
     pub options: Options,
 }
@@ -90,19 +99,20 @@ impl RmsNorm {
         Self {
             shape: shape.to_vec(),
             axes: resolve(axes, shape.len()),
+            given: None,
             options: Options::new(f32::EPSILON, true, false),
         }
     }
 
     fn over_axes(&self) -> OverAxes<'_> {
-        let Self { shape, axes, options, .. } = self;
-        OverAxes { shape, axes, options }
+        let Self { shape, axes, given, options } = self;
+        OverAxes { shape, axes, given: *given, options }
     }
 }
 
 setters!(RmsNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place dtype
-    affine_dtype strides);
+    backward statistics eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place
+    dtype affine_dtype strides);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {

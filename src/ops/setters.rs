@@ -16,6 +16,31 @@ macro_rules! setters {
             $crate::Backward::new(self.clone(), $crate::Gradients::all(&self.options, false))
         }
     };
+    (@ statistics) => {
+        /// The op that computes the moments of the rows alone, which merge with those of other parts of the rows.
+        #[must_use]
+        pub fn moments(&self) -> $crate::Moments<Self> {
+            $crate::Moments::new(self.clone())
+        }
+
+        /// The op that computes the statistics of the rows alone.
+        #[must_use]
+        pub fn statistics(&self) -> $crate::Statistics<Self> {
+            $crate::Statistics::new(self.clone())
+        }
+
+        /// Takes the statistics from the tensor `statistics`, not from the input: `[3, ..]` in f32, as
+        /// [`Statistics`](crate::Statistics) writes them, for the axes that are not normalized.
+        ///
+        /// `len` is the number of elements of a whole row, of which the input may have a part. It matters to the
+        /// backward pass alone, and to the gradient of the input. Rows in parts exchange
+        /// [`Coefficients`](crate::Coefficients).
+        #[must_use]
+        pub fn given_statistics(mut self, len: usize) -> Self {
+            self.given = Some(len);
+            self
+        }
+    };
     (@ eps) => {
         /// Sets the constant inside the root, or the lower bound of a norm: any finite value that is not negative.
         #[must_use]

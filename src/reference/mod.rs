@@ -8,7 +8,7 @@ mod activation;
 mod local_response_norm;
 
 use crate::{
-    definition::{Definition, Gradients, Operation, Source, Tracked},
+    definition::{Coefficients, Definition, Gradients, Operation, Source, Tracked},
     epilogue,
     options::Options,
     running_stats::RunningStats,
@@ -28,6 +28,9 @@ pub(crate) fn compute(operation: &Operation, place: Place<'_>, tensors: &Tensors
             backward(&Elements::new(definition, options, place, tensors), *gradients)
         }
         Operation::Moments(definition, options) => moments(&Elements::new(definition, options, place, tensors)),
+        Operation::Statistics(definition, options) => {
+            statistics_alone(&Elements::new(definition, options, place, tensors))
+        }
         Operation::Window { window, backward: false } => local_response_norm::forward(window, tensors),
         Operation::Window { window, backward: true } => local_response_norm::backward(window, tensors),
     }
@@ -55,6 +58,15 @@ struct Statistics {
     var: Vec<f64>,
     rstd: Vec<f64>,
     count: Vec<f64>,
+}
+
+impl Statistics {
+    /// The tensor `statistics`: the mean as hi and lo, and rstd.
+    fn tensor(&self) -> Vec<f64> {
+        let high: Vec<f64> = self.mean.iter().map(|&mean| f64::from(mean as f32)).collect();
+        let low = self.mean.iter().zip(&high).map(|(mean, high)| mean - high).collect();
+        [high, low, self.rstd.clone()].concat()
+    }
 }
 
 impl<'a> Elements<'a> {
@@ -127,7 +139,11 @@ impl<'a> Elements<'a> {
                 let moments = values(self.tensors, Slot::Moments, DType::F32).unwrap_or_default();
                 let merged = merge(&moments, groups);
                 count = merged.iter().map(|m| m.count).collect();
-                (merged.iter().map(|m| m.mean).collect(), merged.iter().map(|m| m.m2 / m.count).collect())
+                if self.definition.scale == Scale::Variance {
+                    (merged.iter().map(|m| m.mean).collect(), merged.iter().map(|m| m.m2 / m.count).collect())
+                } else {
+                    (zero(), merged.iter().map(|m| m.m2 / m.count + m.mean.powi(2)).collect())
+                }
             }
             (_, Scale::Variance) => {
                 let mean = average(&|x, _| x);
@@ -143,8 +159,12 @@ impl<'a> Elements<'a> {
             Scale::L1 => 1.0 / larger(var * count, eps),
         };
         let rstd = var.iter().zip(&count).map(scale).collect();
+        if let Source::Given { len } = self.definition.source {
+            // The input may have a part of each group.
+            count = vec![len as f64; groups];
+        }
         match values(self.tensors, Slot::Statistics, DType::F32) {
-            // The forward pass saved these.
+            // The forward pass saved these, or the caller gave them.
             Some(saved) => {
                 let (high, rest) = saved.split_at(groups);
                 let (low, rstd) = rest.split_at(groups);
@@ -215,6 +235,27 @@ impl Elements<'_> {
         };
         outputs.set(slot, values);
     }
+
+    /// Sets the sum of input and residual, if the op writes it.
+    fn set_sum(&self, outputs: &mut Outputs<f64>) {
+        if self.options.writes_sum() {
+            let slot = if self.options.residual_in_place { Slot::Residual } else { Slot::ResidualOutput };
+            self.set(outputs, slot, self.x.clone());
+        }
+    }
+}
+
+/// The statistics of rows, without their output.
+fn statistics_alone(elements: &Elements<'_>) -> Outputs<f64> {
+    let mut outputs = Outputs::default();
+    let statistics = elements.statistics();
+    outputs.set(Slot::Statistics, statistics.tensor());
+    outputs.set_scale(Slot::Statistics, elements.x.iter().chain(&statistics.mean).copied());
+    // A merge has no input.
+    if elements.tensors.get(Slot::Input).is_some() {
+        elements.set_sum(&mut outputs);
+    }
+    outputs
 }
 
 fn forward(elements: &Elements<'_>) -> Outputs<f64> {
@@ -236,14 +277,9 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     for slot in [Slot::Mean, Slot::RunningMean, Slot::Statistics] {
         outputs.set_scale(slot, elements.x.iter().copied());
     }
-    if options.writes_sum() {
-        let slot = if options.residual_in_place { Slot::Residual } else { Slot::ResidualOutput };
-        elements.set(&mut outputs, slot, elements.x.clone());
-    }
+    elements.set_sum(&mut outputs);
     if options.save_for_backward && !elements.places.is_empty() {
-        let high: Vec<f64> = statistics.mean.iter().map(|&mean| f64::from(mean as f32)).collect();
-        let low = statistics.mean.iter().zip(&high).map(|(mean, high)| mean - high).collect();
-        outputs.set(Slot::Statistics, [high, low, statistics.rstd.clone()].concat());
+        outputs.set(Slot::Statistics, statistics.tensor());
     }
     if options.save_stats {
         for &slot in definition.saved() {
@@ -333,7 +369,7 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     if gradients.residual {
         elements.set(&mut outputs, Slot::GradResidual, g.clone());
     }
-    if !gradients.input {
+    if !gradients.input_or_coefficients() {
         return outputs;
     }
 
@@ -347,14 +383,30 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         sum[group] += g[i];
         product[group] += g[i] * normalized[i];
     }
+    // A part of a row has its share of the means over the row.
+    let centered = definition.scale == Scale::Variance;
+    let mean = |(sum, count): (&f64, &f64)| if centered { sum / count } else { 0.0 };
+    let product_mean = product.iter().zip(&statistics.count).map(|(product, count)| product / count);
+    let mut coefficients: Vec<f64> = sum.iter().zip(&statistics.count).map(mean).chain(product_mean).collect();
+    if gradients.coefficients == Coefficients::Written {
+        let shares = places.iter().map(|&[group, _]| places.len() as f64 / groups as f64 / statistics.count[group]);
+        let terms = g_scale.iter().zip(&normalized).zip(shares);
+        outputs.set_scale(Slot::Coefficients, terms.map(|((g, y), share)| g * share * y.abs().max(1.0)));
+        outputs.set(Slot::Coefficients, coefficients);
+        return outputs;
+    }
+    if let Some(given) = values(tensors, Slot::Coefficients, DType::F32) {
+        coefficients = given;
+    }
     let eps = f64::from(options.eps);
     let grad_sum = given(Slot::GradResidualOutput, options.sum_dtype());
     let grad_input = places.iter().enumerate().map(|(i, &[group, _])| {
         let (count, var) = (statistics.count[group], statistics.var[group]);
         let statistics_gradient = match (definition.source, definition.scale) {
             (Source::Running, _) => 0.0,
-            (_, Scale::Variance) => (sum[group] + normalized[i] * product[group]) / count,
-            (_, Scale::MeanSquare) => normalized[i] * product[group] / count,
+            (_, Scale::Variance | Scale::MeanSquare) => {
+                coefficients[group] + normalized[i] * coefficients[groups + group]
+            }
             // Below eps, the factor does not depend on the norm.
             (_, Scale::L2) if (var * count).sqrt() < eps => 0.0,
             (_, Scale::L1) if var * count < eps => 0.0,
@@ -365,8 +417,13 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         statistics.rstd[group] * (g[i] - statistics_gradient) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
     });
     elements.set(&mut outputs, Slot::GradInput, grad_input.collect());
-    let terms = g_scale.iter().zip(places).map(|(g, &[group, _])| g * statistics.rstd[group]);
-    outputs.set_scale(Slot::GradInput, terms);
+    let scale = |(i, &[group, _]): (usize, &[usize; 2])| {
+        let given =
+            |region: usize| if gradients.coefficients == Coefficients::Given { coefficients[region] } else { 0.0 };
+        let given = given(group).abs().max((given(groups + group) * normalized[i]).abs());
+        g_scale[i].abs().max(given) * statistics.rstd[group]
+    };
+    outputs.set_scale(Slot::GradInput, places.iter().enumerate().map(scale));
     outputs
 }
 
@@ -391,17 +448,18 @@ fn merge(moments: &[f64], channels: usize) -> Vec<Part> {
         .collect()
 }
 
-/// The moments of a part of a batch.
+/// The moments of a part of a batch, of rows, or of parts of rows. Those of a scale without a mean are about zero.
 fn moments(elements: &Elements<'_>) -> Outputs<f64> {
     let mut outputs = Outputs::default();
     let Elements { x, places, .. } = elements;
-    let mut parts = vec![Part::default(); elements.definition.affine_shape[0]];
+    let centered = elements.definition.scale == Scale::Variance;
+    let mut parts = vec![Part::default(); elements.definition.stats_shape.iter().product()];
     for (x, &[channel, _]) in x.iter().zip(places) {
         parts[channel].mean += x;
         parts[channel].count += 1.0;
     }
     for part in &mut parts {
-        part.mean /= part.count;
+        part.mean = if centered { part.mean / part.count } else { 0.0 };
     }
     for (x, &[channel, _]) in x.iter().zip(places) {
         let part = &mut parts[channel];
@@ -412,8 +470,9 @@ fn moments(elements: &Elements<'_>) -> Outputs<f64> {
         [high, part.mean - high, part.m2, part.count]
     });
     outputs.set_scale(Slot::Moments, x.iter().copied());
-    if !x.is_empty() {
+    if !x.is_empty() || parts.is_empty() {
         outputs.set(Slot::Moments, moments.collect());
+        elements.set_sum(&mut outputs);
     }
     outputs
 }

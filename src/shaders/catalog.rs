@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Shader;
 use crate::{
     caps::{Caps, Offsets},
+    definition::Coefficients,
     kernels::ShaderKey,
     lower::lower,
     ops::{
@@ -117,7 +118,8 @@ pub fn all() -> Vec<Shader> {
         }
         let pairs = LayerNorm::new(&[7, 512], 1..).dtype(DType::F16);
         let merged = BatchNorm::training(&[3, 8, 12]).running_stats(RunningStats::CUMULATIVE).save_stats(true).merge(3);
-        for op in [&pairs as &dyn Norm, &pairs.backward(), &merged, &BatchMoments::new(&[3, 8, 12])] {
+        let rows = pairs.clone().residual(true).residual_in_place(true).statistics();
+        for op in [&pairs as &dyn Norm, &pairs.backward(), &merged, &BatchMoments::new(&[3, 8, 12]), &rows] {
             add!(op, &placed, Strategy::Inferred);
         }
     }
@@ -326,6 +328,21 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
             GroupNorm::new(image, 2).layout(layout).per_sample(true),
             InstanceNorm::new(image).layout(layout).weight(true).bias(true),
         );
+    }
+    // Statistics alone, and given ones.
+    for shape in [rows, image] {
+        let layer = LayerNorm::new(shape, 1..2).residual(true).residual_output(true);
+        let rms = RmsNorm::new(shape, 1..2);
+        let given = LayerNorm::new(shape, 1..2).given_statistics(2 * len.max(8));
+        ops.push(Box::new(layer.statistics()));
+        ops.push(Box::new(layer.moments()));
+        ops.push(Box::new(layer.statistics().merge(3)));
+        ops.push(Box::new(rms.statistics()));
+        ops.push(Box::new(rms.moments()));
+        ops.push(Box::new(rms.statistics().merge(3)));
+        ops.push(Box::new(given.backward().coefficients(Coefficients::Written)));
+        ops.push(Box::new(given.backward().coefficients(Coefficients::Given)));
+        both!(ops: given);
     }
     both!(ops:
         LayerNorm::new(image, 2..).per_sample(true),

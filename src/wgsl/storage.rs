@@ -13,14 +13,12 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Buffer {
-    /// A tensor of the op. `statistics` is scratch if the op has no such tensor.
+    /// A tensor of the op. `statistics` and `coefficients` are scratch if the op has no such tensor.
     Tensor(Slot),
     /// Scratch: partial statistics, one for each team that shares a row or channel.
     Partials,
     /// Scratch: partial sums of gradients.
     PartialSums,
-    /// Scratch: the coefficients of the statistics' gradient, for the gradient of the input.
-    Coefficients,
 }
 
 /// The binding number of the uniform, in group 0.
@@ -40,22 +38,21 @@ impl Buffer {
             Self::Tensor(slot) => slot.name(),
             Self::Partials => "partials",
             Self::PartialSums => "partial_sums",
-            Self::Coefficients => "coefficients",
         }
     }
 
     /// The binding number in group 0, the same in every shader.
     pub(crate) const fn binding(self) -> u32 {
-        let scratch = STORAGE + Slot::EpilogueA as u32;
+        // No shader has a variable of this slot.
+        let scratch = STORAGE + Slot::Scratch as u32;
         match self {
             // Behind all that shaders without an epilogue bind.
             Self::Tensor(slot @ (Slot::EpilogueA | Slot::EpilogueB)) => {
-                scratch + 3 + slot as u32 - Slot::EpilogueA as u32
+                scratch + 2 + slot as u32 - Slot::EpilogueA as u32
             }
             Self::Tensor(slot) => STORAGE + slot as u32,
             Self::Partials => scratch,
             Self::PartialSums => scratch + 1,
-            Self::Coefficients => scratch + 2,
         }
     }
 }

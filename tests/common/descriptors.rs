@@ -1,8 +1,8 @@
 //! Ops from numbers, for property tests and fuzzing: every op with every option, in both directions.
 
 use wgpu_norm::{
-    Activation, BatchMoments, BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
-    LpNormalize, Method, Norm, Offsets, RmsNorm, RunningStats, Slot, Strategy,
+    Activation, BatchMoments, BatchNorm, Caps, Coefficients, DType, GroupNorm, InstanceNorm, LayerNorm, Layout,
+    LocalResponseNorm, LpNormalize, Method, Norm, Offsets, RmsNorm, RunningStats, Slot, Strategy,
 };
 
 /// Numbers choose from lists by their remainder.
@@ -104,6 +104,15 @@ impl Descriptor {
                 ops.push(Box::new($op));
             )* };
         }
+        let given = layer_norm.clone().given_statistics(stride);
+        for coefficients in [Coefficients::Computed, Coefficients::Written, Coefficients::Given] {
+            ops.push(Box::new(given.backward().coefficients(coefficients)));
+        }
+        ops.push(Box::new(given));
+        ops.push(Box::new(layer_norm.statistics()));
+        ops.push(Box::new(layer_norm.moments()));
+        ops.push(Box::new(rms_norm.statistics().merge(stride)));
+        ops.push(Box::new(rms_norm.moments()));
         and_backward!(layer_norm, rms_norm, batch_norm, group_norm, instance_norm, lp, window);
         ops.push(Box::new(BatchMoments::new(shape).layout(layout).dtype(dtypes[0])));
         ops

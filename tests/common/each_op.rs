@@ -1,8 +1,8 @@
 //! The ops that every adapter must compute, in a browser too.
 
 use wgpu_norm::{
-    Activation, BatchMoments, BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm,
-    LpNormalize, Norm, Order, RmsNorm, RunningStats,
+    Activation, BatchMoments, BatchNorm, Coefficients, DType, GroupNorm, InstanceNorm, LayerNorm, Layout,
+    LocalResponseNorm, LpNormalize, Moments, Norm, Order, RmsNorm, RunningStats, Statistics,
 };
 
 /// Layer norm of the sum with a residual. Its 40 rows give teams several rows, whose gradients they sum up.
@@ -18,6 +18,19 @@ fn rms(len: usize, dtype: DType) -> RmsNorm {
 
 fn middle(len: usize, dtype: DType) -> LayerNorm {
     LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype)
+}
+
+/// Norms of rows in parts: their moments.
+fn parts(len: usize, dtype: DType) -> Moments<RmsNorm> {
+    RmsNorm::new(&[7, len], 1..).dtype(dtype).residual(true).residual_output(true).moments()
+}
+
+fn statistics(len: usize, dtype: DType) -> Statistics<LayerNorm> {
+    LayerNorm::new(&[7, len], 1..).dtype(dtype).statistics()
+}
+
+fn given(len: usize, dtype: DType) -> LayerNorm {
+    LayerNorm::new(&[7, len], 1..).dtype(dtype).given_statistics(2 * len)
 }
 
 fn group(len: usize, dtype: DType) -> GroupNorm {
@@ -55,6 +68,9 @@ pub fn forward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
         Box::new(layer(len, dtype)),
         Box::new(rms(len, dtype)),
         Box::new(middle(len, dtype)),
+        Box::new(parts(len, dtype)),
+        Box::new(statistics(len, dtype)),
+        Box::new(given(len, dtype)),
         Box::new(group(len, dtype)),
         Box::new(group_last(len, dtype)),
         Box::new(instance(len, dtype)),
@@ -74,6 +90,8 @@ pub fn backward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
         Box::new(layer(len, dtype).backward()),
         Box::new(rms(len, dtype).backward()),
         Box::new(middle(len, dtype).backward()),
+        Box::new(given(len, dtype).backward().coefficients(Coefficients::Written)),
+        Box::new(given(len, dtype).backward().coefficients(Coefficients::Given)),
         Box::new(group(len, dtype).backward()),
         Box::new(group_last(len, dtype).backward()),
         Box::new(instance(len, dtype).backward()),
