@@ -214,38 +214,17 @@ impl Rules<'_> {
             let Some(view) = bindings.get(spec.slot) else { return fail(spec.slot, BindingProblem::Missing) };
             let bytes = spec.len() as u64 * spec.dtype.size();
             let needed = if self.offsets { bytes } else { spec.bytes() };
-            if let Some(problem) = self.view_problem(&view, needed, *alignment) {
+            if let Some(problem) = view_problem(&view, needed, *alignment) {
                 return fail(spec.slot, problem);
             }
         }
         match bindings.get(Slot::Scratch).filter(|_| self.needs.scratch_size > 0) {
-            Some(view) => match self.view_problem(&view, self.needs.scratch_size, self.alignment) {
+            Some(view) => match view_problem(&view, self.needs.scratch_size, self.alignment) {
                 Some(problem) => fail(Slot::Scratch, problem),
                 None => Ok(()),
             },
             None => Ok(()),
         }
-    }
-
-    /// Why a view can't hold a tensor of `needed` bytes.
-    fn view_problem(&self, view: &View<'_>, needed: u64, alignment: u64) -> Option<BindingProblem> {
-        let View { buffer, offset, size } = *view;
-        let end = offset.saturating_add(size);
-        if end > buffer.size() {
-            return Some(BindingProblem::OutOfRange { offset, end, size: buffer.size() });
-        }
-        if size < needed {
-            return Some(BindingProblem::TooSmall { needed, actual: size });
-        }
-        // Shaders see whole words.
-        let end = (offset + needed).next_multiple_of(4);
-        if end > buffer.size() {
-            return Some(BindingProblem::OutOfRange { offset, end, size: buffer.size() });
-        }
-        if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
-            return Some(BindingProblem::Usage(wgpu::BufferUsages::STORAGE));
-        }
-        (!offset.is_multiple_of(alignment)).then_some(BindingProblem::Misaligned { offset, alignment })
     }
 
     /// Why two views of one buffer can't be bound together.
@@ -292,6 +271,27 @@ impl Rules<'_> {
             runs[usize::from(b.end <= a.start)].next();
         }
     }
+}
+
+/// Why a view can't hold a tensor of `needed` bytes.
+fn view_problem(view: &View<'_>, needed: u64, alignment: u64) -> Option<BindingProblem> {
+    let View { buffer, offset, size } = *view;
+    let end = offset.saturating_add(size);
+    if end > buffer.size() {
+        return Some(BindingProblem::OutOfRange { offset, end, size: buffer.size() });
+    }
+    if size < needed {
+        return Some(BindingProblem::TooSmall { needed, actual: size });
+    }
+    // Shaders see whole words.
+    let end = (offset + needed).next_multiple_of(4);
+    if end > buffer.size() {
+        return Some(BindingProblem::OutOfRange { offset, end, size: buffer.size() });
+    }
+    if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
+        return Some(BindingProblem::Usage(wgpu::BufferUsages::STORAGE));
+    }
+    (!offset.is_multiple_of(alignment)).then_some(BindingProblem::Misaligned { offset, alignment })
 }
 
 /// The words of a tensor, or of scratch of some `bytes`, as runs in ascending order.

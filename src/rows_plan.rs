@@ -175,8 +175,9 @@ impl RowsPlan {
             None => bindings.clone(),
         };
         let programs = alternatives[index].programs.iter();
-        let programs = programs.map(|program| program.bind(target, &bindings, Some(ring))).collect::<Result<_>>()?;
-        Ok(RowsBound { plan: self.clone(), alternative: index, programs })
+        let dispatches = programs.map(|program| program.bind(target, &bindings, Some(ring)));
+        let dispatches = dispatches.collect::<Result<Vec<_>>>()?.concat();
+        Ok(RowsBound { plan: self.clone(), alternative: index, dispatches })
     }
 }
 
@@ -192,15 +193,16 @@ impl fmt::Debug for RowsPlan {
 pub struct RowsBound {
     plan: RowsPlan,
     alternative: usize,
-    programs: Vec<Vec<BoundDispatch>>,
+    /// Those of all programs, one program after the other.
+    dispatches: Vec<BoundDispatch>,
 }
 
 /// What a number of rows changes: see [`RowsBound::call`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowsCall {
-    /// The alternative and its program.
     alternative: usize,
-    program: usize,
+    /// The first dispatch of its program, among those of all programs.
+    first: usize,
     uniform: Vec<u8>,
     /// The grid of each dispatch, and the offset of its uniform, if it has one.
     dispatches: Vec<([u32; 3], Option<u32>)>,
@@ -249,7 +251,8 @@ impl RowsBound {
             (call.workgroups, offset)
         });
         let dispatches = dispatches.collect();
-        let call = RowsCall { alternative: self.alternative, program, uniform, dispatches };
+        let first = kernels[..program].iter().map(|kernels| kernels.fields.len()).sum();
+        let call = RowsCall { alternative: self.alternative, first, uniform, dispatches };
         known().insert(rows, call.clone());
         Ok(call)
     }
@@ -265,7 +268,7 @@ impl RowsBound {
     #[inline]
     pub fn record(&self, pass: &mut wgpu::ComputePass<'_>, call: &RowsCall, offset: u32) {
         assert!(call.alternative == self.alternative, "the call is of a binding at other offsets");
-        for (bound, &([x, y, z], uniform)) in self.programs[call.program].iter().zip(&call.dispatches) {
+        for (bound, &([x, y, z], uniform)) in self.dispatches[call.first..].iter().zip(&call.dispatches) {
             pass.set_pipeline(&bound.pipeline);
             match uniform {
                 Some(uniform) => pass.set_bind_group(0, &bound.bind_group, &[offset + uniform]),

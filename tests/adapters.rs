@@ -9,6 +9,7 @@ use common::{
     gpu,
     methods::every_method,
     program::run_program,
+    strided::{Strided, strided_ops},
     subgroup_lanes,
 };
 use wgpu_norm::{
@@ -78,13 +79,24 @@ fn every_backward_pass_with_the_guaranteed_limits() {
     conform(&guaranteed(), backward(8, DType::BF16));
 }
 
+fn conforms_in_one_buffer(op: &dyn Norm, any_offset: bool) {
+    let data = Data::random(op, 6);
+    let outputs = pollster::block_on(run_in_one_buffer(gpu(), op, &data.tensors(), any_offset)).expect("runs");
+    let truth = op.reference(&data.tensors()).expect("reference");
+    testing::compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+}
+
 #[test]
 fn every_op_in_one_buffer() {
     for op in each_op(12, DType::F32) {
-        let data = Data::random(&*op, 6);
-        let outputs = pollster::block_on(run_in_one_buffer(gpu(), &*op, &data.tensors())).expect("runs");
-        let truth = op.reference(&data.tensors()).expect("reference");
-        testing::compare_outputs(&*op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+        conforms_in_one_buffer(&*op, false);
+    }
+}
+
+#[test]
+fn strides_at_odd_elements_of_one_buffer() {
+    for Strided { strided, .. } in strided_ops(DType::F16) {
+        conforms_in_one_buffer(&*strided, true);
     }
 }
 

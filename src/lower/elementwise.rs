@@ -79,7 +79,7 @@ impl Problem<'_> {
         let cols = [stats.inner, affine.inner, stats.groups * stats.inner, affine.groups * affine.inner];
         let whole_rows = |cols: &u32| chunk.first.is_multiple_of(*cols) && chunk.len.is_multiple_of(*cols);
         let views = cols.into_iter().filter(whole_rows).filter_map(|cols| self.view(stats, cols));
-        let walks = views.flat_map(|view| self.walks(view, chunk));
+        let walks = views.flat_map(|view| walks(view, chunk));
         let longest = self.caps.tuning.packs_per_lane;
         walks.min_by(|a, b| a.cost(longest).total_cmp(&b.cost(longest))).ok_or_else(|| {
             let of_strides = cols.into_iter().find_map(|cols| self.places(cols).err());
@@ -88,46 +88,6 @@ impl Problem<'_> {
                 why: "no kernel finds its statistics and weights".into(),
             })
         })
-    }
-
-    /// The walks through a chunk in a view. Walks down the columns take as many rows as share a statistic, a weight, or
-    /// neither. One more walk goes along the rows.
-    fn walks(&self, view: RowView, chunk: Chunk) -> Vec<GridStride> {
-        let packs = view.cols / view.layout.elements();
-        let (first_row, rows) = (chunk.first / view.cols, chunk.len / view.cols);
-        // An index without a remainder changes after a period of rows. The chunk may have a part of a period.
-        let period = |lookup: Lookup| match lookup {
-            Lookup { remainder: 1.., .. } => 1,
-            Lookup { rows: share, .. } if first_row / share == (first_row + rows - 1) / share => rows,
-            Lookup { rows: share, .. } if first_row.is_multiple_of(share) => share,
-            _ => 1,
-        };
-        let periods = [view.stat, view.affine].map(period);
-        let down = [periods[0], periods[1], 1].into_iter().filter(|&steps| rows.is_multiple_of(steps)).map(|steps| {
-            GridStride {
-                view,
-                fixed: periods.map(|period| period.is_multiple_of(steps)),
-                blocks: rows / steps,
-                steps,
-                packs,
-                first_row,
-                block_rows: steps,
-                step_rows: 1,
-                column_step: 0,
-            }
-        });
-        let along = GridStride {
-            view,
-            fixed: [view.stat, view.affine].map(|lookup| lookup.columns == Broadcast::Row),
-            blocks: rows,
-            steps: packs,
-            packs: 1,
-            first_row,
-            block_rows: 1,
-            step_rows: 0,
-            column_step: 1,
-        };
-        down.chain([along]).collect()
     }
 
     /// The parameters of an elementwise kernel, and its number of workgroups.
@@ -165,4 +125,43 @@ impl Problem<'_> {
         let lanes = u64::from(blocks) * u64::from(splits) * u64::from(packs);
         (params, lanes.div_ceil(SMALL_WORKGROUP.into()))
     }
+}
+
+/// The walks through a chunk in a view. Walks down the columns take as many rows as share a statistic, a weight, or
+/// neither. One more walk goes along the rows.
+fn walks(view: RowView, chunk: Chunk) -> Vec<GridStride> {
+    let packs = view.cols / view.layout.elements();
+    let (first_row, rows) = (chunk.first / view.cols, chunk.len / view.cols);
+    // An index without a remainder changes after a period of rows. The chunk may have a part of a period.
+    let period = |lookup: Lookup| match lookup {
+        Lookup { remainder: 1.., .. } => 1,
+        Lookup { rows: share, .. } if first_row / share == (first_row + rows - 1) / share => rows,
+        Lookup { rows: share, .. } if first_row.is_multiple_of(share) => share,
+        _ => 1,
+    };
+    let periods = [view.stat, view.affine].map(period);
+    let down =
+        [periods[0], periods[1], 1].into_iter().filter(|&steps| rows.is_multiple_of(steps)).map(|steps| GridStride {
+            view,
+            fixed: periods.map(|period| period.is_multiple_of(steps)),
+            blocks: rows / steps,
+            steps,
+            packs,
+            first_row,
+            block_rows: steps,
+            step_rows: 1,
+            column_step: 0,
+        });
+    let along = GridStride {
+        view,
+        fixed: [view.stat, view.affine].map(|lookup| lookup.columns == Broadcast::Row),
+        blocks: rows,
+        steps: packs,
+        packs: 1,
+        first_row,
+        block_rows: 1,
+        step_rows: 0,
+        column_step: 1,
+    };
+    down.chain([along]).collect()
 }

@@ -162,7 +162,7 @@ mod tests {
         let broadcast = spec(Slot::GradOutput, &[3, 4, 8], &[0, 0, 1]);
         let swapped = spec(Slot::GradInput, &[3, 4, 8], &[8, 24, 1]);
         for cols in [1, 2, 4, 8] {
-            check(&[dense.clone()], cols);
+            check(std::slice::from_ref(&dense), cols);
         }
         check(&[heads.clone(), dense.clone()], 8);
         check(&[padded, dense.clone(), broadcast.clone(), heads.clone(), swapped], 8);
@@ -182,7 +182,7 @@ mod tests {
              of them"
         );
         let heads = spec(Slot::Input, &[3, 4, 8], &[96, 8, 1]);
-        assert!(message(&[heads.clone()], 96).contains("axis 0 ends the adjacent elements"));
+        assert!(message(std::slice::from_ref(&heads), 96).contains("axis 0 ends the adjacent elements"));
         let three = spec(Slot::Output, &[3, 2, 2, 8], &[500, 200, 50, 1]);
         assert!(message(&[three], 8).contains("rows of 8 elements have 3 strides"));
         let two = spec(Slot::Input, &[3, 2, 2, 8], &[500, 16, 8, 1]);

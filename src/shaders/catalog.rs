@@ -24,44 +24,32 @@ use crate::{
 /// and with every part and storage type. The product of all options would be too many.
 #[must_use]
 pub fn all() -> Vec<Shader> {
-    let mut seen = HashSet::new();
-    let mut shaders = Vec::new();
-    let mut add_keys = |op: &dyn Norm, caps: &Caps, strategy, change: fn(ShaderKey) -> ShaderKey| {
-        let lowered = op.operation(Internal).and_then(|operation| lower(&operation, caps, strategy));
-        let calls = lowered.map_or(Vec::new(), |lowered| lowered.calls);
-        let new = calls.into_iter().map(|call| Shader(change(call.key)));
-        shaders.extend(new.filter(|shader| seen.insert(*shader)));
-    };
-    macro_rules! add {
-        ($op:expr, $caps:expr, $strategy:expr $(,)?) => {
-            add_keys($op, $caps, $strategy, |key| key)
-        };
-    }
+    let mut catalog = Catalog::default();
     let devices = devices();
     let forced = || Method::ALL.iter().map(|&method| Strategy::Forced(method));
     for caps in &devices {
         // Every team, with one register and with many, of single elements and of packs.
         for len in [1, 4, 36, 1023, 4096] {
             for strategy in forced() {
-                add!(&LayerNorm::new(&[7, len], 1..).save_stats(true), caps, strategy);
-                add!(&LayerNorm::new(&[7, len], 1..).backward(), caps, strategy);
+                catalog.add(&LayerNorm::new(&[7, len], 1..).save_stats(true), caps, strategy);
+                catalog.add(&LayerNorm::new(&[7, len], 1..).backward(), caps, strategy);
             }
         }
         // Teams with so many rows that they sum the gradients, with and without a last block of fewer rows.
         for shape in [[1 << 20, 36], [(1 << 20) - 1, 37]] {
             for strategy in forced() {
-                add!(&LayerNorm::new(&shape, 1..), caps, strategy);
-                add!(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
+                catalog.add(&LayerNorm::new(&shape, 1..), caps, strategy);
+                catalog.add(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
             }
         }
         // Perpendicular rows; partial results that two passes merge.
         let across = LayerNorm::new(&[1, 6, 1 << 20], 1..2);
         for op in [&across as &dyn Norm, &across.backward()] {
-            add!(op, caps, Strategy::Forced(Method::Streamed(Team::Lane)));
+            catalog.add(op, caps, Strategy::Forced(Method::Streamed(Team::Lane)));
         }
         for op in [LayerNorm::new(&[1 << 22, 4], 1..), LayerNorm::new(&[1 << 22, 4], ..1)] {
-            add!(&op, caps, Strategy::Inferred);
-            add!(&op.backward(), caps, Strategy::Inferred);
+            catalog.add(&op, caps, Strategy::Inferred);
+            catalog.add(&op.backward(), caps, Strategy::Inferred);
         }
     }
     // Teams that are a part of a subgroup, of every number of lanes.
@@ -69,7 +57,7 @@ pub fn all() -> Vec<Shader> {
         let caps = Caps { subgroup_size: Some((lanes, 128)), ..devices[1].clone() };
         let rows = LayerNorm::new(&[7, 64], 1..);
         for op in [&rows as &dyn Norm, &rows.backward()] {
-            add!(op, &caps, Strategy::Forced(Method::Resident(Team::Subgroup)));
+            catalog.add(op, &caps, Strategy::Forced(Method::Resident(Team::Subgroup)));
         }
     }
     // Half precision in registers: as vec4x2, each with as many packs per lane as vec4, and in half-unaligned rows.
@@ -85,7 +73,7 @@ pub fn all() -> Vec<Shader> {
         let ops: [&dyn Norm; 9] =
             [&op, &in_place, &backward, &sum, &sum_backward, &sums, &grouped, &grouped_backward, &wide];
         for (op, strategy) in ops.iter().flat_map(|op| resident().map(move |strategy| (op, strategy))) {
-            add!(*op, &devices[2], strategy);
+            catalog.add(*op, &devices[2], strategy);
         }
     }
     // f16 that the device converts: scalar, vec4, vec4x2, half-unaligned, and in tables that kernels gather.
@@ -94,39 +82,76 @@ pub fn all() -> Vec<Shader> {
     let gathered = GroupNorm::new(&[3, 6, 13], 2).dtype(DType::F16);
     for op in [&rows(12) as &dyn Norm, &rows(512), &rows(33).backward(), &gathered] {
         for method in [Method::Resident(Team::Subgroup), Method::Split(Team::Workgroup)] {
-            add!(op, &native, Strategy::Forced(method));
+            catalog.add(op, &native, Strategy::Forced(method));
         }
     }
     // Tensors in one buffer: the shaders differ only in the usage of their bindings.
     let shared = Caps { shared_buffers: true, ..devices[2].clone() };
     let (layer, batch) = (LayerNorm::new(&[7, 33], 1..).dtype(DType::F16), BatchNorm::training(&[3, 8, 12]));
     for op in [&layer as &dyn Norm, &layer.backward(), &batch, &batch.backward()] {
-        add!(op, &shared, Strategy::Inferred);
+        catalog.add(op, &shared, Strategy::Inferred);
     }
-    let methods = [
-        Method::Resident(Team::Subgroup),
-        Method::Streamed(Team::Lane),
-        Method::Split(Team::Workgroup),
-        Method::Columns,
-        Method::Elementwise,
-    ];
+    embedded(&mut catalog, &devices);
+    // Every option, with one team of every method: options and teams are separate parts.
+    for strategy in METHODS.map(Strategy::Forced) {
+        for len in [12, 13] {
+            for op in options(len) {
+                catalog.add(&*op, &devices[0], strategy);
+            }
+        }
+    }
+    catalog.shaders
+}
+
+/// Shaders, each once.
+#[derive(Default)]
+struct Catalog {
+    seen: HashSet<Shader>,
+    shaders: Vec<Shader>,
+}
+
+impl Catalog {
+    /// Adds the shaders of an op, if it can be lowered so.
+    fn add(&mut self, op: &dyn Norm, caps: &Caps, strategy: Strategy) {
+        self.add_keys(op, caps, strategy, |key| key);
+    }
+
+    fn add_keys(&mut self, op: &dyn Norm, caps: &Caps, strategy: Strategy, change: fn(ShaderKey) -> ShaderKey) {
+        let lowered = op.operation(Internal).and_then(|operation| lower(&operation, caps, strategy));
+        let calls = lowered.map_or(Vec::new(), |lowered| lowered.calls);
+        let new = calls.into_iter().map(|call| Shader(change(call.key)));
+        self.shaders.extend(new.filter(|shader| self.seen.insert(*shader)));
+    }
+}
+
+/// One team of every method.
+const METHODS: [Method; 5] = [
+    Method::Resident(Team::Subgroup),
+    Method::Streamed(Team::Lane),
+    Method::Split(Team::Workgroup),
+    Method::Columns,
+    Method::Elementwise,
+];
+
+/// Shaders of tensors inside other tensors, and of numbers of rows that change.
+fn embedded(catalog: &mut Catalog, devices: &[Caps]) {
     // Tensors at any offset, for each way to load one: of packs, and of single elements.
     for offsets in [Offsets::Pack, Offsets::Element] {
         let placed = Caps { offsets, ..devices[2].clone() };
         for op in storage_types(12).into_iter().chain(storage_types(13)).step_by(2) {
-            add!(&*op, &placed, Strategy::Inferred);
+            catalog.add(&*op, &placed, Strategy::Inferred);
         }
         let pairs = LayerNorm::new(&[7, 512], 1..).dtype(DType::F16);
         let merged = BatchNorm::training(&[3, 8, 12]).running_stats(RunningStats::CUMULATIVE).save_stats(true).merge(3);
         let rows = pairs.clone().residual(true).residual_in_place(true).statistics();
         for op in [&pairs as &dyn Norm, &pairs.backward(), &merged, &BatchMoments::new(&[3, 8, 12]), &rows] {
-            add!(op, &placed, Strategy::Inferred);
+            catalog.add(op, &placed, Strategy::Inferred);
         }
     }
     // Tensors with strides, by every kernel that has them.
-    for strategy in methods.map(Strategy::Forced) {
+    for strategy in METHODS.map(Strategy::Forced) {
         for op in [12, 13].into_iter().flat_map(strided) {
-            add!(&*op, &devices[0], strategy);
+            catalog.add(&*op, &devices[0], strategy);
         }
     }
     // Numbers of rows that differ between calls, by every kernel that takes them.
@@ -139,18 +164,9 @@ pub fn all() -> Vec<Shader> {
             .chain([Box::new(image.backward()) as Box<dyn Norm>, Box::new(image)])
             .collect();
         for op in ops {
-            add_keys(&*op, caps, Strategy::Inferred, ShaderKey::with_calls);
+            catalog.add_keys(&*op, caps, Strategy::Inferred, ShaderKey::with_calls);
         }
     }
-    // Every option, with one team of every method: options and teams are separate parts.
-    for strategy in methods.map(Strategy::Forced) {
-        for len in [12, 13] {
-            for op in options(len) {
-                add!(&*op, &devices[0], strategy);
-            }
-        }
-    }
-    shaders
 }
 
 /// Devices that get different kernels.

@@ -54,29 +54,31 @@ fn by_call(mut text: String, fields: &[(&str, u32)]) -> String {
     if fields.is_empty() {
         return text;
     }
-    let mut declarations = format!("\n// ==== the fields of Params that differ between calls\n\nstruct Call {{\n");
-    for (field, _) in fields {
-        declarations += &format!("    {field}: u32,\n");
-    }
-    declarations += &format!("}}\n\n@group(0) @binding({CALL}) var<uniform> call: Call;\n");
-    for (field, least) in fields {
-        text = with_calls(&text, field);
+    let all = |text: &dyn Fn(&(&str, u32)) -> String| fields.iter().map(text).collect::<String>();
+    let members = all(&|(field, _)| format!("    {field}: u32,\n"));
+    let functions = all(&|(field, least)| {
         let value = format!("clamp(call.{field}, {least}u, params.{field})");
-        declarations += &format!("\nfn call_{field}() -> u32 {{\n    return {value};\n}}\n");
+        format!("\nfn call_{field}() -> u32 {{\n    return {value};\n}}\n")
+    });
+    for (field, _) in fields {
+        text = with_calls(&text, field);
     }
-    text + &declarations
+    format!(
+        "{text}\n// ==== fields of Params that differ between calls\n\nstruct Call {{\n{members}}}\n\n\
+         @group(0) @binding({CALL}) var<uniform> call: Call;\n{functions}"
+    )
 }
 
 /// A text that calls a function in place of reading a field of `params`.
 fn with_calls(text: &str, field: &str) -> String {
-    let read = format!("params.{field}");
+    let (read, call) = (format!("params.{field}"), format!("call_{field}()"));
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(&read) {
         let after = &rest[at + read.len()..];
         let is_longer = after.starts_with(|c: char| c == '_' || c.is_alphanumeric());
         out.push_str(&rest[..at]);
-        out.push_str(&if is_longer { read.clone() } else { format!("call_{field}()") });
+        out.push_str(if is_longer { &read } else { &call });
         rest = after;
     }
     out + rest

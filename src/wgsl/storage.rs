@@ -172,13 +172,13 @@ impl Storage {
             .replace("@binding(0) var<storage, read_write>", &format!("@binding({binding}) var<storage, {mode}>"));
         let Some((at, index)) = place else { return text };
         let value = self.value();
-        if access != Access::Write {
-            text += &format!("\nfn load_{name}({at}) -> {value} {{\n    return load_bound_{name}({index});\n}}\n");
+        let load = format!("\nfn load_{name}({at}) -> {value} {{\n    return load_bound_{name}({index});\n}}\n");
+        let store = format!("\nfn store_{name}({at}, v: {value}) {{\n    store_bound_{name}({index}, v);\n}}\n");
+        match access {
+            Access::Read => text + &load,
+            Access::Write => text + &store,
+            Access::ReadWrite => text + &load + &store,
         }
-        if access != Access::Read {
-            text += &format!("\nfn store_{name}({at}, v: {value}) {{\n    store_bound_{name}({index}, v);\n}}\n");
-        }
-        text
     }
 
     /// How the functions of a tensor find the index in its binding: their argument, and the index. `None`: the argument

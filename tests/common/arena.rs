@@ -99,7 +99,7 @@ impl Arena {
             }
             if after != *before {
                 let byte = (0..after.len()).find(|&i| after[i] != before[i]).unwrap_or(0);
-                let near = self.parts.iter().filter(|(_, of, offset)| *of == index && *offset <= byte as u64).last();
+                let near = self.parts.iter().rfind(|(_, of, offset)| *of == index && *offset <= byte as u64);
                 panic!("{}: byte {byte} was changed, behind {near:?} in buffer {index}", op.name());
             }
         }
@@ -137,9 +137,15 @@ pub async fn run_plan(
     arena.outputs(gpu, op, plan.tensors(), plan.scratch_size()).await
 }
 
-/// Runs an op by the inferred method with its tensors and scratch in one buffer.
-pub async fn run_in_one_buffer(gpu: &Gpu, op: &dyn Norm, tensors: &Tensors<'_>) -> Result<Outputs<f32>> {
-    let planner = Planner::new(gpu.device()).shared_buffers(true);
+/// Runs an op by the inferred method with its tensors and scratch in one buffer: where the device binds, or at odd
+/// elements.
+pub async fn run_in_one_buffer(
+    gpu: &Gpu,
+    op: &dyn Norm,
+    tensors: &Tensors<'_>,
+    any_offset: bool,
+) -> Result<Outputs<f32>> {
+    let planner = Planner::new(gpu.device()).shared_buffers(true).any_offset(any_offset);
     let plan = planner.plan_async(op).await?;
     run_plan(gpu, &planner, op, &plan, tensors).await
 }

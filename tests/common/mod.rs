@@ -8,6 +8,7 @@ pub mod each_op;
 pub mod golden;
 pub mod methods;
 pub mod program;
+pub mod strided;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wgpu_norm::{LayerNorm, Method, Norm, Outputs, Planner, Result, Strategy, Team, Tensors, host::Gpu};

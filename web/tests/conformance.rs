@@ -3,15 +3,18 @@
 
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 use wgpu_norm::{
-    DType, Error, Method, Strategy,
+    Bindings, DType, Error, Method, Norm, Outputs, Planner, RmsNorm, Slot, Strategy, Tensors, View,
     host::Gpu,
     testing::{Data, compare_outputs},
+    wgpu,
 };
 
 #[path = "../../tests/common/arena.rs"]
 mod arena;
 #[path = "../../tests/common/each_op.rs"]
 mod each_op;
+#[path = "../../tests/common/strided.rs"]
+mod strided;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -47,13 +50,78 @@ async fn every_op_of_odd_rows_of_half_precision() {
     conforms(13, DType::F16).await;
 }
 
+async fn conforms_in_one_buffer(gpu: &Gpu, op: &dyn Norm, any_offset: bool) {
+    let data = Data::random(op, 6);
+    let outputs = arena::run_in_one_buffer(gpu, op, &data.tensors(), any_offset).await.expect("runs");
+    let truth = op.reference(&data.tensors()).expect("reference");
+    compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+}
+
 #[wasm_bindgen_test]
 async fn every_op_in_one_buffer() {
     let gpu = Gpu::new_async().await.expect("an adapter");
     for op in each_op::each_op(12, DType::F32) {
-        let data = Data::random(&*op, 6);
-        let outputs = arena::run_in_one_buffer(&gpu, &*op, &data.tensors()).await.expect("runs");
-        let truth = op.reference(&data.tensors()).expect("reference");
-        compare_outputs(&*op, &outputs, &truth).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+        conforms_in_one_buffer(&gpu, &*op, false).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn strides_at_odd_elements_of_one_buffer() {
+    let gpu = Gpu::new_async().await.expect("an adapter");
+    for strided::Strided { strided, .. } in strided::strided_ops(DType::F16) {
+        conforms_in_one_buffer(&gpu, &*strided, true).await;
+    }
+}
+
+/// WebGPU refuses bindings that overlap, where it may write one.
+#[wasm_bindgen_test]
+async fn tensors_too_close_for_a_browser_are_refused_with_advice() {
+    let gpu = Gpu::new_async().await.expect("an adapter");
+    let planner = Planner::new(gpu.device()).shared_buffers(true).any_offset(true);
+    let plan = planner.plan_async(&RmsNorm::new(&[1, 8], 1..).weight(false)).await.expect("a plan");
+    let arena = buffer(&gpu, 1024, wgpu::BufferUsages::STORAGE);
+    let bind = |output| plan.bind_unscoped(&Bindings::new().input(&arena).output(View::new(&arena, output, 32)));
+    assert!(bind(256).is_ok());
+    let message = bind(32).expect_err("the window of the output begins at 0").to_string();
+    assert!(message.contains("begin each tensor in 256 bytes of its own"), "{message}");
+}
+
+fn buffer(gpu: &Gpu, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
+}
+
+/// Other numbers of rows by one binding, without a promise.
+#[wasm_bindgen_test]
+async fn rows_are_called_and_recorded_without_a_promise() {
+    const MAX_ROWS: usize = 70;
+    let gpu = Gpu::new_async().await.expect("an adapter");
+    let op = |rows| RmsNorm::new(&[rows, 36], 1..);
+    let plan = Planner::new(gpu.device()).plan_rows_async(op(1), MAX_ROWS).await.expect("a plan");
+    let data = Data::random(&op(MAX_ROWS), 6);
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+    let buffers: Vec<_> = plan.tensors().iter().map(|spec| buffer(&gpu, spec.bytes(), usage)).collect();
+    let mut bindings = Bindings::new();
+    for (spec, tensor) in plan.tensors().iter().zip(&buffers) {
+        if let Some(bytes) = data.tensors().bytes(spec) {
+            gpu.queue().write_buffer(tensor, 0, &bytes);
+        }
+        bindings = bindings.set(spec.slot, tensor);
+    }
+    let ring = buffer(&gpu, 4096, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
+    let bound = plan.bind_unscoped(&bindings, &ring).expect("bound");
+    for rows in [1, 5, MAX_ROWS] {
+        let call = bound.call(rows).expect("few enough rows");
+        gpu.queue().write_buffer(&ring, 256, call.uniform());
+        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        bound.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), &call, 256);
+        gpu.queue().submit([encoder.finish()]);
+        let specs = op(rows).tensors().expect("it is right");
+        let (output, spec) = buffers.iter().zip(&specs).find(|(_, spec)| spec.slot == Slot::Output).expect("an output");
+        let mut outputs = Outputs::default();
+        outputs.set_bytes(spec, &gpu.download_async(output, spec.bytes()).await.expect("downloaded"));
+        let input = &data.tensors().get(Slot::Input).expect("an input")[..rows * 36];
+        let weight = data.tensors().get(Slot::Weight).expect("a weight");
+        let truth = op(rows).reference(&Tensors::new(input).weight(weight)).expect("reference");
+        compare_outputs(&op(rows), &outputs, &truth).unwrap_or_else(|e| panic!("{rows} rows: {e}"));
     }
 }
