@@ -184,7 +184,7 @@ fn the_index_of_a_chunk_is_that_of_the_whole_tensor() {
 fn an_epilogue_reads_a_part_of_a_shared_buffer() {
     for op in [with_tables!(LayerNorm::new(&[7, 33], 1..)), with_tables!(LayerNorm::new(&[7, 32], 1..))] {
         let data = Data::random(&op, 1);
-        let outputs = pollster::block_on(run_in_one_buffer(gpu(), &op, &data.tensors())).expect("runs");
+        let outputs = pollster::block_on(run_in_one_buffer(gpu(), &op, &data.tensors(), false)).expect("runs");
         compare_outputs(&op, &outputs, &op.reference(&data.tensors()).expect("a reference")).expect("the same");
     }
 }

@@ -59,11 +59,10 @@ use crate::{
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` empty, out of range or with an empty axis; `eps`
-///   negative or not finite; an option without the option that it needs; `per_sample` with a normalized first axis; a
-///   row stride shorter than a row, or with `axes` that are not the last; given statistics of shorter rows, or with
-///   `save_stats`.
+///   negative or not finite; an option without the option that it needs; `per_sample` with a normalized first axis;
+///   strides by which elements share memory; given statistics of shorter rows, or with `save_stats`.
 /// - [`Error::Unsupported`](crate::Error::Unsupported): `per_sample` with normalized axes that are neither the last nor
-///   next to the first.
+///   next to the first; strides that no kernel has, from `plan`.
 /// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example

@@ -48,8 +48,8 @@ use crate::{
 ///
 /// # Errors
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` empty, out of range or with an empty axis; `eps`
-///   negative or not finite; an option without the option that it needs; a row stride shorter than a row, or with
-///   `axes` that are not the last.
+///   negative or not finite; an option without the option that it needs; strides by which elements share
+///   memory.
 /// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
