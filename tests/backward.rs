@@ -589,8 +589,7 @@ fn softplus_keeps_its_digits_near_zero() {
 fn batch_norm_adds_a_residual_before_the_activation() {
     for activation in [Activation::None, Activation::Relu, Activation::Gelu] {
         let why = activation.name();
-        // Channels of a single sample are rows, whose kernels write no gradient of the residual.
-        for shape in [&[3, 5, 7][..], &[9, 8], &[1, 5, 7]] {
+        for shape in [&[3, 5, 7][..], &[9, 8]] {
             let can = Can::batch_norm(shape);
             let op = BatchNorm::training(shape).residual(true).activation(activation);
             conforms_by_lanes(why, &op.clone().running_stats(RunningStats::PYTORCH), can);
@@ -605,6 +604,9 @@ fn batch_norm_adds_a_residual_before_the_activation() {
             conforms(why, &op, Can::Elementwise);
             conforms(why, &op.backward(), Can::Elementwise);
         }
+        // Channels of a single sample are rows, whose kernels write no gradient of the residual.
+        let single = BatchNorm::training(&[1, 5, 7]).residual(true).activation(activation);
+        conforms_as_inferred(why, &single.backward());
     }
 }
 

@@ -10,8 +10,8 @@ use common::{
     strided::{Strided, strided_ops},
 };
 use wgpu_norm::{
-    Activation, BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LpNormalize, Method, Norm, Offsets, Outputs, Planner, RmsNorm, Slot, Strategy, Team, View,
+    BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, LayerNorm, Method, Norm, Offsets, Outputs, Planner,
+    RmsNorm, Slot, Strategy, Team, View,
     host::Gpu,
     shaders,
     testing::{Data, compare_outputs},

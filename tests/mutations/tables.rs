@@ -223,7 +223,7 @@ pub const FINALIZE: &[Mutation] = &[
 
 #[rustfmt::skip]
 pub const COUNT: &[Mutation] = &[
-    (&[training], "num_batches_tracked[0] += 1u", "num_batches_tracked[0] += 2u",
+    (&[training], "load_num_batches_tracked(0u) + 1u", "load_num_batches_tracked(0u) + 2u",
         "A batch is counted twice."),
 ];
 
