@@ -21,7 +21,16 @@ const RATE: f32 = 8.0;
 
 /// The program's own kernels. Offsets count f32.
 const SHADER: &str = "
-    struct Numbers { output: u32, wanted: u32, gradient: u32, parameters: u32, gradients: u32, n: u32, m: u32, rate: f32 }
+    struct Numbers {
+        output: u32,
+        wanted: u32,
+        gradient: u32,
+        parameters: u32,
+        gradients: u32,
+        n: u32, // activations
+        m: u32, // parameters
+        rate: f32,
+    }
     @group(0) @binding(0) var<uniform> numbers: Numbers;
     @group(0) @binding(1) var<storage, read_write> arena: array<f32>;
 

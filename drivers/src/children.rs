@@ -178,6 +178,7 @@ pub fn say(line: &str) -> Result<(), String> {
 /// A layout as text: the number of each binding, and a letter for its type.
 fn encode(layout: &[wgpu::BindGroupLayoutEntry]) -> String {
     let letter = |entry: &wgpu::BindGroupLayoutEntry| match entry.ty {
+        wgpu::BindingType::Buffer { has_dynamic_offset: true, .. } => 'd',
         wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Uniform, .. } => 'u',
         wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Storage { read_only: true }, .. } => 'r',
         _ => 'w',
@@ -189,14 +190,14 @@ fn decode(text: &str) -> Result<Vec<wgpu::BindGroupLayoutEntry>, String> {
     let entry = |text: &str| {
         let (binding, letter) = text.split_at(text.len().saturating_sub(1));
         let ty = match letter {
-            "u" => wgpu::BufferBindingType::Uniform,
+            "u" | "d" => wgpu::BufferBindingType::Uniform,
             "r" | "w" => wgpu::BufferBindingType::Storage { read_only: letter == "r" },
             _ => return Err(format!("a binding of `{text}`")),
         };
         Ok(wgpu::BindGroupLayoutEntry {
             binding: binding.parse().map_err(|e| format!("{binding}: {e}"))?,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: letter == "d", min_binding_size: None },
             count: None,
         })
     };

@@ -123,8 +123,15 @@ impl Driver {
         let words: Result<Vec<u32>, _> = spirv.lines().map(|word| u32::from_str_radix(word, 16)).collect();
         let words = words.map_err(|e| e.to_string())?;
         let binding = |entry: &wgpu::BindGroupLayoutEntry| {
-            let is_uniform = matches!(entry.ty, wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Uniform, .. });
-            let ty = if is_uniform { vk::DescriptorType::UNIFORM_BUFFER } else { vk::DescriptorType::STORAGE_BUFFER };
+            let ty = match entry.ty {
+                wgpu::BindingType::Buffer { has_dynamic_offset: true, .. } => {
+                    vk::DescriptorType::UNIFORM_BUFFER_DYNAMIC
+                }
+                wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Uniform, .. } => {
+                    vk::DescriptorType::UNIFORM_BUFFER
+                }
+                _ => vk::DescriptorType::STORAGE_BUFFER,
+            };
             vk::DescriptorSetLayoutBinding::default()
                 .binding(entry.binding)
                 .descriptor_type(ty)
