@@ -44,13 +44,39 @@ fn conforms(gpu: &Gpu, why: &str, op: &dyn Norm, strategy: Strategy) -> Outputs<
     outputs
 }
 
+/// The kernels of an op, without how they find its tensors.
+fn kernels(device: &Gpu, op: &dyn Norm) -> Vec<String> {
+    let mut caps = device.planner().caps().clone();
+    if caps.offsets == Offsets::Pack {
+        caps.offsets = Offsets::Element;
+    }
+    let program = shaders::program(op, &caps, Strategy::Inferred).expect("it lowers");
+    program.dispatches.iter().map(|dispatch| dispatch.shader.to_string()).collect()
+}
+
 #[test]
 fn every_op_conforms_at_odd_elements_of_one_buffer() {
     let device = at_any_offset();
-    for dtype in [DType::F32, DType::F16] {
-        for op in each_op(12, dtype) {
-            conforms(&device, &format!("{dtype}"), &*op, Strategy::Inferred);
+    let mut compared = 0;
+    for (len, dtype) in [(12, DType::F16), (13, DType::F32)] {
+        for op in each_op(len, dtype) {
+            let outputs = conforms(&device, &format!("{dtype}"), &*op, Strategy::Inferred);
+            if kernels(&device, &*op) == kernels(gpu(), &*op) {
+                let apart = conforms(gpu(), "in buffers of their own", &*op, Strategy::Inferred);
+                assert_eq!(bits(&*op, &outputs), bits(&*op, &apart), "{}", op.name());
+                compared += 1;
+            }
         }
+    }
+    assert!(compared > 20, "{compared} ops have the same kernels");
+}
+
+#[test]
+#[ignore = "every method: cargo xtask test --all"]
+fn every_op_by_every_method_at_odd_elements_of_one_buffer() {
+    let device = at_any_offset();
+    for op in each_op(12, DType::F32) {
+        every_method_conforms(&device, op.name(), &*op);
     }
 }
 
@@ -100,24 +126,30 @@ fn every_method_conforms_at_odd_elements_of_one_buffer() {
         ("channels", &BatchNorm::training(&[5, 8, 12]).backward()),
     ];
     for (why, op) in ops {
-        let data = Data::random(op, 1);
-        let truth = op.reference(&data.tensors()).expect("it is right");
-        let mut methods = 0;
-        for &method in Method::ALL {
-            if needs_subgroups(method) && device.planner().caps().subgroup_size.is_none() {
-                continue;
-            }
-            match run(&device, op, &data.tensors(), Strategy::Forced(method)) {
-                Ok(outputs) => {
-                    compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{why}, {method}: {e}"));
-                    methods += 1;
-                }
-                Err(Error::Unsupported { .. }) => {}
-                Err(e) => panic!("{why}, {method}: {e}"),
-            }
-        }
+        let methods = every_method_conforms(&device, why, op);
         assert!(methods >= 2, "{why}: {methods} methods");
     }
+}
+
+/// Runs an op by every method that can compute it, and returns how many these are.
+fn every_method_conforms(device: &Gpu, why: &str, op: &dyn Norm) -> usize {
+    let data = Data::random(op, 1);
+    let truth = op.reference(&data.tensors()).expect("it is right");
+    let mut methods = 0;
+    for &method in Method::ALL {
+        if needs_subgroups(method) && device.planner().caps().subgroup_size.is_none() {
+            continue;
+        }
+        match run(device, op, &data.tensors(), Strategy::Forced(method)) {
+            Ok(outputs) => {
+                compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{why}, {method}: {e}"));
+                methods += 1;
+            }
+            Err(Error::Unsupported { .. } | Error::Limit { .. }) => {}
+            Err(e) => panic!("{why}, {method}: {e}"),
+        }
+    }
+    methods
 }
 
 #[test]

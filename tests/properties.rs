@@ -4,10 +4,10 @@ mod common;
 
 use std::{collections::HashSet, sync::Mutex};
 
-use common::{descriptors::Descriptor, gpu, run};
+use common::{calls::call_any_rows, descriptors::Descriptor, gpu, run};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 use wgpu_norm::{
-    BatchNorm, Bindings, GroupNorm, LayerNorm, Norm, Planner, RunningStats, Strategy, Tensors, shaders,
+    BatchNorm, GroupNorm, LayerNorm, Norm, Planner, RunningStats, Strategy, Tensors, shaders,
     shaders::{Backend, Shader, translate},
     testing::{self, Random},
     wgpu,
@@ -71,23 +71,8 @@ proptest! {
             Descriptor { shape, axes, eps, momentum, flags, dtypes, activation, stride, cpu, subgroups, method };
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let planner = Planner::new(&device).any_offset(flags[0]).shared_buffers(flags[1]);
-        let ring = device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: 1 << 16,
-            usage: wgpu::BufferUsages::UNIFORM,
-            mapped_at_creation: false,
-        });
         for op in descriptor.ops() {
-            let Ok(plan) = planner.plan_rows(op, max_rows) else { continue };
-            let buffers: Vec<_> = plan.tensors().iter().map(|spec| {
-                let usage = wgpu::BufferUsages::STORAGE;
-                let size = spec.bytes();
-                device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
-            }).collect();
-            let tensors = plan.tensors().iter().zip(&buffers).filter(|(spec, _)| !spec.is_empty());
-            let bindings = tensors.fold(Bindings::new(), |bindings, (spec, buffer)| bindings.set(spec.slot, buffer));
-            let bound = plan.bind(&bindings, &ring).map_err(|e| TestCaseError::fail(format!("{plan:?}: {e}")))?;
-            prop_assert_eq!(bound.call(rows).is_ok(), rows <= max_rows);
+            call_any_rows(&planner, op, max_rows, rows).map_err(TestCaseError::fail)?;
         }
     }
 }

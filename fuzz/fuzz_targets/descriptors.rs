@@ -1,9 +1,12 @@
-//! Any descriptor is lowered for any device, or refused; where it is lowered, its grid is one that WebGPU takes.
+//! Any descriptor is lowered for any device, or refused; where it is lowered, its grid is one that WebGPU takes. Small
+//! ones are also called with any number of rows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wgpu_norm::shaders;
+use wgpu_norm::{Planner, shaders, wgpu};
 
+#[path = "../../tests/common/calls.rs"]
+mod calls;
 #[path = "../../tests/common/descriptors.rs"]
 mod descriptors;
 
@@ -21,13 +24,23 @@ fuzz_target!(|input: (u8, descriptors::Descriptor)| {
     descriptor.shape.truncate(8);
     descriptor.axes = (descriptor.axes.0 % 9, descriptor.axes.1 % 9);
     let caps = descriptor.caps();
-    let ops = descriptor.ops();
-    let op = &ops[usize::from(which) % ops.len()];
-    let Ok(program) = shaders::program(&**op, &caps, descriptor.strategy()) else { return };
+    let mut ops = descriptor.ops();
+    let op = ops.swap_remove(usize::from(which) % ops.len());
+    let [any_offset, shared_buffers, ..] = descriptor.flags;
+    let Ok(program) = shaders::program(&*op, &caps, descriptor.strategy()) else { return };
     for dispatch in program.dispatches {
         assert!(dispatch.workgroups.iter().all(|n| (1..=caps.max_workgroups_per_dimension).contains(n)));
         // Places for offsets that the shader takes.
         let places = dispatch.places(|_| 16 * u64::from(which));
         assert!(!dispatch.shader.has_places() || places.len() % 16 == 0);
+    }
+    let elements = descriptor.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
+    if elements.is_some_and(|elements| elements < 1 << 12) {
+        thread_local! {
+            static DEVICE: wgpu::Device = wgpu::Device::noop(&wgpu::DeviceDescriptor::default()).0;
+        }
+        let planner = DEVICE.with(Planner::new).any_offset(any_offset).shared_buffers(shared_buffers);
+        let rows = usize::from(which);
+        calls::call_any_rows(&planner, op, rows % 16, rows / 8).unwrap();
     }
 });

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod arena;
+pub mod calls;
 pub mod canonical;
 pub mod descriptors;
 pub mod each_op;
