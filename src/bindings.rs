@@ -15,8 +15,8 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// `size` bytes from `offset`. [`Plan::bind`] returns an error for a range outside the buffer, where
-    /// [`wgpu::Buffer::slice`] panics.
+    /// `size` bytes from `offset`. [`Plan::bind`](crate::Plan::bind) returns an error for a range outside the buffer,
+    /// where [`wgpu::Buffer::slice`] panics.
     #[must_use]
     pub fn new(buffer: &'a wgpu::Buffer, offset: u64, size: u64) -> Self {
         Self { buffer, offset, size }
@@ -114,8 +114,9 @@ bindings! {
     epilogue_a: EpilogueA,
     /// The second buffer of an [`Epilogue`](crate::Epilogue).
     epilogue_b: EpilogueB,
-    /// Scratch memory of [`Plan::scratch_size`] bytes. Without it, [`Plan::bind`] allocates scratch if the plan needs
-    /// any. Its old contents do not matter. Plans that run one after the other may share it.
+    /// Scratch memory of [`Plan::scratch_size`](crate::Plan::scratch_size) bytes. Without it,
+    /// [`Plan::bind`](crate::Plan::bind) allocates scratch if the plan needs any. Its old contents do not matter. Plans
+    /// that run one after the other may share it.
     scratch: Scratch,
 }
 
@@ -126,7 +127,8 @@ impl<'a> Bindings<'a> {
         Self::default()
     }
 
-    /// Binds a slot, for code that treats all ops alike. [`Plan::bind`] refuses slots that the descriptor does not use.
+    /// Binds a slot, for code that treats all ops alike. [`Plan::bind`](crate::Plan::bind) refuses slots that the
+    /// descriptor does not use.
     #[must_use]
     pub fn set(mut self, slot: Slot, view: impl Into<View<'a>>) -> Self {
         self.views[slot as usize] = Some(view.into());

@@ -110,13 +110,14 @@ impl Plan {
     /// all.
     ///
     /// # Errors
-    /// - [`Error::Binding`]: a tensor is missing, or the op has no such tensor; a view is too small, or at an offset
-    ///   that the device can't bind; a buffer lacks the usage STORAGE.
-    /// - [`Error::Binding`]: the op writes a buffer through one slot and uses it through another. Separate parts of one
-    ///   buffer are valid if the op writes both tensors and both are of `mean`, `rstd`, `running_mean`, `running_var`,
-    ///   `running_low`, `grad_weight` and `grad_bias`. With [`Planner::shared_buffers`](crate::Planner::shared_buffers)
-    ///   they are valid for all tensors.
-    /// - [`Error::Device`]: wgpu refuses the binding, for example of a destroyed buffer, or one of another device.
+    /// - [`Error::Binding`](crate::Error::Binding): a tensor is missing, or the op has no such tensor; a view is too
+    ///   small, or at an offset that the device can't bind; a buffer lacks the usage STORAGE.
+    /// - [`Error::Binding`](crate::Error::Binding): the op writes a buffer through one slot and uses it through
+    ///   another. Separate parts of one buffer are valid if the op writes both tensors and both are of `mean`, `rstd`,
+    ///   `running_mean`, `running_var`, `running_low`, `grad_weight` and `grad_bias`. With
+    ///   [`Planner::shared_buffers`](crate::Planner::shared_buffers) they are valid for all tensors.
+    /// - [`Error::Device`](crate::Error::Device): wgpu refuses the binding, for example of a destroyed buffer, or one
+    ///   of another device.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn bind(&self, bindings: &Bindings<'_>) -> Result<Bound> {
         pollster::block_on(self.bind_async(bindings))
@@ -139,7 +140,7 @@ impl Plan {
     /// invalid, and so is a command encoder that records it.
     ///
     /// # Errors
-    /// [`Error::Binding`], as [`bind`](Self::bind).
+    /// [`Error::Binding`](crate::Error::Binding), as [`bind`](Self::bind).
     pub fn bind_unscoped(&self, bindings: &Bindings<'_>) -> Result<Bound> {
         self.bound(self.program(bindings)?, bindings)
     }

@@ -216,6 +216,7 @@ impl ShaderKey {
     }
 
     /// Bytes of the caller's uniform.
+    #[cfg(feature = "wgpu")]
     pub fn size_of_call(&self) -> u64 {
         (self.fields_of_call().len() as u64 * 4).next_multiple_of(16)
     }

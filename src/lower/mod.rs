@@ -24,13 +24,14 @@ mod tests;
 mod window;
 
 pub use self::chunks::Range;
-pub(crate) use self::places::{PLACES_SIZE, Places};
+#[cfg(feature = "wgpu")]
+pub(crate) use self::places::PLACES_SIZE;
+pub(crate) use self::places::Places;
 use crate::{
     caps::Caps,
     definition::Operation,
     error::{Error, Result},
     kernels::{Kernel, ShaderKey, roles::Saved},
-    slot::Slot,
     tensor::TensorSpec,
     types::{Method, Strategy},
     wgsl::storage::Buffer,
@@ -93,12 +94,14 @@ impl KernelCall {
     }
 
     /// The part of a tensor that the call binds, if not all of it.
-    pub fn range(&self, slot: Slot) -> Option<&Range> {
+    #[cfg(feature = "wgpu")]
+    pub fn range(&self, slot: crate::Slot) -> Option<&Range> {
         self.ranges.iter().find(|range| range.slot == slot)
     }
 
     /// The bytes of the uniform with the places of tensors. `offset`: where a tensor begins in its binding, in bytes.
-    pub fn places(&self, offset: impl Fn(Slot) -> u64) -> Vec<u8> {
+    #[cfg(feature = "wgpu")]
+    pub fn places(&self, offset: impl Fn(crate::Slot) -> u64) -> Vec<u8> {
         self.places.uniform(&self.key.storage(), offset)
     }
 

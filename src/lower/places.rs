@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// Bytes of the uniform with the places of tensors: `Places` in `shaders/roles/places.wgsl`.
+#[cfg(any(feature = "wgpu", test))]
 pub(crate) const PLACES_SIZE: u64 = 16 * (1 + Slot::Scratch as u64);
 
 /// Where rows begin in the elementwise tensors: `row / rows * outer + row % rows * inner`.
