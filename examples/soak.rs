@@ -181,6 +181,14 @@ fn reads(spec: &TensorSpec) -> bool {
 }
 
 fn values(spec: &TensorSpec, random: &mut Random) -> Vec<f32> {
+    if spec.slot == Slot::Moments {
+        // Mean as hi and lo, sum of squared deviations, count.
+        let moments = |numbers: &[f32]| {
+            let count = (1.0 + 50.0 * numbers[3].abs()).floor();
+            [numbers[0], numbers[1] * 1e-8, numbers[2].abs() * count, count]
+        };
+        return random.normal(spec.len(), 0.0, 1.0).chunks_exact(4).flat_map(moments).collect();
+    }
     let (offset, spread) = match spec.slot {
         // Far from the statistics, too, where those are given and not taken.
         Slot::Input => [(0.0, 1.0), (3.0, 2.0), (1e3, 1.0), (-1e4, 30.0)][below(random, 4) as usize],
