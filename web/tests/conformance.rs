@@ -14,6 +14,7 @@ mod arena;
 #[path = "../../tests/common/each_op.rs"]
 mod each_op;
 #[path = "../../tests/common/strided.rs"]
+#[allow(dead_code, reason = "other tests compare with the dense ops")]
 mod strided;
 
 wasm_bindgen_test_configure!(run_in_browser);
