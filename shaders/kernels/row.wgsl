@@ -181,7 +181,7 @@ fn run(team: Team) {
                 }
             }
             if team.lane == 0u {
-                save(params.first + row, mean, correction, rstd * scale);
+                save(params.first + row, mean, correction, rstd, scale);
             }
         }
     }

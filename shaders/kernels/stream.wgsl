@@ -240,7 +240,7 @@ fn run(team: Team) {
         }
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             if has_rows && has_row[k] && team.lane == 0u {
-                save_rows(row[k], mean[k], correction[k], rstd[k] * scale[k]);
+                save_rows(row[k], mean[k], correction[k], rstd[k], scale[k]);
             }
         }
     }

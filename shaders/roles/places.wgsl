@@ -25,4 +25,6 @@ struct Places {
     moments: vec4<u32>,
     statistics: vec4<u32>,
     coefficients: vec4<u32>,
+    gate: vec4<u32>,
+    grad_gate: vec4<u32>,
 }

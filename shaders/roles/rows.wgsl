@@ -47,7 +47,7 @@ fn row_gradient__forward(y: Pack, affine: Affine, at: At) -> Pack {
 
 fn finish__forward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
 }
 
 // ---- row: backward
@@ -63,6 +63,7 @@ fn row_gradient__backward(y: Pack, affine: Affine, at: At) -> Pack {
 }
 
 fn finish__backward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+    put_grad_gate_after(at, affine, y);
     put_grad_input(at, grad_input);
 }
 
@@ -110,8 +111,8 @@ fn product_shares__along(count: f32, rstd: Sum__along, scale: Sum__along) -> Sum
     return product_share(count, rstd, scale);
 }
 
-fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along) {
-    save(params.first + row, hi, lo, rstd);
+fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along, scale: Sum__along) {
+    save(params.first + row, hi, lo, rstd, scale);
 }
 
 // ---- direction: perpendicular
@@ -179,9 +180,15 @@ fn product_shares__perpendicular(
     return Sum__perpendicular(first, product_share(count, rstd.z, scale.z), product_share(count, rstd.w, scale.w));
 }
 
-fn save_rows__perpendicular(row: u32, hi: Sum__perpendicular, lo: Sum__perpendicular, rstd: Sum__perpendicular) {
+fn save_rows__perpendicular(
+    row: u32,
+    hi: Sum__perpendicular,
+    lo: Sum__perpendicular,
+    rstd: Sum__perpendicular,
+    scale: Sum__perpendicular,
+) {
     for (var i = 0u; i < PACK; i += 1u) {
-        save(params.first + row * PACK + i, hi[i], lo[i], rstd[i]);
+        save(params.first + row * PACK + i, hi[i], lo[i], rstd[i], scale[i]);
     }
 }
 

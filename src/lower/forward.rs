@@ -32,7 +32,11 @@ pub(super) fn lower(
         x: problem.x(),
         affine: problem.affine(),
         sum: sum(options),
-        output: if options.in_place { Output::InPlace } else { Output::Tensor(options.types.output()) },
+        output: match (options.in_place, options.writes_over_residual()) {
+            (true, _) => Output::InPlace,
+            (_, true) => Output::OverResidual,
+            _ => Output::Tensor(options.types.output()),
+        },
         epilogue: problem.epilogue()?,
     };
     let mut passes = Passes::default();
@@ -102,9 +106,9 @@ pub(super) fn statistics(
 
 /// How the op writes the sum of input and residual.
 fn sum(options: &Options) -> Sum {
-    match (options.residual_output, options.residual_in_place) {
-        (true, _) => Sum::Output(options.sum_dtype()),
-        (_, true) => Sum::InPlace,
-        _ => Sum::None,
+    match (options.writes_sum(), options.residual_output) {
+        (false, _) => Sum::None,
+        (true, true) => Sum::Output(options.sum_dtype()),
+        (true, false) => Sum::InPlace,
     }
 }

@@ -1,8 +1,8 @@
 //! Ops from numbers, for property tests and fuzzing: every op with every option, in both directions.
 
 use wgpu_norm::{
-    Activation, BatchMoments, BatchNorm, Caps, Coefficients, DType, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LocalResponseNorm, LpNormalize, Method, Norm, Offsets, RmsNorm, RunningStats, Slot, Strategy,
+    Activation, BatchMoments, BatchNorm, Caps, Coefficients, DType, Gate, GateFunction, GroupNorm, InstanceNorm,
+    LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm, Offsets, RmsNorm, RunningStats, Slot, Strategy,
 };
 
 /// Numbers choose from lists by their remainder.
@@ -17,6 +17,8 @@ pub struct Descriptor {
     /// Types of input, output, residual, sum, and of weight and bias.
     pub dtypes: [u8; 5],
     pub activation: u8,
+    /// The gate, and whether the residual is behind the norm.
+    pub gate: u8,
     /// The stride of the input's rows, and the size of a window.
     pub stride: usize,
     pub cpu: bool,
@@ -59,6 +61,9 @@ impl Descriptor {
         let activation = choose(&Activation::ALL, self.activation);
         let [weight, bias, save, training, zero_centered, per_sample, residual, sum, in_place, last, tracked, ..] =
             flags;
+        let gates = [None, Some(Gate::before as fn(_) -> _), Some(Gate::after), None];
+        let gate = choose(&gates, self.gate).map(|place| place(choose(&GateFunction::ALL, self.gate / 8)));
+        let after = residual && self.gate & 4 > 0;
         let layout = if last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let convention = RunningStats::Onnx { momentum };
         // Options that all ops have.
@@ -67,22 +72,27 @@ impl Descriptor {
                 let mut op = $op.eps(eps);
                 let o = &mut op.options;
                 (o.weight, o.bias, o.save_stats, o.zero_centered) = (weight, bias, save, zero_centered && weight);
-                (o.per_sample, o.residual, o.residual_output) = (per_sample, residual, residual && sum);
-                (o.activation, o.in_place) = (activation, in_place);
+                (o.per_sample, o.residual) = (per_sample, residual);
+                (o.activation, o.in_place) = (if gate.is_some() { Activation::None } else { activation }, in_place);
+                (o.gate, o.residual_after) = (gate, after);
+                (o.residual_output, o.residual_in_place) = (residual && sum && !after, residual && sum && after);
                 let [input, output, of_residual, of_sum, params] = dtypes.map(Some);
                 (o.types.input, o.types.output, o.types.affine) = (input, output, params);
-                (o.types.residual, o.types.residual_output) = (of_residual, of_sum);
+                (o.types.residual, o.types.residual_output, o.types.gate) = (of_residual, of_sum, of_sum);
                 if tracked {
-                    let slots = [Slot::Input, Slot::Output, Slot::Residual, Slot::GradOutput, Slot::GradInput];
+                    let slots =
+                        [Slot::Input, Slot::Output, Slot::Residual, Slot::GradOutput, Slot::GradInput, Slot::Gate];
                     o.strides.insert(choose(&slots, self.activation), self.gaps());
                 }
                 op
             }};
         }
         let layer_norm = with_options!(LayerNorm::new(shape, start..end));
-        let rms_norm = with_options!(RmsNorm::new(shape, start..end));
+        let rms_norm = with_options!(RmsNorm::new(shape, start..end)).affine_axes(start / 2..end);
         let mut batch_norm = with_options!(BatchNorm::training(shape)).layout(layout);
-        (batch_norm.options.residual_output, batch_norm.options.per_sample) = (false, false);
+        let o = &mut batch_norm.options;
+        (o.residual_output, o.per_sample, o.gate) = (false, false, None);
+        (o.residual_after, o.residual_in_place) = (false, false);
         batch_norm.training = training;
         batch_norm.running_stats = (tracked && training).then_some(convention);
         batch_norm.options.save_stats &= training;
@@ -99,6 +109,7 @@ impl Descriptor {
                 let mut backward = $op.backward().accumulate(flags[11]);
                 let g = &mut backward.gradients;
                 (g.input, g.weight, g.bias) = (flags[12], g.weight && flags[13], g.bias && flags[14]);
+                g.gate &= g.input;
                 g.affine_dtype = dtypes[3];
                 ops.push(Box::new(backward));
                 ops.push(Box::new($op));
