@@ -89,6 +89,7 @@ struct Places { // and the tables
     grad_residual: vec4<u32>,
     gate: vec4<u32>,
     grad_gate: vec4<u32>,
+    next_output: vec4<u32>,
 }
 
 @group(0) @binding(1) var<uniform> places: Places;
@@ -108,9 +109,11 @@ fn store_residual_output(at: At, v: Pack) {}
 fn store_grad_input(at: At, v: Pack) {}
 fn store_grad_residual(at: At, v: Pack) {}
 fn store_grad_gate(at: At, v: Pack) {}
+fn store_next_output(at: At, v: Pack) {}
 
 fn load_weight(i: AffineAt) -> AffineValue { return AffineValue(); }
 fn load_bias(i: AffineAt) -> AffineValue { return AffineValue(); }
+fn load_next_weight(i: AffineAt) -> AffineValue { return AffineValue(); }
 fn load_grad_weight(i: u32) -> Pack { return Pack(); }
 fn load_grad_bias(i: u32) -> Pack { return Pack(); }
 fn store_grad_weight(i: u32, v: Pack) {}
@@ -366,6 +369,14 @@ const BACKWARD_NEEDS_Y: bool = false; // row_gradient depends on y and affine
 fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack { return y; }
 // Stores the results of a pack. `grad_input` is the gradient of x.
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {}
+// The output of a pack.
+fn output_of(y: Pack, affine: Affine, at: At) -> Pack { return y; }
+
+// == next: a second norm, of the output
+
+const NEXT: bool = false; // there is one
+
+fn put_next(at: At, i: AffineAt, y: Pack) {}
 
 // == row_param: weight and bias of a row
 

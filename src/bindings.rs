@@ -103,6 +103,10 @@ bindings! {
     gate: Gate,
     /// Receives the gradient of the gate.
     grad_gate: GradGate,
+    /// The weight of a second norm.
+    next_weight: NextWeight,
+    /// Receives the output of a second norm.
+    next_output: NextOutput,
     /// Receives the gradient of the weight.
     grad_weight: GradWeight,
     /// Receives the gradient of the bias.

@@ -255,6 +255,8 @@ impl Definition {
         let access = if options.residual_in_place { Access::ReadWrite } else { Access::Read };
         add(options.residual, tensor(Slot::Residual, types.residual(), access));
         add(options.residual_output, tensor(Slot::ResidualOutput, types.residual_output(), Access::Write));
+        add(options.next_norm && options.weight, self.affine(Slot::NextWeight, types.affine(), Access::Read));
+        add(options.next_norm, tensor(Slot::NextOutput, types.output(), Access::Write));
         add(options.gate.is_some(), tensor(Slot::Gate, types.gate(), Access::Read));
         let has_output = !options.in_place && !options.writes_over_residual();
         add(has_output, tensor(Slot::Output, types.output(), Access::Write));
@@ -382,6 +384,12 @@ impl Definition {
                 argument: "in_place",
                 value: "true".into(),
                 expected: "false: the forward pass overwrites what the backward pass needs".into(),
+            });
+        }
+        if options.next_norm {
+            return Err(Error::Unsupported {
+                what: "the backward pass of an op with a second norm".into(),
+                why: "it is that of the second norm, and then that of the first: `RmsNorm::next_norm` says how".into(),
             });
         }
         if options.epilogue.is_some() {

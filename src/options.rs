@@ -40,6 +40,8 @@ pub struct Options {
     pub residual_after: bool,
     /// The gate, of which a function is a factor.
     pub gate: Option<Gate>,
+    /// Whether a second norm of the output follows.
+    pub next_norm: bool,
     /// The activation after the normalization.
     pub activation: Activation,
     /// The caller's function after the activation.
@@ -67,6 +69,7 @@ impl Options {
             residual_in_place: false,
             residual_after: false,
             gate: None,
+            next_norm: false,
             activation: Activation::None,
             epilogue: None,
             in_place: false,
@@ -79,7 +82,7 @@ impl Options {
     fn bits(&self) -> impl Eq + Hash + use<> {
         let Self { eps, weight, zero_centered, bias, per_sample, save_stats, save_for_backward, .. } = *self;
         let Self { residual, residual_output, residual_in_place, residual_after, .. } = *self;
-        let Self { gate, activation, in_place, types, .. } = *self;
+        let Self { gate, next_norm, activation, in_place, types, .. } = *self;
         let saved = [save_stats, save_for_backward];
         (
             eps.to_bits(),
@@ -87,6 +90,7 @@ impl Options {
             saved,
             [residual, residual_output, residual_in_place, residual_after, in_place],
             gate,
+            next_norm,
             activation,
             types,
             self.strides.clone(),
@@ -151,6 +155,7 @@ impl Options {
             ("residual_in_place", self.residual_in_place),
             ("residual_after", self.residual_after),
             ("gate", self.gate.is_some()),
+            ("next_norm", self.next_norm),
         ];
         if let Some((argument, _)) = not_in_batch.into_iter().find(|(_, on)| batch && *on) {
             return refuse(argument, "true".into(), "false in batch norm");
@@ -160,6 +165,9 @@ impl Options {
         }
         if self.residual_output && !self.residual {
             return refuse("residual_output", "true".into(), "false where there is no residual");
+        }
+        if self.next_norm && (self.activation != Activation::None || self.epilogue.is_some()) {
+            return refuse("next_norm", "true".into(), "false with an activation or an epilogue");
         }
         if self.residual_after && !self.residual {
             return refuse("residual_after", "true".into(), "false where there is no residual");

@@ -71,6 +71,10 @@ slots! {
     Gate = "gate",
     /// The gradient of the gate, for each element of the input.
     GradGate = "grad_gate",
+    /// The weight of a second norm, of the output.
+    NextWeight = "next_weight",
+    /// The output of a second norm, of the output.
+    NextOutput = "next_output",
     /// Scratch memory of the caller. No shader has a variable of this name.
     Scratch = "scratch",
     /// The first buffer that an [`Epilogue`](crate::Epilogue) reads.
@@ -94,6 +98,7 @@ impl Slot {
                 | Self::GradResidual
                 | Self::Gate
                 | Self::GradGate
+                | Self::NextOutput
         )
     }
 

@@ -312,6 +312,8 @@ tensors! {
     residual: Residual,
     /// The gate.
     gate: Gate,
+    /// The weight of a second norm.
+    next_weight: NextWeight,
     /// The sum of input and residual, for a backward pass.
     residual_output: ResidualOutput,
     /// The gradient of the output.
@@ -459,6 +461,8 @@ outputs! {
     grad_residual: GradResidual,
     /// The gradient of the gate.
     grad_gate: GradGate,
+    /// The output of a second norm.
+    next_output: NextOutput,
     /// The gradient of the weight.
     grad_weight: GradWeight,
     /// The gradient of the bias.

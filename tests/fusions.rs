@@ -3,9 +3,13 @@
 
 mod common;
 
-use common::methods::{Can, conforms_as_inferred, conforms_by_lanes};
+use common::{
+    gpu,
+    methods::{Can, conforms_as_inferred, conforms_by, conforms_by_lanes},
+};
 use wgpu_norm::{
-    Activation, BatchNorm, DType, Error, Gate, GateFunction, LayerNorm, LpNormalize, Norm, Order, RmsNorm, Slot,
+    Activation, BatchNorm, DType, Error, Gate, GateFunction, LayerNorm, LpNormalize, Method, Norm, Order, RmsNorm,
+    Slot, Strategy, Team,
 };
 
 /// Rows of packs, and rows of single elements.
@@ -132,6 +136,8 @@ fn what_no_model_has_is_refused() {
     expect(&batch, &["gate", "batch norm"]);
     expect(&op.clone().gate(gate).backward().grad_input(false), &["grad_gate", "grad_input"]);
     expect(&op.clone().backward().grad_gate(true), &["grad_gate", "no gate"]);
+    expect(&op.clone().next_norm(true).activation(Activation::Silu), &["next_norm", "activation"]);
+    expect(&op.clone().next_norm(true).backward(), &["backward", "second norm"]);
     expect(&op.clone().residual_after(true), &["residual_after"]);
     let after = op.clone().residual(true).residual_after(true);
     expect(&after.clone().residual_output(true), &["residual_output"]);
@@ -145,4 +151,26 @@ fn what_no_model_has_is_refused() {
     assert!(matches!(per_sample, Err(Error::Unsupported { .. })), "{per_sample:?}");
     let middle = LayerNorm::new(&[5, 3, 12], 1..2).affine_axes(0..2).tensors();
     assert!(matches!(middle, Err(Error::Unsupported { .. })), "{middle:?}");
+}
+
+/// The norm behind a layer and the norm before the next one: Gemma.
+#[test]
+fn a_second_norm() {
+    for len in LENS {
+        let op = RmsNorm::new(&[7, len], 1..).residual(true).residual_after(true).next_norm(true);
+        for method in [Method::Resident(Team::Lane), Method::Resident(Team::Workgroup), Method::Streamed(Team::Lane)] {
+            conforms_by("an output and its norm", gpu(), &op, Strategy::Forced(method));
+            let over = op.clone().residual_in_place(true).zero_centered(true);
+            conforms_by("over the residual", gpu(), &over, Strategy::Forced(method));
+        }
+    }
+    for dtype in [DType::F16, DType::BF16] {
+        let op = RmsNorm::new(&[7, 13], 1..).dtype(dtype).next_norm(true).residual(true).residual_dtype(DType::F32);
+        conforms_as_inferred("half precision", &op);
+    }
+    let op = RmsNorm::new(&[5, 2, 384], 2..).next_norm(true).weight(false).gate(Gate::after(GateFunction::Tanh));
+    conforms_as_inferred("gated, without weights", &op);
+    let packed = [Slot::Input, Slot::NextOutput, Slot::Residual];
+    let op = RmsNorm::new(&[7, 12], 1..).residual(true).residual_after(true).residual_in_place(true).next_norm(true);
+    conforms_as_inferred("packed rows", &packed.into_iter().fold(op, |op, slot| op.strides(slot, &[40, 1])));
 }

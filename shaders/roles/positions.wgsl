@@ -85,6 +85,7 @@ struct At__strided {
     grad_residual: u32,
     gate: u32,
     grad_gate: u32,
+    next_output: u32,
 }
 
 alias First__strided = At__strided;
@@ -107,6 +108,7 @@ fn first_of__strided(row: u32, stride: u32) -> First__strided {
         row_at(places.grad_residual, outer, inner),
         row_at(places.gate, outer, inner),
         row_at(places.grad_gate, outer, inner),
+        row_at(places.next_output, outer, inner),
     );
 }
 
@@ -122,6 +124,7 @@ fn at_of__strided(first: First__strided, column: Column) -> At__strided {
         first.grad_residual + column,
         first.gate + column,
         first.grad_gate + column,
+        first.next_output + column,
     );
 }
 

@@ -45,9 +45,13 @@ fn row_gradient__forward(y: Pack, affine: Affine, at: At) -> Pack {
     return Pack(0.0);
 }
 
+fn output_of__forward(y: Pack, affine: Affine, at: At) -> Pack {
+    return activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at));
+}
+
 fn finish__forward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, output_of(y, affine, at));
 }
 
 // ---- row: backward
@@ -62,9 +66,42 @@ fn row_gradient__backward(y: Pack, affine: Affine, at: At) -> Pack {
     return gradient(y, affine, at);
 }
 
+fn output_of__backward(y: Pack, affine: Affine, at: At) -> Pack {
+    return y;
+}
+
 fn finish__backward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     put_grad_gate_after(at, affine, y);
     put_grad_input(at, grad_input);
+}
+
+// ---- next: no_next
+//
+// The output is not normalized again.
+
+const NEXT__no_next: bool = false;
+
+fn put_next__no_next(at: At, i: AffineAt, y: Pack) {
+}
+
+// ---- next: next
+//
+// The output of a second norm, which has a weight.
+
+const NEXT__next: bool = true;
+
+fn put_next__next(at: At, i: AffineAt, y: Pack) {
+    store_next_output(at, y * (load_next_weight(i) + params.weight_offset));
+}
+
+// ---- next: next_without_weight
+//
+// The output of a second norm.
+
+const NEXT__next_without_weight: bool = true;
+
+fn put_next__next_without_weight(at: At, i: AffineAt, y: Pack) {
+    store_next_output(at, y);
 }
 
 // ---- direction: along

@@ -242,6 +242,14 @@ pub(crate) struct Forward {
     pub sum: Sum,
     pub output: Output,
     pub epilogue: Option<Epilogue>,
+    pub next: Option<Next>,
+}
+
+/// A second norm, of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Next {
+    pub output: DType,
+    pub weight: Option<DType>,
 }
 
 impl Forward {
@@ -253,6 +261,10 @@ impl Forward {
         }
         if let Output::Tensor(dtype) = self.output {
             buffers.tensor(Slot::Output, Access::Write, Some(dtype));
+        }
+        if let Some(next) = self.next {
+            buffers.table(Buffer::Tensor(Slot::NextWeight), Access::Read, next.weight, by);
+            buffers.tensor(Slot::NextOutput, Access::Write, Some(next.output));
         }
         for &slot in &SLOTS[..self.epilogue.map_or(0, |epilogue| epilogue.buffers)] {
             buffers.raw(Buffer::Tensor(slot), Access::Read, "f32");
@@ -274,6 +286,11 @@ impl Forward {
             (Output::Tensor(_), Some(_)) => vec!["output_epilogue", epilogue(layout)],
             (Output::InPlace, Some(_)) => vec!["in_place_epilogue", epilogue(layout)],
             (Output::None, _) => vec!["no_output"],
+        });
+        variants.push(match self.next {
+            None => "no_next",
+            Some(Next { weight: Some(_), .. }) => "next",
+            Some(Next { weight: None, .. }) => "next_without_weight",
         });
         variants
     }

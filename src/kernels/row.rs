@@ -65,7 +65,7 @@ impl Direction {
                     _ => Saved::None.variant(),
                 };
                 variants.extend(GradInput::variants(Some(grad_input)));
-                variants.extend(["backward", saved]);
+                variants.extend(["backward", "no_next", saved]);
                 variants
             }
         }

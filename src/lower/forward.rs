@@ -4,16 +4,16 @@ use super::{Lowered, Passes, choose::choose, problem::Problem, rows::TeamRows};
 use crate::{
     caps::Caps,
     definition::{Definition, Source},
-    error::Result,
+    error::{Error, Result},
     kernels::{
         apply,
         finalize::{Merged, Partials},
-        roles::{Affine, Forward, Given, Output, Saved, Sum},
+        roles::{Affine, Forward, Given, Next, Output, Saved, Sum},
         row,
     },
     options::Options,
     tensor::TensorSpec,
-    types::{Method, Strategy},
+    types::{Method, Scale, Strategy},
 };
 
 /// Lowers a forward pass.
@@ -38,7 +38,17 @@ pub(super) fn lower(
             _ => Output::Tensor(options.types.output()),
         },
         epilogue: problem.epilogue()?,
+        next: options
+            .next_norm
+            .then(|| Next { output: options.types.output(), weight: options.weight.then_some(options.types.affine()) }),
     };
+    let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
+    if options.next_norm && !(by_rows && problem.scale() == Scale::MeanSquare) {
+        return Err(Error::Unsupported {
+            what: format!("a second norm by the method {method}"),
+            why: "it is for RMS norm of rows that a team owns".into(),
+        });
+    }
     let mut passes = Passes::default();
     let (given, stats) = match (method, definition.source) {
         (Method::Resident(team) | Method::Streamed(team), _) => {
@@ -77,7 +87,7 @@ pub(super) fn statistics(
     };
     let method = choose(&problem, strategy, true)?;
     let (x, sum) = (problem.x(), sum(options));
-    let forward = Forward { x, affine: Affine::NONE, sum, output: Output::None, epilogue: None };
+    let forward = Forward { x, affine: Affine::NONE, sum, output: Output::None, epilogue: None, next: None };
     let merged = match saved {
         Saved::Moments => Merged::Moments(problem.scale()),
         _ => Merged::Statistics(problem.scale(), Saved::None),

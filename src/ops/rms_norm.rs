@@ -114,7 +114,7 @@ impl RmsNorm {
 }
 
 setters!(RmsNorm:
-    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate activation
+    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate next_norm activation
     epilogue in_place dtype affine_dtype strides);
 
 impl RmsNorm {

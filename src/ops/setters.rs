@@ -178,6 +178,25 @@ macro_rules! setters {
             self
         }
     };
+    (@ next_norm) => {
+        /// Sets whether a second norm follows, which normalizes the output and writes `next_output`; false by default:
+        ///
+        /// ```text
+        /// output      = residual + norm(input) * weight         with `residual_after`
+        /// next_output = norm(output) * next_weight
+        /// ```
+        ///
+        /// Both norms have the same eps, and each has a weight or none.
+        ///
+        /// The backward pass is that of two ops. The one of the second norm is that of an op with `residual` and
+        /// `residual_output`. Of `output` as its `residual_output`, and the gradient of `output` from its other uses as
+        /// `grad_residual_output`, it makes the whole gradient of `output`. This is the `grad_output` of the first norm.
+        #[must_use]
+        pub fn next_norm(mut self, next_norm: bool) -> Self {
+            self.options.next_norm = next_norm;
+            self
+        }
+    };
     (@ own_residual) => {
         /// Sets whether the op adds `residual` to the normalized tensor, before the activation; false by default.
         #[must_use]

@@ -201,6 +201,23 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// A second norm, of the output. It has no mean.
+    fn next_norm(&self, output: &[f64]) -> Vec<f64> {
+        let mut sums = vec![[0.0; 2]; self.definition.stats_shape.iter().product()];
+        for (y, &[group, _]) in output.iter().zip(&self.places) {
+            sums[group][0] += y * y;
+            sums[group][1] += 1.0;
+        }
+        let eps = f64::from(self.options.eps);
+        let offset = f64::from(self.options.weight_offset());
+        let weight = values(self.tensors, Slot::NextWeight, self.options.types.affine());
+        let next = |(y, &[group, weight_index]): (&f64, &[usize; 2])| {
+            let [sum, count] = sums[group];
+            y / (sum / count + eps).sqrt() * weight.as_ref().map_or(1.0, |weight| weight[weight_index] + offset)
+        };
+        output.iter().zip(&self.places).map(next).collect()
+    }
+
     /// The terms of the affine map of an element.
     fn affine(&self, i: usize, normalized: f64) -> [f64; 2] {
         let weight = self.places[i][1];
@@ -288,7 +305,7 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     let normalized = elements.normalized(&statistics);
     let before = elements.before_activation(&normalized);
     let activated = before.into_iter().map(|terms| activation::apply(options.activation, terms.iter().sum()));
-    let output = match options.epilogue.as_ref().and_then(|epilogue| epilogue.reference) {
+    let output: Vec<f64> = match options.epilogue.as_ref().and_then(|epilogue| epilogue.reference) {
         Some(epilogue) => {
             let buffers = epilogue::SLOTS.map(|slot| tensors.get(slot).unwrap_or_default());
             activated.enumerate().map(|(index, y)| epilogue(y, index, buffers)).collect()
@@ -301,6 +318,9 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
         (_, true) => Slot::Residual,
         _ => Slot::Output,
     };
+    if options.next_norm {
+        elements.set(&mut outputs, Slot::NextOutput, elements.next_norm(&output));
+    }
     elements.set(&mut outputs, slot, output);
     track(definition, tensors, &statistics, &mut outputs);
     for slot in [Slot::Mean, Slot::RunningMean, Slot::Statistics] {

@@ -205,6 +205,7 @@ fn strided(len: usize) -> Vec<Box<dyn Norm>> {
         Slot::GradResidual,
         Slot::Gate,
         Slot::GradGate,
+        Slot::NextOutput,
     ];
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
     for dtype in [DType::F32, DType::F16] {
@@ -228,6 +229,8 @@ fn strided(len: usize) -> Vec<Box<dyn Norm>> {
             norms,
         );
         ops.push(Box::new(rows.in_place(true)));
+        let twice = RmsNorm::new(&[7, len], 1..).dtype(dtype).next_norm(true);
+        ops.push(Box::new(tensors.into_iter().fold(twice, |op, slot| op.strides(slot, &gaps))));
     }
     ops
 }
@@ -366,6 +369,9 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
     let rms = || RmsNorm::new(rows, 1..);
     let modulated = rms().gate(Gate::before(GateFunction::Identity)).residual(true).residual_output(true);
     ops.push(Box::new(modulated.backward().grad_gate(false)));
+    let twice = rms().residual(true).residual_after(true).next_norm(true);
+    ops.push(Box::new(twice.clone().residual_in_place(true)));
+    ops.push(Box::new(twice.weight(false)));
     both!(ops:
         rms().gate(Gate::before(GateFunction::Silu)),
         rms().gate(Gate::after(GateFunction::Sigmoid)),

@@ -80,15 +80,24 @@ impl Descriptor {
                 (o.types.input, o.types.output, o.types.affine) = (input, output, params);
                 (o.types.residual, o.types.residual_output, o.types.gate) = (of_residual, of_sum, of_sum);
                 if tracked {
-                    let slots =
-                        [Slot::Input, Slot::Output, Slot::Residual, Slot::GradOutput, Slot::GradInput, Slot::Gate];
+                    let slots = [
+                        Slot::Input,
+                        Slot::Output,
+                        Slot::Residual,
+                        Slot::GradOutput,
+                        Slot::GradInput,
+                        Slot::Gate,
+                        Slot::NextOutput,
+                    ];
                     o.strides.insert(choose(&slots, self.activation), self.gaps());
                 }
                 op
             }};
         }
         let layer_norm = with_options!(LayerNorm::new(shape, start..end));
+        let next = self.gate & 16 > 0 && (gate.is_some() || activation == Activation::None);
         let rms_norm = with_options!(RmsNorm::new(shape, start..end)).affine_axes(start / 2..end);
+        let twice = rms_norm.clone().next_norm(next);
         let mut batch_norm = with_options!(BatchNorm::training(shape)).layout(layout);
         let o = &mut batch_norm.options;
         (o.residual_output, o.per_sample, o.gate) = (false, false, None);
@@ -120,6 +129,7 @@ impl Descriptor {
             ops.push(Box::new(given.backward().coefficients(coefficients)));
         }
         ops.push(Box::new(given));
+        ops.push(Box::new(twice));
         ops.push(Box::new(layer_norm.statistics()));
         ops.push(Box::new(layer_norm.moments()));
         ops.push(Box::new(rms_norm.statistics().merge(stride)));
