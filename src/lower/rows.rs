@@ -22,8 +22,8 @@ use crate::{
 /// Packs of a row that a lane of a cluster holds, at most. On a GPU, clusters own all rows of more than four elements
 /// that they can hold.
 const CLUSTER_PACKS: u32 = 8;
-/// Packs of a row that a lane holds, at least, where a kernel serves rows of many lengths. More are a power of two.
-const COARSE_PACKS: u32 = 4;
+/// Packs of a row that a lane holds, where a kernel serves rows of many lengths. Clusters have no second kernel.
+const COARSE_PACKS: [u32; 2] = [4, 8];
 /// Lanes of a workgroup there, unless each would hold too many packs of a row.
 const COARSE_WORKGROUPS: [u32; 3] = [SMALL_WORKGROUP, WIDE_WORKGROUP, REGISTER_WORKGROUP];
 /// Packs of its own row that a lane holds, at most.
@@ -109,12 +109,16 @@ impl Rows {
 
     /// Packs of a row that a lane of a team holds, at most.
     fn max_packs(&self, team: Team, caps: &Caps) -> u32 {
-        match team {
+        let most = match team {
             Team::Lane => LANE_PACKS,
-            Team::Cluster if self.is_coarse(caps) => COARSE_PACKS,
             Team::Cluster => CLUSTER_PACKS,
             Team::Subgroup => caps.tuning.subgroup_packs,
             Team::Workgroup | Team::WorkgroupSubgroups => caps.tuning.workgroup_packs,
+        };
+        match team {
+            _ if !self.is_coarse(caps) => most,
+            Team::Cluster => most.min(COARSE_PACKS[0]),
+            _ => most.min(COARSE_PACKS[1]),
         }
     }
 
@@ -144,9 +148,9 @@ impl Rows {
         let workgroup_size = self.workgroup_size(team, caps);
         let needed = self.packs_a_lane(team, workgroup_size, caps);
         let held = if self.is_coarse(caps) {
+            let held = if needed <= COARSE_PACKS[0] { COARSE_PACKS[0] } else { COARSE_PACKS[1] };
             // As many as the lane has registers for, unless a forced method needs more.
-            let most = self.room(team, workgroup_size, caps).min(max).max(needed);
-            needed.next_power_of_two().max(COARSE_PACKS).min(most)
+            held.min(self.room(team, workgroup_size, caps).min(max)).max(needed)
         } else {
             needed
         };
