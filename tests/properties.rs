@@ -70,7 +70,7 @@ proptest! {
         let descriptor =
             Descriptor { shape, axes, eps, momentum, flags, dtypes, activation, gate, stride, cpu, subgroups, method };
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-        let planner = Planner::new(&device).any_offset(flags[0]).shared_buffers(flags[1]);
+        let planner = Planner::new(&device).any_offset(flags[0]).shared_buffers(flags[1]).few_kernels(flags[2]);
         for op in descriptor.ops() {
             call_any_rows(&planner, op, max_rows, rows).map_err(TestCaseError::fail)?;
         }

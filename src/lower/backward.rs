@@ -4,7 +4,7 @@
 use super::{
     KernelCall, Lowered, Passes, STORAGE_BUFFERS, Scratch,
     choose::choose,
-    occupancy::largest_team,
+    occupancy::{largest_team, merges_by_workgroup, merging_workgroups},
     problem::Problem,
     rows::TeamRows,
     sums::{self, Target},
@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     geometry::Reduction,
     kernels::{
-        SMALL_WORKGROUP, apply,
+        apply,
         merge_sums::{MergeSums, Merged},
         roles::{Affine, AffineGradients, After, Given, GradInput, Gradient, Saved, X},
         row::{self, ForAffine},
@@ -55,9 +55,10 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
     if gradients.accumulate || groups == 0 || !(gradients.weight || gradients.bias) {
         return Ok(Lowered::nothing(tensors));
     }
-    let kernel = MergeSums { by_workgroup: false, numbers: true, merged: Merged::Nothing, gradients };
+    let by_workgroup = merges_by_workgroup(0, true, caps);
+    let kernel = MergeSums { by_workgroup, numbers: true, merged: Merged::Nothing, gradients };
     let params = sums::merge_to_one(groups, 0);
-    let call = KernelCall::new(kernel, &params, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?;
+    let call = KernelCall::new(kernel, &params, merging_workgroups(groups, by_workgroup), caps)?;
     // The kernel merges no partial sums, but binds their buffer.
     let scratch = vec![Scratch { buffer: Buffer::PartialSums, bytes: 16 }];
     Lowered::new(Method::Elementwise, tensors, Passes { calls: vec![call], scratch }, caps)

@@ -37,6 +37,7 @@ impl Descriptor {
         caps.cpu = self.cpu;
         caps.offsets = choose(&[Offsets::Binding, Offsets::Pack, Offsets::Element], self.subgroups / 4);
         caps.subgroup_size = choose(&[None, Some((4, 4)), Some((8, 128)), Some((32, 32))], self.subgroups);
+        caps.few_kernels = self.subgroups / 12 % 2 == 1;
         caps
     }
 
