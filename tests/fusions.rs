@@ -10,8 +10,8 @@ use common::{
     run,
 };
 use wgpu_norm::{
-    Activation, BatchNorm, DType, Error, Gate, GateFunction, LayerNorm, LpNormalize, Method, Norm, Order, RmsNorm,
-    Slot, Strategy, Team, testing::compare_outputs,
+    Activation, BatchNorm, DType, Error, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize,
+    Method, Norm, Order, RmsNorm, Slot, Strategy, Team, testing::compare_outputs,
 };
 
 /// Rows of packs, and rows of single elements.
@@ -92,6 +92,12 @@ fn gates() {
         let op = RmsNorm::new(&[7, 12], 1..).dtype(DType::F16).gate(gate).gate_dtype(DType::F32);
         conforms_as_inferred("an f32 gate", &op);
         conforms_as_inferred("an f32 gate", &op.backward());
+        let groups = GroupNorm::new(&[3, 6, 8], 2).gate(gate).residual(true).residual_after(true);
+        conforms_as_inferred("group norm", &groups);
+        conforms_as_inferred("group norm", &groups.backward());
+        let channels = InstanceNorm::new(&[2, 5, 3]).layout(Layout::ChannelsLast).weight(true).gate(gate);
+        conforms_as_inferred("instance norm", &channels);
+        conforms_as_inferred("instance norm", &channels.backward());
         let columns = LayerNorm::new(&[3, 6, 8], 1..2).gate(gate);
         conforms_as_inferred("columns", &columns);
         conforms_as_inferred("columns", &columns.backward());

@@ -26,6 +26,7 @@ use crate::{
 /// | `grad_output` | read |
 /// | `input` | read, if a gradient depends on it; not with `residual_output` |
 /// | `residual` | read, if the op added it to the input without `residual_output`, or if an activation follows it |
+/// | `gate` | read, if the op has one and a gradient depends on it |
 /// | `residual_output` | read instead of input and residual, if the forward pass writes it |
 /// | `grad_residual_output` | read and added to `grad_input`, in the same case |
 /// | `weight` | read, for `grad_input` and for activations |
@@ -35,6 +36,7 @@ use crate::{
 /// | `coefficients` | written or read, with [`coefficients`](Self::coefficients) |
 /// | `grad_input` | written, if [wanted](Self::grad_input); also the gradient of a residual before the norm |
 /// | `grad_residual` | written, if [wanted](Self::grad_residual) |
+/// | `grad_gate` | written, if [wanted](Self::grad_gate) |
 /// | `grad_weight`, `grad_bias` | written, or added to with [`accumulate`](Self::accumulate) |
 ///
 /// [gives]: crate::LayerNorm::given_statistics
@@ -79,8 +81,8 @@ impl<N> Backward<N> {
         self
     }
 
-    /// Sets whether the op writes the gradient of batch norm's residual; true by default where it is a tensor of its
-    /// own.
+    /// Sets whether the op writes the gradient of the residual; true by default where it is a tensor of its own: before
+    /// an activation behind the norm, and beside an input with a gate.
     #[must_use]
     pub fn grad_residual(mut self, grad_residual: bool) -> Self {
         self.gradients.residual = grad_residual;

@@ -30,13 +30,16 @@ use crate::{
 /// | `input` | `shape` | read |
 /// | `weight` | `[C]`; per sample `[N, C]` | read, if [`weight`](Self::weight) (by default) |
 /// | `bias` | as `weight` | read, if [`bias`](Self::bias) (by default) |
-/// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
+/// | `residual` | `shape` | read and added, if [`residual`](Self::residual): to `input`, or [after] the norm |
+/// | `gate` | `shape` | read, if there is a [`gate`](Self::gate) |
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | `[N, groups]` | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
 /// `eps` is 1e-5 by default. With [`per_sample`](Self::per_sample), each sample has its own weight and bias.
+///
+/// [after]: Self::residual_after
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
@@ -91,8 +94,8 @@ impl GroupNorm {
 }
 
 setters!(GroupNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place dtype
-    affine_dtype layout strides);
+    backward eps weight zero_centered bias per_sample save_stats residual after gate activation epilogue in_place
+    dtype affine_dtype layout strides);
 
 impl GroupNorm {
     fn definition(&self) -> Result<Definition> {

@@ -30,7 +30,8 @@ use crate::{
 /// | `input` | `shape` | read |
 /// | `weight` | `[C]`; per sample `[N, C]` | read, if [`weight`](Self::weight) |
 /// | `bias` | as `weight` | read, if [`bias`](Self::bias) |
-/// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
+/// | `residual` | `shape` | read and added, if [`residual`](Self::residual): to `input`, or [after] the norm |
+/// | `gate` | `shape` | read, if there is a [`gate`](Self::gate) |
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | `[N, C]` | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
@@ -43,6 +44,8 @@ use crate::{
 /// [`per_sample`](Self::per_sample), each sample has its own weight and bias. The op updates running statistics with
 /// the average of the statistics of all samples. Each sample's variance is unbiased if the convention says so, see
 /// [`RunningStats`].
+///
+/// [after]: Self::residual_after
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
@@ -112,8 +115,8 @@ impl InstanceNorm {
 }
 
 setters!(InstanceNorm:
-    backward eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place dtype
-    affine_dtype layout strides);
+    backward eps weight zero_centered bias per_sample save_stats residual after gate activation epilogue in_place
+    dtype affine_dtype layout strides);
 
 impl InstanceNorm {
     fn definition(&self) -> Result<Definition> {

@@ -28,9 +28,10 @@ use crate::{
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
-/// | `weight` | `shape[axes]`; per sample `[shape[0]] + shape[axes]` | read, if [`weight`](Self::weight) (by default) |
+/// | `weight` | `shape[affine_axes]`; per sample `[shape[0]]` before | read, if [`weight`](Self::weight) (by default) |
 /// | `bias` | as `weight` | read, if [`bias`](Self::bias) (by default) |
-/// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
+/// | `residual` | `shape` | read and added, if [`residual`](Self::residual): to `input`, or [after] the norm |
+/// | `gate` | `shape` | read, if there is a [`gate`](Self::gate) |
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | the other axes | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
@@ -40,6 +41,10 @@ use crate::{
 /// `eps` is 1e-5 by default. With [`per_sample`](Self::per_sample), each index of the first axis has its own weight and
 /// bias. With `zero_centered` too, this is the adaptive layer norm of diffusion transformers: `weight` is the scale and
 /// `bias` the shift of a sample.
+///
+/// [after]: Self::residual_after
+///
+/// [`affine_axes`](Self::affine_axes) are the normalized axes by default. `docs/models.md` has the options of models.
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:

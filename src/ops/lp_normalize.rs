@@ -29,10 +29,12 @@ use crate::{
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
+/// | `weight`, `bias` | `shape[affine_axes]` | read, if [`weight`](Self::weight), [`bias`](Self::bias) |
 /// | `output` | `shape` | written |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): the factor, `1 / max(norm, eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
+/// There is neither weight nor bias by default. [`affine_axes`](Self::affine_axes) are the normalized axes by default.
 /// `eps` is 1e-12 by default, as in PyTorch. A row of zeros stays zero. With `eps` 0 it becomes NaN.
 ///
 /// # Types

@@ -28,17 +28,23 @@ use crate::{
 /// | slot | shape | |
 /// |---|---|---|
 /// | `input` | `shape` | read |
-/// | `weight` | `shape[axes]`; per sample `[shape[0]] + shape[axes]` | read, if [`weight`](Self::weight) (by default) |
+/// | `weight` | `shape[affine_axes]`; per sample `[shape[0]]` before | read, if [`weight`](Self::weight) (by default) |
 /// | `bias` | as `weight` | read, if [`bias`](Self::bias): the shift of an adaptive norm |
-/// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
+/// | `residual` | `shape` | read and added, if [`residual`](Self::residual): to `input`, or [after] the norm |
+/// | `gate` | `shape` | read, if there is a [`gate`](Self::gate) |
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
+/// | `next_weight`, `next_output` | as `weight`, `shape` | read and written, with [`next_norm`](Self::next_norm) |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 /// | `statistics` | `[3]` and the other axes, f32 | read, with [`given_statistics`](Self::given_statistics) |
 ///
 /// `eps` is `f32::EPSILON` by default, as in PyTorch. There is no bias by default. With
 /// [`per_sample`](Self::per_sample), each index of the first axis has its own weight and bias.
+///
+/// [after]: Self::residual_after
+///
+/// [`affine_axes`](Self::affine_axes) are the normalized axes by default. `docs/models.md` has the options of models.
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32,
