@@ -88,6 +88,11 @@ fn mutated_activations_do_not_conform() {
 }
 
 #[test]
+fn mutated_fusions_do_not_conform() {
+    assert_noticed("row", FUSIONS);
+}
+
+#[test]
 fn a_row_kernel_mutated_for_more_than_256_lanes_does_not_conform() {
     if gpu().planner().caps().max_workgroup_size >= 512 {
         assert_noticed("row", ROW_OF_MANY_LANES);

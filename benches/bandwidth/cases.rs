@@ -1,7 +1,8 @@
 //! What is timed: the shapes of models, and those where a kernel might do badly.
 
 use wgpu_norm::{
-    BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, RmsNorm, RunningStats,
+    BatchNorm, DType, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, RmsNorm,
+    RunningStats, Slot,
 };
 
 pub type Ops = Vec<Box<dyn Norm>>;
@@ -24,6 +25,7 @@ pub fn quick() -> Ops {
         ops.push(Box::new(layer.backward()));
         ops.push(Box::new(RmsNorm::new(&shape, 1..)));
     }
+    fused(&mut ops);
     let shape = [8, 64, 56, 56];
     ops.push(Box::new(BatchNorm::inference(&shape)));
     ops.push(Box::new(BatchNorm::training(&shape).running_stats(RunningStats::PYTORCH)));
@@ -82,8 +84,29 @@ pub fn full() -> Ops {
     for count in [100, 300, 1000, 3000, 10_000, 30_000, 100_000] {
         ops.push(Box::new(LayerNorm::new(&[count, 1024], 1..)));
     }
+    fused(&mut ops);
     images(&mut ops);
     ops
+}
+
+/// What today's models fuse with their norms: docs/models.md.
+fn fused(ops: &mut Ops) {
+    let rms = || RmsNorm::new(&[4096, 1024], 1..);
+    let behind = rms().residual(true).residual_after(true);
+    let modulated = LayerNorm::new(&[4, 1024, 1024], 2..).per_sample(true).zero_centered(true).residual(true);
+    let modulated = modulated.gate(Gate::before(GateFunction::Identity)).strides(Slot::Gate, &[1024, 0, 1]);
+    let groups = RmsNorm::new(&[4096, 8, 128], 2..).affine_axes(1..);
+    ops.push(Box::new(behind.backward()));
+    ops.push(Box::new(behind.clone()));
+    ops.push(Box::new(behind.next_norm(true)));
+    for op in
+        [rms().gate(Gate::after(GateFunction::Silu)), groups.clone().gate(Gate::before(GateFunction::Silu)), groups]
+    {
+        ops.push(Box::new(op.backward()));
+        ops.push(Box::new(op));
+    }
+    ops.push(Box::new(modulated.backward().grad_gate(false)));
+    ops.push(Box::new(modulated.residual_output(true)));
 }
 
 /// Layer norm and RMS norm over the last axis, in every type and direction.

@@ -1,8 +1,8 @@
 //! The ops that every adapter must compute, in a browser too.
 
 use wgpu_norm::{
-    Activation, BatchMoments, BatchNorm, Coefficients, DType, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LocalResponseNorm, LpNormalize, Moments, Norm, Order, RmsNorm, RunningStats, Statistics,
+    Activation, BatchMoments, BatchNorm, Coefficients, DType, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm,
+    Layout, LocalResponseNorm, LpNormalize, Moments, Norm, Order, RmsNorm, RunningStats, Slot, Statistics,
 };
 
 /// Layer norm of the sum with a residual. Its 40 rows give teams several rows, whose gradients they sum up.
@@ -18,6 +18,18 @@ fn rms(len: usize, dtype: DType) -> RmsNorm {
 
 fn middle(len: usize, dtype: DType) -> LayerNorm {
     LayerNorm::new(&[3, 7, len], 1..2).dtype(dtype)
+}
+
+/// A gate before the norm, with a residual that shares it: the modulation of diffusion transformers.
+fn modulated(len: usize, dtype: DType) -> LayerNorm {
+    let op = LayerNorm::new(&[2, 7, len], 2..).dtype(dtype).residual(true).gate(Gate::before(GateFunction::Identity));
+    op.weight(false).bias(false).strides(Slot::Gate, &[len, 0, 1])
+}
+
+/// A gate and a residual behind the norm of heads.
+fn behind(len: usize, dtype: DType) -> RmsNorm {
+    let op = RmsNorm::new(&[7, 2, len], 2..).dtype(dtype).affine_axes(1..).gate(Gate::after(GateFunction::Silu));
+    op.residual(true).residual_after(true)
 }
 
 /// Norms of rows in parts: their moments.
@@ -67,6 +79,9 @@ pub fn forward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
     vec![
         Box::new(layer(len, dtype)),
         Box::new(rms(len, dtype)),
+        Box::new(modulated(len, dtype)),
+        Box::new(behind(len, dtype)),
+        Box::new(behind(len, dtype).residual_in_place(true).next_norm(true)),
         Box::new(middle(len, dtype)),
         Box::new(parts(len, dtype)),
         Box::new(statistics(len, dtype)),
@@ -89,6 +104,8 @@ pub fn backward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
     vec![
         Box::new(layer(len, dtype).backward()),
         Box::new(rms(len, dtype).backward()),
+        Box::new(modulated(len, dtype).backward()),
+        Box::new(behind(len, dtype).backward()),
         Box::new(middle(len, dtype).backward()),
         Box::new(given(len, dtype).backward().coefficients(Coefficients::Written)),
         Box::new(given(len, dtype).backward().coefficients(Coefficients::Given)),

@@ -1,8 +1,8 @@
 //! The ops that run mutated kernels: each reaches the code that a mutation changes.
 
 use wgpu_norm::{
-    Activation, BatchNorm, DType, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm,
-    RunningStats, Slot, Strategy, Team, testing::Random,
+    Activation, BatchNorm, DType, Gate, GateFunction, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize,
+    Method, Norm, RmsNorm, RunningStats, Slot, Strategy, Team, testing::Random,
 };
 
 use super::Case;
@@ -174,6 +174,53 @@ pub fn activated() -> Case {
 pub fn activated_streamed() -> Case {
     let op = LayerNorm::new(&[7, 36], 1..).activation(Activation::Gelu).backward();
     Case::new("GELU of streamed rows", op, STREAMED)
+}
+
+pub fn gated() -> Case {
+    Case::new("a gate, and the residual behind it", modulated(), BY_WORKGROUPS)
+}
+
+pub fn gated_backward() -> Case {
+    Case::new("the same, and its sum", modulated().residual_output(true).backward(), BY_WORKGROUPS)
+}
+
+fn modulated() -> LayerNorm {
+    LayerNorm::new(&[7, 36], 1..).residual(true).gate(Gate::before(GateFunction::Silu))
+}
+
+pub fn gated_behind() -> Case {
+    Case::new("a gate and a residual behind the norm", behind(), BY_WORKGROUPS)
+}
+
+pub fn gated_behind_backward() -> Case {
+    Case::new("the same, backward", behind().backward(), BY_WORKGROUPS)
+}
+
+fn behind() -> LayerNorm {
+    LayerNorm::new(&[7, 36], 1..).residual(true).residual_after(true).gate(Gate::after(GateFunction::Sigmoid))
+}
+
+pub fn twice() -> Case {
+    Case::new("a second norm", second(), BY_WORKGROUPS)
+}
+
+pub fn twice_streamed() -> Case {
+    Case::new("a second norm of streamed rows", second(), STREAMED)
+}
+
+fn second() -> RmsNorm {
+    RmsNorm::new(&[7, 257], 1..).residual(true).residual_after(true).next_norm(true)
+}
+
+pub fn heads() -> Case {
+    Case::new("a weight for each head", RmsNorm::new(&[5, 3, 36], 2..).affine_axes(1..), BY_WORKGROUPS)
+}
+
+/// Their squares are no numbers of f32.
+pub fn weighted_norms() -> Case {
+    let tiny = Random::new(5).normal(7 * 36, 0.0, 1.0).iter().map(|x| x * 1e-24).collect();
+    let op = LpNormalize::new(&[7, 36], 1..).weight(true).backward();
+    Case::new("tiny rows with a weight", op, BY_WORKGROUPS).with(Slot::Input, tiny)
 }
 
 macro_rules! activations {

@@ -16,7 +16,7 @@ pub const ROW: &[Mutation] = &[
         "Without eps a variance below it makes the output too large."),
     (&[far_rows], "pack_of(k, team.lane, team.lanes) < params.packs", "true",
         "Lanes beyond the end of a row add elements of the next row to the statistics."),
-    (&[far_rows], "store_rstd(i, rstd_value)", "store_rstd(i, hi)",
+    (&[far_rows], "store_rstd(i, rstd_value * scale)", "store_rstd(i, hi)",
         "The saved rstd is the mean."),
     (&[far_rows], "total += branches[i];", "",
         "The sum of a workgroup lacks all of its branches but the first."),
@@ -97,6 +97,43 @@ pub const ACTIVATIONS: &[Mutation] = &[
         "The derivative is that of exp."),
 ];
 
+/// What models fuse with their norms, in the kernel of rows.
+#[rustfmt::skip]
+pub const FUSIONS: &[Mutation] = &[
+    (&[gated], "load_input(at) * gate_factor(load_gate(at)) + load_residual(at)", "load_input(at) + load_residual(at)",
+        "x lacks the factor of the gate."),
+    (&[gated], "* gate_factor(load_gate(at)) + load_residual(at)", "* gate_factor(load_gate(at))",
+        "x lacks the residual."),
+    (&[gated_backward], "store_grad_input(at, grad * gate_factor(load_gate(at)))", "store_grad_input(at, grad)",
+        "The gradient of the input lacks the gate, which is a factor of it."),
+    (&[gated_backward], "v * load_input(at) * gate_derivative", "v * gate_derivative",
+        "The gradient of the gate lacks the input, which is a factor of it."),
+    (&[gated_backward], "v * load_input(at) * gate_derivative(load_gate(at))", "v * load_input(at)",
+        "The gradient of the gate lacks the derivative of its function."),
+    (&[gated_backward], "store_grad_residual(at, v)", "store_grad_residual(at, v * gate_factor(load_gate(at)))",
+        "The residual is behind the gate, and its gradient has no such factor."),
+    (&[gated_backward], "v + load_grad_residual_output(at)", "v",
+        "The gradients lack that of the sum from its other uses."),
+    (&[gated_behind], "u * gate_factor(load_gate(at)) + load_residual(at)", "u + load_residual(at)",
+        "The output lacks the factor of the gate."),
+    (&[gated_behind], "u * gate_factor(load_gate(at)) + load_residual(at)", "(u + load_residual(at)) * gate_factor(load_gate(at))",
+        "The gate is a factor of the residual too."),
+    (&[gated_behind_backward], "return load_grad_output(at) * gate_factor(load_gate(at));", "return load_grad_output(at);",
+        "The gradient lacks the factor of the gate."),
+    (&[gated_behind_backward], "load_grad_output(at) * u * gate_derivative", "load_grad_output(at) * y * gate_derivative",
+        "The gradient of the gate lacks weight and bias."),
+    (&[twice], "y * (load_next_weight(i) + params.weight_offset)", "y",
+        "The second norm lacks its weight."),
+    (&[twice], "power += measure(d_1)", "",
+        "The second mean square lacks a pack."),
+    (&[twice], "masked(output_of(y_2, affine[2u], at_of(first, column_2)), mask_2)", "output_of(y_2, affine[2u], at_of(first, column_2))",
+        "The second mean square has elements of the next row."),
+    (&[heads], "% params.affine_rows * params.affine_remainder", "% params.affine_rows * 0u",
+        "All heads have the weight of the first."),
+    (&[weighted_norms], "store_statistics(i, scale);", "store_statistics(i, 1.0);",
+        "Tiny rows lose the scale at which their sums have digits."),
+];
+
 /// A device with workgroups of 512 lanes has teams without a branch around their sums.
 #[rustfmt::skip]
 pub const ROW_OF_MANY_LANES: &[Mutation] = &[
@@ -143,6 +180,8 @@ pub const ROW_HALF_UNALIGNED: &[Mutation] = &[
 
 #[rustfmt::skip]
 pub const STREAM: &[Mutation] = &[
+    (&[twice_streamed], "sum_of(measure(output_of(y_0, affine_0, at_0)))", "sum_of(measure(y_0))",
+        "The second mean square is that of the normalized values."),
     (&[far_rows_streamed], "y = (x - mean_0 - correction_0)", "y = (x - mean_0)",
         "The mean of the sample is not that of the row: without its correction the output is off by the difference."),
     (&[far_rows_streamed], "two_sum(sum.hi, sum.lo + v)", "Pair(v, 0.0)",
