@@ -220,7 +220,7 @@ fn run(team: Team) {
                     let y = (x - mean[k] - correction[k]) * scale[k] * rstd[k];
                     let grad = row_gradient(y, affine, at);
                     let g = apply_weight(grad, affine.weight);
-                    place_in_row(row[k], column); // with epilogue
+                    place_in_row(row[k], column); // with place
                     finish(
                         at,
                         affine,

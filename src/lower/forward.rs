@@ -4,7 +4,7 @@ use super::{Lowered, Passes, choose::choose, problem::Problem, rows::TeamRows};
 use crate::{
     caps::Caps,
     definition::{Definition, Source},
-    error::Result,
+    error::{Error, Result},
     kernels::{
         apply,
         finalize::{Merged, Partials},
@@ -34,7 +34,14 @@ pub(super) fn lower(
         sum: sum(options),
         output: if options.in_place { Output::InPlace } else { Output::Tensor(options.types.output()) },
         epilogue: problem.epilogue()?,
+        rotation: problem.rotation(),
     };
+    if forward.rotation.is_some() && !matches!(method, Method::Resident(_) | Method::Streamed(_)) {
+        return Err(Error::Unsupported {
+            what: format!("rotary with the method {method}"),
+            why: "kernels whose team has a whole row rotate it".into(),
+        });
+    }
     let mut passes = Passes::default();
     let (given, stats) = match (method, definition.source) {
         (Method::Resident(team) | Method::Streamed(team), _) => {
@@ -73,7 +80,8 @@ pub(super) fn statistics(
     };
     let method = choose(&problem, strategy, true)?;
     let (x, sum) = (problem.x(), sum(options));
-    let forward = Forward { x, affine: Affine::NONE, sum, output: Output::None, epilogue: None };
+    let output = Output::None;
+    let forward = Forward { x, affine: Affine::NONE, sum, output, epilogue: None, rotation: None };
     let merged = match saved {
         Saved::Moments => Merged::Moments(problem.scale()),
         _ => Merged::Statistics(problem.scale(), Saved::None),

@@ -106,7 +106,8 @@ impl Rows {
     fn fits(&self, team: Team, workgroup_size: u32, caps: &Caps) -> bool {
         let layout = self.view.layout;
         let packs = self.packs_a_lane(team, workgroup_size, caps);
-        let each = 1 + u32::from(layout == VectorLayout::HalfUnaligned) + u32::from(self.summed);
+        let has_wide_columns = matches!(layout, VectorLayout::HalfUnaligned | VectorLayout::Singles);
+        let each = 1 + u32::from(has_wide_columns) + u32::from(self.summed);
         // The last load takes a mask of its own, if it is not in the row for all lanes.
         let is_cut = self.full_registers(team, workgroup_size, caps) < packs;
         let mask = if is_cut { layout.neighbours() } else { 0 };

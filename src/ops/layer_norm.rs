@@ -35,6 +35,7 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | the other axes | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
+/// | `positions`, `rotary_table` | those of [`Rotary`](crate::Rotary) | read, with [`rotary`](Self::rotary) |
 /// | `statistics` | `[3]` and the other axes, f32 | read, with [`given_statistics`](Self::given_statistics) |
 ///
 /// `eps` is 1e-5 by default. With [`per_sample`](Self::per_sample), each index of the first axis has its own weight and
@@ -113,7 +114,7 @@ impl LayerNorm {
 }
 
 setters!(LayerNorm:
-    backward statistics eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place
+    backward statistics eps weight zero_centered bias per_sample save_stats residual activation epilogue rotary in_place
     dtype affine_dtype strides);
 
 impl LayerNorm {

@@ -50,6 +50,9 @@ impl OverAxes<'_> {
             return refuse("axes", format!("{axes:?}"), format!("axes of {} that are not empty", show(shape)));
         }
         element_count(shape)?;
+        if let Some(rotary) = &options.rotary {
+            rotary.validate(shape, axes, given, options)?;
+        }
         let product = |axes: Range<usize>| shape[axes].iter().product::<usize>();
         let (outer, len, inner) = (product(0..axes.start), product(axes.clone()), product(axes.end..rank));
         let samples = if options.per_sample { shape[0] } else { 1 };

@@ -35,6 +35,7 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
+/// | `positions`, `rotary_table` | those of [`Rotary`](crate::Rotary) | read, with [`rotary`](Self::rotary) |
 /// | `statistics` | `[3]` and the other axes, f32 | read, with [`given_statistics`](Self::given_statistics) |
 ///
 /// `eps` is `f32::EPSILON` by default, as in PyTorch. There is no bias by default. With
@@ -110,7 +111,7 @@ impl RmsNorm {
 }
 
 setters!(RmsNorm:
-    backward statistics eps weight zero_centered bias per_sample save_stats residual activation epilogue in_place
+    backward statistics eps weight zero_centered bias per_sample save_stats residual activation epilogue rotary in_place
     dtype affine_dtype strides);
 
 impl RmsNorm {

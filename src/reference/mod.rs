@@ -6,6 +6,7 @@
 
 mod activation;
 mod local_response_norm;
+mod rotary;
 
 use crate::{
     definition::{Coefficients, Definition, Gradients, Operation, Source, Tracked},
@@ -264,7 +265,7 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     let normalized = elements.normalized(&statistics);
     let before = elements.before_activation(&normalized);
     let activated = before.into_iter().map(|terms| activation::apply(options.activation, terms.iter().sum()));
-    let output = match options.epilogue.as_ref().and_then(|epilogue| epilogue.reference) {
+    let output: Vec<f64> = match options.epilogue.as_ref().and_then(|epilogue| epilogue.reference) {
         Some(epilogue) => {
             let buffers = epilogue::SLOTS.map(|slot| tensors.get(slot).unwrap_or_default());
             activated.enumerate().map(|(index, y)| epilogue(y, index, buffers)).collect()
@@ -272,7 +273,16 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
         None => activated.collect(),
     };
     let mut outputs = Outputs::default();
-    elements.set(&mut outputs, if options.in_place { Slot::Input } else { Slot::Output }, output);
+    let slot = if options.in_place { Slot::Input } else { Slot::Output };
+    let output = match &options.rotary {
+        Some(rotary) => {
+            let (output, terms) = rotary::rotate(rotary, definition, tensors, &output);
+            outputs.set_scale(slot, terms.into_iter());
+            output
+        }
+        None => output,
+    };
+    elements.set(&mut outputs, slot, output);
     track(definition, tensors, &statistics, &mut outputs);
     for slot in [Slot::Mean, Slot::RunningMean, Slot::Statistics] {
         outputs.set_scale(slot, elements.x.iter().copied());
