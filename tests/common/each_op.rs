@@ -2,7 +2,7 @@
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, Coefficients, DType, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LocalResponseNorm, LpNormalize, Moments, Norm, Order, RmsNorm, RunningStats, Statistics,
+    LocalResponseNorm, LpNormalize, Moments, Norm, Order, Pairs, RmsNorm, Rotary, RunningStats, Statistics,
 };
 
 /// Layer norm of the sum with a residual. Its 40 rows give teams several rows, whose gradients they sum up.
@@ -14,6 +14,11 @@ fn layer(len: usize, dtype: DType) -> LayerNorm {
 /// Seven rows: blocks of streamed rows take long to compile.
 fn rms(len: usize, dtype: DType) -> RmsNorm {
     RmsNorm::new(&[7, len], 1..).dtype(dtype).affine_dtype(DType::F32).zero_centered(true).save_stats(true)
+}
+
+/// Heads of whole packs.
+fn rotated(len: usize, dtype: DType) -> RmsNorm {
+    RmsNorm::new(&[5, 2, len.next_multiple_of(4)], 2..).dtype(dtype).rotary(Rotary::new(Pairs::Halves, 8, 9))
 }
 
 fn middle(len: usize, dtype: DType) -> LayerNorm {
@@ -67,6 +72,7 @@ pub fn forward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
     vec![
         Box::new(layer(len, dtype)),
         Box::new(rms(len, dtype)),
+        Box::new(rotated(len, dtype)),
         Box::new(middle(len, dtype)),
         Box::new(parts(len, dtype)),
         Box::new(statistics(len, dtype)),
