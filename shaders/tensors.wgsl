@@ -49,15 +49,15 @@ fn load_tensor__gather_f32(i: vec4<u32>) -> vec4<f32> {
 }
 
 // A pack of two pairs of neighbours, at an index of each.
-@group(0) @binding(0) var<storage, read_write> tensor__halves_f32: array<vec2<f32>>;
+@group(0) @binding(0) var<storage, read_write> tensor__partners_f32: array<vec2<f32>>;
 
-fn load_tensor__halves_f32(i: vec2<u32>) -> vec4<f32> {
-    return vec4<f32>(tensor__halves_f32[i.x], tensor__halves_f32[i.y]);
+fn load_tensor__partners_f32(i: vec2<u32>) -> vec4<f32> {
+    return vec4<f32>(tensor__partners_f32[i.x], tensor__partners_f32[i.y]);
 }
 
-fn store_tensor__halves_f32(i: vec2<u32>, v: vec4<f32>) {
-    tensor__halves_f32[i.x] = v.xy;
-    tensor__halves_f32[i.y] = v.zw;
+fn store_tensor__partners_f32(i: vec2<u32>, v: vec4<f32>) {
+    tensor__partners_f32[i.x] = v.xy;
+    tensor__partners_f32[i.y] = v.zw;
 }
 
 // A pack of four elements anywhere, at an index of each.
@@ -182,16 +182,16 @@ fn load_tensor__gather_half(i: vec4<u32>) -> vec4<f32> {
     return values_half((words >> shift) & vec4<u32>(0xffffu));
 }
 
-@group(0) @binding(0) var<storage, read_write> tensor__halves_half: array<u32>;
+@group(0) @binding(0) var<storage, read_write> tensor__partners_half: array<u32>;
 
-fn load_tensor__halves_half(i: vec2<u32>) -> vec4<f32> {
-    return decode4_half(vec2<u32>(tensor__halves_half[i.x], tensor__halves_half[i.y]));
+fn load_tensor__partners_half(i: vec2<u32>) -> vec4<f32> {
+    return decode4_half(vec2<u32>(tensor__partners_half[i.x], tensor__partners_half[i.y]));
 }
 
-fn store_tensor__halves_half(i: vec2<u32>, v: vec4<f32>) {
+fn store_tensor__partners_half(i: vec2<u32>, v: vec4<f32>) {
     let words = encode4_half(v);
-    tensor__halves_half[i.x] = words.x;
-    tensor__halves_half[i.y] = words.y;
+    tensor__partners_half[i.x] = words.x;
+    tensor__partners_half[i.y] = words.y;
 }
 
 @group(0) @binding(0) var<storage, read_write> tensor__singles_half_read: array<u32>;

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pairs {
-    /// `(i, i + len / 2)`: those of Hugging Face's `rotate_half`, in Llama, Qwen, Gemma and OLMo.
+    /// `(i, i + len / 2)`: those of Hugging Face's `rotate_half`, in Llama, Qwen and Gemma.
     Halves,
     /// `(2 i, 2 i + 1)`: those of the paper, in GPT-J.
     Neighbours,
@@ -30,12 +30,12 @@ pub enum Pairs {
 /// output[b] = u[b] * cos(p * f[i]) + u[a] * sin(p * f[i])
 /// ```
 ///
-/// for the first `len` elements of a row, by default with the frequencies `f[i] = base^(-2 i / len)`. The other elements
-/// of the row are those of u. Cosines and sines come from a table, since those of WGSL are too coarse.
+/// for the first `len` elements of a row. The other ones are those of u. [`table`](Self::table) has the frequencies
+/// `f[i] = base^(-2 i / len)`. Cosines and sines come from a table, since those of WGSL are too coarse.
 ///
 /// # Shapes
-/// The op normalizes over the last axes, which are a row, of a tensor `[.., heads, row]`. All heads of a token, which is
-/// an index of the axes before, share a position.
+/// The op normalizes over the last axes of a tensor: a row. The axis before them has the heads of a token, and the axes
+/// before that one have the tokens. The heads of a token share its position.
 ///
 /// # Tensors
 /// | slot | shape | |

@@ -53,7 +53,7 @@ fn conforms(op: &dyn Norm) -> Outputs<f32> {
 #[test]
 fn the_reference_agrees_with_numpy() {
     let row = [1., -2., 3., 4., -1., 2., 0.5, -3., 2., -1., 1., 1.5];
-    let halves = [
+    let partners = [
         -0.322_837_027_124_259_3,
         -0.946_242_599_383_075_1,
         1.144_089_518_072_154_6,
@@ -81,7 +81,7 @@ fn the_reference_agrees_with_numpy() {
         0.478_091_443_733_757_45,
         0.717_137_165_600_636_1,
     ];
-    for (pairs, expected) in PAIRS.into_iter().zip([halves, neighbours]) {
+    for (pairs, expected) in PAIRS.into_iter().zip([partners, neighbours]) {
         let rotary = Rotary::new(pairs, 8, 9);
         let op = RmsNorm::new(&[2, 2, 12], 2..).weight(false).eps(0.).rotary(rotary);
         let input = row.repeat(4);

@@ -273,19 +273,19 @@ fn elements_of__perpendicular(packs: u32) -> f32 {
     return f32(packs);
 }
 
-// ---- column: halves
+// ---- column: partners
 //
 // Packs that a rotary embedding rotates: two neighbours and their partners, which lie half of the rotated elements
 // further. Behind the first SPLIT_PACKS packs, a pack is four neighbours. An index counts two neighbours.
 
-alias Column__halves = vec2<u32>;
+alias Column__partners = vec2<u32>;
 
-fn column_at__halves(pack: u32) -> Column__halves {
-    let split = Column__halves(pack, pack + SPLIT_PACKS);
-    return select(Column__halves(2u * pack, 2u * pack + 1u), split, pack < SPLIT_PACKS);
+fn column_at__partners(pack: u32) -> Column__partners {
+    let split = Column__partners(pack, pack + SPLIT_PACKS);
+    return select(Column__partners(2u * pack, 2u * pack + 1u), split, pack < SPLIT_PACKS);
 }
 
-fn number_of__halves(column: Column__halves) -> u32 {
+fn number_of__partners(column: Column__partners) -> u32 {
     return select(column.x / 2u, column.x, column.x < SPLIT_PACKS);
 }
 

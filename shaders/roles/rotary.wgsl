@@ -20,11 +20,11 @@ fn place_in_row__place_of_rotary(row: u32, column: Column) {
     }
 }
 
-// ---- rotated: rotary_halves
+// ---- rotated: rotary_partners
 //
 // The first two elements of a pack are the first ones of its pairs.
 
-fn rotated__rotary_halves(u: Pack) -> Pack {
+fn rotated__rotary_partners(u: Pack) -> Pack {
     let cos = rotation.xz;
     let sin = rotation.yw;
     let turned = Pack(u.xy * cos - u.zw * sin, u.zw * cos + u.xy * sin);

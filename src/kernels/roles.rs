@@ -192,7 +192,7 @@ impl Rotation {
         let number = |name: &str, n: u32| format!("const {name}: u32 = {n}u;");
         let mut constants =
             vec![number("ROTARY_PACKS", packs), number("ROTARY_HEADS", heads), number("ROTARY_POSITIONS", positions)];
-        if matches!(layout, VectorLayout::Halves | VectorLayout::Singles) {
+        if matches!(layout, VectorLayout::Partners | VectorLayout::Singles) {
             constants.push(number("SPLIT_PACKS", if pairs == Pairs::Halves { packs } else { 0 }));
         }
         constants
@@ -243,7 +243,7 @@ impl Forward {
         } else if let Some(rotation) = self.rotation {
             variants.push(if is_in_place { "in_place_rotary" } else { "output_rotary" });
             variants.push(match rotation.pairs {
-                Pairs::Halves => "rotary_halves",
+                Pairs::Halves => "rotary_partners",
                 Pairs::Neighbours => "rotary_neighbours",
             });
             variants.push("place_of_rotary");
@@ -412,7 +412,7 @@ pub(crate) fn affine_table(by: TableAccess, layout: VectorLayout) -> Variant {
     match (by, layout) {
         (TableAccess::Row, _) => "affine_row",
         (TableAccess::Element, VectorLayout::Perpendicular) => "affine_position",
-        (TableAccess::Element, VectorLayout::Halves | VectorLayout::Singles) => "affine_apart",
+        (TableAccess::Element, VectorLayout::Partners | VectorLayout::Singles) => "affine_apart",
         (TableAccess::Element, _) => "affine_element",
         (TableAccess::Run, _) => "affine_run",
         (TableAccess::Gather, _) => "affine_gather",
@@ -466,7 +466,7 @@ pub(crate) fn pack(layout: VectorLayout) -> Vec<Variant> {
         VectorLayout::HalfUnaligned => vec!["vec4", "half_unaligned"],
         VectorLayout::Vec4x2 => vec!["vec4", "vec4x2"],
         VectorLayout::Perpendicular => vec!["vec4", "perpendicular"],
-        VectorLayout::Halves => vec!["vec4", "halves", "apart"],
+        VectorLayout::Partners => vec!["vec4", "partners", "apart"],
         VectorLayout::Singles => vec!["vec4", "singles", "apart"],
     }
 }
@@ -477,8 +477,8 @@ fn epilogue(layout: VectorLayout) -> [Variant; 2] {
         VectorLayout::Scalar => ["epilogue_of_element", "place_of_pack"],
         VectorLayout::Vec4 | VectorLayout::Vec4x2 => ["epilogue_of_pack", "place_of_pack"],
         VectorLayout::Perpendicular => ["epilogue_of_pack", "place_of_four_rows"],
-        // Rotary embeddings alone have packs of halves and of singles, and no epilogue.
-        VectorLayout::HalfUnaligned | VectorLayout::Halves | VectorLayout::Singles => {
+        // Rotary embeddings alone have packs of partners and of singles, and no epilogue.
+        VectorLayout::HalfUnaligned | VectorLayout::Partners | VectorLayout::Singles => {
             ["epilogue_of_elements", "place_of_elements"]
         }
     }

@@ -74,10 +74,9 @@ impl Problem<'_> {
                 && lookups.iter().all(|lookup| lookup.suits(4))
         };
         match self.rotation().map(|rotation| rotation.pairs) {
-            None if whole(4) => VectorLayout::Vec4,
+            None | Some(Pairs::Neighbours) if whole(4) => VectorLayout::Vec4,
             None => VectorLayout::Scalar,
-            Some(Pairs::Halves) if whole(2) => VectorLayout::Halves,
-            Some(Pairs::Neighbours) if whole(4) => VectorLayout::Vec4,
+            Some(Pairs::Halves) if whole(2) => VectorLayout::Partners,
             Some(_) => VectorLayout::Singles,
         }
     }

@@ -46,6 +46,10 @@ use crate::{
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
 /// corrected two-pass on shifted data, see `docs/numerics.md`.
 ///
+/// # Rotary position embedding
+/// With [`rotary`](Self::rotary) the op rotates pairs of elements of its result, as attention needs queries and keys:
+/// [`Rotary`](crate::Rotary).
+///
 /// # In place
 /// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
 /// buffers.

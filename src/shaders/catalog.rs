@@ -171,7 +171,7 @@ fn embedded(catalog: &mut Catalog, devices: &[Caps]) {
     }
 }
 
-/// Shaders with a rotary embedding: packs of halves, of neighbours and of single elements.
+/// Shaders with a rotary embedding: packs of partners, of neighbours and of single elements.
 fn rotary(catalog: &mut Catalog, devices: &[Caps]) {
     let at_elements = Caps { offsets: Offsets::Element, ..devices[2].clone() };
     for dtype in [DType::F32, DType::F16] {

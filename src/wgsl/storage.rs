@@ -138,8 +138,8 @@ impl Storage {
                 // All tensors of such rows are of half precision.
                 (VectorLayout::HalfUnaligned, _, false) => "unaligned_half_read",
                 (VectorLayout::HalfUnaligned, _, true) => "unaligned_half",
-                (VectorLayout::Halves, false, _) => "halves_f32",
-                (VectorLayout::Halves, true, _) => "halves_half",
+                (VectorLayout::Partners, false, _) => "partners_f32",
+                (VectorLayout::Partners, true, _) => "partners_half",
                 (VectorLayout::Singles, false, _) => "singles_f32",
                 (VectorLayout::Singles, true, false) => "singles_half_read",
                 (VectorLayout::Singles, true, true) => "singles_half",
@@ -200,7 +200,7 @@ impl Storage {
             Element::Gather(_) | Element::Floats(_, VectorLayout::Singles) => {
                 ("i: vec4<u32>", format!("vec4<u32>({offset}) + i"))
             }
-            Element::Floats(_, VectorLayout::Halves) => ("i: vec2<u32>", format!("vec2<u32>({offset}) + i")),
+            Element::Floats(_, VectorLayout::Partners) => ("i: vec2<u32>", format!("vec2<u32>({offset}) + i")),
             Element::Floats(_, VectorLayout::Vec4x2) => ("at: At", format!("At({offset} + at.pair, at.second)")),
             Element::Floats(_, VectorLayout::HalfUnaligned) => {
                 ("at: At", format!("At(vec2<u32>({offset}) + at.words, at.bits, at.in_row, at.inside)"))

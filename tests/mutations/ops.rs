@@ -51,16 +51,16 @@ fn heads(what: &'static str, pairs: Pairs, strategy: Strategy) -> Case {
     Case::new(what, op.strides(Slot::Input, &[120, 24, 1]), strategy)
 }
 
-pub fn rotated_halves() -> Case {
-    heads("heads with pairs of halves", Pairs::Halves, BY_WORKGROUPS)
+pub fn rotated_partners() -> Case {
+    heads("heads with partners apart", Pairs::Halves, BY_WORKGROUPS)
 }
 
 pub fn rotated_neighbours() -> Case {
-    heads("heads with pairs of neighbours", Pairs::Neighbours, BY_WORKGROUPS)
+    heads("heads with neighbours as pairs", Pairs::Neighbours, BY_WORKGROUPS)
 }
 
 pub fn rotated_streamed() -> Case {
-    heads("streamed heads with pairs of halves", Pairs::Halves, STREAMED)
+    heads("streamed heads with partners apart", Pairs::Halves, STREAMED)
 }
 
 /// Heads at odd gaps.
