@@ -168,6 +168,7 @@ fn descriptor(of_kind: &mut Random, random: &mut Random) -> Descriptor {
         flags: std::array::from_fn(|_| below(of_kind, 2) == 0),
         dtypes: std::array::from_fn(|_| below(of_kind, 3) as u8),
         activation: below(of_kind, 7) as u8,
+        gate: below(of_kind, 256) as u8,
         stride: 1 + below(of_kind, 9) as usize,
         cpu: true,
         subgroups: 0,

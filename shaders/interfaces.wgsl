@@ -91,6 +91,9 @@ struct Places { // and the tables
     grad_residual_output: vec4<u32>,
     grad_input: vec4<u32>,
     grad_residual: vec4<u32>,
+    gate: vec4<u32>,
+    grad_gate: vec4<u32>,
+    next_output: vec4<u32>,
 }
 
 @group(0) @binding(1) var<uniform> places: Places;
@@ -102,15 +105,19 @@ fn load_residual(at: At) -> Pack { return Pack(); }
 fn load_residual_output(at: At) -> Pack { return Pack(); }
 fn load_grad_output(at: At) -> Pack { return Pack(); }
 fn load_grad_residual_output(at: At) -> Pack { return Pack(); }
+fn load_gate(at: At) -> Pack { return Pack(); }
 fn store_input(at: At, v: Pack) {}
 fn store_output(at: At, v: Pack) {}
 fn store_residual(at: At, v: Pack) {}
 fn store_residual_output(at: At, v: Pack) {}
 fn store_grad_input(at: At, v: Pack) {}
 fn store_grad_residual(at: At, v: Pack) {}
+fn store_grad_gate(at: At, v: Pack) {}
+fn store_next_output(at: At, v: Pack) {}
 
 fn load_weight(i: AffineAt) -> AffineValue { return AffineValue(); }
 fn load_bias(i: AffineAt) -> AffineValue { return AffineValue(); }
+fn load_next_weight(i: AffineAt) -> AffineValue { return AffineValue(); }
 fn load_grad_weight(i: u32) -> Pack { return Pack(); }
 fn load_grad_bias(i: u32) -> Pack { return Pack(); }
 fn store_grad_weight(i: u32, v: Pack) {}
@@ -311,15 +318,25 @@ struct Affine {
 
 fn affine_at(i: AffineAt) -> Affine { return Affine(); }
 
-// == after: the residual behind weight and bias
+// == gate: a tensor of which a function is a factor
 
-fn add_after(u: Pack, at: At) -> Pack { return u; } // u + residual
+fn gate_factor(gate: Pack) -> Pack { return gate; }
+fn gate_derivative(gate: Pack) -> Pack { return gate; } // the derivative of gate_factor
+
+// == after: the residual or the gate behind weight and bias
+
+fn apply_after(u: Pack, at: At) -> Pack { return u; } // u * gate_factor + residual
 
 // == exponential
 
 fn exp_minus(a: Pack) -> Pack { return a; } // exp(-a), for a >= 0
 fn sigmoid(u: Pack) -> Pack { return u; } // 1 / (1 + exp(-u))
 fn sigmoid_derivative(u: Pack) -> Pack { return u; } // the derivative of sigmoid
+
+// == hyperbolic tangent
+
+fn hyperbolic_tangent(u: Pack) -> Pack { return u; }
+fn hyperbolic_tangent_derivative(u: Pack) -> Pack { return u; }
 
 // == activation
 
@@ -364,6 +381,14 @@ const BACKWARD_NEEDS_Y: bool = false; // row_gradient depends on y and affine
 fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack { return y; }
 // Stores the results of a pack. `grad_input` is the gradient of x.
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {}
+// The output of a pack.
+fn output_of(y: Pack, affine: Affine, at: At) -> Pack { return y; }
+
+// == next: a second norm, of the output
+
+const NEXT: bool = false; // there is one
+
+fn put_next(at: At, i: AffineAt, y: Pack) {}
 
 // == row_param: weight and bias of a row
 
@@ -371,8 +396,8 @@ fn row_affine_index(row: u32, column: Column) -> AffineAt { return AffineAt(); }
 
 // == saved: statistics for the backward pass
 
-// The mean is hi + lo.
-fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {}
+// The mean is hi + lo. Elements times `scale` have the factor `rstd_value`.
+fn save(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {}
 
 // == scale: from the power of some elements to the factor rstd, y = (x - mean) * rstd
 
@@ -421,7 +446,7 @@ fn scales_of(down: Sum, unit: Sum, up: Sum) -> Sum { return unit; }
 fn at_scales(down: Sum, unit: Sum, up: Sum, scale: Sum) -> Sum { return unit; }
 fn rstds_of(power: Sum, count: f32, scale: Sum) -> Sum { return power; }
 fn product_shares(count: f32, rstd: Sum, scale: Sum) -> Sum { return rstd; }
-fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {}
+fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum, scale: Sum) {}
 
 alias Sum = f32;
 
@@ -490,6 +515,19 @@ fn put_grad_input(at: At, v: Pack) {}
 // == grad_residual
 
 fn put_grad_residual(at: At, v: Pack) {}
+
+// == grad_sum: the gradient of the sum of input and residual from its other uses
+
+fn add_grad_sum(at: At, v: Pack) -> Pack { return v; }
+
+// == grad_addend: the gradient of a residual that was added to a product
+
+fn put_grad_addend(at: At, v: Pack) {}
+
+// == grad_gate
+
+fn put_grad_gate_before(at: At, v: Pack) {} // v is the gradient of input * gate_factor
+fn put_grad_gate_after(at: At, affine: Affine, y: Pack) {}
 
 // == grad_weight
 

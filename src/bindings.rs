@@ -97,8 +97,16 @@ bindings! {
     grad_residual_output: GradResidualOutput,
     /// Receives the gradient of the input.
     grad_input: GradInput,
-    /// Receives the gradient of batch norm's residual.
+    /// Receives the gradient of a residual after the norm.
     grad_residual: GradResidual,
+    /// The gate.
+    gate: Gate,
+    /// Receives the gradient of the gate.
+    grad_gate: GradGate,
+    /// The weight of a second norm.
+    next_weight: NextWeight,
+    /// Receives the output of a second norm.
+    next_output: NextOutput,
     /// Receives the gradient of the weight.
     grad_weight: GradWeight,
     /// Receives the gradient of the bias.

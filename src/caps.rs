@@ -27,6 +27,8 @@ pub struct Caps {
     pub shared_buffers: bool,
     /// The offsets of tensors in their buffers. The caller chooses them, not the device.
     pub offsets: Offsets,
+    /// Whether few kernels serve all numbers of rows and image sizes. The caller chooses this, not the device.
+    pub few_kernels: bool,
     /// The tuning table.
     pub tuning: Tuning,
 }
@@ -68,6 +70,7 @@ impl Caps {
             storage_offset_alignment: limits.min_storage_buffer_offset_alignment,
             shared_buffers: false,
             offsets: Offsets::Binding,
+            few_kernels: false,
             tuning: Tuning::of(info),
         }
     }
@@ -102,6 +105,7 @@ impl Default for Caps {
             storage_offset_alignment: 256,
             shared_buffers: false,
             offsets: Offsets::Binding,
+            few_kernels: false,
             tuning: Tuning::GPU,
         }
     }

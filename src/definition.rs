@@ -59,7 +59,7 @@ impl Operation {
                 Ok(Self::Backward(definition, options, gradients))
             }
             Self::Window { window, .. } => {
-                gradients.validate(false, false, false)?;
+                gradients.validate(&Options::new(0.0, false, false), false)?;
                 Ok(Self::Window { window, backward: true })
             }
             Self::Backward(..) | Self::Moments(..) | Self::Statistics(..) => {
@@ -255,7 +255,11 @@ impl Definition {
         let access = if options.residual_in_place { Access::ReadWrite } else { Access::Read };
         add(options.residual, tensor(Slot::Residual, types.residual(), access));
         add(options.residual_output, tensor(Slot::ResidualOutput, types.residual_output(), Access::Write));
-        add(!options.in_place, tensor(Slot::Output, types.output(), Access::Write));
+        add(options.next_norm && options.weight, self.affine(Slot::NextWeight, types.affine(), Access::Read));
+        add(options.next_norm, tensor(Slot::NextOutput, types.output(), Access::Write));
+        add(options.gate.is_some(), tensor(Slot::Gate, types.gate(), Access::Read));
+        let has_output = !options.in_place && !options.writes_over_residual();
+        add(has_output, tensor(Slot::Output, types.output(), Access::Write));
         for &slot in self.saved() {
             add(options.save_stats, TensorSpec::new(slot, &self.stats_shape, DType::F32, Access::Write));
         }
@@ -291,6 +295,9 @@ impl Definition {
         if options.residual && !self.residual_after {
             let access = if options.residual_in_place { Access::ReadWrite } else { Access::Read };
             tensors.push(self.elementwise(options, Slot::Residual, types.residual(), access));
+        }
+        if options.gate_at(true).is_some() {
+            tensors.push(self.elementwise(options, Slot::Gate, types.gate(), Access::Read));
         }
         if options.residual_output {
             tensors.push(self.elementwise(options, Slot::ResidualOutput, types.residual_output(), Access::Write));
@@ -330,10 +337,12 @@ impl Definition {
         let before = options.residual && !self.residual_after;
         let after = options.residual && self.residual_after;
         let summed = before && options.writes_sum();
+        let gate_before = options.gate_at(true).is_some();
+        let gate_after = options.gate_at(false).is_some();
         let mut tensors = Vec::new();
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
         let tensor = |slot, dtype, access| self.elementwise(options, slot, dtype, access);
-        add(needs_input && !summed, self.input(options, Access::Read));
+        add((needs_input && !summed) || (gate_before && gradients.gate), self.input(options, Access::Read));
         add(needs_input && summed, tensor(Slot::ResidualOutput, options.sum_dtype(), Access::Read));
         add(
             (needs_input && before && !summed) || (after && activation),
@@ -341,8 +350,11 @@ impl Definition {
         );
         let weighted = options.weight && (gradients.input_or_coefficients() || activation);
         add(weighted, self.affine(Slot::Weight, types.affine(), Access::Read));
-        add(options.bias && activation, self.affine(Slot::Bias, types.affine(), Access::Read));
-        add(true, tensor(Slot::GradOutput, types.output(), Access::Read));
+        let factor = gate_before && ((needs_input && !summed) || gradients.input);
+        add(factor || gate_after, tensor(Slot::Gate, types.gate(), Access::Read));
+        let biased = activation || (gate_after && gradients.gate);
+        add(options.bias && biased, self.affine(Slot::Bias, types.affine(), Access::Read));
+        add(true, tensor(Slot::GradOutput, options.result_dtype(), Access::Read));
         let sum = tensor(Slot::GradResidualOutput, options.sum_dtype(), Access::Read);
         add(summed && gradients.input, sum);
         if self.source == Source::Running && (gradients.input || needs_input) {
@@ -358,6 +370,7 @@ impl Definition {
             Coefficients::Given => add(true, coefficients(Access::Read)),
         }
         add(gradients.input, tensor(Slot::GradInput, types.input(), Access::Write));
+        add(gradients.gate, tensor(Slot::GradGate, types.gate(), Access::Write));
         add(gradients.residual, tensor(Slot::GradResidual, types.residual(), Access::Write));
         let access = if gradients.accumulate { Access::ReadWrite } else { Access::Write };
         add(gradients.weight, self.affine(Slot::GradWeight, gradients.affine_dtype, access));
@@ -372,6 +385,12 @@ impl Definition {
                 argument: "in_place",
                 value: "true".into(),
                 expected: "false: the forward pass overwrites what the backward pass needs".into(),
+            });
+        }
+        if options.next_norm {
+            return Err(Error::Unsupported {
+                what: "the backward pass of an op with a second norm".into(),
+                why: "it is that of the second norm, and then that of the first: `RmsNorm::next_norm` says how".into(),
             });
         }
         if options.epilogue.is_some() {
@@ -399,8 +418,7 @@ impl Definition {
                 expected: "Computed where the op has no given_statistics".into(),
             });
         }
-        let own_residual = options.residual && self.residual_after && options.activation != Activation::None;
-        gradients.validate(options.weight, options.bias, own_residual)
+        gradients.validate(options, options.has_own_grad_residual(self.residual_after))
     }
 }
 
@@ -446,8 +464,11 @@ pub enum Coefficients {
 pub struct Gradients {
     /// Whether the op writes `grad_input`.
     pub input: bool,
-    /// Whether the op writes `grad_residual`: the gradient of a residual after batch norm and before an activation.
+    /// Whether the op writes `grad_residual`: the gradient of a residual between the norm and an activation, or of one
+    /// that is added to an input with a gate.
     pub residual: bool,
+    /// Whether the op writes `grad_gate`.
+    pub gate: bool,
     /// Whether the op writes `grad_weight`.
     pub weight: bool,
     /// Whether the op writes `grad_bias`.
@@ -466,7 +487,8 @@ impl Gradients {
         let Options { weight, bias, .. } = *options;
         let affine_dtype = options.types.affine();
         let coefficients = Coefficients::Computed;
-        Self { input: true, residual, weight, bias, accumulate: false, affine_dtype, coefficients }
+        let gate = options.gate.is_some();
+        Self { input: true, residual, gate, weight, bias, accumulate: false, affine_dtype, coefficients }
     }
 
     /// Whether the op needs the gradient of the normalized values: for the input's, or for coefficients.
@@ -476,7 +498,8 @@ impl Gradients {
 
     /// Checks the gradients against the tensors of the op. `residual`: the gradient of the residual is a tensor of its
     /// own.
-    fn validate(self, weight: bool, bias: bool, residual: bool) -> Result<()> {
+    fn validate(self, options: &Options, residual: bool) -> Result<()> {
+        let Options { weight, bias, gate, .. } = *options;
         let refuse = |argument, value: &str, expected: &str| {
             Err(Error::InvalidArgument { argument, value: value.into(), expected: expected.into() })
         };
@@ -492,6 +515,12 @@ impl Gradients {
                 "true",
                 "false where there is no residual, or its gradient is grad_input, or grad_output without an activation",
             );
+        }
+        if self.gate && (gate.is_none() || !self.input) {
+            return refuse("grad_gate", "true", "false where there is no gate, or without grad_input");
+        }
+        if self.residual && !self.input && options.gate_at(true).is_some() {
+            return refuse("grad_residual", "true", "false without grad_input, where the input has a gate");
         }
         if self.coefficients != Coefficients::Computed && self.input != (self.coefficients == Coefficients::Given) {
             return refuse(

@@ -8,7 +8,7 @@ use crate::{
     rotary::Rotary,
     slot::Slot,
     tensor::{DType, MAX_ELEMENTS, show, span},
-    types::Activation,
+    types::{Activation, Gate},
 };
 
 /// The options of a normalization. Each op has setters for its own options. Equality and hash use the bits of floats,
@@ -34,8 +34,15 @@ pub struct Options {
     pub residual: bool,
     /// Whether the op writes the sum of input and residual.
     pub residual_output: bool,
-    /// Whether the op writes the sum of input and residual over the residual.
+    /// Whether the op writes over the residual: the sum of input and residual or, if it adds the residual after the
+    /// normalization, its output.
     pub residual_in_place: bool,
+    /// Whether the op adds the residual after the normalization. Batch norm always does.
+    pub residual_after: bool,
+    /// The gate, of which a function is a factor.
+    pub gate: Option<Gate>,
+    /// Whether a second norm of the output follows.
+    pub next_norm: bool,
     /// The activation after the normalization.
     pub activation: Activation,
     /// The caller's function after the activation.
@@ -63,6 +70,9 @@ impl Options {
             residual: false,
             residual_output: false,
             residual_in_place: false,
+            residual_after: false,
+            gate: None,
+            next_norm: false,
             activation: Activation::None,
             epilogue: None,
             rotary: None,
@@ -75,13 +85,16 @@ impl Options {
     /// All options, with floats as their bits.
     fn bits(&self) -> impl Eq + Hash + use<> {
         let Self { eps, weight, zero_centered, bias, per_sample, save_stats, save_for_backward, .. } = *self;
-        let Self { residual, residual_output, residual_in_place, activation, in_place, types, .. } = *self;
+        let Self { residual, residual_output, residual_in_place, residual_after, .. } = *self;
+        let Self { gate, next_norm, activation, in_place, types, .. } = *self;
         let saved = [save_stats, save_for_backward];
         (
             eps.to_bits(),
             [weight, zero_centered, bias, per_sample],
             saved,
-            [residual, residual_output, residual_in_place, in_place],
+            [residual, residual_output, residual_in_place, residual_after, in_place],
+            gate,
+            next_norm,
             activation,
             types,
             self.strides.clone(),
@@ -92,7 +105,29 @@ impl Options {
 
     /// Whether the op writes the sum of input and residual.
     pub(crate) fn writes_sum(&self) -> bool {
-        self.residual_output || self.residual_in_place
+        self.residual_output || (self.residual_in_place && !self.residual_after)
+    }
+
+    /// Whether the op writes its output over the residual.
+    pub(crate) fn writes_over_residual(&self) -> bool {
+        self.residual_in_place && self.residual_after
+    }
+
+    /// The gate that is a factor of the input, or the one after the norm.
+    pub(crate) fn gate_at(&self, before: bool) -> Option<Gate> {
+        self.gate.filter(|gate| gate.before == before)
+    }
+
+    /// Whether the gradient of the residual is a tensor of its own: it is neither that of the input nor that of the
+    /// output. `after`: the op adds the residual after the norm.
+    pub(crate) fn has_own_grad_residual(&self, after: bool) -> bool {
+        let differs = if after { self.activation != Activation::None } else { self.gate_at(true).is_some() };
+        self.residual && differs
+    }
+
+    /// The storage type of the result, wherever it is.
+    pub(crate) fn result_dtype(&self) -> DType {
+        if self.writes_over_residual() { self.types.residual() } else { self.types.output() }
     }
 
     /// The storage type of that sum.
@@ -123,6 +158,9 @@ impl Options {
             ("per_sample", self.per_sample),
             ("residual_output", self.residual_output),
             ("residual_in_place", self.residual_in_place),
+            ("residual_after", self.residual_after),
+            ("gate", self.gate.is_some()),
+            ("next_norm", self.next_norm),
         ];
         if let Some((argument, _)) = not_in_batch.into_iter().find(|(_, on)| batch && *on) {
             return refuse(argument, "true".into(), "false in batch norm");
@@ -133,6 +171,21 @@ impl Options {
         if self.residual_output && !self.residual {
             return refuse("residual_output", "true".into(), "false where there is no residual");
         }
+        if self.next_norm && (self.activation != Activation::None || self.epilogue.is_some()) {
+            return refuse("next_norm", "true".into(), "false with an activation or an epilogue");
+        }
+        if self.residual_after && !self.residual {
+            return refuse("residual_after", "true".into(), "false where there is no residual");
+        }
+        if self.residual_after && self.residual_output {
+            return refuse("residual_output", "true".into(), "false where the output is the sum: residual_after");
+        }
+        if self.writes_over_residual() && (self.in_place || self.epilogue.is_some()) {
+            return refuse("residual_in_place", "true".into(), "false with in_place or an epilogue");
+        }
+        if self.gate.is_some() && self.activation != Activation::None {
+            return refuse("activation", self.activation.name().into(), "none where there is a gate");
+        }
         if self.residual_in_place && (self.residual_output || !self.residual) {
             return refuse("residual_in_place", "true".into(), "false without a residual, or with residual_output");
         }
@@ -142,6 +195,7 @@ impl Options {
             ("residual_dtype", self.types.residual()),
             ("residual_output_dtype", self.types.residual_output()),
             ("affine_dtype", self.types.affine()),
+            ("gate_dtype", self.types.gate()),
         ];
         if let Some((argument, dtype)) = types.into_iter().find(|(_, dtype)| !DType::FLOATS.contains(dtype)) {
             return refuse(argument, dtype.to_string(), "f32, f16 or bf16");
@@ -181,7 +235,7 @@ impl Options {
         let is_read = match slot {
             Slot::Input => !self.in_place,
             Slot::Residual => !self.residual_in_place,
-            Slot::GradOutput | Slot::GradResidualOutput => true,
+            Slot::GradOutput | Slot::GradResidualOutput | Slot::Gate => true,
             _ => false,
         };
         let mut axes: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1).collect();
@@ -248,13 +302,15 @@ pub struct Types {
     pub residual_output: Option<DType>,
     /// The type of weight and bias, if different.
     pub affine: Option<DType>,
+    /// The type of the gate, if different.
+    pub gate: Option<DType>,
 }
 
 impl Types {
     /// One type for all tensors.
     #[must_use]
     pub const fn all(dtype: DType) -> Self {
-        Self { all: dtype, input: None, output: None, residual: None, residual_output: None, affine: None }
+        Self { all: dtype, input: None, output: None, residual: None, residual_output: None, affine: None, gate: None }
     }
 
     /// The type of the input.
@@ -285,6 +341,12 @@ impl Types {
     #[must_use]
     pub fn affine(self) -> DType {
         self.affine.unwrap_or(self.all)
+    }
+
+    /// The type of the gate.
+    #[must_use]
+    pub fn gate(self) -> DType {
+        self.gate.unwrap_or(self.all)
     }
 }
 

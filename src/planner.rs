@@ -108,6 +108,17 @@ impl Planner {
         self
     }
 
+    /// Sets whether kernels are chosen so that few of them serve all numbers of rows and all image sizes; false by
+    /// default. Otherwise they are the fastest for each shape.
+    ///
+    /// For programs whose shapes change from call to call, and that must not compile late. `docs/changing-shapes.md`
+    /// has the numbers of kernels, and what they cost.
+    #[must_use]
+    pub fn few_kernels(mut self, on: bool) -> Self {
+        self.caps.few_kernels = on;
+        self
+    }
+
     /// Compiles pipelines through this cache, which needs the feature
     /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE). A program can store the data of the cache on disk for its
     /// next start.

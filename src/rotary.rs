@@ -48,8 +48,9 @@ pub enum Pairs {
 /// [`Planner::any_offset`](crate::Planner::any_offset).
 ///
 /// # In place
-/// Queries and keys that lie side by side in packed rows are one tensor with
-/// [strides](crate::RmsNorm::strides), which the op rotates in place.
+/// Queries and keys that lie side by side in packed rows are heads of one tensor with
+/// [strides](crate::RmsNorm::strides), which the op rotates in place. With
+/// [`affine_axes`](crate::RmsNorm::affine_axes) each head has a weight, as the two have different ones.
 ///
 /// # Backward
 /// None: the op is for inference only.
@@ -58,7 +59,7 @@ pub enum Pairs {
 /// All are those of the op:
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): normalized axes that are not the last ones, or without
 ///   an axis of heads before them; rows or `len` that are no multiple of 4; `len` of 0 or longer than a row; no
-///   positions; an activation, an epilogue, a residual, saved or given statistics.
+///   positions; an activation, an epilogue, a residual, a gate, a second norm, saved or given statistics.
 /// - [`Error::Unsupported`](crate::Error::Unsupported): rows so long that several teams share one, from `plan`.
 /// - [`Error::Limit`](crate::Error::Limit): a table of more than 2^31 elements, or larger than the device binds.
 ///
@@ -161,6 +162,8 @@ impl Rotary {
             ("activation", options.activation != Activation::None),
             ("epilogue", options.epilogue.is_some()),
             ("residual", options.residual),
+            ("gate", options.gate.is_some()),
+            ("next_norm", options.next_norm),
             ("save_stats", options.save_stats),
             ("given_statistics", given.is_some()),
         ];

@@ -368,6 +368,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        caps::Offsets,
         ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LpNormalize, RmsNorm},
         tensor::DType,
         tuning::Tuning,
@@ -396,16 +397,13 @@ mod tests {
         programs.flat_map(|program| &program.calls).map(|call| call.key).collect()
     }
 
-    /// The most kernels of an op over all numbers of rows, on each of the devices.
-    fn most_kernels(ops: &[&dyn Norm]) -> Vec<(&'static str, usize)> {
-        let of = |(name, caps): &(&'static str, Caps)| {
-            let counts = ops.iter().map(|op| {
-                let all = all_rows(*op, caps, 4200).expect("it lowers");
-                kernels(all.iter().map(|kernels| &kernels.lowered)).len()
-            });
-            (*name, counts.max().unwrap_or(0))
-        };
-        devices().iter().map(of).collect()
+    /// The most kernels of an op over all numbers of rows on a device.
+    fn most_kernels(ops: &[&dyn Norm], caps: &Caps) -> usize {
+        let counts = ops.iter().map(|op| {
+            let all = all_rows(*op, caps, 4200).expect("it lowers");
+            kernels(all.iter().map(|kernels| &kernels.lowered)).len()
+        });
+        counts.max().unwrap_or(0)
     }
 
     #[test]
@@ -417,24 +415,34 @@ mod tests {
         let (l2, instance) = (LpNormalize::new(&[1, 96], 1..), InstanceNorm::new(&[1, 32, 16, 16]));
         let mut forward: Vec<&dyn Norm> = vec![&heads, &group, &image, &l2, &instance];
         forward.extend(rows.iter().chain(&half_precision).map(|op| op as &dyn Norm));
-        for (device, most) in most_kernels(&forward) {
-            assert!(most <= 3, "{device}: {most} kernels");
-        }
         let backward = [64, 512, 1000, 4096].map(|len| LayerNorm::new(&[1, len], 1..).backward());
-        for (device, most) in most_kernels(&backward.each_ref().map(|op| op as &dyn Norm)) {
-            assert!(most <= 10, "{device}: {most} kernels");
+        let backward = backward.each_ref().map(|op| op as &dyn Norm);
+        for (device, caps) in devices() {
+            let few = Caps { few_kernels: true, ..caps.clone() };
+            for (caps, forward, allowed) in [(caps, &forward[..], [3, 9]), (few, &forward[..6], [3, 3])] {
+                let most = [most_kernels(forward, &caps), most_kernels(&backward, &caps)];
+                let is_allowed = most[0] <= allowed[0] && most[1] <= allowed[1];
+                assert!(is_allowed, "{device}, few kernels {}: {most:?}", caps.few_kernels);
+            }
         }
     }
 
     #[test]
     fn few_kernels_compute_images_of_any_size() {
-        let images = || (1..=64).map(|size| GroupNorm::new(&[1, 32, size, size], 8));
-        let allowed = [42, 38, 42, 11, 18];
-        for ((device, caps), allowed) in devices().into_iter().zip(allowed) {
-            let lowered = images().map(|op| lower_for_calls(&op.operation(Internal)?, &caps));
+        let of_images = |caps: &Caps| {
+            let images = (1..=64).map(|size| GroupNorm::new(&[1, 32, size, size], 8));
+            let lowered = images.map(|op| lower_for_calls(&op.operation(Internal)?, caps));
             let lowered = lowered.collect::<Result<Vec<_>>>().expect("it lowers");
-            let most = kernels(lowered.iter()).len();
-            assert!(most <= allowed, "{device}: {most} kernels");
+            kernels(lowered.iter()).len()
+        };
+        let most: Vec<_> = devices().iter().map(|(_, caps)| of_images(caps)).collect();
+        assert_eq!(most, [42, 38, 42, 11, 18]);
+        // Single elements have one more, as their rows have more of them.
+        for (offsets, allowed) in [(Offsets::Binding, 8), (Offsets::Pack, 8), (Offsets::Element, 9)] {
+            for (device, caps) in devices() {
+                let most = of_images(&Caps { offsets, few_kernels: true, ..caps });
+                assert!(most <= allowed, "{device}, {offsets:?}: {most} kernels");
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ slots! {
     RunningLow = "running_low",
     /// The number of batches in the cumulative average.
     NumBatchesTracked = "num_batches_tracked",
-    /// The residual: the op adds it to the input or, in batch norm, to the normalized tensor.
+    /// The residual: the op adds it to the input or, in batch norm and with `residual_after`, to the normalized tensor.
     Residual = "residual",
     /// The sum of input and residual, for the next layer.
     ResidualOutput = "residual_output",
@@ -53,7 +53,7 @@ slots! {
     GradResidualOutput = "grad_residual_output",
     /// The gradient of the input. If the op adds a residual to the input, it is the gradient of both.
     GradInput = "grad_input",
-    /// The gradient of batch norm's residual.
+    /// The gradient of a residual after the norm.
     GradResidual = "grad_residual",
     /// The gradient of the weight.
     GradWeight = "grad_weight",
@@ -67,6 +67,14 @@ slots! {
     /// The coefficients of the gradient through the statistics: the mean of g, and the mean of g times the normalized
     /// values.
     Coefficients = "coefficients",
+    /// The gate, of which a function is a factor of the input or of the normalized tensor.
+    Gate = "gate",
+    /// The gradient of the gate, for each element of the input.
+    GradGate = "grad_gate",
+    /// The weight of a second norm, of the output.
+    NextWeight = "next_weight",
+    /// The output of a second norm, of the output.
+    NextOutput = "next_output",
     /// Scratch memory of the caller. No shader has a variable of this name.
     Scratch = "scratch",
     /// The first buffer that an [`Epilogue`](crate::Epilogue) reads.
@@ -92,6 +100,9 @@ impl Slot {
                 | Self::GradResidualOutput
                 | Self::GradInput
                 | Self::GradResidual
+                | Self::Gate
+                | Self::GradGate
+                | Self::NextOutput
         )
     }
 

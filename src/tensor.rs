@@ -311,6 +311,10 @@ tensors! {
     bias: Bias,
     /// The residual.
     residual: Residual,
+    /// The gate.
+    gate: Gate,
+    /// The weight of a second norm.
+    next_weight: NextWeight,
     /// The sum of input and residual, for a backward pass.
     residual_output: ResidualOutput,
     /// The gradient of the output.
@@ -470,8 +474,12 @@ outputs! {
     residual_output: ResidualOutput,
     /// The gradient of the input.
     grad_input: GradInput,
-    /// The gradient of batch norm's residual.
+    /// The gradient of a residual after the norm.
     grad_residual: GradResidual,
+    /// The gradient of the gate.
+    grad_gate: GradGate,
+    /// The output of a second norm.
+    next_output: NextOutput,
     /// The gradient of the weight.
     grad_weight: GradWeight,
     /// The gradient of the bias.

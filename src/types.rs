@@ -186,3 +186,62 @@ impl Activation {
         }
     }
 }
+
+/// A gate: a tensor of the input's shape, of which a function is a factor.
+///
+/// A factor of the input comes before a residual is added to it, one of the normalized tensor after weight and bias, and
+/// before a residual there. With [`strides`](crate::RmsNorm::strides) of 0, all rows of a sample share a gate: the
+/// modulation of diffusion transformers, a scale for each channel, or a constant.
+///
+/// ```
+/// use wgpu_norm::{Gate, GateFunction, Norm, RmsNorm, Tensors};
+///
+/// // A row of 2, whose mean square is 12.5. Gated attention normalizes first, and its gates are 0 here.
+/// let op = RmsNorm::new(&[1, 2], 1..).weight(false).gate(Gate::after(GateFunction::Sigmoid));
+/// let truth = op.reference(&Tensors::new(&[3., 4.]).gate(&[0., 0.]))?;
+/// assert!((truth.output()[0] - 0.5 * 3. / 12.5_f64.sqrt()).abs() < 1e-6);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Gate {
+    /// The function of the gate.
+    pub function: GateFunction,
+    /// Whether the factor is one of the input, not of the normalized tensor.
+    pub before: bool,
+}
+
+impl Gate {
+    /// A factor of the input: `norm(input * f(gate) + residual)`.
+    #[must_use]
+    pub const fn before(function: GateFunction) -> Self {
+        Self { function, before: true }
+    }
+
+    /// A factor of the normalized tensor: `(norm(input) * weight + bias) * f(gate) + residual`.
+    #[must_use]
+    pub const fn after(function: GateFunction) -> Self {
+        Self { function, before: false }
+    }
+}
+
+/// The function f of a [`Gate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GateFunction {
+    /// `gate`
+    Identity,
+    /// `1 + gate`
+    OnePlus,
+    /// `gate * sigmoid(gate)`
+    Silu,
+    /// `1 / (1 + exp(-gate))`
+    Sigmoid,
+    /// `tanh(gate)`
+    Tanh,
+}
+
+impl GateFunction {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Identity, Self::OnePlus, Self::Silu, Self::Sigmoid, Self::Tanh];
+}

@@ -36,12 +36,12 @@ proptest! {
         shape in prop::collection::vec(axis(), 0..7),
         axes in (0..8_usize, 0..8_usize),
         (eps, momentum) in (any::<f32>(), any::<f32>()),
-        (flags, dtypes, activation) in any::<([bool; 16], [u8; 5], u8)>(),
+        (flags, dtypes, activation, gate) in any::<([bool; 16], [u8; 5], u8, u8)>(),
         stride in axis(),
         (cpu, subgroups, method) in any::<(bool, u8, Option<u8>)>(),
     ) {
         let descriptor =
-            Descriptor { shape, axes, eps, momentum, flags, dtypes, activation, stride, cpu, subgroups, method };
+            Descriptor { shape, axes, eps, momentum, flags, dtypes, activation, gate, stride, cpu, subgroups, method };
         let (caps, strategy) = (descriptor.caps(), descriptor.strategy());
         for op in descriptor.ops() {
             let Ok(program) = shaders::program(&*op, &caps, strategy) else { continue };
@@ -61,16 +61,16 @@ proptest! {
     fn a_number_of_rows_is_called_or_refused(
         shape in prop::collection::vec(1..20_usize, 1..5),
         axes in (0..4_usize, 0..5_usize),
-        (flags, dtypes, activation) in any::<([bool; 16], [u8; 5], u8)>(),
+        (flags, dtypes, activation, gate) in any::<([bool; 16], [u8; 5], u8, u8)>(),
         stride in 1..40_usize,
         (cpu, subgroups) in any::<(bool, u8)>(),
         (max_rows, rows) in (0..40_usize, 0..50_usize),
     ) {
         let (eps, momentum, method) = (1e-5, 0.1, None);
         let descriptor =
-            Descriptor { shape, axes, eps, momentum, flags, dtypes, activation, stride, cpu, subgroups, method };
+            Descriptor { shape, axes, eps, momentum, flags, dtypes, activation, gate, stride, cpu, subgroups, method };
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-        let planner = Planner::new(&device).any_offset(flags[0]).shared_buffers(flags[1]);
+        let planner = Planner::new(&device).any_offset(flags[0]).shared_buffers(flags[1]).few_kernels(flags[2]);
         for op in descriptor.ops() {
             call_any_rows(&planner, op, max_rows, rows).map_err(TestCaseError::fail)?;
         }

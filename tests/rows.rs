@@ -4,11 +4,18 @@ mod common;
 
 use common::{
     arena::{Arena, PATTERN},
-    gpu, run,
+    gpu,
+    methods::conforms_by,
+    program::run_program,
+    run,
 };
 use wgpu_norm::{
-    Access, Activation, BatchNorm, Coefficients, DType, Epilogue, Error, GroupNorm, LayerNorm, LpNormalize, Norm,
-    Outputs, Planner, Result, RmsNorm, RowsBound, RowsPlan, Slot, Strategy, Tensors, testing::Data, wgpu,
+    Access, Activation, BatchNorm, Caps, Coefficients, DType, Epilogue, Error, GroupNorm, LayerNorm, LpNormalize, Norm,
+    Outputs, Planner, Result, RmsNorm, RowsBound, RowsPlan, Slot, Strategy, Tensors,
+    host::Gpu,
+    shaders,
+    testing::{Data, compare_outputs},
+    wgpu,
 };
 
 const MAX_ROWS: usize = 300;
@@ -58,7 +65,7 @@ fn check<N: Norm + 'static>(planner: &Planner, of_rows: impl Fn(usize) -> N) {
     let tensors = data.tensors();
     let plan = planner.plan_rows(of_rows(1), MAX_ROWS).expect("a plan");
     assert_eq!(plan.tensors(), largest.tensors().expect("it is right"));
-    let fixed = wgpu_norm::host::Gpu::from_parts(gpu().queue().clone(), planner.clone());
+    let fixed = Gpu::from_parts(gpu().queue().clone(), planner.clone());
     for rows in ROWS {
         let actual = called(planner, &plan, &largest, &tensors, rows, <[u8]>::to_vec);
         let op = of_rows(rows);
@@ -162,6 +169,37 @@ fn calls_with_strides_at_any_offset_of_one_buffer() {
     let heads = |rows| RmsNorm::new(&[rows, 3, 16], 2..).in_place(true).strides(Slot::Input, &[112, 16, 1]);
     check(&planner, heads);
     check(&planner, |rows| LayerNorm::new(&[rows, 24], 1..).strides(Slot::Input, &[28, 1]).backward());
+}
+
+#[test]
+fn calls_with_few_kernels() {
+    let planner = Planner::new(gpu().device()).few_kernels(true);
+    check(&planner, |rows| LayerNorm::new(&[rows, 72], 1..).backward());
+    check(&planner, |rows| GroupNorm::new(&[rows, 6, 5, 4], 2));
+}
+
+/// The kernels of a GPU too, whose programs run on this device.
+#[test]
+fn few_kernels_conform_for_rows_and_images_of_any_size() {
+    let rows = [1, 5, 300, 5000].map(|rows| LayerNorm::new(&[rows, 72], 1..).backward());
+    let images = [1, 2, 5, 12, 20, 33].map(|size| GroupNorm::new(&[2, 8, size, size], 2));
+    let backward = [2, 7].map(|size| GroupNorm::new(&[3, 8, size, size], 2).backward());
+    let mut ops: Vec<&dyn Norm> = Vec::new();
+    ops.extend(rows.iter().map(|op| op as &dyn Norm));
+    ops.extend(images.iter().map(|op| op as &dyn Norm));
+    ops.extend(backward.iter().map(|op| op as &dyn Norm));
+    let planner = Planner::new(gpu().device()).few_kernels(true);
+    let fixed = Gpu::from_parts(gpu().queue().clone(), planner);
+    let mut caps = fixed.planner().caps().clone();
+    (caps.cpu, caps.tuning) = (false, Caps::default().tuning);
+    for op in ops {
+        conforms_by("few kernels", &fixed, op, Strategy::Inferred);
+        let data = Data::random(op, 1);
+        let truth = op.reference(&data.tensors()).expect("it is right");
+        let program = shaders::program(op, &caps, Strategy::Inferred).expect("it lowers");
+        let outputs = run_program(gpu(), op, &program, &data.tensors());
+        compare_outputs(op, &outputs, &truth).unwrap_or_else(|e| panic!("{} of {:?}: {e}", op.name(), op.shape()));
+    }
 }
 
 /// Long rows: few of them are split.

@@ -26,7 +26,7 @@ fuzz_target!(|input: (u8, descriptors::Descriptor)| {
     let caps = descriptor.caps();
     let mut ops = descriptor.ops();
     let op = ops.swap_remove(usize::from(which) % ops.len());
-    let [any_offset, shared_buffers, ..] = descriptor.flags;
+    let [any_offset, shared_buffers, few_kernels, ..] = descriptor.flags;
     let Ok(program) = shaders::program(&*op, &caps, descriptor.strategy()) else { return };
     for dispatch in program.dispatches {
         assert!(dispatch.workgroups.iter().all(|n| (1..=caps.max_workgroups_per_dimension).contains(n)));
@@ -40,6 +40,7 @@ fuzz_target!(|input: (u8, descriptors::Descriptor)| {
             static DEVICE: wgpu::Device = wgpu::Device::noop(&wgpu::DeviceDescriptor::default()).0;
         }
         let planner = DEVICE.with(Planner::new).any_offset(any_offset).shared_buffers(shared_buffers);
+        let planner = planner.few_kernels(few_kernels);
         let rows = usize::from(which);
         calls::call_any_rows(&planner, op, rows % 16, rows / 8).unwrap();
     }

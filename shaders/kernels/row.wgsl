@@ -161,6 +161,24 @@ fn run(team: Team) {
             coefficients = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * product_share(len, rstd, scale));
         }
 
+        // A second norm, of the output. It has no mean.
+        if NEXT {
+            var power = Pack(0.0);
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                d[k] = masked(output_of(y[k], affine[k], at_of(first, column[k])), mask[k]);
+                power += measure(d[k]);
+            }
+            let next_rstd = rstd_of(team_sum(pack_sum(power), team) / len, len, 1.0);
+            if has_row {
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    if is_in_row[k] {
+                        let i = row_affine_index(params.first + row, column[k]);
+                        put_next(at_of(first, column[k]), i, d[k] * next_rstd);
+                    }
+                }
+            }
+        }
+
         if has_row {
             // In order of k: of two packs that are stored as a pair, the second one stores both. See `vec4x2`.
             for (var k = 0u; k < BLOCK; k += 1u) { // unroll
@@ -181,7 +199,7 @@ fn run(team: Team) {
                 }
             }
             if team.lane == 0u {
-                save(params.first + row, mean, correction, rstd * scale);
+                save(params.first + row, mean, correction, rstd, scale);
             }
         }
     }

@@ -201,6 +201,39 @@ fn run(team: Team) {
             }
         }
 
+        // A second norm, of the output. It has no mean.
+        var next_rstd: array<Sum, BLOCK>; // unroll
+        for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            next_rstd[k] = Sum(0.0);
+        }
+        if NEXT {
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                measure_sum[k] = Pair();
+            }
+            for (var chunk = team.lane; chunk < packs; chunk += stride) {
+                var measure_chunk: array<Sum, BLOCK>; // unroll
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    measure_chunk[k] = Sum(0.0);
+                }
+                let end = min(chunk + stride, packs);
+                for (var pack = chunk; pack < end; pack += team.lanes) {
+                    let column = column_at(pack);
+                    for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                        let affine = affine_at(row_affine_index(params.first + row[k], column));
+                        let at = at_of(first[k], column);
+                        let y = (load_x(at) - mean[k] - correction[k]) * scale[k] * rstd[k];
+                        measure_chunk[k] += sum_of(measure(output_of(y, affine, at)));
+                    }
+                }
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    measure_sum[k] = add_sum(measure_sum[k], measure_chunk[k]);
+                }
+            }
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                next_rstd[k] = rstds_of(row_sum(total_of(measure_sum[k]), team) / len, len, Sum(1.0));
+            }
+        }
+
         let end = select(0u, packs, has_rows);
         for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack);
@@ -220,6 +253,10 @@ fn run(team: Team) {
                     let y = (x - mean[k] - correction[k]) * scale[k] * rstd[k];
                     let grad = row_gradient(y, affine, at);
                     let g = apply_weight(grad, affine.weight);
+                    if NEXT {
+                        let i = row_affine_index(params.first + row[k], column);
+                        put_next(at, i, output_of(y, affine, at) * next_rstd[k]);
+                    }
                     place_in_row(row[k], column); // with place
                     finish(
                         at,
@@ -240,7 +277,7 @@ fn run(team: Team) {
         }
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             if has_rows && has_row[k] && team.lane == 0u {
-                save_rows(row[k], mean[k], correction[k], rstd[k] * scale[k]);
+                save_rows(row[k], mean[k], correction[k], rstd[k], scale[k]);
             }
         }
     }

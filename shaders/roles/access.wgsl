@@ -24,6 +24,22 @@ fn load_x__x_of_residual(at: At) -> Pack {
     return load_input(at) + load_residual(at);
 }
 
+// ---- x: x_of_gated
+//
+// x is the input times the factor of its gate.
+
+fn load_x__x_of_gated(at: At) -> Pack {
+    return load_input(at) * gate_factor(load_gate(at));
+}
+
+// ---- x: x_of_gated_and_residual
+//
+// x is the sum of the input, times the factor of its gate, and the residual.
+
+fn load_x__x_of_gated_and_residual(at: At) -> Pack {
+    return load_input(at) * gate_factor(load_gate(at)) + load_residual(at);
+}
+
 // ---- x: x_of_sum
 //
 // x is the sum that the forward pass wrote.
@@ -71,6 +87,14 @@ fn store_result__in_place(at: At, y: Pack) {
     store_input(at, y);
 }
 
+// ---- result: over_residual
+//
+// The output overwrites the residual behind the norm.
+
+fn store_result__over_residual(at: At, y: Pack) {
+    store_residual(at, y);
+}
+
 // ---- result: no_output
 //
 // The output is not asked for.
@@ -82,33 +106,42 @@ fn store_result__no_output(at: At, y: Pack) {
 //
 // Statistics are not saved.
 
-fn save__no_stats(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+fn save__no_stats(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
 }
 
 // ---- saved: rstd
 //
 // The factor rstd of each row goes to the caller.
 
-fn save__rstd(i: u32, hi: f32, lo: f32, rstd_value: f32) {
-    store_rstd(i, rstd_value);
+fn save__rstd(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
+    store_rstd(i, rstd_value * scale);
 }
 
 // ---- saved: mean_rstd
 //
 // Mean and rstd of each row or channel go to the caller.
 
-fn save__mean_rstd(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+fn save__mean_rstd(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
     store_mean(i, hi + lo);
-    store_rstd(i, rstd_value);
+    store_rstd(i, rstd_value * scale);
 }
 
 // ---- saved: statistics
 //
 // The statistics of each row go to the pass that sums the gradients of weight and bias.
 
-fn save__statistics(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+fn save__statistics(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
     store_statistics(i, hi);
     store_statistics(params.stats_stride + i, lo);
+    store_statistics(2u * params.stats_stride + i, rstd_value * scale);
+}
+
+// ---- saved: statistics_of_norms
+//
+// The same of norms. One factor for elements of any size could be no number of f32.
+
+fn save__statistics_of_norms(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
+    store_statistics(i, scale);
     store_statistics(2u * params.stats_stride + i, rstd_value);
 }
 
@@ -127,17 +160,17 @@ fn whole_mean(hi: f32, lo: f32) -> vec2<f32> {
 //
 // The statistics of each row go to the caller.
 
-fn save__saved_statistics(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+fn save__saved_statistics(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
     let mean = whole_mean(hi, lo);
     store_statistics(i, mean.x);
     store_statistics(params.stats_stride + i, mean.y);
-    store_statistics(2u * params.stats_stride + i, rstd_value);
+    store_statistics(2u * params.stats_stride + i, rstd_value * scale);
 }
 
 // ---- saved: saved_moments
 //
 // The moments of each row go to the caller. The scale `unscaled` has m2 in the place of rstd.
 
-fn save__saved_moments(i: u32, hi: f32, lo: f32, rstd_value: f32) {
-    store_moments(i, vec4<f32>(whole_mean(hi, lo), rstd_value, f32(params.elements)));
+fn save__saved_moments(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
+    store_moments(i, vec4<f32>(whole_mean(hi, lo), rstd_value * scale, f32(params.elements)));
 }

@@ -121,7 +121,7 @@ fn activation_derivative__sigmoid(u: Pack) -> Pack {
 // tanh.
 
 // Near 0, where 1 - exp cancels, the odd Taylor polynomial.
-fn activate__tanh(u: Pack) -> Pack {
+fn hyperbolic_tangent(u: Pack) -> Pack {
     let a = abs(u);
     let e = exp_minus(2.0 * a);
     let s = u * u;
@@ -130,8 +130,16 @@ fn activate__tanh(u: Pack) -> Pack {
 }
 
 // 1 - tanh(u)^2 without its cancellation.
-fn activation_derivative__tanh(u: Pack) -> Pack {
+fn hyperbolic_tangent_derivative(u: Pack) -> Pack {
     return 4.0 * sigmoid_derivative(2.0 * u);
+}
+
+fn activate__tanh(u: Pack) -> Pack {
+    return hyperbolic_tangent(u);
+}
+
+fn activation_derivative__tanh(u: Pack) -> Pack {
+    return hyperbolic_tangent_derivative(u);
 }
 
 // ---- activation: quick_gelu

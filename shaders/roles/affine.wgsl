@@ -1,4 +1,4 @@
-// Affine: weight, bias and the residual after them.
+// Affine: weight, bias, and the residual or the gate after them.
 
 // ---- weight: no_weight
 //
@@ -63,16 +63,92 @@ fn affine_at(i: AffineAt) -> Affine {
 
 // ---- after: no_after
 //
-// No residual is added behind weight and bias.
+// Nothing follows weight and bias.
 
-fn add_after__no_after(u: Pack, at: At) -> Pack {
+fn apply_after__no_after(u: Pack, at: At) -> Pack {
     return u;
 }
 
-// ---- after: after
+// ---- after: residual_after
 //
-// The residual is added behind weight and bias: batch norm.
+// The residual is added behind weight and bias.
 
-fn add_after__after(u: Pack, at: At) -> Pack {
+fn apply_after__residual_after(u: Pack, at: At) -> Pack {
     return u + load_residual(at);
+}
+
+// ---- after: gate_after
+//
+// The gate's factor comes behind weight and bias.
+
+fn apply_after__gate_after(u: Pack, at: At) -> Pack {
+    return u * gate_factor(load_gate(at));
+}
+
+// ---- after: gate_and_residual_after
+//
+// The gate's factor comes behind weight and bias, and then the residual.
+
+fn apply_after__gate_and_residual_after(u: Pack, at: At) -> Pack {
+    return u * gate_factor(load_gate(at)) + load_residual(at);
+}
+
+// ---- gate: gate_identity
+//
+// The gate is its own factor.
+
+fn gate_factor__gate_identity(gate: Pack) -> Pack {
+    return gate;
+}
+
+fn gate_derivative__gate_identity(gate: Pack) -> Pack {
+    return Pack(1.0);
+}
+
+// ---- gate: gate_one_plus
+//
+// The gate's factor is 1 + gate.
+
+fn gate_factor__gate_one_plus(gate: Pack) -> Pack {
+    return 1.0 + gate;
+}
+
+fn gate_derivative__gate_one_plus(gate: Pack) -> Pack {
+    return Pack(1.0);
+}
+
+// ---- gate: gate_silu
+//
+// The gate's factor is gate * sigmoid(gate).
+
+fn gate_factor__gate_silu(gate: Pack) -> Pack {
+    return gate * sigmoid(gate);
+}
+
+fn gate_derivative__gate_silu(gate: Pack) -> Pack {
+    return sigmoid(gate) + gate * sigmoid_derivative(gate);
+}
+
+// ---- gate: gate_sigmoid
+//
+// The gate's factor is sigmoid(gate).
+
+fn gate_factor__gate_sigmoid(gate: Pack) -> Pack {
+    return sigmoid(gate);
+}
+
+fn gate_derivative__gate_sigmoid(gate: Pack) -> Pack {
+    return sigmoid_derivative(gate);
+}
+
+// ---- gate: gate_tanh
+//
+// The gate's factor is tanh(gate).
+
+fn gate_factor__gate_tanh(gate: Pack) -> Pack {
+    return hyperbolic_tangent(gate);
+}
+
+fn gate_derivative__gate_tanh(gate: Pack) -> Pack {
+    return hyperbolic_tangent_derivative(gate);
 }

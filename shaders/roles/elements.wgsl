@@ -24,7 +24,7 @@ fn load_element__forward(at: At, table: Table__forward, affine: Affine) -> Eleme
 
 fn store_element__forward(element: Element__forward, at: At, table: Table__forward, affine: Affine) {
     store_sum(at, element.x);
-    store_result(at, activate(add_after(apply_bias(apply_weight(element.y, affine.weight), affine.bias), at)));
+    store_result(at, activate(apply_after(apply_bias(apply_weight(element.y, affine.weight), affine.bias), at)));
 }
 
 // ---- element: backward
@@ -52,6 +52,7 @@ fn load_element__backward(at: At, table: Table__backward, affine: Affine) -> Ele
 
 fn store_element__backward(element: Element__backward, at: At, table: Table__backward, affine: Affine) {
     put_grad_residual(at, element.grad);
+    put_grad_gate_after(at, affine, element.y);
     let g = apply_weight(element.grad, affine.weight);
     put_grad_input(at, by_rstd(less_statistics_gradient(g, element.y, table.coefficients), table.statistics));
 }

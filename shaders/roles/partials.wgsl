@@ -60,7 +60,7 @@ fn put_merged__to_statistics(group: u32, mean: Pair, m2: f32, count: f32) {
     for (var i = first + 1u; i < first + params.members; i += 1u) {
         put_member(i, hi, lo, rstd);
     }
-    save(group, mean.hi, mean.lo, rstd);
+    save(group, mean.hi, mean.lo, rstd, 1.0);
 }
 
 // ---- merged: to_norm
@@ -78,7 +78,7 @@ fn put_merged__to_norm(group: u32, first_two: Pair, third: f32, count: f32) {
         store_statistics(params.stats_stride + i, 0.0);
         store_statistics(2u * params.stats_stride + i, factor);
     }
-    save(group, 0.0, 0.0, factor * scale);
+    save(group, 0.0, 0.0, factor, scale);
 }
 
 // ---- merged: to_moments

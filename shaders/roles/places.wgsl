@@ -25,4 +25,8 @@ struct Places {
     moments: vec4<u32>,
     statistics: vec4<u32>,
     coefficients: vec4<u32>,
+    gate: vec4<u32>,
+    grad_gate: vec4<u32>,
+    next_weight: vec4<u32>,
+    next_output: vec4<u32>,
 }

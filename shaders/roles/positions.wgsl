@@ -83,6 +83,9 @@ struct At__strided {
     grad_residual_output: u32,
     grad_input: u32,
     grad_residual: u32,
+    gate: u32,
+    grad_gate: u32,
+    next_output: u32,
 }
 
 alias First__strided = At__strided;
@@ -103,6 +106,9 @@ fn first_of__strided(row: u32, stride: u32) -> First__strided {
         row_at(places.grad_residual_output, outer, inner),
         row_at(places.grad_input, outer, inner),
         row_at(places.grad_residual, outer, inner),
+        row_at(places.gate, outer, inner),
+        row_at(places.grad_gate, outer, inner),
+        row_at(places.next_output, outer, inner),
     );
 }
 
@@ -116,6 +122,9 @@ fn at_of__strided(first: First__strided, column: Column) -> At__strided {
         first.grad_residual_output + column,
         first.grad_input + column,
         first.grad_residual + column,
+        first.gate + column,
+        first.grad_gate + column,
+        first.next_output + column,
     );
 }
 

@@ -45,9 +45,13 @@ fn row_gradient__forward(y: Pack, affine: Affine, at: At) -> Pack {
     return Pack(0.0);
 }
 
+fn output_of__forward(y: Pack, affine: Affine, at: At) -> Pack {
+    return activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at));
+}
+
 fn finish__forward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, output_of(y, affine, at));
 }
 
 // ---- row: backward
@@ -62,8 +66,42 @@ fn row_gradient__backward(y: Pack, affine: Affine, at: At) -> Pack {
     return gradient(y, affine, at);
 }
 
+fn output_of__backward(y: Pack, affine: Affine, at: At) -> Pack {
+    return y;
+}
+
 fn finish__backward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+    put_grad_gate_after(at, affine, y);
     put_grad_input(at, grad_input);
+}
+
+// ---- next: no_next
+//
+// The output is not normalized again.
+
+const NEXT__no_next: bool = false;
+
+fn put_next__no_next(at: At, i: AffineAt, y: Pack) {
+}
+
+// ---- next: next
+//
+// The output of a second norm, which has a weight.
+
+const NEXT__next: bool = true;
+
+fn put_next__next(at: At, i: AffineAt, y: Pack) {
+    store_next_output(at, y * (load_next_weight(i) + params.weight_offset));
+}
+
+// ---- next: next_without_weight
+//
+// The output of a second norm.
+
+const NEXT__next_without_weight: bool = true;
+
+fn put_next__next_without_weight(at: At, i: AffineAt, y: Pack) {
+    store_next_output(at, y);
 }
 
 // ---- direction: along
@@ -110,8 +148,8 @@ fn product_shares__along(count: f32, rstd: Sum__along, scale: Sum__along) -> Sum
     return product_share(count, rstd, scale);
 }
 
-fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along) {
-    save(params.first + row, hi, lo, rstd);
+fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along, scale: Sum__along) {
+    save(params.first + row, hi, lo, rstd, scale);
 }
 
 // ---- direction: perpendicular
@@ -179,9 +217,15 @@ fn product_shares__perpendicular(
     return Sum__perpendicular(first, product_share(count, rstd.z, scale.z), product_share(count, rstd.w, scale.w));
 }
 
-fn save_rows__perpendicular(row: u32, hi: Sum__perpendicular, lo: Sum__perpendicular, rstd: Sum__perpendicular) {
+fn save_rows__perpendicular(
+    row: u32,
+    hi: Sum__perpendicular,
+    lo: Sum__perpendicular,
+    rstd: Sum__perpendicular,
+    scale: Sum__perpendicular,
+) {
     for (var i = 0u; i < PACK; i += 1u) {
-        save(params.first + row * PACK + i, hi[i], lo[i], rstd[i]);
+        save(params.first + row * PACK + i, hi[i], lo[i], rstd[i], scale[i]);
     }
 }
 

@@ -144,7 +144,7 @@ impl Code for Apply {
                 variants.extend(gradient.variants());
                 let taken = through_statistics.is_some();
                 variants.push(if taken { "taken_statistics" } else { "given_statistics" });
-                variants.push(GradInput::variant(grad_input));
+                variants.extend(GradInput::variants(grad_input));
                 variants.push(match grad_residual {
                     None => "no_grad_residual",
                     Some(_) => "grad_residual",

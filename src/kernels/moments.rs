@@ -119,7 +119,7 @@ impl Code for Moments {
 
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
-        variants.push(self.x.variant());
+        variants.extend(self.x.variants());
         variants.push(roles::real(match (self.norm, self.over) {
             // A lane sums single numbers, or packs of its columns.
             (None, Over::Runs { .. }) => VectorLayout::Scalar,

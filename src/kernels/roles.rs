@@ -8,7 +8,7 @@ use crate::{
     rotary::Pairs,
     slot::Slot,
     tensor::{Access, DType},
-    types::{Activation, Scale, Team},
+    types::{Activation, GateFunction, Scale, Team},
     wgsl::{
         Variant,
         storage::{Buffer, Element, Storage},
@@ -31,7 +31,10 @@ impl Buffers {
     }
 
     fn push(&mut self, buffer: Buffer, access: Access, element: Element) {
-        self.list.push(Storage { buffer, access, element });
+        // Several roles may read a tensor.
+        if !self.list.iter().any(|storage| storage.buffer == buffer) {
+            self.list.push(Storage { buffer, access, element });
+        }
     }
 
     /// A tensor with one element for each element of the input.
@@ -82,6 +85,8 @@ pub(crate) enum X {
     Input(DType),
     /// The sum of input and residual.
     Residual(DType, DType),
+    /// The input times the factor of its gate, to which a residual may be added.
+    Gated(DType, GateFactor, Option<DType>),
     /// The sum that the forward pass wrote.
     Sum(DType),
 }
@@ -92,22 +97,31 @@ impl X {
         let access = |in_place| if in_place { Access::ReadWrite } else { Access::Read };
         match self {
             Self::None => {}
-            Self::Input(input) | Self::Residual(input, _) => {
+            Self::Input(input) | Self::Residual(input, _) | Self::Gated(input, ..) => {
                 buffers.tensor(Slot::Input, access(in_place), Some(input));
             }
             Self::Sum(dtype) => buffers.tensor(Slot::ResidualOutput, Access::Read, Some(dtype)),
         }
-        if let Self::Residual(_, residual) = self {
-            buffers.tensor(Slot::Residual, access(sum_in_place), Some(residual));
+        match self {
+            Self::Residual(_, residual) => {
+                buffers.tensor(Slot::Residual, access(sum_in_place), Some(residual));
+            }
+            Self::Gated(_, gate, residual) => {
+                gate.bind(buffers);
+                buffers.tensor(Slot::Residual, access(sum_in_place), residual);
+            }
+            Self::None | Self::Input(_) | Self::Sum(_) => {}
         }
     }
 
-    pub fn variant(self) -> Variant {
+    pub fn variants(self) -> Vec<Variant> {
         match self {
-            Self::None => "no_x",
-            Self::Input(_) => "x_of_input",
-            Self::Residual(..) => "x_of_residual",
-            Self::Sum(_) => "x_of_sum",
+            Self::None => vec!["no_x"],
+            Self::Input(_) => vec!["x_of_input"],
+            Self::Residual(..) => vec!["x_of_residual"],
+            Self::Gated(_, gate, None) => vec!["x_of_gated", gate.variant()],
+            Self::Gated(_, gate, Some(_)) => vec!["x_of_gated_and_residual", gate.variant()],
+            Self::Sum(_) => vec!["x_of_sum"],
         }
     }
 
@@ -117,33 +131,78 @@ impl X {
     }
 }
 
-/// The affine map, the residual and the activation after the normalization, with the types of their tensors.
+/// The factor that a gate gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct GateFactor {
+    pub dtype: DType,
+    pub function: GateFunction,
+}
+
+impl GateFactor {
+    fn bind(self, buffers: &mut Buffers) {
+        buffers.tensor(Slot::Gate, Access::Read, Some(self.dtype));
+    }
+
+    fn variant(self) -> Variant {
+        match self.function {
+            GateFunction::Identity => "gate_identity",
+            GateFunction::OnePlus => "gate_one_plus",
+            GateFunction::Silu => "gate_silu",
+            GateFunction::Sigmoid => "gate_sigmoid",
+            GateFunction::Tanh => "gate_tanh",
+        }
+    }
+}
+
+/// What follows weight and bias: first the factor of a gate, then the residual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct After {
+    pub gate: Option<GateFactor>,
+    pub residual: Option<DType>,
+}
+
+impl After {
+    pub const NONE: Self = Self { gate: None, residual: None };
+
+    fn variants(self) -> Vec<Variant> {
+        match (self.gate, self.residual) {
+            (None, None) => vec!["no_after"],
+            (None, Some(_)) => vec!["residual_after"],
+            (Some(gate), None) => vec!["gate_after", gate.variant()],
+            (Some(gate), Some(_)) => vec!["gate_and_residual_after", gate.variant()],
+        }
+    }
+}
+
+/// The affine map, what follows it, and the activation after the normalization, with the types of their tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Affine {
     pub weight: Option<DType>,
     pub bias: Option<DType>,
-    /// The residual after weight and bias.
-    pub after: Option<DType>,
+    pub after: After,
     pub activation: Activation,
 }
 
 impl Affine {
-    pub const NONE: Self = Self { weight: None, bias: None, after: None, activation: Activation::None };
+    pub const NONE: Self = Self { weight: None, bias: None, after: After::NONE, activation: Activation::None };
 
-    fn bind(self, buffers: &mut Buffers, by: TableAccess) {
+    /// `over_residual`: the kernel writes over the residual.
+    fn bind(self, buffers: &mut Buffers, by: TableAccess, over_residual: bool) {
         buffers.table(Buffer::Tensor(Slot::Weight), Access::Read, self.weight, by);
         buffers.table(Buffer::Tensor(Slot::Bias), Access::Read, self.bias, by);
-        buffers.tensor(Slot::Residual, Access::Read, self.after);
+        let access = if over_residual { Access::ReadWrite } else { Access::Read };
+        buffers.tensor(Slot::Residual, access, self.after.residual);
+        if let Some(gate) = self.after.gate {
+            gate.bind(buffers);
+        }
     }
 
     fn variants(self) -> Vec<Variant> {
         let activation = if self.activation == Activation::None { "identity" } else { self.activation.name() };
-        vec![
-            weight(self.weight.is_some()),
-            if self.bias.is_some() { "bias" } else { "no_bias" },
-            if self.after.is_some() { "after" } else { "no_after" },
-            activation,
-        ]
+        let mut variants =
+            vec![weight(self.weight.is_some()), if self.bias.is_some() { "bias" } else { "no_bias" }, activation];
+        variants.extend(self.after.variants());
+        variants
     }
 }
 
@@ -162,6 +221,8 @@ pub(crate) enum Output {
     Tensor(DType),
     /// Over the input.
     InPlace,
+    /// Over the residual behind the norm.
+    OverResidual,
     /// Only statistics or the sum of input and residual are asked for.
     None,
 }
@@ -197,6 +258,14 @@ impl Rotation {
         }
         constants
     }
+
+    fn variants(self) -> [Variant; 2] {
+        let pairs = match self.pairs {
+            Pairs::Halves => "rotary_partners",
+            Pairs::Neighbours => "rotary_neighbours",
+        };
+        [pairs, "place_of_rotary"]
+    }
 }
 
 /// The forward pass of an element.
@@ -207,18 +276,30 @@ pub(crate) struct Forward {
     pub sum: Sum,
     pub output: Output,
     pub epilogue: Option<Epilogue>,
+    pub next: Option<Next>,
     pub rotation: Option<Rotation>,
+}
+
+/// A second norm, of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Next {
+    pub output: DType,
+    pub weight: Option<DType>,
 }
 
 impl Forward {
     pub fn bind(self, buffers: &mut Buffers, by: TableAccess) {
         self.x.bind(buffers, self.output == Output::InPlace, self.sum == Sum::InPlace);
-        self.affine.bind(buffers, by);
+        self.affine.bind(buffers, by, self.output == Output::OverResidual);
         if let Sum::Output(dtype) = self.sum {
             buffers.tensor(Slot::ResidualOutput, Access::Write, Some(dtype));
         }
         if let Output::Tensor(dtype) = self.output {
             buffers.tensor(Slot::Output, Access::Write, Some(dtype));
+        }
+        if let Some(next) = self.next {
+            buffers.table(Buffer::Tensor(Slot::NextWeight), Access::Read, next.weight, by);
+            buffers.tensor(Slot::NextOutput, Access::Write, Some(next.output));
         }
         for &slot in &SLOTS[..self.epilogue.map_or(0, |epilogue| epilogue.buffers)] {
             buffers.raw(Buffer::Tensor(slot), Access::Read, "f32");
@@ -230,7 +311,7 @@ impl Forward {
     }
 
     pub fn variants(self, layout: VectorLayout) -> Vec<Variant> {
-        let mut variants = vec![self.x.variant()];
+        let mut variants = self.x.variants();
         variants.extend(self.affine.variants());
         variants.push(match self.sum {
             Sum::None => "no_sum",
@@ -238,21 +319,26 @@ impl Forward {
             Sum::InPlace => "sum_in_place",
         });
         let is_in_place = self.output == Output::InPlace;
-        if self.output == Output::None {
-            variants.push("no_output");
-        } else if let Some(rotation) = self.rotation {
-            variants.push(if is_in_place { "in_place_rotary" } else { "output_rotary" });
-            variants.push(match rotation.pairs {
-                Pairs::Halves => "rotary_partners",
-                Pairs::Neighbours => "rotary_neighbours",
-            });
-            variants.push("place_of_rotary");
-        } else if self.epilogue.is_some() {
-            variants.push(if is_in_place { "in_place_epilogue" } else { "output_epilogue" });
-            variants.extend(epilogue(layout));
-        } else {
-            variants.push(if is_in_place { "in_place" } else { "output" });
+        match self.output {
+            Output::None => variants.push("no_output"),
+            Output::OverResidual => variants.push("over_residual"),
+            Output::Tensor(_) | Output::InPlace => {
+                if let Some(rotation) = self.rotation {
+                    variants.push(if is_in_place { "in_place_rotary" } else { "output_rotary" });
+                    variants.extend(rotation.variants());
+                } else if self.epilogue.is_some() {
+                    variants.push(if is_in_place { "in_place_epilogue" } else { "output_epilogue" });
+                    variants.extend(epilogue(layout));
+                } else {
+                    variants.push(if is_in_place { "in_place" } else { "output" });
+                }
+            }
         }
+        variants.push(match self.next {
+            None => "no_next",
+            Some(Next { weight: Some(_), .. }) => "next",
+            Some(Next { weight: None, .. }) => "next_without_weight",
+        });
         variants
     }
 }
@@ -268,15 +354,18 @@ pub(crate) struct Gradient {
 impl Gradient {
     pub fn bind(self, buffers: &mut Buffers, by: TableAccess) {
         self.x.bind(buffers, false, false);
-        self.affine.bind(buffers, by);
+        self.affine.bind(buffers, by, false);
         buffers.tensor(Slot::GradOutput, Access::Read, Some(self.grad_output));
     }
 
     pub fn variants(self) -> Vec<Variant> {
-        let mut variants = vec![self.x.variant()];
+        let mut variants = self.x.variants();
         variants.extend(self.affine.variants());
-        let plain = self.affine.activation == Activation::None;
-        variants.push(if plain { "plain_gradient" } else { "activated_gradient" });
+        variants.push(match (self.affine.after.gate, self.affine.activation) {
+            (Some(_), _) => "gated_gradient",
+            (_, Activation::None) => "plain_gradient",
+            _ => "activated_gradient",
+        });
         variants
     }
 }
@@ -287,20 +376,45 @@ pub(crate) struct GradInput {
     pub dtype: DType,
     /// The gradient of the sum of input and residual, which the kernel adds.
     pub grad_sum: Option<DType>,
+    /// The gate of which a function is a factor of the input.
+    pub gate: Option<GateFactor>,
+    /// The gradient of the residual, where a gate makes it different from that of the input.
+    pub grad_residual: Option<DType>,
+    /// The gradient of the gate, before or after the norm.
+    pub grad_gate: Option<DType>,
 }
 
 impl GradInput {
     pub fn bind(self, buffers: &mut Buffers) {
         buffers.tensor(Slot::GradResidualOutput, Access::Read, self.grad_sum);
         buffers.tensor(Slot::GradInput, Access::Write, Some(self.dtype));
+        buffers.tensor(Slot::GradResidual, Access::Write, self.grad_residual);
+        buffers.tensor(Slot::GradGate, Access::Write, self.grad_gate);
+        if let Some(gate) = self.gate {
+            gate.bind(buffers);
+            buffers.tensor(Slot::Input, Access::Read, self.grad_gate.map(|_| self.dtype));
+        }
     }
 
-    pub fn variant(grad_input: Option<Self>) -> Variant {
-        match grad_input.map(|grad| grad.grad_sum.is_some()) {
-            None => "no_grad_input",
-            Some(false) => "grad_input",
-            Some(true) => "grad_input_and_sum",
-        }
+    pub fn variants(grad_input: Option<Self>) -> Vec<Variant> {
+        let Some(Self { grad_sum, gate, grad_residual, grad_gate, .. }) = grad_input else {
+            return vec!["no_grad_input", "no_grad_gate"];
+        };
+        let mut variants = match (gate, grad_sum) {
+            (None, None) => vec!["grad_input"],
+            (None, Some(_)) => vec!["grad_input_and_sum"],
+            (Some(gate), grad_sum) => {
+                let sum = if grad_sum.is_some() { "grad_sum" } else { "no_grad_sum" };
+                let addend = if grad_residual.is_some() { "grad_addend" } else { "no_grad_addend" };
+                vec!["grad_input_of_gated", gate.variant(), sum, addend]
+            }
+        };
+        variants.push(match (grad_gate, gate) {
+            (None, _) => "no_grad_gate",
+            (Some(_), Some(_)) => "grad_gate_before",
+            (Some(_), None) => "grad_gate_after",
+        });
+        variants
     }
 }
 

@@ -50,7 +50,7 @@ impl Direction {
         }
     }
 
-    fn variants(self, layout: VectorLayout) -> Vec<Variant> {
+    fn variants(self, layout: VectorLayout, scale: Scale) -> Vec<Variant> {
         match self {
             Self::Forward(forward, saved) => {
                 let mut variants = forward.variants(layout);
@@ -59,9 +59,13 @@ impl Direction {
             }
             Self::Backward(gradient, grad_input, for_affine) => {
                 let mut variants = gradient.variants();
-                let keeps = for_affine == ForAffine::Statistics;
-                let saved = if keeps { "statistics" } else { Saved::None.variant() };
-                variants.extend([GradInput::variant(Some(grad_input)), "backward", saved]);
+                let saved = match (for_affine, scale.is_norm()) {
+                    (ForAffine::Statistics, false) => "statistics",
+                    (ForAffine::Statistics, true) => "statistics_of_norms",
+                    _ => Saved::None.variant(),
+                };
+                variants.extend(GradInput::variants(Some(grad_input)));
+                variants.extend(["backward", "no_next", saved]);
                 variants
             }
         }
@@ -213,7 +217,7 @@ impl Code for Row {
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
         variants.push(roles::affine_table(self.affine, self.layout));
-        variants.extend(self.direction.variants(self.layout));
+        variants.extend(self.direction.variants(self.layout, self.scale));
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {
             Residency::Resident { .. } => "write_partial_sums",

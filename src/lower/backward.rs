@@ -4,7 +4,7 @@
 use super::{
     KernelCall, Lowered, Passes, STORAGE_BUFFERS, Scratch,
     choose::choose,
-    occupancy::largest_team,
+    occupancy::{largest_team, merges_by_workgroup, merging_workgroups},
     problem::Problem,
     rows::TeamRows,
     sums::{self, Target},
@@ -15,9 +15,9 @@ use crate::{
     error::{Error, Result},
     geometry::Reduction,
     kernels::{
-        SMALL_WORKGROUP, apply,
+        apply,
         merge_sums::{MergeSums, Merged},
-        roles::{Affine, AffineGradients, Given, GradInput, Gradient, Saved, X},
+        roles::{Affine, AffineGradients, After, Given, GradInput, Gradient, Saved, X},
         row::{self, ForAffine},
     },
     options::Options,
@@ -40,9 +40,9 @@ pub(super) fn lower(
     let Some(problem) = Problem::new(&untracked, options, &tensors, caps)? else {
         return nothing(definition, gradients, tensors, caps);
     };
-    // The kernels of rows write no gradient of a residual.
-    let method = choose(&problem, strategy, gradients.input && !gradients.residual)?;
     let mut backward = Backward { problem: &problem, gradients, passes: Passes::default() };
+    // The kernels of rows write no gradient of a residual after the norm.
+    let method = choose(&problem, strategy, gradients.input && !backward.writes_grad_residual())?;
     backward.lower(method)?;
     let passes = backward.passes;
     Lowered::new(method, tensors, passes, caps)
@@ -55,9 +55,10 @@ fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpe
     if gradients.accumulate || groups == 0 || !(gradients.weight || gradients.bias) {
         return Ok(Lowered::nothing(tensors));
     }
-    let kernel = MergeSums { by_workgroup: false, numbers: true, merged: Merged::Nothing, gradients };
+    let by_workgroup = merges_by_workgroup(0, true, caps);
+    let kernel = MergeSums { by_workgroup, numbers: true, merged: Merged::Nothing, gradients };
     let params = sums::merge_to_one(groups, 0);
-    let call = KernelCall::new(kernel, &params, groups.div_ceil(SMALL_WORKGROUP).into(), caps)?;
+    let call = KernelCall::new(kernel, &params, merging_workgroups(groups, by_workgroup), caps)?;
     // The kernel merges no partial sums, but binds their buffer.
     let scratch = vec![Scratch { buffer: Buffer::PartialSums, bytes: 16 }];
     Lowered::new(Method::Elementwise, tensors, Passes { calls: vec![call], scratch }, caps)
@@ -115,7 +116,7 @@ impl Backward<'_> {
             has_affine = matches!(target, Target::Both | Target::Parts);
             self.sums(&reduction, columns, team, given, stats, target)?;
         }
-        if (gradients.input && !by_rows) || gradients.residual {
+        if (gradients.input && !by_rows) || self.writes_grad_residual() {
             self.apply(given, stats, through_statistics)?;
         }
         if wants_affine && !has_affine {
@@ -127,32 +128,55 @@ impl Backward<'_> {
         Ok(())
     }
 
+    /// Whether an elementwise pass writes the gradient of a residual after the norm. That of a residual before it comes
+    /// with the gradient of the input.
+    fn writes_grad_residual(&self) -> bool {
+        self.gradients.residual && self.problem.definition.residual_after
+    }
+
     /// The values to normalize: the sum of input and residual, if the forward pass wrote it.
     fn x(&self) -> X {
         let options = self.problem.options;
         match self.problem.x() {
-            X::Residual(..) if options.writes_sum() => X::Sum(options.sum_dtype()),
+            X::Residual(..) | X::Gated(_, _, Some(_)) if options.writes_sum() => X::Sum(options.sum_dtype()),
             x => x,
         }
     }
 
     /// The values to normalize, and the gradient of the normalized values. An activation needs all tables, `weighted`
-    /// the weight alone.
+    /// the weight alone, and a gate neither.
     pub fn gradient(&self, needs_x: bool, weighted: bool) -> Gradient {
         let affine = self.problem.affine();
+        let after = After { residual: None, ..affine.after };
         let affine = match (affine.activation, weighted) {
-            (Activation::None, false) => Affine::NONE,
-            (Activation::None, true) => Affine { weight: affine.weight, ..Affine::NONE },
+            (Activation::None, false) => Affine { after, ..Affine::NONE },
+            (Activation::None, true) => Affine { weight: affine.weight, after, ..Affine::NONE },
             _ => affine,
         };
         let x = if needs_x { self.x() } else { X::None };
-        Gradient { x, affine, grad_output: self.problem.options.types.output() }
+        Gradient { x, affine, grad_output: self.problem.options.result_dtype() }
     }
 
     fn grad_input(&self) -> GradInput {
         let options = self.problem.options;
         let grad_sum = options.writes_sum().then_some(options.sum_dtype());
-        GradInput { dtype: options.types.input(), grad_sum }
+        let gradients = self.gradients;
+        GradInput {
+            dtype: options.types.input(),
+            grad_sum,
+            gate: self.problem.gate_factor(true),
+            grad_residual: (gradients.residual && !self.writes_grad_residual()).then_some(options.types.residual()),
+            grad_gate: gradients.gate.then_some(options.types.gate()),
+        }
+    }
+
+    /// The gradient for a kernel that writes that of the input. That of a gate behind weight and bias needs both.
+    fn whole_gradient(&self, needs_x: bool) -> Gradient {
+        let gradient = self.gradient(needs_x, true);
+        let needs_bias = gradient.affine.after.gate.is_some() && self.gradients.gate;
+        let bias = if needs_bias { self.problem.affine().bias } else { gradient.affine.bias };
+        let affine = Affine { bias, ..gradient.affine };
+        Gradient { affine, ..gradient }
     }
 
     /// The gradients of weight and bias that the caller wants.
@@ -172,7 +196,7 @@ impl Backward<'_> {
             (None, false) => ForAffine::None,
         };
         let rows_per_team = summed.unwrap_or_else(|| rows.rows_per_team());
-        let direction = row::Direction::Backward(self.gradient(true, true), self.grad_input(), for_affine);
+        let direction = row::Direction::Backward(self.whole_gradient(true), self.grad_input(), for_affine);
         self.passes.calls.extend(rows.calls(rows_per_team, direction)?);
         match for_affine {
             ForAffine::None => {}
@@ -191,14 +215,15 @@ impl Backward<'_> {
         let (problem, gradients) = (self.problem, self.gradients);
         let needs_x = through_statistics || problem.options.activation != Activation::None;
         let pass = |input: bool, residual: bool| apply::Direction::Backward {
-            gradient: self.gradient(needs_x, input),
+            gradient: if input { self.whole_gradient(needs_x) } else { self.gradient(needs_x, false) },
             through_statistics: (input && through_statistics).then(|| problem.scale()),
             grad_input: input.then(|| self.grad_input()),
             grad_residual: residual.then_some(problem.options.types.residual()),
         };
-        let calls = match problem.elementwise(given, stats, &[pass(gradients.input, gradients.residual)]) {
+        let residual = self.writes_grad_residual();
+        let calls = match problem.elementwise(given, stats, &[pass(gradients.input, residual)]) {
             // A device with the guaranteed number of storage buffers takes two passes.
-            Err(Error::Limit { what: STORAGE_BUFFERS, .. }) if gradients.input && gradients.residual => {
+            Err(Error::Limit { what: STORAGE_BUFFERS, .. }) if gradients.input && residual => {
                 problem.elementwise(given, stats, &[pass(true, false), pass(false, true)])?
             }
             calls => calls?,

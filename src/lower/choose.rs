@@ -38,7 +38,8 @@ pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) 
 /// | | too long for that | split |
 ///
 /// Teams on a CPU are lanes and subgroups, as a barrier costs more there than all else. Teams on a GPU are subgroups
-/// and workgroups.
+/// and workgroups. With `few_kernels`, `lane_packs_many_rows` does not count, and rows are streamed if registers do not
+/// hold their sums.
 fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if problem.given() {
         return Method::Elementwise;
@@ -69,8 +70,10 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
         return Method::Split(largest);
     }
     let smaller = has_smaller.then_some(Team::Subgroup);
-    let mut teams = cluster.into_iter().chain(smaller).chain([largest]);
-    let resident = teams.clone().find(fits_with_sums).or_else(|| teams.find(fits)).map(Method::Resident);
+    let teams = cluster.into_iter().chain(smaller).chain([largest]);
+    // A pass of its own for the sums has more kernels than a pass that streams and sums.
+    let without_sums = || teams.clone().find(fits).filter(|_| !caps.few_kernels);
+    let resident = teams.clone().find(fits_with_sums).or_else(without_sums).map(Method::Resident);
     let streamed = || {
         let rows = streamed_rows(problem, largest);
         let streams = rows.is_some_and(|rows| rows.check_streams(largest, caps).is_ok()) && !sums_by_parts(problem);
@@ -115,7 +118,7 @@ fn lane_packs(problem: &Problem<'_>) -> u32 {
     let Tuning { lane_packs, lane_packs_many_rows, .. } = problem.caps.tuning;
     let is_heavy = problem.is_backward() || problem.has_half_precision();
     let wide = if is_heavy { lane_packs_many_rows / 2 } else { lane_packs_many_rows };
-    if problem.stats.group_count() < MANY_ROWS { lane_packs } else { wide.max(lane_packs) }
+    if problem.stats.group_count() < MANY_ROWS || problem.caps.few_kernels { lane_packs } else { wide.max(lane_packs) }
 }
 
 /// So many rows that each lane owns several.

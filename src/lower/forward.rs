@@ -8,12 +8,12 @@ use crate::{
     kernels::{
         apply,
         finalize::{Merged, Partials},
-        roles::{Affine, Forward, Given, Output, Saved, Sum},
+        roles::{Affine, Forward, Given, Next, Output, Saved, Sum},
         row,
     },
     options::Options,
     tensor::TensorSpec,
-    types::{Method, Strategy},
+    types::{Method, Scale, Strategy},
 };
 
 /// Lowers a forward pass.
@@ -32,14 +32,28 @@ pub(super) fn lower(
         x: problem.x(),
         affine: problem.affine(),
         sum: sum(options),
-        output: if options.in_place { Output::InPlace } else { Output::Tensor(options.types.output()) },
+        output: match (options.in_place, options.writes_over_residual()) {
+            (true, _) => Output::InPlace,
+            (_, true) => Output::OverResidual,
+            _ => Output::Tensor(options.types.output()),
+        },
         epilogue: problem.epilogue()?,
+        next: options
+            .next_norm
+            .then(|| Next { output: options.types.output(), weight: options.weight.then_some(options.types.affine()) }),
         rotation: problem.rotation(),
     };
-    if forward.rotation.is_some() && !matches!(method, Method::Resident(_) | Method::Streamed(_)) {
+    let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
+    if forward.rotation.is_some() && !by_rows {
         return Err(Error::Unsupported {
             what: format!("rotary with the method {method}"),
             why: "kernels whose team has a whole row rotate it".into(),
+        });
+    }
+    if options.next_norm && !(by_rows && problem.scale() == Scale::MeanSquare) {
+        return Err(Error::Unsupported {
+            what: format!("a second norm by the method {method}"),
+            why: "it is for RMS norm of rows that a team owns".into(),
         });
     }
     let mut passes = Passes::default();
@@ -81,7 +95,7 @@ pub(super) fn statistics(
     let method = choose(&problem, strategy, true)?;
     let (x, sum) = (problem.x(), sum(options));
     let output = Output::None;
-    let forward = Forward { x, affine: Affine::NONE, sum, output, epilogue: None, rotation: None };
+    let forward = Forward { x, affine: Affine::NONE, sum, output, epilogue: None, next: None, rotation: None };
     let merged = match saved {
         Saved::Moments => Merged::Moments(problem.scale()),
         _ => Merged::Statistics(problem.scale(), Saved::None),
@@ -110,9 +124,9 @@ pub(super) fn statistics(
 
 /// How the op writes the sum of input and residual.
 fn sum(options: &Options) -> Sum {
-    match (options.residual_output, options.residual_in_place) {
-        (true, _) => Sum::Output(options.sum_dtype()),
-        (_, true) => Sum::InPlace,
-        _ => Sum::None,
+    match (options.writes_sum(), options.residual_output) {
+        (false, _) => Sum::None,
+        (true, true) => Sum::Output(options.sum_dtype()),
+        (true, false) => Sum::InPlace,
     }
 }

@@ -103,9 +103,10 @@ fn can_merge_by_workgroup(caps: &Caps) -> bool {
     caps.tuning.merge_by_workgroup == 1 && fits
 }
 
-/// Whether the lanes of a workgroup share a group with this many partial results.
-pub(super) fn merges_by_workgroup(of_group: u32, caps: &Caps) -> bool {
-    of_group > MERGE_LANES / 2 && can_merge_by_workgroup(caps)
+/// Whether the lanes of a workgroup share a group with this many partial results. `last`: whether the pass leaves
+/// nothing to merge. With `few_kernels` one kernel is the last pass of any number. Earlier passes have many groups.
+pub(super) fn merges_by_workgroup(of_group: u32, last: bool, caps: &Caps) -> bool {
+    (of_group > MERGE_LANES / 2 || (last && caps.few_kernels)) && can_merge_by_workgroup(caps)
 }
 
 /// The workgroups of a kernel that merges this many groups.

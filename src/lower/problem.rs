@@ -14,7 +14,7 @@ use crate::{
     geometry::{Part, Reduction},
     kernels::{
         Kernel,
-        roles::{Affine, Epilogue, Given, Rotation, Saved, X},
+        roles::{Affine, After, Epilogue, GateFactor, Given, Rotation, Saved, X},
     },
     options::Options,
     slot::Slot,
@@ -154,10 +154,12 @@ impl<'a> Problem<'a> {
     /// The values to normalize in a forward pass.
     pub fn x(&self) -> X {
         let types = self.options.types;
-        if self.options.residual && !self.definition.residual_after {
-            X::Residual(types.input(), types.residual())
-        } else {
-            X::Input(types.input())
+        let residual = self.options.residual && !self.definition.residual_after;
+        let residual = residual.then_some(types.residual());
+        match (self.gate_factor(true), residual) {
+            (Some(gate), residual) => X::Gated(types.input(), gate, residual),
+            (None, Some(residual)) => X::Residual(types.input(), residual),
+            (None, None) => X::Input(types.input()),
         }
     }
 
@@ -175,13 +177,19 @@ impl<'a> Problem<'a> {
         }
     }
 
+    /// The factor of the gate before, or after, the normalization.
+    pub fn gate_factor(&self, before: bool) -> Option<GateFactor> {
+        let gate = self.options.gate_at(before)?;
+        Some(GateFactor { dtype: self.options.types.gate(), function: gate.function })
+    }
+
     pub fn affine(&self) -> Affine {
         let options = self.options;
         let after = options.residual && self.definition.residual_after;
         Affine {
             weight: options.weight.then_some(options.types.affine()),
             bias: options.bias.then_some(options.types.affine()),
-            after: after.then_some(options.types.residual()),
+            after: After { gate: self.gate_factor(false), residual: after.then_some(options.types.residual()) },
             activation: options.activation,
         }
     }

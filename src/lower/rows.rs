@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     geometry::{Broadcast, Lookup, Reduction},
     kernels::{
-        TEAM_WORKGROUPS,
+        SMALL_WORKGROUP, TEAM_WORKGROUPS,
         row::{Direction, Residency, Row, RowParams},
     },
     layout::{TableAccess, VectorLayout},
@@ -22,6 +22,10 @@ use crate::{
 /// Packs of a row that a lane of a cluster holds, at most. On a GPU, clusters own all rows of more than four elements
 /// that they can hold.
 const CLUSTER_PACKS: u32 = 8;
+/// Packs of a row that a lane holds, where a kernel serves rows of many lengths. Clusters have no second kernel.
+const COARSE_PACKS: [u32; 2] = [4, 8];
+/// Lanes of a workgroup there, unless each would hold too many packs of a row.
+const COARSE_WORKGROUPS: [u32; 3] = [SMALL_WORKGROUP, WIDE_WORKGROUP, REGISTER_WORKGROUP];
 /// Packs of its own row that a lane holds, at most.
 const LANE_PACKS: u32 = 32;
 /// Lanes of a workgroup, at most, that each have all registers of a lane. A multiprocessor has some 65536, and a lane
@@ -54,6 +58,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// Whether rows of other lengths should have the same kernel: those of images. A weight for each position fixes the
+    /// length.
+    fn is_coarse(&self, caps: &Caps) -> bool {
+        caps.few_kernels && self.view.affine.columns != Broadcast::Element
+    }
+
     /// The number of rows in these elements. Rows across the same packs count as one.
     pub fn count(&self, elements: u32) -> u32 {
         elements / self.view.cols / self.view.layout.rows()
@@ -70,9 +80,9 @@ impl Rows {
     }
 
     /// Whether a team loads the weights once for all of its rows. A team with one row loads them late, as registers are
-    /// scarce.
+    /// scarce, unless it has registers for sums of many rows.
     fn shares_weights(&self, residency: Residency, rows_per_team: u32) -> bool {
-        self.shared && (rows_per_team > 1 || matches!(residency, Residency::Streamed { .. }))
+        self.shared && (rows_per_team > 1 || self.summed || matches!(residency, Residency::Streamed { .. }))
     }
 
     /// The workgroup size for teams with a row each: the smallest whose lanes have registers for it.
@@ -81,7 +91,12 @@ impl Rows {
         // Half of the packs that a lane may hold, unless the workgroup gets so large that a multiprocessor has few of
         // them.
         let lanes = self.packs.div_ceil(most.div_ceil(2));
-        let lanes = if lanes <= WIDE_WORKGROUP { lanes } else { self.packs.div_ceil(most) };
+        let enough = if self.is_coarse(caps) {
+            COARSE_WORKGROUPS.into_iter().find(|&size| size >= lanes)
+        } else {
+            (lanes <= WIDE_WORKGROUP).then_some(lanes)
+        };
+        let lanes = enough.unwrap_or(self.packs.div_ceil(most));
         let size = |least: u32| workgroup_size(team, least.max(lanes), caps);
         TEAM_WORKGROUPS.map(size).into_iter().find(|&size| self.fits(team, size, caps)).unwrap_or(size(0))
     }
@@ -93,37 +108,54 @@ impl Rows {
     }
 
     /// Packs of a row that a lane of a team holds, at most.
-    fn max_packs(team: Team, caps: &Caps) -> u32 {
-        match team {
+    fn max_packs(&self, team: Team, caps: &Caps) -> u32 {
+        let most = match team {
             Team::Lane => LANE_PACKS,
             Team::Cluster => CLUSTER_PACKS,
             Team::Subgroup => caps.tuning.subgroup_packs,
             Team::Workgroup | Team::WorkgroupSubgroups => caps.tuning.workgroup_packs,
+        };
+        match team {
+            _ if !self.is_coarse(caps) => most,
+            Team::Cluster => most.min(COARSE_PACKS[0]),
+            _ => most.min(COARSE_PACKS[1]),
         }
     }
 
     /// Whether a lane has registers for its packs of a row.
     fn fits(&self, team: Team, workgroup_size: u32, caps: &Caps) -> bool {
-        let layout = self.view.layout;
         let packs = self.packs_a_lane(team, workgroup_size, caps);
+        packs <= self.max_packs(team, caps) && packs <= self.room(team, workgroup_size, caps)
+    }
+
+    /// Packs of a row for which a lane has registers.
+    fn room(&self, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
+        let layout = self.view.layout;
         let has_wide_columns = matches!(layout, VectorLayout::HalfUnaligned | VectorLayout::Singles);
         let each = 1 + u32::from(has_wide_columns) + u32::from(self.summed);
         // The last load takes a mask of its own, if it is not in the row for all lanes.
-        let is_cut = self.full_registers(team, workgroup_size, caps) < packs;
+        let is_cut = self.full_registers(team, workgroup_size, caps) < self.packs_a_lane(team, workgroup_size, caps);
         let mask = if is_cut { layout.neighbours() } else { 0 };
-        let taken = packs * each + mask;
-        // Three elements take what a pack of four does.
-        let taken = if layout == VectorLayout::Scalar { taken.div_ceil(3) } else { taken };
         let all = caps.tuning.register_packs;
         let all = if workgroup_size > REGISTER_WORKGROUP { all / 2 } else { all };
-        packs <= Self::max_packs(team, caps) && taken <= all
+        // Three elements take what a pack of four does.
+        let all = if layout == VectorLayout::Scalar { 3 * all } else { all };
+        all.saturating_sub(mask) / each
     }
 
     /// Packs of a row that a lane holds.
     pub fn registers(&self, team: Team, caps: &Caps) -> Result<u32> {
-        let max = Self::max_packs(team, caps);
-        let needed = self.packs_a_lane(team, self.workgroup_size(team, caps), caps);
-        registers_for(needed, max).ok_or_else(|| Error::Unsupported {
+        let max = self.max_packs(team, caps);
+        let workgroup_size = self.workgroup_size(team, caps);
+        let needed = self.packs_a_lane(team, workgroup_size, caps);
+        let held = if self.is_coarse(caps) {
+            let held = if needed <= COARSE_PACKS[0] { COARSE_PACKS[0] } else { COARSE_PACKS[1] };
+            // As many as the lane has registers for, unless a forced method needs more.
+            held.min(self.room(team, workgroup_size, caps).min(max)).max(needed)
+        } else {
+            needed
+        };
+        registers_for(held, max).ok_or_else(|| Error::Unsupported {
             what: format!("the method {}", Method::Resident(team)),
             why: format!("a lane holds {max} packs, the row needs {needed}"),
         })
@@ -131,6 +163,9 @@ impl Rows {
 
     /// Registers that lie in the row for each lane of a team.
     fn full_registers(&self, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
+        if self.is_coarse(caps) {
+            return 0;
+        }
         // The last pack of an unaligned row is not full.
         let unaligned = self.view.layout == VectorLayout::HalfUnaligned;
         let packs = if unaligned { self.packs - 1 } else { self.packs };
@@ -174,7 +209,7 @@ impl Rows {
             (rows.packs_a_lane(team, workgroup_size, caps), rows.fits(team, workgroup_size, caps))
         };
         let as_many = || lane(&vec4x2) == lane(&self);
-        if wanted && whole && as_many() && !gathers { vec4x2 } else { self }
+        if wanted && whole && as_many() && !gathers && !self.is_coarse(caps) { vec4x2 } else { self }
     }
 }
 
@@ -211,7 +246,8 @@ pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
     // Chunks cut the rows of a single sample.
     let whole = outer > 1 || problem.chunks.len() == 1;
     let affine = Lookup { rows: problem.stats.group_count(), quotient: 0, remainder: 0, columns: Broadcast::Element };
-    let view = RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout };
+    let view =
+        RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout, gathers: false };
     let rows = Rows { view, packs: layout.packs(reduced), shared: true, summed: false };
     (has_packs
         && whole
@@ -318,7 +354,9 @@ impl<'a> TeamRows<'a> {
         // A sum for each column must be a sum for each weight.
         let is_each = rows.shared && rows.view.affine.columns == Broadcast::Element;
         let fits = self.partial_bytes(summed) <= caps.max_storage_buffer_binding_size;
-        let wants = problem.wants_affine_gradients() && is_each && wanted >= tuning.min_grad_rows_per_team;
+        // With a pass of its own for the sums of few rows, there are more kernels.
+        let enough = wanted >= tuning.min_grad_rows_per_team || caps.few_kernels;
+        let wants = problem.wants_affine_gradients() && is_each && enough;
         (wants && fits).then_some(summed)
     }
 
@@ -364,7 +402,8 @@ impl<'a> TeamRows<'a> {
             let teams = self.rows.teams(chunk.len, self.residency, rows_per_team);
             u64::from(self.rows.count(chunk.len)) == u64::from(teams) * u64::from(at_once * rows_per_team)
         };
-        Residency::Streamed { rows: at_once, whole: self.problem.chunks.iter().all(is_whole) }
+        let whole = !self.problem.caps.few_kernels && self.problem.chunks.iter().all(is_whole);
+        Residency::Streamed { rows: at_once, whole }
     }
 
     fn workgroups(&self, teams: u32) -> u64 {

@@ -123,7 +123,7 @@ impl Problem<'_> {
         };
         let call = |merged, tracking, params: FinalizeParams| {
             let of_group = params.partials / (params.outer * params.groups);
-            let by_workgroup = merges_by_workgroup(of_group, self.caps);
+            let by_workgroup = merges_by_workgroup(of_group, merged != Merged::Partials, self.caps);
             let low = tracking != Tracking::None && tracked.is_some_and(|tracked| tracked.low);
             let kernel = Finalize { by_workgroup, partials, merged, tracking, low };
             KernelCall::new(kernel, &params, merging_workgroups(params.groups, by_workgroup), self.caps)

@@ -285,7 +285,8 @@ impl Backward<'_> {
         params: &MergeSumsParams,
     ) -> Result<()> {
         let caps = self.problem.caps;
-        let by_workgroup = merges_by_workgroup(params.partials / params.groups, caps);
+        let of_group = params.partials / params.groups;
+        let by_workgroup = merges_by_workgroup(of_group, merged != Merged::Partials, caps);
         let kernel = MergeSums { by_workgroup, numbers, merged, gradients };
         let workgroups = merging_workgroups(params.groups, by_workgroup);
         self.passes.calls.push(KernelCall::new(kernel, params, workgroups, caps)?);

@@ -36,6 +36,7 @@ const SUBGROUPS: Caps = Caps {
     storage_offset_alignment: 32,
     shared_buffers: false,
     offsets: Offsets::Binding,
+    few_kernels: false,
     tuning: Tuning::NVIDIA,
 };
 const PLAIN: Caps = Caps { subgroup_size: None, ..SUBGROUPS };

@@ -88,6 +88,14 @@ impl<N> Backward<N> {
         self
     }
 
+    /// Sets whether the op writes the gradient of the gate; true by default for an op with a gate. It needs
+    /// [`grad_input`](Self::grad_input).
+    #[must_use]
+    pub fn grad_gate(mut self, grad_gate: bool) -> Self {
+        self.gradients.gate = grad_gate;
+        self
+    }
+
     /// Sets whether the op writes the gradient of the weight; true by default for an op with a weight.
     #[must_use]
     pub fn grad_weight(mut self, grad_weight: bool) -> Self {
@@ -112,6 +120,7 @@ impl<N> Backward<N> {
     pub fn coefficients(mut self, coefficients: Coefficients) -> Self {
         self.gradients.coefficients = coefficients;
         self.gradients.input = coefficients != Coefficients::Written;
+        self.gradients.gate &= self.gradients.input;
         if coefficients == Coefficients::Given {
             (self.gradients.weight, self.gradients.bias) = (false, false);
         }

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     options::{Layout, Options},
     running_stats::RunningStats,
-    types::{Activation, Scale},
+    types::Scale,
 };
 
 /// Batch normalization of `[N, C]`, `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`.
@@ -147,9 +147,7 @@ impl BatchNorm {
     /// The op's backward pass, with all gradients.
     #[must_use]
     pub fn backward(&self) -> Backward<Self> {
-        // With an activation, the gradients of residual and output differ.
-        let own_residual = self.options.residual && self.options.activation != Activation::None;
-        Backward::new(self.clone(), Gradients::all(&self.options, own_residual))
+        Backward::new(self.clone(), Gradients::all(&self.options, self.options.has_own_grad_residual(true)))
     }
 
     fn channels(&self) -> Result<ChannelShape> {
@@ -159,7 +157,7 @@ impl BatchNorm {
 }
 
 setters!(BatchNorm:
-    eps weight zero_centered bias save_stats save_for_backward residual_after activation epilogue in_place dtype
+    eps weight zero_centered bias save_stats save_for_backward own_residual activation epilogue in_place dtype
     affine_dtype layout strides);
 
 impl BatchNorm {

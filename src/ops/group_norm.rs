@@ -120,7 +120,7 @@ impl GroupNorm {
             affine: all.affine(per_sample),
             scale: Scale::Variance,
             source: Source::Batch { parts: None, tracked: None },
-            residual_after: false,
+            residual_after: self.options.residual_after,
         })
     }
 }

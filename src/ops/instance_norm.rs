@@ -140,7 +140,7 @@ impl InstanceNorm {
             affine: all.affine(per_sample),
             scale: Scale::Variance,
             source: Source::Batch { parts: None, tracked },
-            residual_after: false,
+            residual_after: self.options.residual_after,
         })
     }
 }

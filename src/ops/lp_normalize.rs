@@ -73,6 +73,8 @@ pub struct LpNormalize {
     pub shape: Vec<usize>,
     /// The normalized axes.
     pub axes: Range<usize>,
+    /// The axes of weight and bias, which end with the normalized ones.
+    pub affine_axes: Range<usize>,
     /// The order of the norm.
     pub order: Order,
     /// The options that all ops share.
@@ -83,9 +85,11 @@ impl LpNormalize {
     /// L2 normalization of a tensor of this shape over these axes: `LpNormalize::new(&[64, 384], 1..)`.
     #[must_use]
     pub fn new(shape: &[usize], axes: impl RangeBounds<usize>) -> Self {
+        let axes = resolve(axes, shape.len());
         Self {
             shape: shape.to_vec(),
-            axes: resolve(axes, shape.len()),
+            affine_axes: axes.clone(),
+            axes,
             order: Order::L2,
             options: Options::new(1e-12, false, false),
         }
@@ -99,21 +103,21 @@ impl LpNormalize {
     }
 
     fn over_axes(&self) -> OverAxes<'_> {
-        let Self { shape, axes, options, .. } = self;
-        OverAxes { shape, axes, given: None, options }
+        let Self { shape, axes, affine_axes, options, .. } = self;
+        OverAxes { shape, axes, affine_axes, given: None, options }
     }
 }
 
-setters!(LpNormalize: backward eps save_stats activation epilogue in_place dtype strides);
+setters!(LpNormalize:
+    backward eps weight bias affine_axes save_stats activation epilogue in_place dtype affine_dtype strides);
 
 impl LpNormalize {
     fn definition(&self) -> Result<Definition> {
-        let Options { weight, bias, residual, .. } = self.options;
-        for (argument, set) in [("weight", weight), ("bias", bias), ("residual", residual)] {
-            if set {
-                let (value, expected) = ("true".into(), "false: a norm is all that it divides by".into());
-                return Err(Error::InvalidArgument { argument, value, expected });
-            }
+        let Options { residual, gate, .. } = self.options;
+        if let Some((argument, _)) = [("residual", residual), ("gate", gate.is_some())].into_iter().find(|(_, on)| *on)
+        {
+            let (value, expected) = ("set".into(), "none: the op has its input alone".into());
+            return Err(Error::InvalidArgument { argument, value, expected });
         }
         self.over_axes().definition(match self.order {
             Order::L2 => Scale::L2,

@@ -90,6 +90,8 @@ pub struct RmsNorm {
     pub shape: Vec<usize>,
     /// The normalized axes.
     pub axes: Range<usize>,
+    /// The axes of weight and bias, which end with the normalized ones.
+    pub affine_axes: Range<usize>,
     /// The elements of a whole row, if the caller gives the statistics.
     pub given: Option<usize>,
     /// The options that all ops share.
@@ -100,23 +102,25 @@ impl RmsNorm {
     /// RMS norm of a tensor of this shape over these axes: `RmsNorm::new(&[64, 384], 1..)`.
     #[must_use]
     pub fn new(shape: &[usize], axes: impl RangeBounds<usize>) -> Self {
+        let axes = resolve(axes, shape.len());
         Self {
             shape: shape.to_vec(),
-            axes: resolve(axes, shape.len()),
+            affine_axes: axes.clone(),
+            axes,
             given: None,
             options: Options::new(f32::EPSILON, true, false),
         }
     }
 
     fn over_axes(&self) -> OverAxes<'_> {
-        let Self { shape, axes, given, options } = self;
-        OverAxes { shape, axes, given: *given, options }
+        let Self { shape, axes, affine_axes, given, options } = self;
+        OverAxes { shape, axes, affine_axes, given: *given, options }
     }
 }
 
 setters!(RmsNorm:
-    backward statistics eps weight zero_centered bias per_sample save_stats residual activation epilogue rotary in_place
-    dtype affine_dtype strides);
+    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate next_norm activation
+    epilogue rotary in_place dtype affine_dtype strides);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {

@@ -12,8 +12,8 @@ macro_rules! setters {
         /// The op's backward pass, with all gradients.
         #[must_use]
         pub fn backward(&self) -> $crate::Backward<Self> {
-            // A residual before the norm shares its gradient with the input.
-            $crate::Backward::new(self.clone(), $crate::Gradients::all(&self.options, false))
+            let own_residual = self.options.has_own_grad_residual(self.options.residual_after);
+            $crate::Backward::new(self.clone(), $crate::Gradients::all(&self.options, own_residual))
         }
     };
     (@ statistics) => {
@@ -70,6 +70,19 @@ macro_rules! setters {
         #[must_use]
         pub fn bias(mut self, bias: bool) -> Self {
             self.options.bias = bias;
+            self
+        }
+    };
+    (@ affine_axes) => {
+        /// Sets the axes of weight and bias, for weights that several rows of a tensor have each of their own. By
+        /// default, they are the normalized axes.
+        ///
+        /// The heads of `[tokens, heads, dim]` have a weight each with `affine_axes(1..)`: its shape is `[heads, dim]`.
+        /// So have the groups of channels in `[tokens, groups, channels]`. These axes end with the normalized ones,
+        /// which are the last of the shape.
+        #[must_use]
+        pub fn affine_axes(mut self, axes: impl std::ops::RangeBounds<usize>) -> Self {
+            self.affine_axes = $crate::ops::over_axes::resolve(axes, self.shape.len());
             self
         }
     };
@@ -136,7 +149,55 @@ macro_rules! setters {
             self
         }
     };
-    (@ residual_after) => {
+    (@ after) => {
+        /// Sets whether the op adds `residual` after weight and bias, and not to the input; false by default:
+        /// `output = residual + norm(input) * weight + bias`. With [`residual_in_place`](Self::residual_in_place), the
+        /// op writes this over `residual`, and has no `output`.
+        ///
+        /// In the backward pass, the gradient of such a residual is `grad_output` itself. With an activation it is
+        /// `grad_residual`.
+        #[must_use]
+        pub fn residual_after(mut self, residual_after: bool) -> Self {
+            self.options.residual_after = residual_after;
+            self
+        }
+    };
+    (@ gate) => {
+        /// Sets the gate: a tensor of the input's shape, of which a function is a factor of the input or of the
+        /// normalized tensor; none by default.
+        #[must_use]
+        pub fn gate(mut self, gate: $crate::Gate) -> Self {
+            self.options.gate = Some(gate);
+            self
+        }
+
+        /// Sets the storage type of the gate.
+        #[must_use]
+        pub fn gate_dtype(mut self, dtype: $crate::DType) -> Self {
+            self.options.types.gate = Some(dtype);
+            self
+        }
+    };
+    (@ next_norm) => {
+        /// Sets whether a second norm follows, which normalizes the output and writes `next_output`; false by default:
+        ///
+        /// ```text
+        /// output      = residual + norm(input) * weight         with `residual_after`
+        /// next_output = norm(output) * next_weight
+        /// ```
+        ///
+        /// Both norms have the same eps, and each has a weight or none.
+        ///
+        /// The backward pass is that of two ops. The one of the second norm is that of an op with `residual` and
+        /// `residual_output`. Of `output` as its `residual_output`, and the gradient of `output` from its other uses as
+        /// `grad_residual_output`, it makes the whole gradient of `output`. This is the `grad_output` of the first norm.
+        #[must_use]
+        pub fn next_norm(mut self, next_norm: bool) -> Self {
+            self.options.next_norm = next_norm;
+            self
+        }
+    };
+    (@ own_residual) => {
         /// Sets whether the op adds `residual` to the normalized tensor, before the activation; false by default.
         #[must_use]
         pub fn residual(mut self, residual: bool) -> Self {

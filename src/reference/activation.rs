@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use crate::types::Activation;
+use crate::types::{Activation, GateFunction};
 
 fn sigmoid(u: f64) -> f64 {
     1.0 / (1.0 + (-u).exp())
@@ -143,5 +143,17 @@ pub(super) fn derivative_scale(activation: Activation, terms: &[f64; 3]) -> f64 
             let curvature = (derivative(f, u + STEP) - derivative(f, u - STEP)).abs() / (2.0 * STEP);
             magnitude.max(curvature * size).max(SMALLEST)
         }
+    }
+}
+
+/// The factor that a gate gives, and its derivative.
+pub(super) fn gate(function: GateFunction, gate: f64) -> [f64; 2] {
+    let of = |f| [apply(f, gate), derivative(f, gate)];
+    match function {
+        GateFunction::Identity => [gate, 1.0],
+        GateFunction::OnePlus => [1.0 + gate, 1.0],
+        GateFunction::Silu => of(Activation::Silu),
+        GateFunction::Sigmoid => of(Activation::Sigmoid),
+        GateFunction::Tanh => of(Activation::Tanh),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     running_stats::RunningStats,
     slot::Slot,
     tensor::{Access, DType, Outputs, TensorSpec, Tensors},
-    types::Scale,
+    types::{Gate, Scale},
 };
 
 /// The indices of an element's statistic and weight, from its index along each axis.
@@ -50,6 +50,9 @@ struct Elements<'a> {
     bias: Option<Vec<f64>>,
     /// The residual that the op adds after the normalization.
     residual: Option<Vec<f64>>,
+    /// The input, where it is not what the op normalizes.
+    input: Option<Vec<f64>>,
+    gate: Option<Vec<f64>>,
 }
 
 /// The statistics of all groups of elements.
@@ -95,10 +98,18 @@ impl<'a> Elements<'a> {
         let input = elements(Slot::Input, types.input());
         // The forward pass wrote this sum for the backward pass.
         let sum = elements(Slot::ResidualOutput, options.sum_dtype());
+        let gate = elements(Slot::Gate, types.gate());
+        let factor = |i: usize| match (options.gate, &gate) {
+            (Some(Gate { before: true, function, .. }), Some(gate)) => activation::gate(function, gate[i])[0],
+            _ => 1.0,
+        };
         let x = (0..places.len()).map(|i| match (&sum, &input) {
             (Some(sum), _) => sum[i],
             // The op defines the sum as f32, so this rounding is no error.
-            (None, Some(input)) => before.as_ref().map_or(input[i], |b| f64::from((input[i] + b[i]) as f32)),
+            (None, Some(input)) => {
+                let input = input[i] * factor(i);
+                before.as_ref().map_or(input, |b| f64::from((input + b[i]) as f32))
+            }
             // No gradient depends on the input.
             (None, None) => 0.0,
         });
@@ -109,6 +120,8 @@ impl<'a> Elements<'a> {
             tensors,
             x: x.collect(),
             places,
+            input,
+            gate,
             gain: read(Slot::Weight, types.affine()).map(|weight| weight.iter().map(|w| w + offset).collect()),
             bias: read(Slot::Bias, types.affine()),
             residual: after,
@@ -181,17 +194,45 @@ impl<'a> Elements<'a> {
         self.x.iter().zip(&self.places).map(normalize).collect()
     }
 
+    /// The factor of the gate for an element, and the factor's derivative. Both are 1 and 0 without a gate there.
+    fn gate(&self, before: bool, i: usize) -> [f64; 2] {
+        match (self.options.gate, &self.gate) {
+            (Some(gate), Some(values)) if gate.before == before => activation::gate(gate.function, values[i]),
+            _ => [1.0, 0.0],
+        }
+    }
+
+    /// A second norm, of the output. It has no mean.
+    fn next_norm(&self, output: &[f64]) -> Vec<f64> {
+        let mut sums = vec![[0.0; 2]; self.definition.stats_shape.iter().product()];
+        for (y, &[group, _]) in output.iter().zip(&self.places) {
+            sums[group][0] += y * y;
+            sums[group][1] += 1.0;
+        }
+        let eps = f64::from(self.options.eps);
+        let offset = f64::from(self.options.weight_offset());
+        let weight = values(self.tensors, Slot::NextWeight, self.options.types.affine());
+        let next = |(y, &[group, weight_index]): (&f64, &[usize; 2])| {
+            let [sum, count] = sums[group];
+            y / (sum / count + eps).sqrt() * weight.as_ref().map_or(1.0, |weight| weight[weight_index] + offset)
+        };
+        output.iter().zip(&self.places).map(next).collect()
+    }
+
+    /// The terms of the affine map of an element.
+    fn affine(&self, i: usize, normalized: f64) -> [f64; 2] {
+        let weight = self.places[i][1];
+        let gain = self.gain.as_ref().map_or(1.0, |gain| gain[weight]);
+        [normalized * gain, self.bias.as_ref().map_or(0.0, |bias| bias[weight])]
+    }
+
     /// The terms of the activation's argument.
     fn before_activation(&self, normalized: &[f64]) -> Vec<[f64; 3]> {
-        let affine = |(i, x): (usize, &f64)| {
-            let weight = self.places[i][1];
-            [
-                x * self.gain.as_ref().map_or(1.0, |gain| gain[weight]),
-                self.bias.as_ref().map_or(0.0, |bias| bias[weight]),
-                self.residual.as_ref().map_or(0.0, |residual| residual[i]),
-            ]
+        let terms = |(i, &y): (usize, &f64)| {
+            let [product, bias] = self.affine(i, y).map(|term| term * self.gate(false, i)[0]);
+            [product, bias, self.residual.as_ref().map_or(0.0, |residual| residual[i])]
         };
-        normalized.iter().enumerate().map(affine).collect()
+        normalized.iter().enumerate().map(terms).collect()
     }
 }
 
@@ -273,7 +314,11 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
         None => activated.collect(),
     };
     let mut outputs = Outputs::default();
-    let slot = if options.in_place { Slot::Input } else { Slot::Output };
+    let slot = match (options.in_place, options.writes_over_residual()) {
+        (true, _) => Slot::Input,
+        (_, true) => Slot::Residual,
+        _ => Slot::Output,
+    };
     let output = match &options.rotary {
         Some(rotary) => {
             let (output, terms) = rotary::rotate(rotary, definition, tensors, &output);
@@ -282,6 +327,9 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
         }
         None => output,
     };
+    if options.next_norm {
+        elements.set(&mut outputs, Slot::NextOutput, elements.next_norm(&output));
+    }
     elements.set(&mut outputs, slot, output);
     track(definition, tensors, &statistics, &mut outputs);
     for slot in [Slot::Mean, Slot::RunningMean, Slot::Statistics] {
@@ -347,14 +395,16 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
     let given = |slot, dtype| self::elements(definition, options, tensors, slot, dtype);
-    let grad_output = given(Slot::GradOutput, options.types.output()).unwrap_or_default();
+    let grad_output = given(Slot::GradOutput, options.result_dtype()).unwrap_or_default();
     // The gradient of the activation's argument.
     let before = elements.before_activation(&normalized);
     let f = options.activation;
     let derivative = |terms: &[f64; 3]| activation::derivative(f, terms.iter().sum());
-    let g: Vec<f64> = grad_output.iter().zip(&before).map(|(g, terms)| g * derivative(terms)).collect();
+    let through = |(i, (g, terms)): (usize, (&f64, &[f64; 3]))| g * derivative(terms) * elements.gate(false, i)[0];
+    let g: Vec<f64> = grad_output.iter().zip(&before).enumerate().map(through).collect();
     let scale = |terms: &[f64; 3]| activation::derivative_scale(f, terms);
-    let g_scale: Vec<f64> = grad_output.iter().zip(&before).map(|(g, terms)| g * scale(terms)).collect();
+    let through = |(i, (g, terms)): (usize, (&f64, &[f64; 3]))| g * scale(terms) * elements.gate(false, i)[0];
+    let g_scale: Vec<f64> = grad_output.iter().zip(&before).enumerate().map(through).collect();
     let places = &elements.places;
     let mut outputs = Outputs::default();
 
@@ -376,11 +426,18 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     if gradients.bias {
         outputs.set(Slot::GradBias, parameter(Slot::GradBias, &|i| g[i]));
     }
-    if gradients.residual {
+    if gradients.residual && definition.residual_after {
         elements.set(&mut outputs, Slot::GradResidual, g.clone());
     }
     if !gradients.input_or_coefficients() {
         return outputs;
+    }
+    if options.gate_at(false).is_some() && gradients.gate {
+        let affine = |i: usize| elements.affine(i, normalized[i]).map(|term| term * elements.gate(false, i)[1]);
+        let grad = |(i, grad): (usize, &f64)| grad * affine(i).iter().sum::<f64>();
+        elements.set(&mut outputs, Slot::GradGate, grad_output.iter().enumerate().map(grad).collect());
+        let scale = |(i, grad): (usize, &f64)| grad * affine(i).iter().map(|term| term.abs()).sum::<f64>();
+        outputs.set_scale(Slot::GradGate, grad_output.iter().enumerate().map(scale));
     }
 
     // The gradient of the normalized values: g times the gain.
@@ -426,6 +483,8 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         };
         statistics.rstd[group] * (g[i] - statistics_gradient) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
     });
+    let grad_x: Vec<f64> = grad_input.collect();
+    let grad_input = grad_x.iter().enumerate().map(|(i, grad)| grad * elements.gate(true, i)[0]);
     elements.set(&mut outputs, Slot::GradInput, grad_input.collect());
     let scale = |(i, &[group, _]): (usize, &[usize; 2])| {
         let given =
@@ -433,7 +492,19 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         let given = given(group).abs().max((given(groups + group) * normalized[i]).abs());
         g_scale[i].abs().max(given) * statistics.rstd[group]
     };
-    outputs.set_scale(Slot::GradInput, places.iter().enumerate().map(scale));
+    let scales: Vec<f64> = places.iter().enumerate().map(scale).collect();
+    if gradients.residual && !definition.residual_after {
+        elements.set(&mut outputs, Slot::GradResidual, grad_x.clone());
+        outputs.set_scale(Slot::GradResidual, scales.iter().copied());
+    }
+    if let (Some(input), true) = (&elements.input, gradients.gate && options.gate_at(true).is_some()) {
+        let derivative = |i: usize| input[i] * elements.gate(true, i)[1];
+        let grad_gate = grad_x.iter().enumerate().map(|(i, grad)| grad * derivative(i));
+        elements.set(&mut outputs, Slot::GradGate, grad_gate.collect());
+        outputs.set_scale(Slot::GradGate, scales.iter().enumerate().map(|(i, scale)| scale * derivative(i).abs()));
+    }
+    let scales = scales.iter().enumerate().map(|(i, scale)| scale * elements.gate(true, i)[0]);
+    outputs.set_scale(Slot::GradInput, scales);
     outputs
 }
 

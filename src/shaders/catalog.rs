@@ -18,7 +18,7 @@ use crate::{
     slot::Slot,
     tensor::DType,
     tuning::Tuning,
-    types::{Activation, Method, Strategy, Team},
+    types::{Activation, Gate, GateFunction, Method, Strategy, Team},
 };
 
 /// A catalog of shaders, as lowering makes them. It has each kernel for every team, with few and with many registers,
@@ -219,6 +219,9 @@ fn strided(len: usize) -> Vec<Box<dyn Norm>> {
         Slot::GradResidualOutput,
         Slot::GradInput,
         Slot::GradResidual,
+        Slot::Gate,
+        Slot::GradGate,
+        Slot::NextOutput,
     ];
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
     for dtype in [DType::F32, DType::F16] {
@@ -235,12 +238,15 @@ fn strided(len: usize) -> Vec<Box<dyn Norm>> {
         both!(ops:
             rows.clone().residual_output(true),
             rows.clone().residual_in_place(true),
+            rows.clone().gate(Gate::before(GateFunction::Identity)),
             columns,
             batch,
             norm,
             norms,
         );
         ops.push(Box::new(rows.in_place(true)));
+        let twice = RmsNorm::new(&[7, len], 1..).dtype(dtype).next_norm(true);
+        ops.push(Box::new(tensors.into_iter().fold(twice, |op, slot| op.strides(slot, &gaps))));
     }
     ops
 }
@@ -376,7 +382,21 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
         ops.push(Box::new(given.backward().coefficients(Coefficients::Given)));
         both!(ops: given);
     }
+    let rms = || RmsNorm::new(rows, 1..);
+    let modulated = rms().gate(Gate::before(GateFunction::Identity)).residual(true).residual_output(true);
+    ops.push(Box::new(modulated.backward().grad_gate(false)));
+    let twice = rms().residual(true).residual_after(true).next_norm(true);
+    ops.push(Box::new(twice.clone().residual_in_place(true)));
+    ops.push(Box::new(twice.weight(false)));
     both!(ops:
+        rms().gate(Gate::before(GateFunction::Silu)),
+        rms().gate(Gate::after(GateFunction::Sigmoid)),
+        rms().gate(Gate::after(GateFunction::OnePlus)),
+        modulated.clone().weight(false),
+        rms().gate(Gate::after(GateFunction::Tanh)).residual(true).residual_after(true).residual_in_place(true),
+        LayerNorm::new(image, 1..2).gate(Gate::after(GateFunction::Silu)),
+        RmsNorm::new(&[5, 3, len], 2..).affine_axes(1..),
+        LpNormalize::new(rows, 1..).weight(true),
         LayerNorm::new(image, 2..).per_sample(true),
         LayerNorm::new(image, 1..2).per_sample(true),
         RmsNorm::new(rows, 1..).residual(true).residual_output(true),

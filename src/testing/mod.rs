@@ -78,8 +78,10 @@ pub fn max_error(name: &str, dtype: DType, actual: &[f32], expected: &[f64]) -> 
 #[must_use]
 pub fn slot_bound(slot: Slot, expected: &Outputs<f64>) -> f64 {
     let values = expected.get(slot).unwrap_or_default();
-    let gradient =
-        matches!(slot, Slot::GradInput | Slot::GradResidual | Slot::GradWeight | Slot::GradBias | Slot::Coefficients);
+    let gradient = matches!(
+        slot,
+        Slot::GradInput | Slot::GradResidual | Slot::GradGate | Slot::GradWeight | Slot::GradBias | Slot::Coefficients
+    );
     // A gradient is linear in the gradient of the output, and usually far below 1.
     let bound = if gradient { PROMISE * largest(values) } else { bound(values) };
     bound.max(PROMISE * expected.scale(slot))

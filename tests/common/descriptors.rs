@@ -1,8 +1,9 @@
 //! Ops from numbers, for property tests and fuzzing: every op with every option, in both directions.
 
 use wgpu_norm::{
-    Activation, BatchMoments, BatchNorm, Caps, Coefficients, DType, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LocalResponseNorm, LpNormalize, Method, Norm, Offsets, Pairs, RmsNorm, Rotary, RunningStats, Slot, Strategy,
+    Activation, BatchMoments, BatchNorm, Caps, Coefficients, DType, Gate, GateFunction, GroupNorm, InstanceNorm,
+    LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm, Offsets, Pairs, RmsNorm, Rotary, RunningStats,
+    Slot, Strategy,
 };
 
 /// Numbers choose from lists by their remainder.
@@ -17,6 +18,8 @@ pub struct Descriptor {
     /// Types of input, output, residual, sum, and of weight and bias.
     pub dtypes: [u8; 5],
     pub activation: u8,
+    /// The gate, and whether the residual is behind the norm.
+    pub gate: u8,
     /// The stride of the input's rows, and the size of a window.
     pub stride: usize,
     pub cpu: bool,
@@ -35,6 +38,7 @@ impl Descriptor {
         caps.cpu = self.cpu;
         caps.offsets = choose(&[Offsets::Binding, Offsets::Pack, Offsets::Element], self.subgroups / 4);
         caps.subgroup_size = choose(&[None, Some((4, 4)), Some((8, 128)), Some((32, 32))], self.subgroups);
+        caps.few_kernels = self.subgroups / 12 % 2 == 1;
         caps
     }
 
@@ -59,6 +63,9 @@ impl Descriptor {
         let activation = choose(&Activation::ALL, self.activation);
         let [weight, bias, save, training, zero_centered, per_sample, residual, sum, in_place, last, tracked, ..] =
             flags;
+        let gates = [None, Some(Gate::before as fn(_) -> _), Some(Gate::after), None];
+        let gate = choose(&gates, self.gate).map(|place| place(choose(&GateFunction::ALL, self.gate / 8)));
+        let after = residual && self.gate & 4 > 0;
         let layout = if last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let convention = RunningStats::Onnx { momentum };
         // Options that all ops have.
@@ -67,22 +74,36 @@ impl Descriptor {
                 let mut op = $op.eps(eps);
                 let o = &mut op.options;
                 (o.weight, o.bias, o.save_stats, o.zero_centered) = (weight, bias, save, zero_centered && weight);
-                (o.per_sample, o.residual, o.residual_output) = (per_sample, residual, residual && sum);
-                (o.activation, o.in_place) = (activation, in_place);
+                (o.per_sample, o.residual) = (per_sample, residual);
+                (o.activation, o.in_place) = (if gate.is_some() { Activation::None } else { activation }, in_place);
+                (o.gate, o.residual_after) = (gate, after);
+                (o.residual_output, o.residual_in_place) = (residual && sum && !after, residual && sum && after);
                 let [input, output, of_residual, of_sum, params] = dtypes.map(Some);
                 (o.types.input, o.types.output, o.types.affine) = (input, output, params);
-                (o.types.residual, o.types.residual_output) = (of_residual, of_sum);
+                (o.types.residual, o.types.residual_output, o.types.gate) = (of_residual, of_sum, of_sum);
                 if tracked {
-                    let slots = [Slot::Input, Slot::Output, Slot::Residual, Slot::GradOutput, Slot::GradInput];
+                    let slots = [
+                        Slot::Input,
+                        Slot::Output,
+                        Slot::Residual,
+                        Slot::GradOutput,
+                        Slot::GradInput,
+                        Slot::Gate,
+                        Slot::NextOutput,
+                    ];
                     o.strides.insert(choose(&slots, self.activation), self.gaps());
                 }
                 op
             }};
         }
         let layer_norm = with_options!(LayerNorm::new(shape, start..end));
-        let rms_norm = with_options!(RmsNorm::new(shape, start..end));
+        let next = self.gate & 16 > 0 && (gate.is_some() || activation == Activation::None);
+        let rms_norm = with_options!(RmsNorm::new(shape, start..end)).affine_axes(start / 2..end);
+        let twice = rms_norm.clone().next_norm(next);
         let mut batch_norm = with_options!(BatchNorm::training(shape)).layout(layout);
-        (batch_norm.options.residual_output, batch_norm.options.per_sample) = (false, false);
+        let o = &mut batch_norm.options;
+        (o.residual_output, o.per_sample, o.gate) = (false, false, None);
+        (o.residual_after, o.residual_in_place) = (false, false);
         batch_norm.training = training;
         batch_norm.running_stats = (tracked && training).then_some(convention);
         batch_norm.options.save_stats &= training;
@@ -99,6 +120,7 @@ impl Descriptor {
                 let mut backward = $op.backward().accumulate(flags[11]);
                 let g = &mut backward.gradients;
                 (g.input, g.weight, g.bias) = (flags[12], g.weight && flags[13], g.bias && flags[14]);
+                g.gate &= g.input;
                 g.affine_dtype = dtypes[3];
                 ops.push(Box::new(backward));
                 ops.push(Box::new($op));
@@ -108,6 +130,7 @@ impl Descriptor {
         let mut rotated = layer_norm.clone();
         let o = &mut rotated.options;
         (o.activation, o.residual, o.residual_output, o.save_stats) = (Activation::None, false, false, false);
+        (o.residual_in_place, o.residual_after, o.gate, o.next_norm) = (false, false, None, false);
         let pairs = if sum { Pairs::Halves } else { Pairs::Neighbours };
         rotated.options.rotary = Some(Rotary::new(pairs, stride % 64 * 4, 1 + stride % 100));
         ops.push(Box::new(rotated.backward()));
@@ -117,6 +140,7 @@ impl Descriptor {
             ops.push(Box::new(given.backward().coefficients(coefficients)));
         }
         ops.push(Box::new(given));
+        ops.push(Box::new(twice));
         ops.push(Box::new(layer_norm.statistics()));
         ops.push(Box::new(layer_norm.moments()));
         ops.push(Box::new(rms_norm.statistics().merge(stride)));

@@ -139,7 +139,7 @@ fn affine_at(i: AffineAt) -> Affine {
     return Affine(weight_at(i), bias_at(i));
 }
 
-fn add_after(u: Pack, at: At) -> Pack {
+fn apply_after(u: Pack, at: At) -> Pack {
     return u;
 }
 
@@ -171,7 +171,7 @@ fn load_element(at: At, table: Table, affine: Affine) -> Element {
 
 fn store_element(element: Element, at: At, table: Table, affine: Affine) {
     store_sum(at, element.x);
-    store_result(at, activate(add_after(apply_bias(apply_weight(element.y, affine.weight), affine.bias), at)));
+    store_result(at, activate(apply_after(apply_bias(apply_weight(element.y, affine.weight), affine.bias), at)));
 }
 
 // ==== constants of the key

@@ -48,7 +48,7 @@ fn merged(own: vec4<f32>, index: u32) -> vec4<f32> {
 
 // ==== roles/access.wgsl
 
-fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+fn save(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
 }
 
 // ==== roles/scales.wgsl
@@ -97,7 +97,7 @@ fn put_merged(group: u32, mean: Pair, m2: f32, count: f32) {
     for (var i = first + 1u; i < first + params.members; i += 1u) {
         put_member(i, hi, lo, rstd);
     }
-    save(group, mean.hi, mean.lo, rstd);
+    save(group, mean.hi, mean.lo, rstd, 1.0);
 }
 
 // The old value plus a share of the difference: two rounded weights would not add up to 1, and 1000 small steps would
@@ -180,7 +180,7 @@ fn store_statistics(i: u32, v: f32) {
     statistics[i] = v;
 }
 
-@group(0) @binding(24) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(26) var<storage, read_write> partials: array<vec4<f32>>;
 
 // ==== kernels/finalize.wgsl
 

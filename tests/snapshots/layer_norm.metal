@@ -474,7 +474,7 @@ Pack activate(
     return u;
 }
 
-Pack add_after(
+Pack apply_after(
     Pack u_1,
     At at_4
 ) {
@@ -500,7 +500,7 @@ void finish(
     store_sum(at_5, x_2);
     Pack _e6 = apply_weight(y_4, affine_1.weight);
     Pack _e8 = apply_bias(_e6, affine_1.bias);
-    Pack _e9 = add_after(_e8, at_5);
+    Pack _e9 = apply_after(_e8, at_5);
     Pack _e10 = activate(_e9);
     store_result(at_5, _e10, output, _buffer_sizes);
     return;
@@ -516,7 +516,8 @@ void save(
     uint i_9,
     float hi,
     float lo,
-    float rstd_value
+    float rstd_value,
+    float scale_3
 ) {
     return;
 }
@@ -592,8 +593,8 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e491 = round;
-            round = _e491 + 1u;
+            uint _e490 = round;
+            round = _e490 + 1u;
         }
         loop_init_2 = false;
         uint _e33 = round;
@@ -923,38 +924,38 @@ void run(
                 if (team_5.lane == 0u) {
                     uint _e487 = params.first;
                     float _e489 = mean_1;
-                    save(_e487 + row_3, _e489, correction, _e274 * _e268);
+                    save(_e487 + row_3, _e489, correction, _e274, _e268);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e500 = params.teams;
-        local_9 = team_5.index < _e500;
+        uint _e499 = params.teams;
+        local_9 = team_5.index < _e499;
     } else {
         local_9 = false;
     }
-    bool _e503 = local_9;
-    if (_e503) {
-        bool _e505 = in_row(0u, team_5, params);
-        if (_e505) {
-            uint _e508 = params.first_partial;
-            uint _e512 = params.elements;
-            uint to = _e508 + (team_5.index * _e512);
-            Column _e516 = column_of(0u, team_5, params);
-            Pack _e518 = grad_sum.inner[0];
-            Pack _e520 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e516, _e518, _e520);
+    bool _e502 = local_9;
+    if (_e502) {
+        bool _e504 = in_row(0u, team_5, params);
+        if (_e504) {
+            uint _e507 = params.first_partial;
+            uint _e511 = params.elements;
+            uint to = _e507 + (team_5.index * _e511);
+            Column _e515 = column_of(0u, team_5, params);
+            Pack _e517 = grad_sum.inner[0];
+            Pack _e519 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e515, _e517, _e519);
         }
-        bool _e522 = in_row(1u, team_5, params);
-        if (_e522) {
-            uint _e525 = params.first_partial;
-            uint _e529 = params.elements;
-            uint to_1 = _e525 + (team_5.index * _e529);
-            Column _e533 = column_of(1u, team_5, params);
-            Pack _e535 = grad_sum.inner[1];
-            Pack _e537 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e533, _e535, _e537);
+        bool _e521 = in_row(1u, team_5, params);
+        if (_e521) {
+            uint _e524 = params.first_partial;
+            uint _e528 = params.elements;
+            uint to_1 = _e524 + (team_5.index * _e528);
+            Column _e532 = column_of(1u, team_5, params);
+            Pack _e534 = grad_sum.inner[1];
+            Pack _e536 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e532, _e534, _e536);
             return;
         } else {
             return;

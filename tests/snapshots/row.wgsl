@@ -153,7 +153,7 @@ fn store_result(at: At, y: Pack) {
     store_output(at, y);
 }
 
-fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+fn save(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
 }
 
 // ==== roles/tables.wgsl
@@ -193,7 +193,7 @@ fn affine_at(i: AffineAt) -> Affine {
     return Affine(weight_at(i), bias_at(i));
 }
 
-fn add_after(u: Pack, at: At) -> Pack {
+fn apply_after(u: Pack, at: At) -> Pack {
     return u;
 }
 
@@ -273,7 +273,7 @@ fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
 
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
 }
 
 const SUMS: bool = false;
@@ -629,7 +629,7 @@ fn run(team: Team) {
                 );
             }
             if team.lane == 0u {
-                save(params.first + row, mean, correction, rstd * scale);
+                save(params.first + row, mean, correction, rstd, scale);
             }
         }
     }

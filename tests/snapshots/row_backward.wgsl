@@ -160,7 +160,7 @@ fn load_x(at: At) -> Pack {
     return load_input(at);
 }
 
-fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+fn save(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
 }
 
 // ==== roles/tables.wgsl
@@ -240,6 +240,9 @@ fn put_grad_input(at: At, v: Pack) {
     store_grad_input(at, v);
 }
 
+fn put_grad_gate_after(at: At, affine: Affine, y: Pack) {
+}
+
 // ==== roles/rows.wgsl
 
 struct Params {
@@ -277,6 +280,7 @@ fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
 }
 
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
+    put_grad_gate_after(at, affine, y);
     put_grad_input(at, grad_input);
 }
 
@@ -332,7 +336,7 @@ fn store_grad_input(i: u32, v: vec4<f32>) {
     grad_input[i] = v;
 }
 
-@group(0) @binding(25) var<storage, read_write> partial_sums: array<vec2<f32>>;
+@group(0) @binding(27) var<storage, read_write> partial_sums: array<vec2<f32>>;
 
 // ==== kernels/row.wgsl
 
@@ -640,7 +644,7 @@ fn run(team: Team) {
                 );
             }
             if team.lane == 0u {
-                save(params.first + row, mean, correction, rstd * scale);
+                save(params.first + row, mean, correction, rstd, scale);
             }
         }
     }

@@ -152,7 +152,7 @@ fn store_result(at: At, y: Pack) {
     store_output(at, y);
 }
 
-fn save(i: u32, hi: f32, lo: f32, rstd_value: f32) {
+fn save(i: u32, hi: f32, lo: f32, rstd_value: f32, scale: f32) {
 }
 
 // ==== roles/tables.wgsl
@@ -192,7 +192,7 @@ fn affine_at(i: AffineAt) -> Affine {
     return Affine(weight_at(i), bias_at(i));
 }
 
-fn add_after(u: Pack, at: At) -> Pack {
+fn apply_after(u: Pack, at: At) -> Pack {
     return u;
 }
 
@@ -272,7 +272,7 @@ fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
 
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(add_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
 }
 
 alias Sum = f32;
@@ -315,8 +315,8 @@ fn product_shares(count: f32, rstd: Sum, scale: Sum) -> Sum {
     return product_share(count, rstd, scale);
 }
 
-fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum) {
-    save(params.first + row, hi, lo, rstd);
+fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum, scale: Sum) {
+    save(params.first + row, hi, lo, rstd, scale);
 }
 
 const SUMS: bool = false;
@@ -545,7 +545,7 @@ fn run(team: Team) {
             }
         }
         if has_rows && has_row_0 && team.lane == 0u {
-            save_rows(row_0, mean_0, correction_0, rstd_0 * scale_0);
+            save_rows(row_0, mean_0, correction_0, rstd_0, scale_0);
         }
     }
 }

@@ -1,0 +1,176 @@
+//! What models fuse with their norms, by every method without a team, against the f64 reference: weights for more axes
+//! than the normalized ones, residuals behind the norm, gates.
+
+mod common;
+
+use common::{
+    gpu,
+    methods::{Can, conforms_as_inferred, conforms_by, conforms_by_lanes},
+};
+use wgpu_norm::{
+    Activation, BatchNorm, DType, Error, Gate, GateFunction, LayerNorm, LpNormalize, Method, Norm, Order, RmsNorm,
+    Slot, Strategy, Team,
+};
+
+/// Rows of packs, and rows of single elements.
+const LENS: [usize; 2] = [12, 9];
+
+#[test]
+fn weights_of_heads() {
+    for len in LENS {
+        let heads = RmsNorm::new(&[5, 3, len], 2..).affine_axes(1..);
+        conforms_by_lanes("a weight for each head", &heads, Can::Rows(len));
+        conforms_by_lanes("a weight for each head", &heads.backward(), Can::Rows(len));
+        let groups = LayerNorm::new(&[2, 3, 2, len], 3..).affine_axes(2..).activation(Activation::Silu);
+        conforms_by_lanes("weight and bias for each group", &groups, Can::Rows(len));
+        conforms_by_lanes("weight and bias for each group", &groups.backward(), Can::Rows(len));
+    }
+    let heads = RmsNorm::new(&[300, 4, 128], 2..).affine_axes(1..);
+    conforms_as_inferred("many heads of 128", &heads);
+    conforms_as_inferred("many heads of 128", &heads.backward());
+    let one = LayerNorm::new(&[4, 3, 8], 1..).affine_axes(0..);
+    conforms_by_lanes("a weight for each element", &one.backward(), Can::Rows(24));
+}
+
+#[test]
+fn weights_of_norms() {
+    for order in [Order::L1, Order::L2] {
+        let op = LpNormalize::new(&[7, 12], 1..).order(order).weight(true).bias(true);
+        conforms_by_lanes("a norm with a weight", &op, Can::Rows(12));
+        conforms_by_lanes("a norm with a weight", &op.backward(), Can::Rows(12));
+    }
+}
+
+#[test]
+fn a_residual_behind_the_norm() {
+    for len in LENS {
+        let op = RmsNorm::new(&[7, len], 1..).residual(true).residual_after(true);
+        conforms_by_lanes("RMS norm", &op, Can::Rows(len));
+        conforms_by_lanes("RMS norm", &op.backward(), Can::Rows(len));
+        conforms_by_lanes("over the residual", &op.clone().residual_in_place(true), Can::Rows(len));
+        conforms_by_lanes("over the residual", &op.residual_in_place(true).backward(), Can::Rows(len));
+    }
+    let op = LayerNorm::new(&[7, 12], 1..).residual(true).residual_after(true).activation(Activation::Gelu);
+    conforms_by_lanes("with an activation", &op, Can::Rows(12));
+    conforms_as_inferred("with an activation", &op.backward());
+    let mixed = RmsNorm::new(&[7, 12], 1..).dtype(DType::F16).residual(true).residual_after(true);
+    let mixed = mixed.residual_in_place(true).residual_dtype(DType::F32);
+    conforms_by_lanes("an f32 residual", &mixed, Can::Rows(12));
+    conforms_by_lanes("an f32 residual", &mixed.backward(), Can::Rows(12));
+}
+
+/// Both directions by every method.
+fn gated(why: &str, op: &(impl Norm + Clone), backward: &dyn Norm, can: Can) {
+    conforms_by_lanes(why, op, can);
+    conforms_by_lanes(why, backward, can);
+}
+
+#[test]
+fn gates() {
+    for function in GateFunction::ALL {
+        for gate in [Gate::before(function), Gate::after(function)] {
+            let op = LayerNorm::new(&[7, 12], 1..).gate(gate);
+            conforms_as_inferred(&format!("{gate:?}"), &op);
+            conforms_as_inferred(&format!("{gate:?}"), &op.backward());
+        }
+    }
+    for gate in [Gate::before(GateFunction::Silu), Gate::after(GateFunction::Silu)] {
+        for len in LENS {
+            let op = LayerNorm::new(&[7, len], 1..).gate(gate);
+            gated(&format!("{gate:?}"), &op, &op.backward(), Can::Rows(len));
+        }
+        let groups = RmsNorm::new(&[5, 2, 16], 2..).affine_axes(1..).gate(gate);
+        conforms_as_inferred("groups of Mamba 2", &groups);
+        conforms_as_inferred("groups of Mamba 2", &groups.backward());
+        for dtype in [DType::F16, DType::BF16] {
+            let op = RmsNorm::new(&[7, 13], 1..).dtype(dtype).gate(gate);
+            conforms_as_inferred("half precision", &op);
+            conforms_as_inferred("half precision", &op.backward());
+        }
+        let op = RmsNorm::new(&[7, 12], 1..).dtype(DType::F16).gate(gate).gate_dtype(DType::F32);
+        conforms_as_inferred("an f32 gate", &op);
+        conforms_as_inferred("an f32 gate", &op.backward());
+        let columns = LayerNorm::new(&[3, 6, 8], 1..2).gate(gate);
+        conforms_as_inferred("columns", &columns);
+        conforms_as_inferred("columns", &columns.backward());
+        let packed = [Slot::Input, Slot::Gate, Slot::GradGate, Slot::GradInput];
+        let op = packed.into_iter().fold(op, |op, slot| op.strides(slot, &[40, 1]));
+        conforms_as_inferred("gate and input in packed rows", &op);
+        conforms_as_inferred("gate and input in packed rows", &op.backward());
+        conforms_as_inferred("in place", &op.in_place(true));
+    }
+}
+
+/// A gate that all rows of a sample share, as a part of the sample's modulation.
+#[test]
+fn modulation() {
+    let [samples, tokens, len] = [2, 5, 12];
+    let shared = [3 * len, 0, 1];
+    let op = LayerNorm::new(&[samples, tokens, len], 2..).per_sample(true).zero_centered(true);
+    let op = op.residual(true).gate(Gate::before(GateFunction::Identity)).strides(Slot::Gate, &shared);
+    let written = op.clone().residual_output(true);
+    for (why, op) in [("the sum is not written", &op), ("the sum is written", &written)] {
+        gated(why, op, &op.backward().grad_gate(false), Can::Rows(len));
+    }
+    conforms_by_lanes("over the residual", &op.clone().residual_in_place(true), Can::Rows(len));
+    conforms_as_inferred("all gradients", &op.backward());
+    conforms_as_inferred("no gradient of the residual", &written.backward().grad_residual(false));
+    let op = RmsNorm::new(&[samples, tokens, len], 2..).gate(Gate::after(GateFunction::Tanh));
+    let op = op.strides(Slot::Gate, &shared).residual(true).residual_after(true);
+    gated("a gate and a residual behind the norm", &op, &op.backward(), Can::Rows(len));
+    conforms_by_lanes("over the residual", &op.residual_in_place(true), Can::Rows(len));
+}
+
+#[test]
+fn what_no_model_has_is_refused() {
+    let op = RmsNorm::new(&[7, 12], 1..);
+    let gate = Gate::after(GateFunction::Silu);
+    let message = |op: &dyn Norm| op.tensors().unwrap_err().to_string();
+    let expect = |op: &dyn Norm, words: &[&str]| {
+        let message = message(op);
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    };
+    expect(&op.clone().gate(gate).activation(Activation::Silu), &["activation", "gate"]);
+    let mut batch = BatchNorm::training(&[3, 4, 5]);
+    batch.options.gate = Some(gate);
+    expect(&batch, &["gate", "batch norm"]);
+    expect(&op.clone().gate(gate).backward().grad_input(false), &["grad_gate", "grad_input"]);
+    expect(&op.clone().backward().grad_gate(true), &["grad_gate", "no gate"]);
+    expect(&op.clone().next_norm(true).activation(Activation::Silu), &["next_norm", "activation"]);
+    expect(&op.clone().next_norm(true).backward(), &["backward", "second norm"]);
+    expect(&op.clone().residual_after(true), &["residual_after"]);
+    let after = op.clone().residual(true).residual_after(true);
+    expect(&after.clone().residual_output(true), &["residual_output"]);
+    expect(&after.residual_in_place(true).in_place(true), &["residual_in_place"]);
+    let heads = RmsNorm::new(&[5, 3, 12], 2..);
+    expect(&heads.clone().affine_axes(1..2), &["affine_axes", "1..2"]);
+    expect(&heads.clone().affine_axes(0..4), &["affine_axes"]);
+    expect(&RmsNorm::new(&[0, 12], 1..).affine_axes(0..), &["affine_axes", "not empty"]);
+    expect(&heads.clone().affine_axes(0..).per_sample(true), &["per_sample"]);
+    let per_sample = heads.affine_axes(1..).per_sample(true).tensors();
+    assert!(matches!(per_sample, Err(Error::Unsupported { .. })), "{per_sample:?}");
+    let middle = LayerNorm::new(&[5, 3, 12], 1..2).affine_axes(0..2).tensors();
+    assert!(matches!(middle, Err(Error::Unsupported { .. })), "{middle:?}");
+}
+
+/// The norm behind a layer and the norm before the next one: Gemma.
+#[test]
+fn a_second_norm() {
+    for len in LENS {
+        let op = RmsNorm::new(&[7, len], 1..).residual(true).residual_after(true).next_norm(true);
+        for method in [Method::Resident(Team::Lane), Method::Resident(Team::Workgroup), Method::Streamed(Team::Lane)] {
+            conforms_by("an output and its norm", gpu(), &op, Strategy::Forced(method));
+            let over = op.clone().residual_in_place(true).zero_centered(true);
+            conforms_by("over the residual", gpu(), &over, Strategy::Forced(method));
+        }
+    }
+    for dtype in [DType::F16, DType::BF16] {
+        let op = RmsNorm::new(&[7, 13], 1..).dtype(dtype).next_norm(true).residual(true).residual_dtype(DType::F32);
+        conforms_as_inferred("half precision", &op);
+    }
+    let op = RmsNorm::new(&[5, 2, 384], 2..).next_norm(true).weight(false).gate(Gate::after(GateFunction::Tanh));
+    conforms_as_inferred("gated, without weights", &op);
+    let packed = [Slot::Input, Slot::NextOutput, Slot::Residual];
+    let op = RmsNorm::new(&[7, 12], 1..).residual(true).residual_after(true).residual_in_place(true).next_norm(true);
+    conforms_as_inferred("packed rows", &packed.into_iter().fold(op, |op, slot| op.strides(slot, &[40, 1])));
+}
