@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use approx::abs_diff_eq;
 use common::golden::{AnyOp, Golden};
 use wgpu_norm::{
-    Access, Activation, BatchNorm, BindingProblem, Error, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize,
-    Norm, Options, Order, Outputs, RmsNorm, Slot, Tensors,
+    Access, Activation, BatchNorm, BindingProblem, Error, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm,
+    Layout, LpNormalize, Norm, Options, Order, Outputs, RmsNorm, Slot, Tensors,
     testing::{Random, largest},
 };
 
@@ -114,13 +114,16 @@ fn data(op: &dyn Norm, backward: &dyn Norm, random: &mut Random) -> Data {
     let mut data = Data::new();
     for spec in op.tensors().expect("tensors").into_iter().chain(backward.tensors().expect("tensors")) {
         let mut values = away_from_zero(random, spec.len());
-        if spec.slot == Slot::RunningVar {
-            values.iter_mut().for_each(|x| *x = x.abs() + 0.5);
+        match spec.slot {
+            Slot::RunningVar => values.iter_mut().for_each(|x| *x = x.abs() + 0.5),
+            // A product of input and gate, and its sum with a residual, are numbers of f32.
+            Slot::Gate => values.iter_mut().for_each(|x| *x = (*x * 4.0).round() / 4.0),
+            _ => {}
         }
         data.insert(spec.slot, values);
     }
     if data.contains_key(&Slot::ResidualOutput) {
-        let sum = data[&Slot::Input].iter().zip(&data[&Slot::Residual]).map(|(x, r)| x + r).collect();
+        let sum = op.reference(&read(op, &data)).expect("reference").to_f32().residual_output().to_vec();
         data.insert(Slot::ResidualOutput, sum);
     }
     data
@@ -153,7 +156,7 @@ fn differences(op: &dyn Norm, data: &Data, slot: Slot) -> Vec<f64> {
 }
 
 /// Compares every gradient of a backward pass with differences of the op. Returns how many tensors were compared.
-fn check_gradients(name: &str, op: &dyn Norm, backward: &dyn Norm, data: &Data) -> usize {
+fn check_gradients(name: &str, op: &dyn Norm, backward: &dyn Norm, data: &Data, residual_after: bool) -> usize {
     let found = backward.reference(&read(backward, data)).expect("reference");
     let of_output: Vec<f64> = data[&Slot::GradOutput].iter().map(|&g| f64::from(g)).collect();
     let mut compared = 0;
@@ -162,15 +165,16 @@ fn check_gradients(name: &str, op: &dyn Norm, backward: &dyn Norm, data: &Data) 
         (Slot::Residual, Slot::GradResidual),
         (Slot::Weight, Slot::GradWeight),
         (Slot::Bias, Slot::GradBias),
+        (Slot::Gate, Slot::GradGate),
     ] {
         if read(op, data).get(slot).is_none() {
             assert_eq!(found.get(grad), None, "{name}: {grad}");
             continue;
         }
-        // A residual without a gradient of its own has that of the input, or of the output in batch norm.
+        // A residual without a gradient of its own has that of the input, or of the output if it is behind the norm.
         let found = match found.get(grad) {
             Some(found) => found,
-            None if op.name().starts_with("batch_norm") => of_output.as_slice(),
+            None if residual_after => of_output.as_slice(),
             None => found.grad_input(),
         };
         let expected = differences(op, data, slot);
@@ -285,11 +289,102 @@ fn gradients_agree_with_differences() {
                 *op.options() = plain.clone();
                 set.iter().for_each(|set| set(op.options()));
                 let data = data_for(&name, op.as_mut(), activation);
-                compared += check_gradients(&name, op.as_ref(), op.backward_pass().as_ref(), &data);
+                let after = kind.starts_with("batch");
+                compared += check_gradients(&name, op.as_ref(), op.backward_pass().as_ref(), &data, after);
             }
         }
     }
     // For each activation: input, residual, weight and bias of 9 ops with 5 * 3 choices. The same of 4 ops with 4 * 2
     // choices. Inputs of 4 ops with 2 choices.
     assert_eq!(compared, Activation::ALL.len() * (9 * (15 + 10 + 9 + 9) + 4 * (8 + 4 + 4 + 4) + 4 * 2));
+}
+
+#[test]
+fn gradients_of_fused_options_agree_with_differences() {
+    let gates = GateFunction::ALL.into_iter().flat_map(|function| [Gate::before(function), Gate::after(function)]);
+    let residuals: [(&str, Set); 4] = [
+        ("no residual", |_| {}),
+        ("residual before", |o| o.residual = true),
+        ("residual before, with its sum", |o| (o.residual, o.residual_output) = (true, true)),
+        ("residual after", |o| (o.residual, o.residual_after) = (true, true)),
+    ];
+    let mut cases: Vec<(String, Options)> = Vec::new();
+    let mut add = |name: String, set: &dyn Fn(&mut Options)| {
+        let mut options = LayerNorm::new(&[1], 0..).options;
+        options.eps = 0.125;
+        set(&mut options);
+        cases.push((name, options));
+    };
+    for gate in gates {
+        // Only these products have sums that f32 holds, as a tensor between the passes must.
+        let is_exact = !gate.before || matches!(gate.function, GateFunction::Identity | GateFunction::OnePlus);
+        for (why, residual) in residuals.into_iter().filter(|(why, _)| is_exact || !why.ends_with("its sum")) {
+            add(format!("{gate:?}, {why}"), &|o| {
+                o.gate = Some(gate);
+                residual(o);
+            });
+        }
+    }
+    for activation in [Activation::None, Activation::Gelu] {
+        add(format!("residual after, {activation:?}"), &|o| {
+            (o.residual, o.residual_after, o.activation) = (true, true, activation);
+        });
+    }
+    let mut compared = 0;
+    for (name, options) in &cases {
+        let mut heads = LayerNorm::new(&[2, 2, 6], 2..).affine_axes(1..);
+        heads.options = options.clone();
+        let mut channels = RmsNorm::new(&[2, 6, 3], 1..2);
+        channels.options = options.clone();
+        let ops: [(&dyn Norm, &dyn Norm); 2] = [(&heads, &heads.backward()), (&channels, &channels.backward())];
+        for (op, backward) in ops {
+            let data = data(op, backward, &mut Random::new(3));
+            compared += check_gradients(name, op, backward, &data, options.residual_after);
+        }
+    }
+    for order in [Order::L1, Order::L2] {
+        let op = LpNormalize::new(&[2, 3, 6], 2..).order(order).weight(true).bias(true).affine_axes(1..);
+        let data = data(&op, &op.backward(), &mut Random::new(3));
+        compared += check_gradients("a norm with weight and bias", &op, &op.backward(), &data, false);
+    }
+    // Input, weight, bias and gate, and the residual of three choices; without gates, all but the gate.
+    assert_eq!(compared, 2 * ((10 * 4 - 3) * 4 + (10 * 3 - 3) + 2 * 4) + 2 * 3);
+}
+
+/// The backward pass of two norms is that of two ops, as `next_norm` says.
+#[test]
+fn the_gradient_of_a_second_norm_is_that_of_two_ops() {
+    let random = &mut Random::new(4);
+    let mut draw = |len| away_from_zero(random, len);
+    let [input, residual, grad_output, grad_next] = std::array::from_fn(|_| draw(12));
+    let [weight, next_weight] = std::array::from_fn(|_| draw(6));
+    let norm = RmsNorm::new(&[2, 6], 1..).eps(0.125).residual(true);
+    let first = norm.clone().residual_after(true);
+    let both = first.clone().next_norm(true);
+    let loss = |input: &[f32]| -> f64 {
+        let tensors = Tensors::new(input).residual(&residual).weight(&weight).next_weight(&next_weight);
+        let outputs = both.reference(&tensors).expect("reference");
+        let weighed =
+            |grad: &[f32], output: &[f64]| grad.iter().zip(output).map(|(&g, y)| f64::from(g) * y).sum::<f64>();
+        weighed(&grad_output, outputs.output()) + weighed(&grad_next, outputs.next_output())
+    };
+    let tensors = Tensors::new(&input).residual(&residual).weight(&weight);
+    let output = first.reference(&tensors).expect("reference").to_f32();
+    let second = norm.residual_output(true).backward().grad_weight(false);
+    let tensors = Tensors::default().residual_output(output.output()).weight(&next_weight);
+    let tensors = tensors.grad_output(&grad_next).grad_residual_output(&grad_output);
+    let whole = second.reference(&tensors).expect("reference").to_f32();
+    let tensors = Tensors::new(&input).weight(&weight).grad_output(whole.grad_input());
+    let found = first.backward().grad_weight(false).reference(&tensors).expect("reference");
+    for i in 0..input.len() {
+        let at = |step: f32| {
+            let mut moved = input.clone();
+            moved[i] += step;
+            loss(&moved)
+        };
+        let difference = |step: f32| (at(step) - at(-step)) / f64::from(2.0 * step);
+        let expected = (4.0 * difference(STEP) - difference(2.0 * STEP)) / 3.0;
+        // Between the passes, tensors are f32.
+        assert!(abs_diff_eq!(found.grad_input()[i], expected, epsilon = 1e-6), "{i}");
+    }
 }

@@ -105,11 +105,11 @@ impl<'a> Elements<'a> {
         };
         let x = (0..places.len()).map(|i| match (&sum, &input) {
             (Some(sum), _) => sum[i],
-            // The op defines the sum as f32, so this rounding is no error.
-            (None, Some(input)) => {
-                let input = input[i] * factor(i);
-                before.as_ref().map_or(input, |b| f64::from((input + b[i]) as f32))
-            }
+            (None, Some(input)) => match (&before, options.gate_at(true)) {
+                // The op defines the sum as f32, so this rounding is no error.
+                (Some(residual), None) => f64::from((input[i] + residual[i]) as f32),
+                (residual, _) => input[i] * factor(i) + residual.as_ref().map_or(0.0, |residual| residual[i]),
+            },
             // No gradient depends on the input.
             (None, None) => 0.0,
         });

@@ -4,8 +4,8 @@ use std::{collections::HashMap, fs, ops::Range, path::PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use wgpu_norm::{
-    Access, Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Norm, Options, Order,
-    Outputs, RmsNorm, RunningStats, Slot, Tensors,
+    Access, Activation, BatchNorm, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Norm,
+    Options, Order, Outputs, RmsNorm, RunningStats, Slot, Tensors,
 };
 
 /// Any op, for its options and its backward pass.
@@ -30,7 +30,7 @@ macro_rules! any_op {
 any_op!(LayerNorm RmsNorm LpNormalize GroupNorm InstanceNorm BatchNorm);
 
 /// The results that a file may have.
-const EXPECTED: [Slot; 10] = [
+const EXPECTED: [Slot; 12] = [
     Slot::Output,
     Slot::Mean,
     Slot::Rstd,
@@ -41,6 +41,8 @@ const EXPECTED: [Slot; 10] = [
     Slot::GradResidual,
     Slot::GradWeight,
     Slot::GradBias,
+    Slot::GradGate,
+    Slot::NextOutput,
 ];
 
 pub struct Golden {
@@ -141,13 +143,16 @@ impl Golden {
         let shape = &self.shape;
         // The MiniLM files name no op.
         match self.text("op").unwrap_or("layer-norm") {
-            "layer-norm" => Box::new(LayerNorm::new(shape, self.axes())),
-            "rms-norm" => Box::new(RmsNorm::new(shape, self.axes())),
-            "lp-normalize" => Box::new(LpNormalize::new(shape, self.axes()).order(match self.text("order") {
-                Some("1") => Order::L1,
-                Some("2") => Order::L2,
-                other => panic!("{}: {other:?}", self.name),
-            })),
+            "layer-norm" => Box::new(LayerNorm::new(shape, self.axes()).affine_axes(self.affine_axes())),
+            "rms-norm" => Box::new(RmsNorm::new(shape, self.axes()).affine_axes(self.affine_axes())),
+            "lp-normalize" => {
+                let op = LpNormalize::new(shape, self.axes()).order(match self.text("order") {
+                    Some("1") => Order::L1,
+                    Some("2") => Order::L2,
+                    other => panic!("{}: {other:?}", self.name),
+                });
+                Box::new(op.affine_axes(self.affine_axes()))
+            }
             "group-norm" => {
                 let groups = self.metadata["groups"].parse().expect("groups");
                 Box::new(GroupNorm::new(shape, groups).layout(self.layout()))
@@ -178,6 +183,19 @@ impl Golden {
         options.residual = self.has("residual");
         // The forward pass writes the sum, and the backward pass reads it.
         options.residual_output = expects(Slot::ResidualOutput) || self.has("residual_output");
+        options.residual_after = self.text("residual_after") == Some("true");
+        options.next_norm = self.text("next_norm") == Some("true");
+        options.gate = self.text("gate").map(|place| {
+            let function = match self.metadata["gate_function"].as_str() {
+                "identity" => GateFunction::Identity,
+                "one_plus" => GateFunction::OnePlus,
+                "silu" => GateFunction::Silu,
+                "sigmoid" => GateFunction::Sigmoid,
+                "tanh" => GateFunction::Tanh,
+                other => panic!("{}: {other}", self.name),
+            };
+            if place == "before" { Gate::before(function) } else { Gate::after(function) }
+        });
         if let Some(name) = self.text("activation") {
             options.activation = Activation::ALL.into_iter().find(|f| f.name() == name).expect(name);
         }
@@ -186,12 +204,22 @@ impl Golden {
     /// The normalized axes, which are neighbours: `axes`, or as many last axes as `normalized_shape` has.
     fn axes(&self) -> Range<usize> {
         let rank = self.shape.len();
-        if let Some(axes) = self.text("axes") {
-            let axes: Vec<usize> = axes.split(',').map(|axis| axis.parse().expect("axes")).collect();
-            return axes[0]..axes[axes.len() - 1] + 1;
+        if let Some(axes) = self.range("axes") {
+            return axes;
         }
         let count = self.text("normalized_shape").map_or(1, |shape| shape.split(',').count());
         rank - count..rank
+    }
+
+    /// The axes of weight and bias.
+    fn affine_axes(&self) -> Range<usize> {
+        self.range("affine_axes").unwrap_or_else(|| self.axes())
+    }
+
+    /// A key that has neighbouring axes.
+    fn range(&self, key: &str) -> Option<Range<usize>> {
+        let axes: Vec<usize> = self.text(key)?.split(',').map(|axis| axis.parse().expect(key)).collect();
+        Some(axes[0]..axes[axes.len() - 1] + 1)
     }
 
     fn layout(&self) -> Layout {

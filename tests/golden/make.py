@@ -383,10 +383,18 @@ ACTIVATIONS = {
     "hard_swish": F.hardswish,
     "softplus": F.softplus,
 }
-# Their derivatives jump. That of softplus does at 20, by 2e-9.
+# The factor that a gate gives.
+GATES = {
+    "identity": lambda v: v,
+    "one_plus": lambda v: 1 + v,
+    "silu": F.silu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
+# The derivatives of these activations jump. That of softplus does at 20, by 2e-9.
 BENT = ("relu", "leaky_relu", "relu6", "hard_swish", "softplus")
 EXPONENTIAL = ("gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "quick_gelu", "softplus")
-DIFFERENTIABLE = ("input", "residual", "weight", "bias")
+DIFFERENTIABLE = ("input", "residual", "weight", "bias", "gate")
 OVER_AXES = ("layer-norm", "rms-norm", "lp-normalize")
 
 
@@ -416,7 +424,8 @@ def case(
 ):
     """Writes NAME, what PyTorch makes of one norm, and NAME-backward, what its autograd does.
 
-    `residual` is None, "added", or "kept" where the sum is an output too. `options` go into the
+    `residual` is None, "added", "kept" where the sum is an output too, or "behind" the norm. A case
+    with the option `gate` has a gate "before" or "after" the norm. `options` go into the
     metadata as they are. `spread` is that of weight and bias, unless `bias` has its values.
     """
     rng = generator(name)
@@ -429,8 +438,11 @@ def case(
         r = np.round(1024 * rng.standard_normal(shape)) / 1024
         tensors["residual"] = r.astype(np.float32)
     tensors["input"] = x.astype(np.float32)
+    if "gate" in m:
+        # Multiples of 1/4, so that a product with an input above is a float32 too.
+        tensors["gate"] = (np.round(4 * rng.standard_normal(shape)) / 4).astype(np.float32)
     if op in OVER_AXES:
-        params = [shape[i] for i in numbers(m["axes"])]
+        params = [shape[i] for i in numbers(m.get("affine_axes", m["axes"]))]
     else:
         params = [shape[-1 if m.get("layout") == "channels-last" else 1]]
     if "per_sample" in m:
@@ -448,6 +460,11 @@ def case(
         tensors["running_var"] = rng.uniform(0.5, 2, params).astype(np.float32)
 
     leaves = {k: f64(v).requires_grad_(k in DIFFERENTIABLE) for k, v in tensors.items()}
+    if residual == "behind":
+        m["residual_after"] = "true"
+    if "next_norm" in m:
+        tensors["next_weight"] = (1 + spread * rng.standard_normal(params)).astype(np.float32)
+        leaves["next_weight"] = f64(tensors["next_weight"])
     outputs = pytorch(m, leaves)
     if residual != "kept":
         outputs.pop("residual_output", None)
@@ -471,8 +488,10 @@ def case(
     )
     expected = {f"expected_grad_{k}": v for k, v in zip(wanted, found)}
     # The crate writes the residual's gradient only where it is a tensor of its own.
-    if residual and not (op == "batch-norm" and "activation" in m):
-        same = f64(grads["grad_output"]) if op == "batch-norm" else expected["expected_grad_input"]
+    after = op == "batch-norm" or residual == "behind"
+    own = "activation" in m if after else m.get("gate") == "before"
+    if residual and not own:
+        same = f64(grads["grad_output"]) if after else expected["expected_grad_input"]
         assert torch.equal(expected.pop("expected_grad_residual"), same), name
     save(name, tensors | grads | expected, **m, direction="backward")
 
@@ -481,12 +500,15 @@ def pytorch(m, t):
     """All that the norm of this metadata makes of these tensors, in PyTorch's own functions."""
     x, gain, bias = t["input"], t.get("weight"), t.get("bias")
     found = {}
-    after = m["op"] == "batch-norm"
+    after = m["op"] == "batch-norm" or "residual_after" in m
+    if m.get("gate") == "before":
+        x = x * GATES[m["gate_function"]](t["gate"])
     if "residual" in t and not after:
         x = found["residual_output"] = x + t["residual"]
     if "zero_centered" in m:
         gain = 1 + gain
-    params = (None, None) if "per_sample" in m else (gain, bias)
+    apart = "per_sample" in m or "affine_axes" in m or m["op"] == "lp-normalize"
+    params = (None, None) if apart else (gain, bias)
     if m["op"] in OVER_AXES:
         axes = numbers(m["axes"])
         last = tuple(range(-len(axes), 0))
@@ -495,6 +517,10 @@ def pytorch(m, t):
             rows = y.ndim - len(axes) - 1
             gain, bias = (p.reshape(len(p), *[1] * rows, *p.shape[1:]) for p in (gain, bias))
             y = y * gain + bias
+        elif apart:
+            # These weights belong to the last axes, of which the norm's are the last.
+            y = y if gain is None else y * gain
+            y = y if bias is None else y + bias
         y = y.movedim(last, axes)
     else:
         channels_last = m.get("layout") == "channels-last"
@@ -504,9 +530,14 @@ def pytorch(m, t):
             gain, bias = (p.reshape(*p.shape, *[1] * (y.ndim - 2)) for p in (gain, bias))
             y = y * gain + bias
         y = y.movedim(1, -1) if channels_last else y
+    if m.get("gate") == "after":
+        y = y * GATES[m["gate_function"]](t["gate"])
     if "residual" in t and after:
         y = y + t["residual"]
     found["output"] = ACTIVATIONS[m["activation"]](y) if "activation" in m else y
+    if "next_norm" in m:
+        norm = [x.shape[i] for i in numbers(m["axes"])]
+        found["next_output"] = F.rms_norm(found["output"], norm, t["next_weight"], m["eps"])
     return found | stats
 
 
@@ -686,6 +717,31 @@ def adaptive():
     case("bn-train-zero-centered", "batch-norm", (3, 4, 5), **TRAINING, **zero_centered)
 
 
+def fusions():
+    """What models fuse with their norms."""
+    for f in GATES:
+        for place in "before", "after":
+            gate = {"gate": place, "gate_function": f}
+            case(f"ln-gate-{place}-{f}", "layer-norm", (3, 17), axes="1", **gate)
+    silu = {"gate_function": "silu"}
+    case("rms-gate-before", "rms-norm", (3, 4, 8), "weight", axes="2", gate="before", **silu)
+    case("rms-gate-after", "rms-norm", (3, 4, 8), "weight", axes="2", gate="after", **silu)
+    plain = {"gate": "before", "gate_function": "identity"}
+    case("ln-modulated", "layer-norm", (3, 4, 9), axes="2", residual="kept", **plain, **ADAPTIVE)
+    tanh = {"gate": "after", "gate_function": "tanh"}
+    case("rms-gate-residual", "rms-norm", (3, 17), "weight", axes="1", residual="behind", **tanh)
+    case("rms-residual-behind", "rms-norm", (3, 17), "weight", axes="1", residual="behind")
+    case("ln-gelu-residual-behind", "layer-norm", (3, 17), axes="1", residual="behind", activation="gelu")
+    heads = {"axes": "2", "affine_axes": "1,2"}
+    case("rms-heads", "rms-norm", (3, 4, 8), "weight", **heads)
+    case("ln-heads", "layer-norm", (2, 3, 4, 7), axes="3", affine_axes="2,3")
+    for p in (2, 1):
+        options = {"axes": "1", "order": p, "eps": 1e-12}
+        case(f"l{p}-weight", "lp-normalize", (3, 9), **options)
+    options = {"residual": "behind", "next_norm": "true", "backward": False}
+    case("rms-next-norm", "rms-norm", (3, 17), "weight", axes="1", **options)
+
+
 def instance_norm_running():
     case("in-running-ncl", "instance-norm", (3, 4, 7), "none", backward=False, **TRACKED)
     case("in-running-nchw", "instance-norm", (2, 3, 4, 5), backward=False, **TRACKED)
@@ -748,6 +804,16 @@ FORMULAS = {
 }
 
 
+# The factor that a gate gives, and its derivative.
+GATE_FORMULAS = {
+    "identity": (lambda v: v, np.ones_like),
+    "one_plus": (lambda v: 1 + v, np.ones_like),
+    "silu": FORMULAS["silu"],
+    "sigmoid": FORMULAS["sigmoid"],
+    "tanh": FORMULAS["tanh"],
+}
+
+
 def views(m, shape):
     """The shape in which each statistic is over whole axes, these axes, and where weights vary."""
     rank = len(shape)
@@ -771,6 +837,8 @@ def views(m, shape):
             view, group = (shape[0], *split, *shape[2:]), 1
         varies = {group, group + 1}
         axes = tuple(i for i in range(1, rank + 1) if i != group)
+    if "affine_axes" in m:
+        varies = set(numbers(m["affine_axes"]))
     if "per_sample" in m:
         varies = varies | {0}
     return view, axes, varies
@@ -789,7 +857,13 @@ def recompute(t, m):
     gain = gain + 1 if "zero_centered" in m else gain
     bias = wide["bias"].reshape(per_weight) if "bias" in t else 0.0
     residual = wide["residual"].reshape(view) if "residual" in t else 0.0
-    after = m["op"] == "batch-norm"
+    after = m["op"] == "batch-norm" or "residual_after" in m
+    factor, gate_slope = 1.0, 0.0
+    if "gate" in m:
+        factor, gate_slope = (f(wide["gate"].reshape(view)) for f in GATE_FORMULAS[m["gate_function"]])
+    before = factor if m.get("gate") == "before" else 1.0
+    behind = factor if m.get("gate") == "after" else 1.0
+    x = x * before
     if not after:
         x, residual = x + residual, 0.0
     count = x.size / np.prod(per_statistic)
@@ -812,13 +886,20 @@ def recompute(t, m):
     if "running_mean" in t and m.get("training") != "false":
         found |= running(t, m, *batch, count)
     normalized = (x - mean) * rstd
-    u = normalized * gain + bias + residual
+    affine = normalized * gain + bias
+    u = affine * behind + residual
     f, slope = FORMULAS[m.get("activation", "none")]
     if m.get("direction") != "backward":
         found |= {"output": f(u), "residual_output": x}
+        if "next_norm" in m:
+            power = (found["output"] ** 2).mean(axes, keepdims=True)
+            next_weight = wide["next_weight"].reshape(per_weight)
+            found["next_output"] = found["output"] / np.sqrt(power + eps) * next_weight
     else:
         g = wide["grad_output"].reshape(view) * slope(u)
-        found |= {"grad_residual": g, "grad_bias": g.sum(others)}
+        found |= {"grad_residual": g, "grad_gate": g * affine * gate_slope}
+        g = g * behind
+        found |= {"grad_bias": g.sum(others)}
         found["grad_weight"] = (g * normalized).sum(others)
         g = g * gain
         share = (g * normalized).sum(axes, keepdims=True)
@@ -831,7 +912,11 @@ def recompute(t, m):
             if m["op"] != "rms-norm":
                 share = share + g.mean(axes, keepdims=True)
         kept = wide["grad_residual_output"].reshape(view) if "grad_residual_output" in t else 0
-        found["grad_input"] = rstd * (g - share) + kept
+        grad_x = rstd * (g - share) + kept
+        found["grad_input"] = grad_x * before
+        if m.get("gate") == "before":
+            found["grad_gate"] = grad_x * wide["input"].reshape(view) * gate_slope
+            found["grad_residual"] = grad_x
     found = {f"expected_{k}": v for k, v in found.items() if f"expected_{k}" in t}
     return {k: v.reshape(t[k].shape) for k, v in found.items()}
 
@@ -900,6 +985,7 @@ def main():
     activations()
     residuals()
     adaptive()
+    fusions()
     instance_norm_running()
     files = list(OUT.glob("*.safetensors"))
     size = sum(path.stat().st_size for path in files)
