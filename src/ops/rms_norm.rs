@@ -119,8 +119,8 @@ impl RmsNorm {
 }
 
 setters!(RmsNorm:
-    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate next_norm activation
-    epilogue rotary in_place dtype affine_dtype strides);
+    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate
+    next_norm activation epilogue rotary in_place dtype affine_dtype strides);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {
