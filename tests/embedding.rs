@@ -212,6 +212,13 @@ fn every_kernel_takes_strides() {
     assert!(ran > 50, "{ran} runs");
 }
 
+/// Shaders divide the number of a row by a product of two words. These rows have numbers in the upper half of a word.
+#[test]
+fn strides_of_many_rows() {
+    let op = RmsNorm::new(&[5, 14003, 4], 2..).strides(Slot::Input, &[4 * 14007, 4, 1]);
+    conforms(gpu(), "many rows", &op.strides(Slot::Output, &[4 * 14006, 4, 1]), Strategy::Inferred);
+}
+
 /// An op in place has no backward pass.
 #[test]
 fn strides_in_place() {

@@ -4,12 +4,14 @@
 mod common;
 
 use common::{
+    golden::Golden,
     gpu,
     methods::{Can, conforms_as_inferred, conforms_by, conforms_by_lanes},
+    run,
 };
 use wgpu_norm::{
     Activation, BatchNorm, DType, Error, Gate, GateFunction, LayerNorm, LpNormalize, Method, Norm, Order, RmsNorm,
-    Slot, Strategy, Team,
+    Slot, Strategy, Team, testing::compare_outputs,
 };
 
 /// Rows of packs, and rows of single elements.
@@ -173,4 +175,71 @@ fn a_second_norm() {
     let packed = [Slot::Input, Slot::NextOutput, Slot::Residual];
     let op = RmsNorm::new(&[7, 12], 1..).residual(true).residual_after(true).residual_in_place(true).next_norm(true);
     conforms_as_inferred("packed rows", &packed.into_iter().fold(op, |op, slot| op.strides(slot, &[40, 1])));
+}
+
+/// The table of docs/models.md: model, options, op.
+fn models() -> Vec<(&'static str, String, Box<dyn Norm>)> {
+    let [tokens, width, heads, dim, groups, samples] = [6, 24, 3, 8, 2, 2];
+    macro_rules! models {
+        ($($model:literal: $op:expr,)*) => {
+            vec![$(($model, stringify!($op).into(), Box::new($op) as Box<dyn Norm>),)*]
+        };
+    }
+    models! {
+        "Gemma 2, 3": RmsNorm::new(&[tokens, width], 1..).zero_centered(true).residual(true).residual_after(true)
+            .residual_in_place(true).next_norm(true),
+        "OLMo 2": RmsNorm::new(&[tokens, width], 1..).residual(true).residual_after(true),
+        "Swin V2": LayerNorm::new(&[tokens, width], 1..).residual(true).residual_after(true),
+        "Qwen3-Next, Qwen3.5": RmsNorm::new(&[tokens * heads, dim], 1..).gate(Gate::after(GateFunction::Silu)),
+        "Kimi Linear": RmsNorm::new(&[tokens * heads, dim], 1..).gate(Gate::after(GateFunction::Sigmoid)),
+        "Mamba 2, Granite 4, Nemotron-H": RmsNorm::new(&[tokens, groups, dim], 2..).affine_axes(1..)
+            .gate(Gate::before(GateFunction::Silu)),
+        "DiT, SD3, Flux, Wan, Qwen-Image": LayerNorm::new(&[samples, tokens, width], 2..).per_sample(true)
+            .zero_centered(true).residual(true).residual_output(true).gate(Gate::before(GateFunction::Identity))
+            .strides(Slot::Gate, &[width, 0, 1]),
+        "Z-Image, Lumina 2, the scale": RmsNorm::new(&[samples, tokens, width], 2..)
+            .gate(Gate::after(GateFunction::OnePlus)).strides(Slot::Gate, &[width, 0, 1]),
+        "Z-Image, Lumina 2, the gate": RmsNorm::new(&[samples, tokens, width], 2..).residual(true).residual_after(true)
+            .gate(Gate::after(GateFunction::Tanh)).strides(Slot::Gate, &[width, 0, 1]),
+        "Granite, MiniCPM": RmsNorm::new(&[tokens, width], 1..).residual(true).residual_in_place(true)
+            .gate(Gate::before(GateFunction::Identity)).strides(Slot::Gate, &[0, 1]),
+        "GPT-NeoX, Falcon": LayerNorm::new(&[tokens, 2, width], 2..).affine_axes(1..)
+            .strides(Slot::Input, &[width, 0, 1]),
+        "nGPT": LpNormalize::new(&[tokens, heads, dim], 2..).weight(true).affine_axes(1..),
+        "gated delta nets, q and k": RmsNorm::new(&[tokens, heads, dim], 2..).eps(1e-6 / dim as f32),
+    }
+}
+
+#[test]
+fn the_table_of_models_conforms() {
+    for (model, _, op) in models() {
+        conforms_as_inferred(model, &*op);
+    }
+}
+
+#[test]
+fn the_table_of_models_is_that_of_the_docs() {
+    let without_spaces = |text: &str| text.split_whitespace().collect::<String>();
+    let docs = include_str!("../docs/models.md");
+    let rows = docs.lines().filter_map(|line| {
+        let (model, rest) = line.strip_prefix("| ")?.split_once(" | ")?;
+        let (_, options) = rest.rsplit_once(" | `")?;
+        Some((model.to_owned(), without_spaces(options.strip_suffix("` |")?)))
+    });
+    let expected = models().into_iter().map(|(model, options, _)| (model.to_owned(), without_spaces(&options)));
+    assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn blocks_of_models() {
+    for file in Golden::all("models") {
+        file.with_op(|op, tensors| {
+            let actual = run(gpu(), op, tensors, Strategy::Inferred).expect("run");
+            let (theirs, mut expected) = (file.expected(tensors), op.reference(tensors).expect("reference"));
+            for slot in theirs.slots() {
+                expected.set(slot, theirs.get(slot).unwrap_or_default().to_vec());
+            }
+            compare_outputs(op, &actual, &expected).unwrap_or_else(|e| panic!("{}: {e}", file.name));
+        });
+    }
 }

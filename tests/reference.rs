@@ -45,12 +45,21 @@ fn the_reference_agrees_with_a_sentence_encoder() {
 #[test]
 fn the_reference_agrees_with_pytorch_in_f64() {
     let files = Golden::all("pytorch");
-    assert_eq!(files.len(), 291);
+    assert_eq!(files.len(), 332);
     for file in files {
         file.with_op(|op, tensors| {
             let truth = op.reference(tensors).expect("reference");
             all_close(&file.name, &truth, &file.expected(tensors));
         });
+    }
+}
+
+#[test]
+fn the_reference_agrees_with_blocks_of_models_in_f64() {
+    let files = Golden::all("models");
+    assert_eq!(files.len(), 5);
+    for file in files {
+        file.with_op(|op, tensors| all_close(&file.name, &op.reference(tensors).unwrap(), &file.expected(tensors)));
     }
 }
 

@@ -4,6 +4,8 @@
 // of the tensor counts.
 struct Places {
     rows: u32, // at least 1
+    inverse: u32, // 2^(31 + shift) / rows, rounded up
+    shift: u32, // the least with rows <= 2^shift
     input: vec4<u32>,
     weight: vec4<u32>,
     bias: vec4<u32>,

@@ -94,9 +94,20 @@ fn row_at(place: vec4<u32>, outer: u32, inner: u32) -> u32 {
     return place.x + outer * place.y + inner * place.z;
 }
 
+// row / places.rows, for rows below 2^31: the high word of 2 * row * places.inverse, shifted. CPUs divide vectors one
+// number at a time, which would cost a pack more than its load.
+fn outer_of(row: u32) -> u32 {
+    let twice = row * 2u;
+    let low = places.inverse & 0xffffu;
+    let high = places.inverse >> 16u;
+    let middle = (twice >> 16u) * low + (((twice & 0xffffu) * low) >> 16u);
+    let carried = (twice & 0xffffu) * high + (middle & 0xffffu);
+    return ((twice >> 16u) * high + (middle >> 16u) + (carried >> 16u)) >> places.shift;
+}
+
 fn first_of__strided(row: u32, stride: u32) -> First__strided {
-    let outer = row / places.rows;
-    let inner = row % places.rows;
+    let outer = outer_of(row);
+    let inner = row - outer * places.rows;
     return First__strided(
         row_at(places.input, outer, inner),
         row_at(places.residual, outer, inner),

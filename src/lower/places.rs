@@ -70,7 +70,9 @@ impl Places {
 
     /// The uniform of a kernel with these storage buffers. `offset`: where a tensor begins in its binding, in bytes.
     pub fn uniform(&self, storage: &[Storage], offset: impl Fn(Slot) -> u64) -> Vec<u8> {
-        let mut words = vec![self.rows.max(1), 0, 0, 0];
+        let rows = self.rows.max(1);
+        let (inverse, shift) = inverse(rows);
+        let mut words = vec![rows, inverse, shift, 0];
         for &slot in Slot::ALL.iter().filter(|&&slot| slot < Slot::Scratch) {
             let [outer, inner] =
                 self.strides.iter().find(|(of, _)| *of == slot).map_or([0; 2], |(_, strides)| *strides);
@@ -93,6 +95,14 @@ impl Places {
     pub fn are_multiples_of(&self, elements: u32) -> bool {
         self.strides.iter().flat_map(|(_, strides)| strides).all(|stride| stride.is_multiple_of(elements))
     }
+}
+
+/// `2^(31 + shift) / divisor`, rounded up, and the least shift with `divisor <= 2^shift`. Rounding adds less than 1. So
+/// the product with a number below 2^31, shifted by `31 + shift`, exceeds the quotient by less than `2^-shift`. This is
+/// at most `1 / divisor`, so the whole part is that of the quotient.
+fn inverse(divisor: u32) -> (u32, u32) {
+    let shift = divisor.next_power_of_two().ilog2();
+    ((1_u64 << (31 + shift)).div_ceil(divisor.into()) as u32, shift)
 }
 
 /// Numbers and strides of rows of `cols` adjacent elements, outermost first. The error is the axis that ends a shorter
@@ -153,6 +163,32 @@ mod tests {
             slots.map(|s| s.name()).collect::<Vec<_>>()
         );
         assert_eq!(Places::DENSE.uniform(&[], |_| 0).len() as u64, PLACES_SIZE);
+    }
+
+    #[test]
+    fn the_product_with_the_inverse_is_the_quotient() {
+        // `outer_of` of `shaders/roles/positions.wgsl`. Here an overflow is an error.
+        let quotient = |row: u32, (inverse, shift): (u32, u32)| {
+            let twice = row * 2;
+            let (low, high) = (inverse & 0xffff, inverse >> 16);
+            let middle = (twice >> 16) * low + (((twice & 0xffff) * low) >> 16);
+            let carried = (twice & 0xffff) * high + (middle & 0xffff);
+            ((twice >> 16) * high + (middle >> 16) + (carried >> 16)) >> shift
+        };
+        const LAST: u32 = (1 << 31) - 1;
+        let near = |n: u32| [n.saturating_sub(1), n, n + 1];
+        let powers = (0..31).flat_map(|shift| near(1 << shift));
+        let divisors = powers.chain([3, 5, 7, 10, 641, 6700417, LAST, LAST + 1]).filter(|&divisor| divisor > 0);
+        for divisor in divisors {
+            let inverse = inverse(divisor);
+            let last = LAST / divisor;
+            for multiple in [0, 1, 2, last / 3, last / 2, last] {
+                let near = near(multiple.min(last) * divisor);
+                for row in near.into_iter().chain([LAST]).filter(|&row| row <= LAST) {
+                    assert_eq!(quotient(row, inverse), row / divisor, "{row} / {divisor}");
+                }
+            }
+        }
     }
 
     #[test]

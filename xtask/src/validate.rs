@@ -88,13 +88,21 @@ fn spirv_val(files: &[PathBuf]) -> Result<(), String> {
     if adapter::found(&["spirv-val"]).is_none() {
         adapter::apt_install("spirv-tools")?;
     }
-    for file in files {
+    let check = |file: &PathBuf| {
         let output = Command::new("spirv-val").args(["--target-env", "vulkan1.1"]).arg(file).output();
         let output = output.map_err(|e| format!("cannot start spirv-val: {e}"))?;
-        if !output.status.success() {
-            return Err(format!("{}: {}", file.display(), String::from_utf8_lossy(&output.stderr)));
+        if output.status.success() {
+            return Ok(());
         }
-    }
+        Err(format!("{}: {}", file.display(), String::from_utf8_lossy(&output.stderr)))
+    };
+    // It takes one file at a time.
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let parts = files.chunks(files.len().div_ceil(threads).max(1));
+        let parts: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().try_for_each(check))).collect();
+        parts.into_iter().try_for_each(|part| part.join().unwrap())
+    })?;
     println!("spirv-val takes all of {} shaders", files.len());
     Ok(())
 }
