@@ -83,6 +83,8 @@ struct AnyParams {
 
 struct Places { // and the tables
     rows: u32, // of an index of the outer level, at least 1
+    inverse: u32, // of rows, by which `outer_of` divides
+    shift: u32,
     input: vec4<u32>, // the offset, and the strides of outer and inner rows
     residual: vec4<u32>,
     residual_output: vec4<u32>,

@@ -376,8 +376,8 @@ struct First__strided_apart {
 }
 
 fn first_of__strided_apart(row: u32, stride: u32) -> First__strided_apart {
-    let outer = row / places.rows;
-    let inner = row % places.rows;
+    let outer = outer_of(row);
+    let inner = row - outer * places.rows;
     return First__strided_apart(row_at(places.input, outer, inner), row_at(places.output, outer, inner));
 }
 
