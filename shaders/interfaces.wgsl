@@ -25,6 +25,10 @@ const WEIGHTED: bool = false; // sums have the weight as a factor
 const ZERO_MEAN: bool = false; // sums are over the groups of the statistics, where y has the mean 0
 const BEFORE: u32 = 1u; // channels of a window before its own
 const AFTER: u32 = 2u; // channels of a window after its own
+const SPLIT_PACKS: u32 = 1u; // packs of a row whose second half is half of the rotated elements further
+const ROTARY_PACKS: u32 = 1u; // packs of a row that are rotated
+const ROTARY_HEADS: u32 = 1u; // rows of a token
+const ROTARY_POSITIONS: u32 = 1u; // rows of rotary_table
 
 // == backward: declared by the variants of rows, and for windows that registers hold by their key
 
@@ -79,6 +83,8 @@ struct AnyParams {
 
 struct Places { // and the tables
     rows: u32, // of an index of the outer level, at least 1
+    inverse: u32, // of rows, by which `outer_of` divides
+    shift: u32,
     input: vec4<u32>, // the offset, and the strides of outer and inner rows
     residual: vec4<u32>,
     residual_output: vec4<u32>,
@@ -213,7 +219,7 @@ const PACK: u32 = 1u; // elements of a pack
 // Where a row begins. Rows of dense tensors are `stride` apart.
 fn first_of(row: u32, stride: u32) -> First { return First(); }
 // A column of the row that begins at `first`.
-fn at_of(first: First, column: Column) -> At { return column; }
+fn at_of(first: First, column: Column) -> At { return At(); }
 
 alias First = u32;
 alias At = u32;
@@ -354,6 +360,14 @@ fn with_epilogue(y: Pack) -> Pack { return y; } // what it returns for each elem
 // Says where the next result lies: row and column of a kernel of rows, block, step and column of apply.
 fn place_in_row(row: u32, column: Column) {}
 fn place_step(block: u32, step: u32, column: u32) {}
+
+// == rotary: pairs of elements are rotated, in shaders of a rotary embedding
+
+@group(0) @binding(5) var<storage, read_write> positions: array<u32>; // of tokens
+
+@group(0) @binding(6) var<storage, read_write> rotary_table: array<vec4<f32>>; // cos and sin of the pairs of a pack
+
+fn rotated(u: Pack) -> Pack { return u; }
 
 // == gradient: the gradient with respect to the argument of weight and bias
 

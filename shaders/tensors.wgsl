@@ -48,6 +48,33 @@ fn load_tensor__gather_f32(i: vec4<u32>) -> vec4<f32> {
     );
 }
 
+// A pack of two pairs of neighbours, at an index of each.
+@group(0) @binding(0) var<storage, read_write> tensor__partners_f32: array<vec2<f32>>;
+
+fn load_tensor__partners_f32(i: vec2<u32>) -> vec4<f32> {
+    return vec4<f32>(tensor__partners_f32[i.x], tensor__partners_f32[i.y]);
+}
+
+fn store_tensor__partners_f32(i: vec2<u32>, v: vec4<f32>) {
+    tensor__partners_f32[i.x] = v.xy;
+    tensor__partners_f32[i.y] = v.zw;
+}
+
+// A pack of four elements anywhere, at an index of each.
+@group(0) @binding(0) var<storage, read_write> tensor__singles_f32: array<f32>;
+
+fn load_tensor__singles_f32(i: vec4<u32>) -> vec4<f32> {
+    let first = vec2<f32>(tensor__singles_f32[i.x], tensor__singles_f32[i.y]);
+    return vec4<f32>(first, tensor__singles_f32[i.z], tensor__singles_f32[i.w]);
+}
+
+fn store_tensor__singles_f32(i: vec4<u32>, v: vec4<f32>) {
+    tensor__singles_f32[i.x] = v.x;
+    tensor__singles_f32[i.y] = v.y;
+    tensor__singles_f32[i.z] = v.z;
+    tensor__singles_f32[i.w] = v.w;
+}
+
 // ---- u32
 
 @group(0) @binding(0) var<storage, read_write> tensor__word: array<u32>;
@@ -153,4 +180,52 @@ fn load_tensor__gather_half(i: vec4<u32>) -> vec4<f32> {
     let words = vec4<u32>(tensor__gather_half[at.x], second, select(last, second, at.z == at.y), last);
     let shift = vec4<u32>(16u) * (i & vec4<u32>(1u));
     return values_half((words >> shift) & vec4<u32>(0xffffu));
+}
+
+@group(0) @binding(0) var<storage, read_write> tensor__partners_half: array<u32>;
+
+fn load_tensor__partners_half(i: vec2<u32>) -> vec4<f32> {
+    return decode4_half(vec2<u32>(tensor__partners_half[i.x], tensor__partners_half[i.y]));
+}
+
+fn store_tensor__partners_half(i: vec2<u32>, v: vec4<f32>) {
+    let words = encode4_half(v);
+    tensor__partners_half[i.x] = words.x;
+    tensor__partners_half[i.y] = words.y;
+}
+
+@group(0) @binding(0) var<storage, read_write> tensor__singles_half_read: array<u32>;
+
+fn load_tensor__singles_half_read(i: vec4<u32>) -> vec4<f32> {
+    let at = i / 2u;
+    let first = vec2<u32>(tensor__singles_half_read[at.x], tensor__singles_half_read[at.y]);
+    let words = vec4<u32>(first, tensor__singles_half_read[at.z], tensor__singles_half_read[at.w]);
+    let shift = vec4<u32>(16u) * (i & vec4<u32>(1u));
+    return values_half((words >> shift) & vec4<u32>(0xffffu));
+}
+
+@group(0) @binding(0) var<storage, read_write> tensor__singles_half: array<atomic<u32>>;
+
+fn load_tensor__singles_half(i: vec4<u32>) -> vec4<f32> {
+    let at = i / 2u;
+    let first = vec2<u32>(atomicLoad(&tensor__singles_half[at.x]), atomicLoad(&tensor__singles_half[at.y]));
+    let last = vec2<u32>(atomicLoad(&tensor__singles_half[at.z]), atomicLoad(&tensor__singles_half[at.w]));
+    let shift = vec4<u32>(16u) * (i & vec4<u32>(1u));
+    return values_half((vec4<u32>(first, last) >> shift) & vec4<u32>(0xffffu));
+}
+
+// The neighbour in the word may belong to another invocation, and change between load and exclusive or; this element
+// does not.
+fn put_tensor__singles_half(i: u32, half: u32) {
+    let shift = 16u * (i & 1u);
+    let was = (atomicLoad(&tensor__singles_half[i / 2u]) >> shift) & 0xffffu;
+    atomicXor(&tensor__singles_half[i / 2u], (was ^ (half & 0xffffu)) << shift);
+}
+
+fn store_tensor__singles_half(i: vec4<u32>, v: vec4<f32>) {
+    let words = encode4_half(v);
+    put_tensor__singles_half(i.x, words.x);
+    put_tensor__singles_half(i.y, words.x >> 16u);
+    put_tensor__singles_half(i.z, words.y);
+    put_tensor__singles_half(i.w, words.y >> 16u);
 }

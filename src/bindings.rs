@@ -122,6 +122,10 @@ bindings! {
     epilogue_a: EpilogueA,
     /// The second buffer of an [`Epilogue`](crate::Epilogue).
     epilogue_b: EpilogueB,
+    /// The position of each token: u32, for a [`Rotary`](crate::Rotary) embedding.
+    positions: Positions,
+    /// The cosines and sines of a [`Rotary`](crate::Rotary) embedding.
+    rotary_table: RotaryTable,
     /// Scratch memory of [`Plan::scratch_size`](crate::Plan::scratch_size) bytes. Without it,
     /// [`Plan::bind`](crate::Plan::bind) allocates scratch if the plan needs any. Its old contents do not matter. Plans
     /// that run one after the other may share it.

@@ -267,6 +267,7 @@ impl Definition {
             tensors.push(self.statistics_tensor(Access::Write));
         }
         tensors.extend(options.epilogue.iter().flat_map(Epilogue::tensors));
+        tensors.extend(options.rotary.iter().flat_map(|rotary| rotary.tensors(&self.stats_shape)));
         match self.source {
             Source::Running => tensors.extend(self.running(Access::Read)),
             Source::Given { .. } => tensors.push(self.statistics_tensor(Access::Read)),
@@ -396,6 +397,12 @@ impl Definition {
             return Err(Error::Unsupported {
                 what: "the backward pass of an op with an epilogue".into(),
                 why: "the derivative of the caller's function is unknown".into(),
+            });
+        }
+        if options.rotary.is_some() {
+            return Err(Error::Unsupported {
+                what: "the backward pass of an op with a rotary embedding".into(),
+                why: "it is for inference only".into(),
             });
         }
         if matches!(self.source, Source::Batch { parts: Some(_), .. }) {

@@ -14,6 +14,10 @@ pub(crate) enum VectorLayout {
     Vec4x2,
     /// One element of each of four neighbouring rows a pack: a lane walks down columns.
     Perpendicular,
+    /// Two neighbouring elements and their rotary partners a pack. Behind the rotated elements, four neighbours.
+    Partners,
+    /// Four elements a pack, each loaded alone: the same ones as of partners, or four neighbours.
+    Singles,
 }
 
 /// The properties of a layout, for code that counts packs.
@@ -42,6 +46,8 @@ impl VectorLayout {
             Self::HalfUnaligned => [4, 1, 1, 2, 1, 1],
             Self::Vec4x2 =>        [4, 8, 4, 1, 1, 2],
             Self::Perpendicular => [4, 4, 1, 1, 4, 1],
+            Self::Partners =>      [4, 2, 2, 1, 1, 1],
+            Self::Singles =>       [4, 1, 1, 1, 1, 1],
         };
         Properties { elements, unit, table_unit, phases, rows, neighbours }
     }

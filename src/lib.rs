@@ -86,6 +86,7 @@ mod plan;
 mod planner;
 #[cfg(feature = "wgpu")]
 mod program;
+mod rotary;
 #[cfg(feature = "wgpu")]
 mod rows_plan;
 mod running_stats;
@@ -119,6 +120,7 @@ pub use options::{Layout, Options, Types};
 pub use plan::{Bound, Plan};
 #[cfg(feature = "wgpu")]
 pub use planner::Planner;
+pub use rotary::{Pairs, Rotary};
 #[cfg(feature = "wgpu")]
 pub use rows_plan::{RowsBound, RowsCall, RowsPlan};
 pub use running_stats::RunningStats;

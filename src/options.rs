@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, hash::Hash};
 use crate::{
     epilogue::Epilogue,
     error::{Error, Result},
+    rotary::Rotary,
     slot::Slot,
     tensor::{DType, MAX_ELEMENTS, show, span},
     types::{Activation, Gate},
@@ -46,6 +47,8 @@ pub struct Options {
     pub activation: Activation,
     /// The caller's function after the activation.
     pub epilogue: Option<Epilogue>,
+    /// The rotary position embedding of the result.
+    pub rotary: Option<Rotary>,
     /// Whether the op writes the result over the input.
     pub in_place: bool,
     /// The storage types of the tensors.
@@ -72,6 +75,7 @@ impl Options {
             next_norm: false,
             activation: Activation::None,
             epilogue: None,
+            rotary: None,
             in_place: false,
             types: Types::all(DType::F32),
             strides: BTreeMap::new(),
@@ -95,6 +99,7 @@ impl Options {
             types,
             self.strides.clone(),
             self.epilogue.clone(),
+            self.rotary,
         )
     }
 
@@ -202,6 +207,18 @@ impl Options {
             epilogue.validate()?;
         }
         self.strides.iter().try_for_each(|(&slot, strides)| self.validate_strides(slot, shape, strides))
+    }
+
+    /// Refuses a rotary embedding, in ops whose groups are not the rows of heads.
+    pub(crate) fn without_rotary(&self) -> Result<()> {
+        match self.rotary {
+            None => Ok(()),
+            Some(rotary) => Err(Error::InvalidArgument {
+                argument: "rotary",
+                value: format!("{rotary:?}"),
+                expected: "none but in norms over adjacent axes".into(),
+            }),
+        }
     }
 
     /// Checks the strides of a tensor: elements must not share memory, but for those that the op only reads.

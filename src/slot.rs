@@ -81,6 +81,10 @@ slots! {
     EpilogueA = "epilogue_a",
     /// The second buffer that an [`Epilogue`](crate::Epilogue) reads.
     EpilogueB = "epilogue_b",
+    /// The position of each token, for a [`Rotary`](crate::Rotary) embedding.
+    Positions = "positions",
+    /// Cosines and sines of a [`Rotary`](crate::Rotary) embedding, for each position.
+    RotaryTable = "rotary_table",
 }
 
 impl Slot {

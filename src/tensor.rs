@@ -20,7 +20,7 @@ pub enum DType {
     F16,
     /// bfloat16: the upper 16 bits of an f32. Two share a 32-bit word, so the device needs no feature.
     BF16,
-    /// Unsigned 32-bit integer: `num_batches_tracked` only.
+    /// Unsigned 32-bit integer: `num_batches_tracked` and `positions` only.
     U32,
 }
 
@@ -289,6 +289,7 @@ pub(crate) fn show(shape: &[usize]) -> String {
 pub struct Tensors<'a> {
     floats: [Option<&'a [f32]>; Slot::COUNT],
     num_batches_tracked: Option<u32>,
+    positions: Option<&'a [u32]>,
 }
 
 macro_rules! tensors {
@@ -334,6 +335,8 @@ tensors! {
     epilogue_a: EpilogueA,
     /// The second buffer of an [`Epilogue`](crate::Epilogue).
     epilogue_b: EpilogueB,
+    /// The cosines and sines of a [`Rotary`](crate::Rotary) embedding.
+    rotary_table: RotaryTable,
 }
 
 impl<'a> Tensors<'a> {
@@ -362,6 +365,13 @@ impl<'a> Tensors<'a> {
         self
     }
 
+    /// Adds the position of each token, for a [`Rotary`](crate::Rotary) embedding.
+    #[must_use]
+    pub fn positions(mut self, positions: &'a [u32]) -> Self {
+        self.positions = Some(positions);
+        self
+    }
+
     /// Sets the tensor of a slot, for code that treats all ops alike.
     #[must_use]
     pub fn set(mut self, slot: Slot, values: &'a [f32]) -> Self {
@@ -381,11 +391,17 @@ impl<'a> Tensors<'a> {
         self.num_batches_tracked
     }
 
+    /// The position of each token, if set.
+    pub(crate) fn tokens(&self) -> Option<&'a [u32]> {
+        self.positions
+    }
+
     /// The bytes of a tensor in its storage type, if set.
     #[must_use]
     pub fn bytes(&self, spec: &TensorSpec) -> Option<Vec<u8>> {
         match spec.slot {
             Slot::NumBatchesTracked => self.num_batches_tracked.map(|count| count.to_ne_bytes().to_vec()),
+            Slot::Positions => self.positions.map(|positions| bytemuck::cast_slice(positions).to_vec()),
             slot => self.get(slot).map(|values| spec.encode(values)),
         }
     }
@@ -396,6 +412,7 @@ impl<'a> Tensors<'a> {
             let spec = specs.iter().find(|s| s.slot == slot && s.access != Access::Write);
             let actual = match slot {
                 Slot::NumBatchesTracked => self.num_batches_tracked.map(|_| 1),
+                Slot::Positions => self.positions.map(<[u32]>::len),
                 _ => self.get(slot).map(<[f32]>::len),
             };
             let problem = match (spec, actual) {

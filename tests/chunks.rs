@@ -5,7 +5,7 @@ mod common;
 use common::{gpu, methods::BY_LANES, run};
 use wgpu_norm::{
     Access, Activation, BatchMoments, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LpNormalize, Method, Norm, Order, Planner, RmsNorm, RunningStats, Slot, Strategy,
+    LpNormalize, Method, Norm, Order, Pairs, Planner, RmsNorm, Rotary, RunningStats, Slot, Strategy,
     host::{self, Gpu},
     shaders,
     testing::{self, Data},
@@ -54,6 +54,7 @@ fn ops_of_rows() -> Vec<Chunked> {
     let first = LayerNorm::new(&[130, 24, 16], ..1).weight(false).bias(false);
     let groups = GroupNorm::new(&[65, 12, 7, 11], 3).save_stats(true);
     let adaptive = LayerNorm::new(&[100, 6, 64], 2..).per_sample(true);
+    let rotated = RmsNorm::new(&[300, 3, 64], 2..).rotary(Rotary::new(Pairs::Halves, 32, 9));
     vec![
         ("rows of packs", Box::new(rows.clone()), 8),
         ("rows of packs", Box::new(rows.backward()), 8),
@@ -68,6 +69,7 @@ fn ops_of_rows() -> Vec<Chunked> {
         ("groups", Box::new(groups.backward()), 8),
         ("weights of each sample", Box::new(adaptive.clone()), 8),
         ("weights of each sample", Box::new(adaptive.backward()), 8),
+        ("rotated heads", Box::new(rotated), 6),
     ]
 }
 

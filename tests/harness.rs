@@ -105,6 +105,11 @@ fn a_row_kernel_mutated_for_rows_that_begin_inside_of_words_does_not_conform() {
 }
 
 #[test]
+fn a_mutated_rotary_embedding_does_not_conform() {
+    assert_noticed("row", ROTARY);
+}
+
+#[test]
 fn a_mutated_stream_kernel_does_not_conform() {
     assert_noticed("stream", STREAM);
 }

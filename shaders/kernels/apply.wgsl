@@ -78,7 +78,7 @@ fn main(
         }
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             if live[k] {
-                place_step(block, first_step + k * params.splits, column); // with epilogue
+                place_step(block, first_step + k * params.splits, column); // with place
                 store_element(element[k], at[k], table[k], affine[k]);
             }
         }

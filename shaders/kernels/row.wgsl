@@ -188,7 +188,7 @@ fn run(team: Team) {
                         grad_y_sum[k] += grad[k] * y[k];
                     }
                     let g = apply_weight(grad[k], affine[k].weight);
-                    place_in_row(row, column[k]); // with epilogue
+                    place_in_row(row, column[k]); // with place
                     finish(
                         at_of(first, column[k]),
                         affine[k],

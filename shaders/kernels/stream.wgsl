@@ -257,7 +257,7 @@ fn run(team: Team) {
                         let i = row_affine_index(params.first + row[k], column);
                         put_next(at, i, output_of(y, affine, at) * next_rstd[k]);
                     }
-                    place_in_row(row[k], column); // with epilogue
+                    place_in_row(row[k], column); // with place
                     finish(
                         at,
                         affine,

@@ -1,7 +1,7 @@
 // Epilogue: the caller's function, applied last to each element of an output.
 //
 // `epilogue` is the caller's: src/wgsl/foreign.rs adds it. A kernel says where a result lies before it stores it, on
-// lines that end in `// with epilogue`. Shaders without a function of the caller's do not have these lines.
+// lines that end in `// with place`. Shaders without a function of the caller's do not have these lines.
 
 // ---- place
 //
@@ -16,37 +16,29 @@ fn place_step(block: u32, step: u32, column: u32) {
     result_index = (row * packs + column + step * params.column_step) * PACK;
 }
 
-// ---- place: contiguous
+// ---- place: place_of_pack
 //
 // A pack lies in its row.
 
-fn place_in_row__contiguous(row: u32, column: Column) {
+fn place_in_row__place_of_pack(row: u32, column: Column) {
     result_index = (params.first + row) * params.elements + element_of(column, 0u);
 }
 
-// ---- place: vec4x2
-//
-// The same.
-
-fn place_in_row__vec4x2(row: u32, column: Column) {
-    result_index = (params.first + row) * params.elements + element_of(column, 0u);
-}
-
-// ---- place: half_unaligned
+// ---- place: place_of_elements
 //
 // Some elements of a pack may be outside its row, so that each has an index. Those outside have that of a neighbour.
 
 var<private> result_indices: vec4<u32>;
 
-fn place_in_row__half_unaligned(row: u32, column: Column) {
+fn place_in_row__place_of_elements(row: u32, column: Column) {
     result_indices = vec4<u32>((params.first + row) * params.elements) + indices_of(column);
 }
 
-// ---- place: perpendicular
+// ---- place: place_of_four_rows
 //
 // A pack has an element of each of four rows, which are neighbours. `row` counts fours of rows.
 
-fn place_in_row__perpendicular(row: u32, column: Column) {
+fn place_in_row__place_of_four_rows(row: u32, column: Column) {
     let four = (row / params.stride * params.elements + column) * params.stride + row % params.stride;
     result_index = params.first * params.elements + four * PACK;
 }

@@ -293,6 +293,98 @@ fn elements_of__perpendicular(packs: u32) -> f32 {
     return f32(packs);
 }
 
+// ---- column: partners
+//
+// Packs that a rotary embedding rotates: two neighbours and their partners, which lie half of the rotated elements
+// further. Behind the first SPLIT_PACKS packs, a pack is four neighbours. An index counts two neighbours.
+
+alias Column__partners = vec2<u32>;
+
+fn column_at__partners(pack: u32) -> Column__partners {
+    let split = Column__partners(pack, pack + SPLIT_PACKS);
+    return select(Column__partners(2u * pack, 2u * pack + 1u), split, pack < SPLIT_PACKS);
+}
+
+fn number_of__partners(column: Column__partners) -> u32 {
+    return select(column.x / 2u, column.x, column.x < SPLIT_PACKS);
+}
+
+// ---- column: singles
+//
+// The same packs, or packs of neighbours alone if SPLIT_PACKS is 0. An index counts elements: rows begin anywhere.
+
+alias Column__singles = vec4<u32>;
+
+fn column_at__singles(pack: u32) -> Column__singles {
+    let first = vec2<u32>(2u * pack, 2u * pack + 1u);
+    let split = Column__singles(first, first + 2u * SPLIT_PACKS);
+    return select(Column__singles(4u * pack) + Column__singles(0u, 1u, 2u, 3u), split, pack < SPLIT_PACKS);
+}
+
+fn number_of__singles(column: Column__singles) -> u32 {
+    return select(column.x / 4u, column.x / 2u, column.x < 2u * SPLIT_PACKS);
+}
+
+// ---- column: apart
+//
+// Packs of elements that are not all neighbours: a column has an index for each part. Packs are inside of their row.
+
+fn pack_of__apart(k: u32, lane: u32, lanes: u32) -> u32 {
+    return lane + k * lanes;
+}
+
+fn column_of_lane__apart(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> Column {
+    return column_at(select(0u, pack_of__apart(k, lane, lanes), is_there));
+}
+
+fn first_inside__apart(v: Pack, column: Column) -> f32 {
+    return pack_first(v);
+}
+
+fn elements_of__apart(packs: u32) -> f32 {
+    return f32(packs * PACK);
+}
+
+// ---- at: dense_apart
+//
+// All tensors are dense: one index of each part for all.
+
+alias At__dense_apart = Column;
+
+alias First__dense_apart = u32;
+
+fn first_of__dense_apart(row: u32, stride: u32) -> First__dense_apart {
+    return row * stride;
+}
+
+fn at_of__dense_apart(first: First__dense_apart, column: Column) -> At__dense_apart {
+    return Column(first) + column;
+}
+
+// ---- at: strided_apart
+//
+// Tensors have strides of their own, as in `strided`. Kernels of such packs have an input and an output.
+
+struct At__strided_apart {
+    input: Column,
+    output: Column,
+}
+
+struct First__strided_apart {
+    input: u32,
+    output: u32,
+}
+
+fn first_of__strided_apart(row: u32, stride: u32) -> First__strided_apart {
+    let outer = outer_of(row);
+    let inner = row - outer * places.rows;
+    return First__strided_apart(row_at(places.input, outer, inner), row_at(places.output, outer, inner));
+}
+
+fn at_of__strided_apart(first: First__strided_apart, column: Column) -> At__strided_apart {
+    return At__strided_apart(Column(first.input) + column, Column(first.output) + column);
+}
+
 // ---- mask: mask_packs
 //
 // The elements of a pack that count: all or none, as packs lie inside their row.

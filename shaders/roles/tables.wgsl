@@ -55,6 +55,16 @@ fn affine_column__affine_position(column: Column) -> AffineAt__affine_position {
     return number_of(column);
 }
 
+// ---- a value for each position, of a pack of elements that are not all neighbours
+
+alias AffineValue__affine_apart = Pack;
+
+alias AffineAt__affine_apart = Column;
+
+fn affine_column__affine_apart(column: Column) -> AffineAt__affine_apart {
+    return column;
+}
+
 // ---- one value for a run of packs
 
 alias Stat__stat_run = f32;

@@ -76,6 +76,11 @@ pub(crate) trait Code: fmt::Debug {
         None
     }
 
+    /// Whether results depend on their place, which the kernel then says.
+    fn has_place(&self) -> bool {
+        self.epilogue().is_some()
+    }
+
     /// The variants of the roles of the scale.
     fn scale_variants(&self) -> Vec<Variant> {
         self.scale().map(roles::scale).unwrap_or_default()
@@ -271,6 +276,8 @@ impl ShaderKey {
         variants.extend(code.team().map(|team| roles::team(team, self.constants.cluster > 0)));
         if variants.contains(&"contiguous") {
             variants.push(if self.constants.addressing.strides { "strided" } else { "dense" });
+        } else if variants.contains(&"apart") {
+            variants.push(if self.constants.addressing.strides { "strided_apart" } else { "dense_apart" });
         }
         variants.push(if self.constants.native_f16 { "f16_native" } else { "f16_by_integers" });
         compose(&Source {
@@ -281,6 +288,7 @@ impl ShaderKey {
             block: code.block(),
             addressing: self.constants.addressing,
             fields_of_call: self.fields_of_call(),
+            has_place: code.has_place(),
             epilogue: self.epilogue(),
         })
     }

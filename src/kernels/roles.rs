@@ -5,6 +5,7 @@ use super::flag;
 use crate::{
     epilogue::{SLOTS, Text},
     layout::{TableAccess, VectorLayout},
+    rotary::Pairs,
     slot::Slot,
     tensor::{Access, DType},
     types::{Activation, GateFunction, Scale, Team},
@@ -234,6 +235,39 @@ pub(crate) struct Epilogue {
     pub buffers: usize,
 }
 
+/// The rotary embedding of the result, with the numbers of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Rotation {
+    pub pairs: Pairs,
+    /// Packs of a row that are rotated.
+    pub packs: u32,
+    /// Rows of a token.
+    pub heads: u32,
+    /// Rows of the table.
+    pub positions: u32,
+}
+
+impl Rotation {
+    pub fn constants(self, layout: VectorLayout) -> Vec<String> {
+        let Self { pairs, packs, heads, positions } = self;
+        let number = |name: &str, n: u32| format!("const {name}: u32 = {n}u;");
+        let mut constants =
+            vec![number("ROTARY_PACKS", packs), number("ROTARY_HEADS", heads), number("ROTARY_POSITIONS", positions)];
+        if matches!(layout, VectorLayout::Partners | VectorLayout::Singles) {
+            constants.push(number("SPLIT_PACKS", if pairs == Pairs::Halves { packs } else { 0 }));
+        }
+        constants
+    }
+
+    fn variants(self) -> [Variant; 2] {
+        let pairs = match self.pairs {
+            Pairs::Halves => "rotary_partners",
+            Pairs::Neighbours => "rotary_neighbours",
+        };
+        [pairs, "place_of_rotary"]
+    }
+}
+
 /// The forward pass of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Forward {
@@ -243,6 +277,7 @@ pub(crate) struct Forward {
     pub output: Output,
     pub epilogue: Option<Epilogue>,
     pub next: Option<Next>,
+    pub rotation: Option<Rotation>,
 }
 
 /// A second norm, of the output.
@@ -269,6 +304,10 @@ impl Forward {
         for &slot in &SLOTS[..self.epilogue.map_or(0, |epilogue| epilogue.buffers)] {
             buffers.raw(Buffer::Tensor(slot), Access::Read, "f32");
         }
+        if self.rotation.is_some() {
+            buffers.raw(Buffer::Tensor(Slot::Positions), Access::Read, "u32");
+            buffers.raw(Buffer::Tensor(Slot::RotaryTable), Access::Read, "vec4<f32>");
+        }
     }
 
     pub fn variants(self, layout: VectorLayout) -> Vec<Variant> {
@@ -279,14 +318,22 @@ impl Forward {
             Sum::Output(_) => "sum",
             Sum::InPlace => "sum_in_place",
         });
-        variants.extend(match (self.output, self.epilogue) {
-            (Output::Tensor(_), None) => vec!["output"],
-            (Output::InPlace, None) => vec!["in_place"],
-            (Output::OverResidual, _) => vec!["over_residual"],
-            (Output::Tensor(_), Some(_)) => vec!["output_epilogue", epilogue(layout)],
-            (Output::InPlace, Some(_)) => vec!["in_place_epilogue", epilogue(layout)],
-            (Output::None, _) => vec!["no_output"],
-        });
+        let is_in_place = self.output == Output::InPlace;
+        match self.output {
+            Output::None => variants.push("no_output"),
+            Output::OverResidual => variants.push("over_residual"),
+            Output::Tensor(_) | Output::InPlace => {
+                if let Some(rotation) = self.rotation {
+                    variants.push(if is_in_place { "in_place_rotary" } else { "output_rotary" });
+                    variants.extend(rotation.variants());
+                } else if self.epilogue.is_some() {
+                    variants.push(if is_in_place { "in_place_epilogue" } else { "output_epilogue" });
+                    variants.extend(epilogue(layout));
+                } else {
+                    variants.push(if is_in_place { "in_place" } else { "output" });
+                }
+            }
+        }
         variants.push(match self.next {
             None => "no_next",
             Some(Next { weight: Some(_), .. }) => "next",
@@ -479,6 +526,7 @@ pub(crate) fn affine_table(by: TableAccess, layout: VectorLayout) -> Variant {
     match (by, layout) {
         (TableAccess::Row, _) => "affine_row",
         (TableAccess::Element, VectorLayout::Perpendicular) => "affine_position",
+        (TableAccess::Element, VectorLayout::Partners | VectorLayout::Singles) => "affine_apart",
         (TableAccess::Element, _) => "affine_element",
         (TableAccess::Run, _) => "affine_run",
         (TableAccess::Gather, _) => "affine_gather",
@@ -532,15 +580,21 @@ pub(crate) fn pack(layout: VectorLayout) -> Vec<Variant> {
         VectorLayout::HalfUnaligned => vec!["vec4", "half_unaligned"],
         VectorLayout::Vec4x2 => vec!["vec4", "vec4x2"],
         VectorLayout::Perpendicular => vec!["vec4", "perpendicular"],
+        VectorLayout::Partners => vec!["vec4", "partners", "apart"],
+        VectorLayout::Singles => vec!["vec4", "singles", "apart"],
     }
 }
 
-/// What a call of the caller's function gets of a pack.
-fn epilogue(layout: VectorLayout) -> Variant {
+/// What a call of the caller's function gets of a pack, and how a kernel of rows says where the pack lies.
+fn epilogue(layout: VectorLayout) -> [Variant; 2] {
     match layout {
-        VectorLayout::Scalar => "epilogue_of_element",
-        VectorLayout::HalfUnaligned => "epilogue_of_elements",
-        VectorLayout::Vec4 | VectorLayout::Vec4x2 | VectorLayout::Perpendicular => "epilogue_of_pack",
+        VectorLayout::Scalar => ["epilogue_of_element", "place_of_pack"],
+        VectorLayout::Vec4 | VectorLayout::Vec4x2 => ["epilogue_of_pack", "place_of_pack"],
+        VectorLayout::Perpendicular => ["epilogue_of_pack", "place_of_four_rows"],
+        // Rotary embeddings alone have packs of partners and of singles, and no epilogue.
+        VectorLayout::HalfUnaligned | VectorLayout::Partners | VectorLayout::Singles => {
+            ["epilogue_of_elements", "place_of_elements"]
+        }
     }
 }
 

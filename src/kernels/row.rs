@@ -3,7 +3,7 @@
 
 use super::{
     Code, ParamField, flag, params,
-    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Saved, X},
+    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Rotation, Saved, X},
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
@@ -114,6 +114,13 @@ impl Row {
         matches!(self.direction, Direction::Forward(_, Saved::Moments))
     }
 
+    fn rotation(&self) -> Option<Rotation> {
+        match self.direction {
+            Direction::Forward(forward, _) => forward.rotation,
+            Direction::Backward(..) => None,
+        }
+    }
+
     fn sums(&self) -> bool {
         matches!(self.direction, Direction::Backward(_, _, ForAffine::Sums))
     }
@@ -137,6 +144,10 @@ impl Code for Row {
             Direction::Forward(forward, _) => forward.epilogue,
             Direction::Backward(..) => None,
         }
+    }
+
+    fn has_place(&self) -> bool {
+        self.epilogue().is_some() || self.rotation().is_some()
     }
 
     fn scale_variants(&self) -> Vec<Variant> {
@@ -191,7 +202,9 @@ impl Code for Row {
             Residency::Resident { full, .. } => format!("const FULL: u32 = {full}u;"),
             Residency::Streamed { whole, .. } => flag("WHOLE", whole),
         };
-        vec![flag("SHARED", self.shared), half_precision, residency]
+        let mut constants = vec![flag("SHARED", self.shared), half_precision, residency];
+        constants.extend(self.rotation().map(|rotation| rotation.constants(self.layout)).unwrap_or_default());
+        constants
     }
 
     fn file(&self) -> (&'static str, &'static str) {

@@ -41,8 +41,15 @@ pub(super) fn lower(
         next: options
             .next_norm
             .then(|| Next { output: options.types.output(), weight: options.weight.then_some(options.types.affine()) }),
+        rotation: problem.rotation(),
     };
     let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
+    if forward.rotation.is_some() && !by_rows {
+        return Err(Error::Unsupported {
+            what: format!("rotary with the method {method}"),
+            why: "kernels whose team has a whole row rotate it".into(),
+        });
+    }
     if options.next_norm && !(by_rows && problem.scale() == Scale::MeanSquare) {
         return Err(Error::Unsupported {
             what: format!("a second norm by the method {method}"),
@@ -87,7 +94,8 @@ pub(super) fn statistics(
     };
     let method = choose(&problem, strategy, true)?;
     let (x, sum) = (problem.x(), sum(options));
-    let forward = Forward { x, affine: Affine::NONE, sum, output: Output::None, epilogue: None, next: None };
+    let output = Output::None;
+    let forward = Forward { x, affine: Affine::NONE, sum, output, epilogue: None, next: None, rotation: None };
     let merged = match saved {
         Saved::Moments => Merged::Moments(problem.scale()),
         _ => Merged::Statistics(problem.scale(), Saved::None),

@@ -6,6 +6,7 @@ use crate::{
     geometry::{Broadcast, Lookup, Reduction},
     kernels::roles::{Given, Lookups},
     layout::{TableAccess, VectorLayout},
+    rotary::Pairs,
 };
 
 /// A tensor as rows.
@@ -66,13 +67,20 @@ impl RowView {
 
 impl Problem<'_> {
     /// The vector layout of rows of `cols` elements: vec4, if rows are whole packs, and the values that packs look up
-    /// are too.
+    /// are too. The pairs of a rotary embedding lie in one pack each.
     pub(super) fn layout(&self, cols: u32, lookups: &[Lookup]) -> VectorLayout {
-        let places = self.places(cols);
-        let whole = self.caps.offsets != Offsets::Element
-            && cols.is_multiple_of(4)
-            && places.is_ok_and(|places| places.are_multiples_of(4));
-        if whole && lookups.iter().all(|lookup| lookup.suits(4)) { VectorLayout::Vec4 } else { VectorLayout::Scalar }
+        let whole = |unit: u32| {
+            self.caps.offsets != Offsets::Element
+                && cols.is_multiple_of(4)
+                && self.places(cols).is_ok_and(|places| places.are_multiples_of(unit))
+                && lookups.iter().all(|lookup| lookup.suits(4))
+        };
+        match self.rotation().map(|rotation| rotation.pairs) {
+            None | Some(Pairs::Neighbours) if whole(4) => VectorLayout::Vec4,
+            None => VectorLayout::Scalar,
+            Some(Pairs::Halves) if whole(2) => VectorLayout::Partners,
+            Some(_) => VectorLayout::Singles,
+        }
     }
 
     /// The tensor as rows of `cols` elements, if both lookups exist for them.

@@ -14,7 +14,7 @@ use crate::{
     geometry::{Part, Reduction},
     kernels::{
         Kernel,
-        roles::{Affine, After, Epilogue, GateFactor, Given, Saved, X},
+        roles::{Affine, After, Epilogue, GateFactor, Given, Rotation, Saved, X},
     },
     options::Options,
     slot::Slot,
@@ -200,6 +200,16 @@ impl<'a> Problem<'a> {
             Ok(Epilogue { text: epilogue::Text::new(&epilogue.wgsl)?, buffers: epilogue.buffers.len() })
         };
         self.options.epilogue.as_ref().map(key).transpose()
+    }
+
+    /// The rotary embedding behind the forward pass.
+    pub fn rotation(&self) -> Option<Rotation> {
+        // Statistics alone rotate nothing.
+        let rotary = self.options.rotary.filter(|_| self.binds(Slot::Positions))?;
+        let heads = self.definition.stats_shape.last().copied().unwrap_or(1);
+        // The op checked that all of them fit u32.
+        let [packs, heads, positions] = [rotary.len / 4, heads, rotary.positions].map(|n| n as u32);
+        Some(Rotation { pairs: rotary.pairs, packs, heads, positions })
     }
 
     pub fn weight_offset(&self) -> f32 {

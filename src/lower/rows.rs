@@ -131,7 +131,8 @@ impl Rows {
     /// Packs of a row for which a lane has registers.
     fn room(&self, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
         let layout = self.view.layout;
-        let each = 1 + u32::from(layout == VectorLayout::HalfUnaligned) + u32::from(self.summed);
+        let has_wide_columns = matches!(layout, VectorLayout::HalfUnaligned | VectorLayout::Singles);
+        let each = 1 + u32::from(has_wide_columns) + u32::from(self.summed);
         // The last load takes a mask of its own, if it is not in the row for all lanes.
         let is_cut = self.full_registers(team, workgroup_size, caps) < self.packs_a_lane(team, workgroup_size, caps);
         let mask = if is_cut { layout.neighbours() } else { 0 };

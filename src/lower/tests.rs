@@ -14,8 +14,9 @@ use crate::{
         sums,
     },
     layout::{TableAccess, VectorLayout},
-    ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, op::Internal},
+    ops::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm, op::Internal},
     options::Layout,
+    rotary::{Pairs, Rotary},
     running_stats::RunningStats,
     slot::Slot,
     tensor::DType,
@@ -351,6 +352,33 @@ fn a_workgroup_has_as_many_lanes_as_its_row_needs() {
         let key = lower(&LayerNorm::new(&[4096, len], 1..), &SUBGROUPS).calls[0].key;
         let Residency::Resident { packs, .. } = row(&key).residency else { panic!("{len}: {key:?}") };
         assert_eq!((key.workgroup_size(), packs), expected, "{len}");
+    }
+}
+
+#[test]
+fn rotary_pairs_lie_in_packs_as_wide_as_offsets_and_strides_allow() {
+    let at_elements = Caps { offsets: Offsets::Element, ..SUBGROUPS };
+    let at_packs = Caps { offsets: Offsets::Pack, ..SUBGROUPS };
+    let (apart, neighbours) = (Pairs::Halves, Pairs::Neighbours);
+    let cases = [
+        (apart, 128, &SUBGROUPS, VectorLayout::Partners),
+        (apart, 130, &at_packs, VectorLayout::Partners),
+        (apart, 129, &SUBGROUPS, VectorLayout::Singles),
+        (apart, 128, &at_elements, VectorLayout::Singles),
+        (neighbours, 128, &at_packs, VectorLayout::Vec4),
+        (neighbours, 130, &SUBGROUPS, VectorLayout::Singles),
+        (neighbours, 128, &at_elements, VectorLayout::Singles),
+    ];
+    for (pairs, stride, caps, expected) in cases {
+        for dtype in [DType::F32, DType::F16] {
+            let op = RmsNorm::new(&[512, 10, 128], 2..).dtype(dtype).rotary(Rotary::new(pairs, 64, 100));
+            let op = op.in_place(true).strides(Slot::Input, &[12 * stride, stride, 1]);
+            let lowered = lower(&op, caps);
+            assert_eq!(row(&lowered.calls[0].key).layout, expected, "{pairs:?}, {stride}, {:?}", caps.offsets);
+            // Statistics alone rotate nothing.
+            let plain = lower(&op.statistics(), caps);
+            assert!(matches!(row(&plain.calls[0].key).layout, VectorLayout::Vec4 | VectorLayout::Scalar));
+        }
     }
 }
 

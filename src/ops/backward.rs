@@ -49,6 +49,7 @@ use crate::{
 /// - The errors of the op.
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): no gradient at all; a gradient of a tensor that the op
 ///   lacks; `accumulate` without a gradient of weight or bias; an op in place.
+/// - [`Error::Unsupported`](crate::Error::Unsupported): an op with an epilogue or a rotary embedding.
 ///
 /// # Example
 /// ```

@@ -36,6 +36,7 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `mean`, `rstd` | the other axes | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
+/// | `positions`, `rotary_table` | those of [`Rotary`](crate::Rotary) | read, with [`rotary`](Self::rotary) |
 /// | `statistics` | `[3]` and the other axes, f32 | read, with [`given_statistics`](Self::given_statistics) |
 ///
 /// `eps` is 1e-5 by default. With [`per_sample`](Self::per_sample), each index of the first axis has its own weight and
@@ -49,6 +50,10 @@ use crate::{
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
 /// corrected two-pass on shifted data, see `docs/numerics.md`.
+///
+/// # Rotary position embedding
+/// With [`rotary`](Self::rotary) the op rotates pairs of elements of its result, as attention needs queries and keys:
+/// [`Rotary`](crate::Rotary).
 ///
 /// # In place
 /// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
@@ -123,7 +128,7 @@ impl LayerNorm {
 
 setters!(LayerNorm:
     backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate activation
-    epilogue in_place dtype affine_dtype strides);
+    epilogue rotary in_place dtype affine_dtype strides);
 
 impl LayerNorm {
     fn definition(&self) -> Result<Definition> {

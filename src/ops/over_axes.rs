@@ -56,6 +56,9 @@ impl OverAxes<'_> {
             return refuse("affine_axes", format!("{affine_axes:?}"), expected);
         }
         element_count(shape)?;
+        if let Some(rotary) = &options.rotary {
+            rotary.validate(shape, axes, given, options)?;
+        }
         let product = |axes: Range<usize>| shape[axes].iter().product::<usize>();
         let (outer, len, inner) = (product(0..axes.start), product(axes.clone()), product(axes.end..rank));
         let weights = product(affine_axes.clone());

@@ -37,6 +37,7 @@ use crate::{
 /// | `next_weight`, `next_output` | as `weight`, `shape` | read and written, with [`next_norm`](Self::next_norm) |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
+/// | `positions`, `rotary_table` | those of [`Rotary`](crate::Rotary) | read, with [`rotary`](Self::rotary) |
 /// | `statistics` | `[3]` and the other axes, f32 | read, with [`given_statistics`](Self::given_statistics) |
 ///
 /// `eps` is `f32::EPSILON` by default, as in PyTorch. There is no bias by default. With
@@ -49,6 +50,10 @@ use crate::{
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32,
 /// see `docs/numerics.md`.
+///
+/// # Rotary position embedding
+/// With [`rotary`](Self::rotary) the op rotates pairs of elements of its result, as attention needs queries and keys:
+/// [`Rotary`](crate::Rotary).
 ///
 /// # In place
 /// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
@@ -120,8 +125,8 @@ impl RmsNorm {
 }
 
 setters!(RmsNorm:
-    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate next_norm activation
-    epilogue in_place dtype affine_dtype strides);
+    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate
+    next_norm activation epilogue rotary in_place dtype affine_dtype strides);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {

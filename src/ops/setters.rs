@@ -230,6 +230,15 @@ macro_rules! setters {
             self
         }
     };
+    (@ rotary) => {
+        /// Sets the rotary position embedding of the result; none by default. An op with one has no backward pass. Its
+        /// errors are those of [`Rotary`](crate::Rotary).
+        #[must_use]
+        pub fn rotary(mut self, rotary: $crate::Rotary) -> Self {
+            self.options.rotary = Some(rotary);
+            self
+        }
+    };
     (@ in_place) => {
         /// Sets whether the op writes the result over `input`. It then has no `output`. False by default.
         #[must_use]

@@ -6,6 +6,7 @@
 
 mod activation;
 mod local_response_norm;
+mod rotary;
 
 use crate::{
     definition::{Coefficients, Definition, Gradients, Operation, Source, Tracked},
@@ -317,6 +318,14 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
         (true, _) => Slot::Input,
         (_, true) => Slot::Residual,
         _ => Slot::Output,
+    };
+    let output = match &options.rotary {
+        Some(rotary) => {
+            let (output, terms) = rotary::rotate(rotary, definition, tensors, &output);
+            outputs.set_scale(slot, terms.into_iter());
+            output
+        }
+        None => output,
     };
     if options.next_norm {
         elements.set(&mut outputs, Slot::NextOutput, elements.next_norm(&output));

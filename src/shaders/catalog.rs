@@ -13,6 +13,7 @@ use crate::{
         RmsNorm, op::Internal,
     },
     options::Layout,
+    rotary::{Pairs, Rotary},
     running_stats::RunningStats,
     slot::Slot,
     tensor::DType,
@@ -92,6 +93,7 @@ pub fn all() -> Vec<Shader> {
         catalog.add(op, &shared, Strategy::Inferred);
     }
     embedded(&mut catalog, &devices);
+    rotary(&mut catalog, &devices);
     // Every option, with one team of every method: options and teams are separate parts.
     for strategy in METHODS.map(Strategy::Forced) {
         for len in [12, 13] {
@@ -165,6 +167,20 @@ fn embedded(catalog: &mut Catalog, devices: &[Caps]) {
             .collect();
         for op in ops {
             catalog.add_keys(&*op, caps, Strategy::Inferred, ShaderKey::with_calls);
+        }
+    }
+}
+
+/// Shaders with a rotary embedding: packs of partners, of neighbours and of single elements.
+fn rotary(catalog: &mut Catalog, devices: &[Caps]) {
+    let at_elements = Caps { offsets: Offsets::Element, ..devices[2].clone() };
+    for dtype in [DType::F32, DType::F16] {
+        for pairs in [Pairs::Halves, Pairs::Neighbours] {
+            let op = RmsNorm::new(&[7, 3, 64], 2..).dtype(dtype).rotary(Rotary::new(pairs, 32, 100));
+            let packed = op.clone().in_place(true).strides(Slot::Input, &[448, 64, 1]);
+            catalog.add(&op, &devices[2], Strategy::Inferred);
+            catalog.add(&packed, &at_elements, Strategy::Inferred);
+            catalog.add(&packed, &devices[0], Strategy::Forced(Method::Streamed(Team::Lane)));
         }
     }
 }

@@ -46,6 +46,7 @@ impl Random {
 pub struct Data {
     floats: Vec<(Slot, Vec<f32>)>,
     counts: bool,
+    positions: Option<Vec<u32>>,
 }
 
 impl Data {
@@ -69,7 +70,15 @@ impl Data {
             (spec.slot, random.normal(spec.len(), offset, spread))
         });
         let counts = specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked);
-        Self { floats: floats.collect(), counts }
+        let floats = floats.collect();
+        let positions = specs.iter().find(|spec| spec.slot == Slot::Positions);
+        // Some past a table of a few rows, and some of any bits.
+        let position = |random: &mut Random| {
+            let bits = random.bits() as u32;
+            if bits.is_multiple_of(8) { bits } else { bits % 16 }
+        };
+        let positions = positions.map(|spec| (0..spec.len()).map(|_| position(&mut random)).collect());
+        Self { floats, counts, positions }
     }
 
     /// The same values, repeated for an op with more samples.
@@ -81,7 +90,8 @@ impl Data {
         let specs = specs(op);
         let len = |slot| specs.iter().find(|spec| spec.slot == slot).map_or(0, TensorSpec::len);
         let repeat = |(slot, values): &(Slot, Vec<f32>)| (*slot, values.repeat(len(*slot) / values.len()));
-        Self { floats: self.floats.iter().map(repeat).collect(), counts: self.counts }
+        let positions = self.positions.as_ref().map(|p| p.repeat(len(Slot::Positions) / p.len()));
+        Self { floats: self.floats.iter().map(repeat).collect(), counts: self.counts, positions }
     }
 
     /// Replaces the values of one slot.
@@ -103,6 +113,10 @@ impl Data {
     #[must_use]
     pub fn tensors(&self) -> Tensors<'_> {
         let tensors = self.floats.iter().fold(Tensors::default(), |t, (slot, values)| t.set(*slot, values));
+        let tensors = match &self.positions {
+            Some(positions) => tensors.positions(positions),
+            None => tensors,
+        };
         if self.counts { tensors.num_batches_tracked(3) } else { tensors }
     }
 }

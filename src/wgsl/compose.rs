@@ -8,8 +8,8 @@ use super::{
 };
 use crate::epilogue::text::append;
 
-/// The end of a kernel's line that only shaders with an epilogue have.
-const EPILOGUE: &str = " // with epilogue";
+/// The end of a kernel's line that only shaders have whose results depend on their place.
+const PLACE: &str = " // with place";
 
 /// What a shader is made of.
 pub(crate) struct Source {
@@ -26,6 +26,8 @@ pub(crate) struct Source {
     pub addressing: Addressing,
     /// The fields of `Params` that come from the caller instead, each with its least value.
     pub fields_of_call: &'static [(&'static str, u32)],
+    /// Whether results depend on their place.
+    pub has_place: bool,
     /// WGSL of the caller's, which the kernel calls.
     pub epilogue: Option<&'static str>,
 }
@@ -37,7 +39,7 @@ pub(crate) fn compose(source: &Source) -> String {
     let mut tensors = source.addressing.declare();
     tensors.extend(source.storage.iter().map(|storage| storage.declare(source.addressing)));
     let (path, kernel) = source.kernel;
-    let kernel = marked(kernel, source.epilogue.is_some());
+    let kernel = marked(kernel, source.has_place);
     let own =
         [items("constants of the key", &constants), items("tensors.wgsl", &tensors), items(path, &kernel)].concat();
     let text = link(&own, &source.variants);
@@ -84,13 +86,13 @@ fn with_calls(text: &str, field: &str) -> String {
     out + rest
 }
 
-/// A kernel's text, with or without the lines for an epilogue.
-fn marked(kernel: &str, has_epilogue: bool) -> String {
+/// A kernel's text, with or without the lines that say where a result lies.
+fn marked(kernel: &str, has_place: bool) -> String {
     let mut out = String::with_capacity(kernel.len());
     for line in kernel.split_inclusive('\n') {
-        match line.trim_end().strip_suffix(EPILOGUE) {
+        match line.trim_end().strip_suffix(PLACE) {
             None => out.push_str(line),
-            Some(line) if has_epilogue => out.extend([line, "\n"]),
+            Some(line) if has_place => out.extend([line, "\n"]),
             Some(_) => {}
         }
     }
@@ -110,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn marked_lines_are_those_of_shaders_with_an_epilogue() {
-        let kernel = "a();\n    b(); // with epilogue\nc(); // else\n";
+    fn marked_lines_are_those_of_results_with_a_place() {
+        let kernel = "a();\n    b(); // with place\nc(); // else\n";
         assert_eq!(marked(kernel, true), "a();\n    b();\nc(); // else\n");
         assert_eq!(marked(kernel, false), "a();\nc(); // else\n");
     }

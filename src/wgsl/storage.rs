@@ -46,8 +46,8 @@ impl Buffer {
         // No shader has a variable of this slot.
         let scratch = STORAGE + Slot::Scratch as u32;
         match self {
-            // Behind all that shaders without an epilogue bind.
-            Self::Tensor(slot @ (Slot::EpilogueA | Slot::EpilogueB)) => {
+            // Those that only few shaders have, behind all that others bind.
+            Self::Tensor(slot) if slot as u32 > Slot::Scratch as u32 => {
                 scratch + 2 + slot as u32 - Slot::EpilogueA as u32
             }
             Self::Tensor(slot) => STORAGE + slot as u32,
@@ -138,6 +138,11 @@ impl Storage {
                 // All tensors of such rows are of half precision.
                 (VectorLayout::HalfUnaligned, _, false) => "unaligned_half_read",
                 (VectorLayout::HalfUnaligned, _, true) => "unaligned_half",
+                (VectorLayout::Partners, false, _) => "partners_f32",
+                (VectorLayout::Partners, true, _) => "partners_half",
+                (VectorLayout::Singles, false, _) => "singles_f32",
+                (VectorLayout::Singles, true, false) => "singles_half_read",
+                (VectorLayout::Singles, true, true) => "singles_half",
             },
         })
     }
@@ -192,7 +197,10 @@ impl Storage {
         }
         let offset = format!("places.{name}.x");
         addressing.offsets.then(|| match self.element {
-            Element::Gather(_) => ("i: vec4<u32>", format!("vec4<u32>({offset}) + i")),
+            Element::Gather(_) | Element::Floats(_, VectorLayout::Singles) => {
+                ("i: vec4<u32>", format!("vec4<u32>({offset}) + i"))
+            }
+            Element::Floats(_, VectorLayout::Partners) => ("i: vec2<u32>", format!("vec2<u32>({offset}) + i")),
             Element::Floats(_, VectorLayout::Vec4x2) => ("at: At", format!("At({offset} + at.pair, at.second)")),
             Element::Floats(_, VectorLayout::HalfUnaligned) => {
                 ("at: At", format!("At(vec2<u32>({offset}) + at.words, at.bits, at.in_row, at.inside)"))

@@ -2,7 +2,8 @@
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, Caps, Coefficients, DType, Gate, GateFunction, GroupNorm, InstanceNorm,
-    LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm, Offsets, RmsNorm, RunningStats, Slot, Strategy,
+    LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm, Offsets, Pairs, RmsNorm, Rotary, RunningStats,
+    Slot, Strategy,
 };
 
 /// Numbers choose from lists by their remainder.
@@ -125,6 +126,15 @@ impl Descriptor {
                 ops.push(Box::new($op));
             )* };
         }
+        // Most options are refused beside it.
+        let mut rotated = layer_norm.clone();
+        let o = &mut rotated.options;
+        (o.activation, o.residual, o.residual_output, o.save_stats) = (Activation::None, false, false, false);
+        (o.residual_in_place, o.residual_after, o.gate, o.next_norm) = (false, false, None, false);
+        let pairs = if sum { Pairs::Halves } else { Pairs::Neighbours };
+        rotated.options.rotary = Some(Rotary::new(pairs, stride % 64 * 4, 1 + stride % 100));
+        ops.push(Box::new(rotated.backward()));
+        ops.push(Box::new(rotated));
         let given = layer_norm.clone().given_statistics(stride);
         for coefficients in [Coefficients::Computed, Coefficients::Written, Coefficients::Given] {
             ops.push(Box::new(given.backward().coefficients(coefficients)));

@@ -2,7 +2,8 @@
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, Coefficients, DType, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm,
-    Layout, LocalResponseNorm, LpNormalize, Moments, Norm, Order, RmsNorm, RunningStats, Slot, Statistics,
+    Layout, LocalResponseNorm, LpNormalize, Moments, Norm, Order, Pairs, RmsNorm, Rotary, RunningStats, Slot,
+    Statistics,
 };
 
 /// Layer norm of the sum with a residual. Its 40 rows give teams several rows, whose gradients they sum up.
@@ -14,6 +15,11 @@ fn layer(len: usize, dtype: DType) -> LayerNorm {
 /// Seven rows: blocks of streamed rows take long to compile.
 fn rms(len: usize, dtype: DType) -> RmsNorm {
     RmsNorm::new(&[7, len], 1..).dtype(dtype).affine_dtype(DType::F32).zero_centered(true).save_stats(true)
+}
+
+/// Heads of whole packs.
+fn rotated(len: usize, dtype: DType) -> RmsNorm {
+    RmsNorm::new(&[5, 2, len.next_multiple_of(4)], 2..).dtype(dtype).rotary(Rotary::new(Pairs::Halves, 8, 9))
 }
 
 fn middle(len: usize, dtype: DType) -> LayerNorm {
@@ -82,6 +88,7 @@ pub fn forward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
         Box::new(modulated(len, dtype)),
         Box::new(behind(len, dtype)),
         Box::new(behind(len, dtype).residual_in_place(true).next_norm(true)),
+        Box::new(rotated(len, dtype)),
         Box::new(middle(len, dtype)),
         Box::new(parts(len, dtype)),
         Box::new(statistics(len, dtype)),

@@ -2,7 +2,7 @@
 
 use wgpu_norm::{
     Activation, BatchNorm, DType, Gate, GateFunction, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize,
-    Method, Norm, RmsNorm, RunningStats, Slot, Strategy, Team, testing::Random,
+    Method, Norm, Pairs, RmsNorm, Rotary, RunningStats, Slot, Strategy, Team, testing::Random,
 };
 
 use super::Case;
@@ -43,6 +43,31 @@ pub fn constant_rows() -> Case {
     let op = LayerNorm::new(&[7, 300], 1..).dtype(DType::BF16).weight(false).bias(false);
     let constant = vec![DType::BF16.round(1e30); 7 * 300];
     Case::new("constant rows of bf16", op, BY_WORKGROUPS).with(Slot::Input, constant)
+}
+
+/// Heads of which a part is rotated, beside others in packed rows.
+fn heads(what: &'static str, pairs: Pairs, strategy: Strategy) -> Case {
+    let op = RmsNorm::new(&[7, 3, 24], 2..).rotary(Rotary::new(pairs, 16, 9)).in_place(true);
+    Case::new(what, op.strides(Slot::Input, &[120, 24, 1]), strategy)
+}
+
+pub fn rotated_partners() -> Case {
+    heads("heads with partners apart", Pairs::Halves, BY_WORKGROUPS)
+}
+
+pub fn rotated_neighbours() -> Case {
+    heads("heads with neighbours as pairs", Pairs::Neighbours, BY_WORKGROUPS)
+}
+
+pub fn rotated_streamed() -> Case {
+    heads("streamed heads with partners apart", Pairs::Halves, STREAMED)
+}
+
+/// Heads at odd gaps.
+pub fn rotated_singles() -> Case {
+    let op = RmsNorm::new(&[7, 3, 24], 2..).rotary(Rotary::new(Pairs::Halves, 16, 9)).in_place(true);
+    let op = op.dtype(DType::F16).strides(Slot::Input, &[125, 25, 1]);
+    Case::new("heads of single elements", op, BY_WORKGROUPS)
 }
 
 /// Groups of four channels of seven elements: channels end inside of packs.

@@ -179,6 +179,38 @@ pub const ROW_HALF_UNALIGNED: &[Mutation] = &[
 ];
 
 #[rustfmt::skip]
+pub const ROTARY: &[Mutation] = &[
+    (&[rotated_partners], "u.xy * cos - u.zw * sin", "u.xy * cos + u.zw * sin",
+        "The pairs turn the other way, in their first elements."),
+    (&[rotated_partners], "u.zw * cos + u.xy * sin", "u.zw * cos - u.xy * sin",
+        "The pairs turn the other way, in their second elements."),
+    (&[rotated_neighbours], "u.xz * cos - u.yw * sin", "u.xz * cos + u.yw * sin",
+        "The pairs turn the other way, in their first elements."),
+    (&[rotated_neighbours], "u.yw * cos + u.xz * sin", "u.yw * cos - u.xz * sin",
+        "The pairs turn the other way, in their second elements."),
+    (&[rotated_neighbours], "first.x, second.x, first.y, second.y", "first, second",
+        "The results of a pair lie two elements apart."),
+    (&[rotated_partners, rotated_neighbours], "let cos = rotation.xz", "let cos = rotation.xy",
+        "The second pair has the sine of the first one for its cosine."),
+    (&[rotated_partners], "Column(pack, pack + SPLIT_PACKS)", "Column(2u * pack, 2u * pack + 1u)",
+        "Neighbours are a pair where the partner is half of the rotated elements further."),
+    (&[rotated_singles], "Column(first, first + 2u * SPLIT_PACKS)", "Column(first, first + 2u)",
+        "The same, of single elements."),
+    (&[rotated_singles], "column.x < 2u * SPLIT_PACKS", "column.x < SPLIT_PACKS",
+        "Later packs of the rotated elements take the angles of earlier ones."),
+    (&[rotated_partners, rotated_neighbours], "pack < ROTARY_PACKS", "true",
+        "Elements behind the rotated ones take the angles of the next position."),
+    (&[rotated_partners, rotated_singles], "positions[(params.first + row) / ROTARY_HEADS]", "(row / ROTARY_HEADS)",
+        "The number of the token stands for its position."),
+    (&[rotated_partners], "(params.first + row) / ROTARY_HEADS", "(params.first + row)",
+        "Each head has a position."),
+    (&[rotated_partners], "ROTARY_POSITIONS - 1u", "0xffffffffu",
+        "A position past the table leaves it."),
+    (&[rotated_neighbours], "position * ROTARY_PACKS + pack", "position * ROTARY_PACKS",
+        "All pairs have the angle of the first ones."),
+];
+
+#[rustfmt::skip]
 pub const STREAM: &[Mutation] = &[
     (&[twice_streamed], "sum_of(measure(output_of(y_0, affine_0, at_0)))", "sum_of(measure(y_0))",
         "The second mean square is that of the normalized values."),
@@ -226,6 +258,8 @@ pub const STREAM: &[Mutation] = &[
         "Four rows save their statistics over those of the first."),
     (&[across_saved], "hi[i]", "hi[0u]",
         "Four rows save the mean of the first."),
+    (&[rotated_streamed], "place_in_row(row_0, column);", "place_in_row(0u, column);",
+        "All rows have the position of the first one."),
 ];
 
 #[rustfmt::skip]

@@ -51,7 +51,6 @@ const WORDS: &[Word] = &[
     Word("kept_len", In::Code, "group_count", &[]),
     Word("kept", In::Code, "groups", &["examples", "benches", "tests"]),
     Word("Width", In::Code, "VectorLayout", &[]),
-    Word("Pairs", In::Code, "Vec4x2", &[]),
     Word("Across", In::Code, "Perpendicular", &[]),
     Word("woven", In::All, "masked", &[]),
     Word("Hold", In::Code, "Residency", &[]),
