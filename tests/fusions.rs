@@ -11,7 +11,7 @@ use common::{
 };
 use wgpu_norm::{
     Activation, BatchNorm, DType, Error, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize,
-    Method, Norm, Order, RmsNorm, Slot, Strategy, Team, testing::compare_outputs,
+    Method, Norm, Order, Pairs, RmsNorm, Rotary, Slot, Strategy, Team, testing::compare_outputs,
 };
 
 /// Rows of packs, and rows of single elements.
@@ -207,6 +207,9 @@ fn models() -> Vec<(&'static str, String, Box<dyn Norm>)> {
             .gate(Gate::after(GateFunction::OnePlus)).strides(Slot::Gate, &[width, 0, 1]),
         "Z-Image, Lumina 2, the gate": RmsNorm::new(&[samples, tokens, width], 2..).residual(true).residual_after(true)
             .gate(Gate::after(GateFunction::Tanh)).strides(Slot::Gate, &[width, 0, 1]),
+        "Qwen3, Gemma 3, q and k": RmsNorm::new(&[tokens, heads, dim], 2..).affine_axes(1..)
+            .strides(Slot::Input, &[2 * heads * dim, dim, 1]).in_place(true)
+            .rotary(Rotary::new(Pairs::Halves, dim, 100)),
         "Granite, MiniCPM": RmsNorm::new(&[tokens, width], 1..).residual(true).residual_in_place(true)
             .gate(Gate::before(GateFunction::Identity)).strides(Slot::Gate, &[0, 1]),
         "GPT-NeoX, Falcon": LayerNorm::new(&[tokens, 2, width], 2..).affine_axes(1..)

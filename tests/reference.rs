@@ -57,7 +57,7 @@ fn the_reference_agrees_with_pytorch_in_f64() {
 #[test]
 fn the_reference_agrees_with_blocks_of_models_in_f64() {
     let files = Golden::all("models");
-    assert_eq!(files.len(), 5);
+    assert_eq!(files.len(), 6);
     for file in files {
         file.with_op(|op, tensors| all_close(&file.name, &op.reference(tensors).unwrap(), &file.expected(tensors)));
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, ops::Range, path::PathBuf};
 use safetensors::{Dtype, SafeTensors};
 use wgpu_norm::{
     Access, Activation, BatchNorm, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize, Norm,
-    Options, Order, Outputs, RmsNorm, RunningStats, Slot, Tensors,
+    Options, Order, Outputs, Pairs, RmsNorm, Rotary, RunningStats, Slot, Tensors,
 };
 
 /// Any op, for its options and its backward pass.
@@ -52,6 +52,7 @@ pub struct Golden {
     floats: HashMap<String, Vec<f32>>,
     pub expected: Outputs<f64>,
     num_batches_tracked: Option<u32>,
+    positions: Vec<u32>,
 }
 
 impl Golden {
@@ -76,7 +77,11 @@ impl Golden {
             floats: HashMap::new(),
             expected: Outputs::default(),
             num_batches_tracked: None,
+            positions: Vec::new(),
         };
+        if let Some(positions) = golden.text("positions") {
+            golden.positions = positions.split(',').map(|position| position.parse().expect("positions")).collect();
+        }
         for (name, view) in file.tensors() {
             let values: Vec<f64> = match view.dtype() {
                 Dtype::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(view.data()).into_iter().map(f64::from).collect(),
@@ -128,6 +133,7 @@ impl Golden {
         for spec in op.tensors().unwrap_or_else(|e| panic!("{}: {e}", self.name)) {
             tensors = match spec.slot {
                 _ if spec.access == Access::Write => tensors,
+                Slot::Positions => tensors.positions(&self.positions),
                 Slot::NumBatchesTracked => tensors.num_batches_tracked(self.num_batches_tracked.expect("a count")),
                 slot => {
                     let values = self.floats.get(slot.name());
@@ -195,6 +201,11 @@ impl Golden {
                 other => panic!("{}: {other}", self.name),
             };
             if place == "before" { Gate::before(function) } else { Gate::after(function) }
+        });
+        options.rotary = self.text("pairs").map(|pairs| {
+            assert_eq!(pairs, "halves", "{}", self.name);
+            let len = self.shape[self.shape.len() - 1];
+            Rotary::new(Pairs::Halves, len, self.floats[Slot::RotaryTable.name()].len() / len)
         });
         if let Some(name) = self.text("activation") {
             options.activation = Activation::ALL.into_iter().find(|f| f.name() == name).expect(name);

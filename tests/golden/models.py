@@ -152,6 +152,43 @@ def flux():
     save("flux", tensors | expected, op="layer-norm", axes="2", **options)
 
 
+def qwen3():
+    from transformers.models.qwen3 import modeling_qwen3
+    from transformers.models.qwen3.configuration_qwen3 import Qwen3Config
+
+    rng = generator("qwen3")
+    heads, key_heads, tokens = 4, 2, 5
+    config = Qwen3Config(hidden_size=WIDTH, num_attention_heads=heads, num_key_value_heads=key_heads, head_dim=HEAD)
+    config._attn_implementation = "eager"
+    attention = modeling_qwen3.Qwen3Attention(config, 0)
+    query, key = randomize(rng, attention.q_norm, attention.k_norm)
+    packed = draw(rng, tokens, heads + 2 * key_heads, HEAD)
+    parts = np.split(packed, [heads, heads + key_heads], axis=1)
+    projections = [Returns(f64(part.reshape(1, tokens, -1))) for part in parts]
+    attention.q_proj, attention.k_proj, attention.v_proj = projections
+    positions = np.array([7, 0, 3, 1, 30])
+    x = torch.zeros(1, tokens, WIDTH)
+    table = modeling_qwen3.Qwen3RotaryEmbedding(config)(x, torch.arange(32)[None])
+    # The table is float32, as in the crate, and the attention reads it so.
+    cos, sin = (f64(part[0].to(torch.float64).numpy().astype(np.float32)) for part in table)
+    rotated = []
+    rotate = modeling_qwen3.apply_rotary_pos_emb
+
+    def kept(*args, **kwargs):
+        rotated.extend(part[0].transpose(0, 1) for part in rotate(*args, **kwargs))
+        return rotate(*args, **kwargs)
+
+    modeling_qwen3.apply_rotary_pos_emb = kept
+    attention(x, (cos[positions][None], sin[positions][None]), None)
+    # cos and sin of each pair; the package has each of them twice.
+    pairs = np.stack([cos[:, : HEAD // 2], sin[:, : HEAD // 2]], -1).astype(np.float32)
+    weight = np.concatenate([np.tile(query, (heads, 1)), np.tile(key, (key_heads, 1))])
+    tensors = dict(input=packed[:, : heads + key_heads].copy(), weight=weight, rotary_table=pairs)
+    expected = detached(dict(expected_output=torch.cat(rotated, 1)))
+    options = dict(affine_axes="1,2", pairs="halves", positions=",".join(map(str, positions)))
+    save("qwen3", tensors | expected, op="rms-norm", axes="2", eps=config.rms_norm_eps, **options)
+
+
 def detached(tensors):
     return {k: v.detach() for k, v in tensors.items()}
 
@@ -167,6 +204,7 @@ def main():
         gemma3()
         olmo2()
         mamba2()
+        qwen3()
         qwen3_next()
         flux()
     files = list(make.OUT.glob("*.safetensors"))

@@ -237,7 +237,7 @@ fn second() -> RmsNorm {
     RmsNorm::new(&[7, 257], 1..).residual(true).residual_after(true).next_norm(true)
 }
 
-pub fn heads() -> Case {
+pub fn weights_of_heads() -> Case {
     Case::new("a weight for each head", RmsNorm::new(&[5, 3, 36], 2..).affine_axes(1..), BY_WORKGROUPS)
 }
 

@@ -128,7 +128,7 @@ pub const FUSIONS: &[Mutation] = &[
         "The second mean square lacks a pack."),
     (&[twice], "masked(output_of(y_2, affine[2u], at_of(first, column_2)), mask_2)", "output_of(y_2, affine[2u], at_of(first, column_2))",
         "The second mean square has elements of the next row."),
-    (&[heads], "% params.affine_rows * params.affine_remainder", "% params.affine_rows * 0u",
+    (&[weights_of_heads], "% params.affine_rows * params.affine_remainder", "% params.affine_rows * 0u",
         "All heads have the weight of the first."),
     (&[weighted_norms], "store_statistics(i, scale);", "store_statistics(i, 1.0);",
         "Tiny rows lose the scale at which their sums have digits."),
