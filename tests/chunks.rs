@@ -152,7 +152,8 @@ fn every_option_works_in_chunks() {
     let sum = rows().dtype(DType::F16).residual(true).residual_output(true).residual_output_dtype(DType::F32);
     let image = BatchNorm::training(&[40, 6, 14, 14]);
     let activated = image.clone().residual(true).activation(Activation::Relu);
-    let ops: [(&str, &dyn Norm); 12] = [
+    let heads = RmsNorm::new(&[700, 3, 36], 2..).affine_axes(1..);
+    let ops: [(&str, &dyn Norm); 14] = [
         ("bf16 with weights in f32", &rows().dtype(DType::BF16).affine_dtype(DType::F32)),
         ("chunks of another size in the output", &rows().output_dtype(DType::F16).activation(Activation::Gelu)),
         ("in place", &rows().in_place(true)),
@@ -163,6 +164,8 @@ fn every_option_works_in_chunks() {
         ("gradients that accumulate", &rows().activation(Activation::Silu).backward().accumulate(true)),
         ("the gradient of a residual", &activated.backward()),
         ("norms", &LpNormalize::new(&[200, 129], 1..).order(Order::L1).backward()),
+        ("a weight for each head", &heads),
+        ("a weight for each head", &heads.backward()),
         ("moments", &BatchMoments::new(&[40, 6, 14, 14])),
         ("a residual with given statistics", &BatchNorm::inference(&[40, 6, 14, 14]).residual(true)),
     ];

@@ -1,8 +1,8 @@
 // Normalizes contiguous rows, or computes their gradients: layer, RMS and Lp norm over the last axes, group and
 // instance norm of channels-first tensors.
 //
-// A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all rows
-// share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
+// A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all of its
+// rows share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
 // lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
 //
 // Numerics: corrected two-pass. The first mean is of x - x[0]. A second reduction sums the deviations d from it. The
@@ -60,7 +60,7 @@ fn run(team: Team) {
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-            affine[k] = affine_at(affine_column(column_of(k, team)));
+            affine[k] = affine_at(row_affine_index(params.first + team.index, column_of(k, team)));
         }
     }
 

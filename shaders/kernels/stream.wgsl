@@ -102,7 +102,7 @@ fn run(team: Team) {
                 let column = column_at(pack);
                 var affine = Affine();
                 if SHARED && EARLY {
-                    affine = affine_at(affine_column(column));
+                    affine = affine_at(row_affine_index(params.first + team.index, column));
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                     let x = load_x(at_of(first[k], column));
@@ -166,7 +166,7 @@ fn run(team: Team) {
                     let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(affine_column(column));
+                        affine = affine_at(row_affine_index(params.first + team.index, column));
                     }
                     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                         if !SHARED {
@@ -239,7 +239,7 @@ fn run(team: Team) {
             let column = column_at(pack);
             var affine = Affine();
             if SHARED {
-                affine = affine_at(affine_column(column));
+                affine = affine_at(row_affine_index(params.first + team.index, column));
             }
             var grad_sum = Pack(0.0);
             var grad_y_sum = Pack(0.0);

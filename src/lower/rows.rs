@@ -51,8 +51,8 @@ fn registers_for(packs: u32, max: u32) -> Option<u32> {
 pub(super) struct Rows {
     pub view: RowView,
     pub packs: u32,
-    /// Whether all rows have the same weights.
-    pub shared: bool,
+    /// Rows that are this many apart have the same weights: 1, if all do, or the number of heads.
+    pub period: Option<u32>,
     /// Whether a lane keeps sums for its packs of the rows.
     summed: bool,
 }
@@ -75,14 +75,16 @@ impl Rows {
             Residency::Resident { .. } => 1,
             Residency::Streamed { rows, .. } => rows,
         };
-        // All rows of a team have one alignment phase.
-        self.count(elements).div_ceil(block * rows_per_team).next_multiple_of(self.view.layout.phases())
+        let teams = self.count(elements).div_ceil(block * rows_per_team);
+        // All rows of a team have one alignment phase, and the same weights if the team loads them once.
+        let period = self.period.filter(|_| self.shares_weights(residency, rows_per_team)).unwrap_or(1);
+        teams.next_multiple_of(self.view.layout.phases() * period)
     }
 
     /// Whether a team loads the weights once for all of its rows. A team with one row loads them late, as registers are
     /// scarce, unless it has registers for sums of many rows.
     fn shares_weights(&self, residency: Residency, rows_per_team: u32) -> bool {
-        self.shared && (rows_per_team > 1 || self.summed || matches!(residency, Residency::Streamed { .. }))
+        self.period.is_some() && (rows_per_team > 1 || self.summed || matches!(residency, Residency::Streamed { .. }))
     }
 
     /// The workgroup size for teams with a row each: the smallest whose lanes have registers for it.
@@ -232,8 +234,13 @@ pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
 /// The problem as rows, if its groups are rows.
 fn rows(problem: &Problem<'_>) -> Option<Rows> {
     let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
-    let shared = view.affine.remainder == 0 && view.affine.rows >= problem.stats.group_count();
-    Some(Rows { view, packs: view.layout.packs(view.cols), shared, summed: false })
+    let Lookup { rows, quotient, remainder, columns } = view.affine;
+    let period = match (quotient, columns) {
+        _ if rows >= problem.stats.group_count() && remainder == 0 => Some(1),
+        (0, Broadcast::Element) => Some(rows),
+        _ => None,
+    };
+    Some(Rows { view, packs: view.layout.packs(view.cols), period, summed: false })
 }
 
 /// Columns as rows perpendicular to packs, if all have the same weights: layer norm over the channels of a
@@ -248,7 +255,7 @@ pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
     let affine = Lookup { rows: problem.stats.group_count(), quotient: 0, remainder: 0, columns: Broadcast::Element };
     let view =
         RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout, gathers: false };
-    let rows = Rows { view, packs: layout.packs(reduced), shared: true, summed: false };
+    let rows = Rows { view, packs: layout.packs(reduced), period: Some(1), summed: false };
     (has_packs
         && whole
         && shares_weights
@@ -311,7 +318,7 @@ impl<'a> TeamRows<'a> {
         match *residency {
             // A block shares its loads. Without common weights, more rows per team gain nothing.
             Residency::Streamed { .. } => 1,
-            Residency::Resident { .. } if !rows.shared => 1,
+            Residency::Resident { .. } if rows.period.is_none() => 1,
             Residency::Resident { packs, .. } => {
                 let tuning = &problem.caps.tuning;
                 let is_short = *team == Team::Cluster && packs <= SHORT_ROW_PACKS;
@@ -352,7 +359,7 @@ impl<'a> TeamRows<'a> {
             Residency::Streamed { rows: at_once, .. } => (wanted / at_once).max(1).min(rows.max_blocks(*team, caps)),
         };
         // A sum for each column must be a sum for each weight.
-        let is_each = rows.shared && rows.view.affine.columns == Broadcast::Element;
+        let is_each = rows.period.is_some() && rows.view.affine.columns == Broadcast::Element;
         let fits = self.partial_bytes(summed) <= caps.max_storage_buffer_binding_size;
         // With a pass of its own for the sums of few rows, there are more kernels.
         let enough = wanted >= tuning.min_grad_rows_per_team || caps.few_kernels;
@@ -360,15 +367,20 @@ impl<'a> TeamRows<'a> {
         (wants && fits).then_some(summed)
     }
 
-    /// The partial sums of a column, by the teams of all chunks.
-    pub fn partials(&self, rows_per_team: u32) -> u32 {
+    /// The teams of all chunks.
+    fn all_teams(&self, rows_per_team: u32) -> u32 {
         let teams = |chunk: &Chunk| self.rows.teams(chunk.len, self.residency, rows_per_team);
         self.problem.chunks.iter().map(teams).sum()
     }
 
+    /// The partial sums of a weight. Each team has those of one period's row.
+    pub fn partials(&self, rows_per_team: u32) -> u32 {
+        self.all_teams(rows_per_team) / self.rows.period.unwrap_or(1)
+    }
+
     /// Bytes of all partial sums.
     pub fn partial_bytes(&self, rows_per_team: u32) -> u64 {
-        u64::from(self.problem.stats.group_len()) * u64::from(self.partials(rows_per_team)) * 8
+        u64::from(self.problem.stats.group_len()) * u64::from(self.all_teams(rows_per_team)) * 8
     }
 
     /// The calls, one for each chunk. The partial sums of a chunk follow those of the chunk before.
