@@ -390,7 +390,11 @@ fn output_of(y: Pack, affine: Affine, at: At) -> Pack { return y; }
 
 const NEXT: bool = false; // there is one
 
-fn put_next(at: At, i: AffineAt, y: Pack) {}
+fn next_weight_at(i: AffineAt) -> NextWeight { return NextWeight(); }
+// Stores the results of a pack: the output, and y, the output with the factor of the second norm.
+fn finish_both(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight) {}
+
+alias NextWeight = u32;
 
 // == row_param: weight and bias of a row
 

@@ -107,8 +107,9 @@ fn fused(ops: &mut Ops) {
         ops.push(Box::new(op.backward()));
         ops.push(Box::new(op));
     }
+    let modulated = modulated.residual_output(true);
     ops.push(Box::new(modulated.backward().grad_gate(false)));
-    ops.push(Box::new(modulated.residual_output(true)));
+    ops.push(Box::new(modulated));
 }
 
 /// Layer norm and RMS norm over the last axis, in every type and direction.

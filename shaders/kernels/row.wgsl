@@ -56,11 +56,15 @@ fn run(team: Team) {
         mask[k] = mask_of(column[k], is_in_row[k]);
     }
     var affine: array<Affine, BLOCK>;
+    var next: array<NextWeight, BLOCK>;
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             affine[k] = affine_at(row_affine_index(params.first + team.index, column_of(k, team)));
+            if NEXT {
+                next[k] = next_weight_at(row_affine_index(params.first + team.index, column_of(k, team)));
+            }
         }
     }
 
@@ -162,21 +166,14 @@ fn run(team: Team) {
         }
 
         // A second norm, of the output. It has no mean.
+        var next_rstd = 0.0;
         if NEXT {
             var power = Pack(0.0);
             for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                 d[k] = masked(output_of(y[k], affine[k], at_of(first, column[k])), mask[k]);
                 power += measure(d[k]);
             }
-            let next_rstd = rstd_of(team_sum(pack_sum(power), team) / len, len, 1.0);
-            if has_row {
-                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-                    if is_in_row[k] {
-                        let i = row_affine_index(params.first + row, column[k]);
-                        put_next(at_of(first, column[k]), i, d[k] * next_rstd);
-                    }
-                }
-            }
+            next_rstd = rstd_of(team_sum(pack_sum(power), team) / len, len, 1.0);
         }
 
         if has_row {
@@ -189,13 +186,20 @@ fn run(team: Team) {
                     }
                     let g = apply_weight(grad[k], affine[k].weight);
                     place_in_row(row, column[k]); // with place
-                    finish(
-                        at_of(first, column[k]),
-                        affine[k],
-                        x[k],
-                        y[k],
-                        (g - coefficients.x - measure_derivative(y[k]) * coefficients.y) * rstd * scale,
-                    );
+                    if NEXT {
+                        if !SHARED {
+                            next[k] = next_weight_at(row_affine_index(params.first + row, column[k]));
+                        }
+                        finish_both(at_of(first, column[k]), x[k], d[k], d[k] * next_rstd, next[k]);
+                    } else {
+                        finish(
+                            at_of(first, column[k]),
+                            affine[k],
+                            x[k],
+                            y[k],
+                            (g - coefficients.x - measure_derivative(y[k]) * coefficients.y) * rstd * scale,
+                        );
+                    }
                 }
             }
             if team.lane == 0u {

@@ -253,18 +253,20 @@ fn run(team: Team) {
                     let y = (x - mean[k] - correction[k]) * scale[k] * rstd[k];
                     let grad = row_gradient(y, affine, at);
                     let g = apply_weight(grad, affine.weight);
-                    if NEXT {
-                        let i = row_affine_index(params.first + row[k], column);
-                        put_next(at, i, output_of(y, affine, at) * next_rstd[k]);
-                    }
                     place_in_row(row[k], column); // with place
-                    finish(
-                        at,
-                        affine,
-                        x,
-                        y,
-                        (g - coefficients[k].a - measure_derivative(y) * coefficients[k].b) * rstd[k] * scale[k],
-                    );
+                    if NEXT {
+                        let output = output_of(y, affine, at);
+                        let next = next_weight_at(row_affine_index(params.first + row[k], column));
+                        finish_both(at, x, output, output * next_rstd[k], next);
+                    } else {
+                        finish(
+                            at,
+                            affine,
+                            x,
+                            y,
+                            (g - coefficients[k].a - measure_derivative(y) * coefficients[k].b) * rstd[k] * scale[k],
+                        );
+                    }
                     grad_sum += grad;
                     grad_y_sum += grad * y;
                 }

@@ -81,7 +81,13 @@ fn finish__backward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) 
 
 const NEXT__no_next: bool = false;
 
-fn put_next__no_next(at: At, i: AffineAt, y: Pack) {
+alias NextWeight__no_next = u32;
+
+fn next_weight_at__no_next(i: AffineAt) -> NextWeight__no_next {
+    return 0u;
+}
+
+fn finish_both__no_next(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight__no_next) {
 }
 
 // ---- next: next
@@ -90,8 +96,16 @@ fn put_next__no_next(at: At, i: AffineAt, y: Pack) {
 
 const NEXT__next: bool = true;
 
-fn put_next__next(at: At, i: AffineAt, y: Pack) {
-    store_next_output(at, y * (load_next_weight(i) + params.weight_offset));
+alias NextWeight__next = AffineValue;
+
+fn next_weight_at__next(i: AffineAt) -> NextWeight__next {
+    return load_next_weight(i) + params.weight_offset;
+}
+
+fn finish_both__next(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight__next) {
+    store_sum(at, x);
+    store_result(at, output);
+    store_next_output(at, y * weight);
 }
 
 // ---- next: next_without_weight
@@ -100,7 +114,21 @@ fn put_next__next(at: At, i: AffineAt, y: Pack) {
 
 const NEXT__next_without_weight: bool = true;
 
-fn put_next__next_without_weight(at: At, i: AffineAt, y: Pack) {
+alias NextWeight__next_without_weight = u32;
+
+fn next_weight_at__next_without_weight(i: AffineAt) -> NextWeight__next_without_weight {
+    return 0u;
+}
+
+fn finish_both__next_without_weight(
+    at: At,
+    x: Pack,
+    output: Pack,
+    y: Pack,
+    weight: NextWeight__next_without_weight,
+) {
+    store_sum(at, x);
+    store_result(at, output);
     store_next_output(at, y);
 }
 

@@ -122,7 +122,7 @@ pub const FUSIONS: &[Mutation] = &[
         "The gradient lacks the factor of the gate."),
     (&[gated_behind_backward], "load_grad_output(at) * u * gate_derivative", "load_grad_output(at) * y * gate_derivative",
         "The gradient of the gate lacks weight and bias."),
-    (&[twice], "y * (load_next_weight(i) + params.weight_offset)", "y",
+    (&[twice], "store_next_output(at, y * weight)", "store_next_output(at, y)",
         "The second norm lacks its weight."),
     (&[twice], "power += measure(d_1)", "",
         "The second mean square lacks a pack."),
