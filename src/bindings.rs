@@ -122,6 +122,10 @@ bindings! {
     epilogue_a: EpilogueA,
     /// The second buffer of an [`Epilogue`](crate::Epilogue).
     epilogue_b: EpilogueB,
+    /// The index of the input for each index of the op: u32, with `gather_rows`.
+    input_index: InputIndex,
+    /// The index of the output for each index of the op: u32, with `scatter_rows`.
+    output_index: OutputIndex,
     /// Scratch memory of [`Plan::scratch_size`](crate::Plan::scratch_size) bytes. Without it,
     /// [`Plan::bind`](crate::Plan::bind) allocates scratch if the plan needs any. Its old contents do not matter. Plans
     /// that run one after the other may share it.

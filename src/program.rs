@@ -5,7 +5,6 @@ use std::{num::NonZeroU64, sync::Arc};
 use crate::{
     bindings::{Bindings, Requirements, View},
     calls::caught,
-    epilogue,
     error::{Error, Result},
     lower::{KernelCall, Lowered, PLACES_SIZE},
     plan::Target,
@@ -165,8 +164,8 @@ struct Uniforms<'a> {
 
 /// The alignment of a tensor's offset: what its kernels load and store at once, or what the device binds.
 fn alignment(target: &Target, lowered: &Lowered, spec: &TensorSpec) -> u64 {
-    // The caller's function indexes such a binding itself.
-    if epilogue::SLOTS.contains(&spec.slot) {
+    // Shaders index such a binding themselves.
+    if spec.slot > Slot::Scratch {
         return target.alignment;
     }
     let storages =

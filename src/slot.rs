@@ -81,6 +81,10 @@ slots! {
     EpilogueA = "epilogue_a",
     /// The second buffer that an [`Epilogue`](crate::Epilogue) reads.
     EpilogueB = "epilogue_b",
+    /// The index of the input's first axis for each index of the op's, with `gather_rows`.
+    InputIndex = "input_index",
+    /// The index of the output's first axis for each index of the op's, with `scatter_rows`.
+    OutputIndex = "output_index",
 }
 
 impl Slot {

@@ -76,6 +76,11 @@ pub(crate) trait Code: fmt::Debug {
         None
     }
 
+    /// Whose rows lie where an index says.
+    fn index(&self) -> roles::Index {
+        roles::Index::None
+    }
+
     /// The variants of the roles of the scale.
     fn scale_variants(&self) -> Vec<Variant> {
         self.scale().map(roles::scale).unwrap_or_default()
@@ -192,6 +197,7 @@ impl ShaderKey {
                 shared: caps.shared_buffers,
                 offsets: caps.offsets != Offsets::Binding && binds_tensors,
                 strides: false,
+                indexed: code.index() != roles::Index::None,
             },
             by_call: false,
         };
@@ -270,7 +276,7 @@ impl ShaderKey {
         variants.extend(code.scale_variants());
         variants.extend(code.team().map(|team| roles::team(team, self.constants.cluster > 0)));
         if variants.contains(&"contiguous") {
-            variants.push(if self.constants.addressing.strides { "strided" } else { "dense" });
+            variants.extend(if self.constants.addressing.strides { code.index().variants() } else { &["dense"] });
         }
         variants.push(if self.constants.native_f16 { "f16_native" } else { "f16_by_integers" });
         compose(&Source {

@@ -3,7 +3,7 @@
 
 use super::{
     Code, ParamField, flag, params,
-    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Saved, X},
+    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Saved, X},
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
@@ -136,6 +136,13 @@ impl Code for Row {
         match self.direction {
             Direction::Forward(forward, _) => forward.epilogue,
             Direction::Backward(..) => None,
+        }
+    }
+
+    fn index(&self) -> Index {
+        match self.direction {
+            Direction::Forward(forward, _) => forward.index,
+            Direction::Backward(..) => Index::None,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     kernels::{
         apply,
         finalize::{Merged, Partials},
-        roles::{Affine, Forward, Given, Next, Output, Saved, Sum},
+        roles::{Affine, Forward, Given, Index, Next, Output, Saved, Sum},
         row,
     },
     options::Options,
@@ -41,12 +41,21 @@ pub(super) fn lower(
         next: options
             .next_norm
             .then(|| Next { output: options.types.output(), weight: options.weight.then_some(options.types.affine()) }),
+        index: Index::new(options.gather_rows.is_some(), options.scatter_rows.is_some()),
     };
     let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
     if options.next_norm && !(by_rows && problem.scale() == Scale::MeanSquare) {
         return Err(Error::Unsupported {
             what: format!("a second norm by the method {method}"),
             why: "it is for RMS norm of rows that a team owns".into(),
+        });
+    }
+    if options.is_indexed() && !by_rows {
+        // Strides may be the reason that the method is another one.
+        problem.places(problem.stats.inner)?;
+        return Err(Error::Unsupported {
+            what: format!("rows by an index with the method {method}"),
+            why: "they are for rows that a team owns".into(),
         });
     }
     let mut passes = Passes::default();
@@ -87,7 +96,8 @@ pub(super) fn statistics(
     };
     let method = choose(&problem, strategy, true)?;
     let (x, sum) = (problem.x(), sum(options));
-    let forward = Forward { x, affine: Affine::NONE, sum, output: Output::None, epilogue: None, next: None };
+    let forward =
+        Forward { x, affine: Affine::NONE, sum, output: Output::None, epilogue: None, next: None, index: Index::None };
     let merged = match saved {
         Saved::Moments => Merged::Moments(problem.scale()),
         _ => Merged::Statistics(problem.scale(), Saved::None),

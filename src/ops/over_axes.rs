@@ -56,6 +56,7 @@ impl OverAxes<'_> {
             return refuse("affine_axes", format!("{affine_axes:?}"), expected);
         }
         element_count(shape)?;
+        options.validate_index(shape, axes, given.is_some())?;
         let product = |axes: Range<usize>| shape[axes].iter().product::<usize>();
         let (outer, len, inner) = (product(0..axes.start), product(axes.clone()), product(axes.end..rank));
         let weights = product(affine_axes.clone());

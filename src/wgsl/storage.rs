@@ -46,8 +46,8 @@ impl Buffer {
         // No shader has a variable of this slot.
         let scratch = STORAGE + Slot::Scratch as u32;
         match self {
-            // Behind all that shaders without an epilogue bind.
-            Self::Tensor(slot @ (Slot::EpilogueA | Slot::EpilogueB)) => {
+            // Those that only few shaders have, behind all that others bind.
+            Self::Tensor(slot) if slot as u32 > Slot::Scratch as u32 => {
                 scratch + 2 + slot as u32 - Slot::EpilogueA as u32
             }
             Self::Tensor(slot) => STORAGE + slot as u32,
@@ -93,6 +93,8 @@ pub(crate) struct Addressing {
     pub offsets: bool,
     /// Elementwise tensors have strides of their own.
     pub strides: bool,
+    /// Rows lie where an index says, if it is in range.
+    pub indexed: bool,
 }
 
 impl Addressing {
@@ -173,7 +175,13 @@ impl Storage {
         let Some((at, index)) = place else { return text };
         let value = self.value();
         let load = format!("\nfn load_{name}({at}) -> {value} {{\n    return load_bound_{name}({index});\n}}\n");
-        let store = format!("\nfn store_{name}({at}, v: {value}) {{\n    store_bound_{name}({index}, v);\n}}\n");
+        let stored = format!("store_bound_{name}({index}, v);");
+        let stored = if addressing.indexed && matches!(buffer, Buffer::Tensor(slot) if slot.is_elementwise()) {
+            format!("if at.is_there {{\n        {stored}\n    }}")
+        } else {
+            stored
+        };
+        let store = format!("\nfn store_{name}({at}, v: {value}) {{\n    {stored}\n}}\n");
         match access {
             Access::Read => text + &load,
             Access::Write => text + &store,

@@ -46,8 +46,8 @@ impl Arena {
             let size = spec.dtype.size();
             let step = match spec.slot {
                 Slot::Moments => 16,
-                // The caller's function indexes the binding.
-                Slot::EpilogueA | Slot::EpilogueB => 0,
+                // Shaders index the binding themselves.
+                slot if slot > Slot::Scratch => 0,
                 _ => size,
             };
             let content = tensors.bytes(spec).map(|bytes| bytes[..spec.len() * size as usize].to_vec());
