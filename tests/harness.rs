@@ -100,6 +100,11 @@ fn a_row_kernel_mutated_for_rows_that_begin_inside_of_words_does_not_conform() {
 }
 
 #[test]
+fn mutated_rows_by_an_index_do_not_conform() {
+    assert_noticed("row", INDEXED);
+}
+
+#[test]
 fn a_mutated_stream_kernel_does_not_conform() {
     assert_noticed("stream", STREAM);
 }

@@ -2,7 +2,7 @@
 
 use wgpu_norm::{
     Activation, BatchNorm, DType, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm,
-    RunningStats, Slot, Strategy, Team, testing::Random,
+    RmsNorm, RunningStats, Slot, Strategy, Team, testing::Random,
 };
 
 use super::Case;
@@ -43,6 +43,12 @@ pub fn constant_rows() -> Case {
     let op = LayerNorm::new(&[7, 300], 1..).dtype(DType::BF16).weight(false).bias(false);
     let constant = vec![DType::BF16.round(1e30); 7 * 300];
     Case::new("constant rows of bf16", op, BY_WORKGROUPS).with(Slot::Input, constant)
+}
+
+/// Heads of tokens that an index names, into a cache.
+pub fn indexed() -> Case {
+    let op = RmsNorm::new(&[40, 3, 24], 2..).strides(Slot::Input, &[120, 24, 1]).gather_rows(50).scatter_rows(45);
+    Case::new("heads by an index", op, BY_WORKGROUPS)
 }
 
 /// Groups of four channels of seven elements: channels end inside of packs.

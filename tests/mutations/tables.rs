@@ -142,6 +142,21 @@ pub const ROW_HALF_UNALIGNED: &[Mutation] = &[
 ];
 
 #[rustfmt::skip]
+pub const INDEXED: &[Mutation] = &[
+    (&[indexed], "return input_index[outer];", "return outer;",
+        "Rows are read in their order."),
+    (&[indexed], "return output_index[outer];", "return outer;",
+        "Rows are written in their order."),
+    (&[indexed], "row_at(places.output, select(0u, output, is_there), inner)",
+        "row_at(places.output, select(0u, output, is_there), 0u)",
+        "All heads of a token are written over the first one."),
+    (&[indexed], "input < places.input.w &&", "",
+        "A token that is not there is the first one."),
+    (&[indexed], "if at.is_there {", "if true {",
+        "Tokens without a slot are written over the first one."),
+];
+
+#[rustfmt::skip]
 pub const STREAM: &[Mutation] = &[
     (&[far_rows_streamed], "y = (x - mean_0 - correction_0)", "y = (x - mean_0)",
         "The mean of the sample is not that of the row: without its correction the output is off by the difference."),

@@ -271,9 +271,18 @@ fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
     return Pack(0.0);
 }
 
+fn output_of(y: Pack, affine: Affine, at: At) -> Pack {
+    return activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at));
+}
+
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, output_of(y, affine, at));
+}
+
+const NEXT: bool = false;
+
+fn put_next(at: At, i: AffineAt, y: Pack) {
 }
 
 const SUMS: bool = false;
@@ -428,7 +437,7 @@ fn run(team: Team) {
         var up_sum = Pack(0.0);
         var g_sum = Pack(0.0);
         var gd_sum = Pack(0.0);
-        let d_0 = masked(x_0 - mean, mask_0);
+        var d_0 = masked(x_0 - mean, mask_0);
         d_sum += d_0;
         measure_sum += measure(d_0);
         if SCALED {
@@ -443,7 +452,7 @@ fn run(team: Team) {
             g_sum += g;
             gd_sum += g * d_0;
         }
-        let d_1 = masked(x_1 - mean, mask_1);
+        var d_1 = masked(x_1 - mean, mask_1);
         d_sum += d_1;
         measure_sum += measure(d_1);
         if SCALED {
@@ -458,7 +467,7 @@ fn run(team: Team) {
             g_sum += g;
             gd_sum += g * d_1;
         }
-        let d_2 = masked(x_2 - mean, mask_2);
+        var d_2 = masked(x_2 - mean, mask_2);
         d_sum += d_2;
         measure_sum += measure(d_2);
         if SCALED {
@@ -473,7 +482,7 @@ fn run(team: Team) {
             g_sum += g;
             gd_sum += g * d_2;
         }
-        let d_3 = masked(x_3 - mean, mask_3);
+        var d_3 = masked(x_3 - mean, mask_3);
         d_sum += d_3;
         measure_sum += measure(d_3);
         if SCALED {
@@ -568,6 +577,38 @@ fn run(team: Team) {
             }
             let gy_sum = (sums.w - correction * sums.z) * rstd;
             coefficients = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * product_share(len, rstd, scale));
+        }
+
+        // A second norm, of the output. It has no mean.
+        if NEXT {
+            var power = Pack(0.0);
+            d_0 = masked(output_of(y_0, affine[0u], at_of(first, column_0)), mask_0);
+            power += measure(d_0);
+            d_1 = masked(output_of(y_1, affine[1u], at_of(first, column_1)), mask_1);
+            power += measure(d_1);
+            d_2 = masked(output_of(y_2, affine[2u], at_of(first, column_2)), mask_2);
+            power += measure(d_2);
+            d_3 = masked(output_of(y_3, affine[3u], at_of(first, column_3)), mask_3);
+            power += measure(d_3);
+            let next_rstd = rstd_of(team_sum(pack_sum(power), team) / len, len, 1.0);
+            if has_row {
+                if is_in_row_0 {
+                    let i = row_affine_index(params.first + row, column_0);
+                    put_next(at_of(first, column_0), i, d_0 * next_rstd);
+                }
+                if is_in_row_1 {
+                    let i = row_affine_index(params.first + row, column_1);
+                    put_next(at_of(first, column_1), i, d_1 * next_rstd);
+                }
+                if is_in_row_2 {
+                    let i = row_affine_index(params.first + row, column_2);
+                    put_next(at_of(first, column_2), i, d_2 * next_rstd);
+                }
+                if is_in_row_3 {
+                    let i = row_affine_index(params.first + row, column_3);
+                    put_next(at_of(first, column_3), i, d_3 * next_rstd);
+                }
+            }
         }
 
         if has_row {

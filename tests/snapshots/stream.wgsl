@@ -270,9 +270,18 @@ fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
     return Pack(0.0);
 }
 
+fn output_of(y: Pack, affine: Affine, at: At) -> Pack {
+    return activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at));
+}
+
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, output_of(y, affine, at));
+}
+
+const NEXT: bool = false;
+
+fn put_next(at: At, i: AffineAt, y: Pack) {
 }
 
 alias Sum = f32;
@@ -510,6 +519,25 @@ fn run(team: Team) {
             );
         }
 
+        // A second norm, of the output. It has no mean.
+        var next_rstd_0 = Sum(0.0);
+        if NEXT {
+            measure_sum_0 = Pair();
+            for (var chunk = team.lane; chunk < packs; chunk += stride) {
+                var measure_chunk_0 = Sum(0.0);
+                let end = min(chunk + stride, packs);
+                for (var pack = chunk; pack < end; pack += team.lanes) {
+                    let column = column_at(pack);
+                    let affine_0 = affine_at(row_affine_index(params.first + row_0, column));
+                    let at_0 = at_of(first_0, column);
+                    let y_0 = (load_x(at_0) - mean_0 - correction_0) * scale_0 * rstd_0;
+                    measure_chunk_0 += sum_of(measure(output_of(y_0, affine_0, at_0)));
+                }
+                measure_sum_0 = add_sum(measure_sum_0, measure_chunk_0);
+            }
+            next_rstd_0 = rstds_of(row_sum(total_of(measure_sum_0), team) / len, len, Sum(1.0));
+        }
+
         let end = select(0u, packs, has_rows);
         for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack);
@@ -528,6 +556,10 @@ fn run(team: Team) {
                 let y = (x - mean_0 - correction_0) * scale_0 * rstd_0;
                 let grad = row_gradient(y, affine, at);
                 let g = apply_weight(grad, affine.weight);
+                if NEXT {
+                    let i = row_affine_index(params.first + row_0, column);
+                    put_next(at, i, output_of(y, affine, at) * next_rstd_0);
+                }
                 finish(
                     at,
                     affine,
