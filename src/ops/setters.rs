@@ -288,6 +288,16 @@ macro_rules! setters {
         /// [`reference`](crate::Norm::reference) and [`host`](crate::host) take the old `output` too.
         ///
         /// Residual, gate, per-sample weights and the epilogue's index are those of i.
+        ///
+        /// ```
+        /// use wgpu_norm::{Norm, RmsNorm, Tensors};
+        ///
+        /// // Rows 2 and 0 of an input of 3, and one that is not there.
+        /// let op = RmsNorm::new(&[3, 1], 1..).weight(false).gather_rows(3);
+        /// let tensors = Tensors::new(&[5., 6., -7.]).input_index(&[2, 0, 9]).output(&[0., 0., 8.]);
+        /// assert_eq!(op.reference(&tensors)?.to_f32().output(), [-1., 1., 8.]);
+        /// # Ok::<(), wgpu_norm::Error>(())
+        /// ```
         #[must_use]
         pub fn gather_rows(mut self, len: usize) -> Self {
             self.options.gather_rows = Some(len);

@@ -289,7 +289,8 @@ impl Elements<'_> {
     fn scattered(&self, elements: &[f64]) -> Vec<f64> {
         let Self { definition, options, tensors, .. } = *self;
         let rows = definition.shape[0];
-        let index = |slot| tensors.get_indices(slot).map(<[u32]>::to_vec).unwrap_or((0..rows as u32).collect());
+        let in_order = || (0..rows as u32).collect();
+        let index = |slot| tensors.get_indices(slot).map_or_else(in_order, <[u32]>::to_vec);
         let old = self::elements(definition, options, tensors, Slot::Output, options.types.output());
         let mut output = old.unwrap_or_default();
         let len = elements.len() / rows.max(1);

@@ -1,8 +1,8 @@
 //! The ops that run mutated kernels: each reaches the code that a mutation changes.
 
 use wgpu_norm::{
-    Activation, BatchNorm, DType, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm,
-    RmsNorm, RunningStats, Slot, Strategy, Team, testing::Random,
+    Activation, BatchNorm, DType, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm, RmsNorm,
+    RunningStats, Slot, Strategy, Team, testing::Random,
 };
 
 use super::Case;
