@@ -112,7 +112,13 @@ impl Done {
         let Ok(specs) = op.tensors() else { return Ok(()) };
         let data: Vec<_> =
             specs.iter().filter(|spec| reads(spec)).map(|spec| (spec.slot, values(spec, &mut random))).collect();
-        let mut tensors = data.iter().fold(Tensors::default(), |t, (slot, values)| t.set(*slot, values));
+        let indices: Vec<_> = specs
+            .iter()
+            .filter(|spec| spec.dtype == DType::U32 && spec.slot != Slot::NumBatchesTracked)
+            .map(|spec| (spec.slot, random.indices(spec.len(), spec.len())))
+            .collect();
+        let tensors = data.iter().fold(Tensors::default(), |t, (slot, values)| t.set(*slot, values));
+        let mut tensors = indices.iter().fold(tensors, |t, (slot, indices)| t.set_indices(*slot, indices));
         if specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked) {
             tensors = tensors.num_batches_tracked(3);
         }

@@ -224,6 +224,15 @@ fn at_of(first: First, column: Column) -> At { return At(); }
 alias First = u32;
 alias At = u32;
 
+// == index: the outer index of a row in the input and in the output, from its own
+
+@group(0) @binding(7) var<storage, read_write> input_index: array<u32>;
+
+@group(0) @binding(8) var<storage, read_write> output_index: array<u32>;
+
+fn input_outer(outer: u32) -> u32 { return outer; }
+fn output_outer(outer: u32) -> u32 { return outer; }
+
 // == step at: the pack of a step of apply
 
 fn step_at(block: u32, step: u32, column: u32) -> At { return At(); }

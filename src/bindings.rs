@@ -126,6 +126,10 @@ bindings! {
     positions: Positions,
     /// The cosines and sines of a [`Rotary`](crate::Rotary) embedding.
     rotary_table: RotaryTable,
+    /// The index of the input for each index of the op: u32, with `gather_rows`.
+    input_index: InputIndex,
+    /// The index of the output for each index of the op: u32, with `scatter_rows`.
+    output_index: OutputIndex,
     /// Scratch memory of [`Plan::scratch_size`](crate::Plan::scratch_size) bytes. Without it,
     /// [`Plan::bind`](crate::Plan::bind) allocates scratch if the plan needs any. Its old contents do not matter. Plans
     /// that run one after the other may share it.

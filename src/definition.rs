@@ -83,6 +83,7 @@ impl Operation {
         if let Source::Given { len } = definition.source {
             return refuse("given_statistics", len.to_string(), "none: the op computes the statistics");
         }
+        options.without_row_options()?;
         if parts == Some(0) {
             return refuse("merge", "0".into(), "one part or more");
         }
@@ -208,9 +209,10 @@ impl Definition {
         if self.scale == Scale::Variance { &[Slot::Mean, Slot::Rstd] } else { &[Slot::Rstd] }
     }
 
-    /// A tensor with one element for each element of the input.
-    fn elementwise(&self, options: &Options, slot: Slot, dtype: DType, access: Access) -> TensorSpec {
-        TensorSpec::new(slot, &self.shape, dtype, access).with_strides(options.strides.get(&slot))
+    /// A tensor with one element for each element of the op's shape, or with other rows if an index says which.
+    pub(crate) fn elementwise(&self, options: &Options, slot: Slot, dtype: DType, access: Access) -> TensorSpec {
+        let shape = options.shape_of(slot, &self.shape);
+        TensorSpec::new(slot, &shape, dtype, access).with_strides(options.strides.get(&slot))
     }
 
     fn input(&self, options: &Options, access: Access) -> TensorSpec {
@@ -259,7 +261,12 @@ impl Definition {
         add(options.next_norm, tensor(Slot::NextOutput, types.output(), Access::Write));
         add(options.gate.is_some(), tensor(Slot::Gate, types.gate(), Access::Read));
         let has_output = !options.in_place && !options.writes_over_residual();
-        add(has_output, tensor(Slot::Output, types.output(), Access::Write));
+        // Rows that no index names keep what they have, and so do those of an index that is out of range.
+        let access = if options.is_indexed() { Access::ReadWrite } else { Access::Write };
+        add(has_output, tensor(Slot::Output, types.output(), access));
+        let index = |slot| TensorSpec::new(slot, &self.shape[..1], DType::U32, Access::Read);
+        add(options.gather_rows.is_some(), index(Slot::InputIndex));
+        add(options.scatter_rows.is_some(), index(Slot::OutputIndex));
         for &slot in self.saved() {
             add(options.save_stats, TensorSpec::new(slot, &self.stats_shape, DType::F32, Access::Write));
         }
@@ -402,6 +409,12 @@ impl Definition {
         if options.rotary.is_some() {
             return Err(Error::Unsupported {
                 what: "the backward pass of an op with a rotary embedding".into(),
+                why: "it is for inference".into(),
+            });
+        }
+        if options.is_indexed() {
+            return Err(Error::Unsupported {
+                what: "the backward pass of rows by an index".into(),
                 why: "it is for inference only".into(),
             });
         }

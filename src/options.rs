@@ -1,13 +1,13 @@
 //! The options that normalizations have in common, each defined once.
 
-use std::{collections::BTreeMap, hash::Hash};
+use std::{collections::BTreeMap, hash::Hash, ops::Range};
 
 use crate::{
     epilogue::Epilogue,
     error::{Error, Result},
     rotary::Rotary,
     slot::Slot,
-    tensor::{DType, MAX_ELEMENTS, show, span},
+    tensor::{DType, MAX_ELEMENTS, element_count, show, span},
     types::{Activation, Gate},
 };
 
@@ -55,6 +55,10 @@ pub struct Options {
     pub types: Types,
     /// The strides of tensors that are not dense, in elements, for each axis of the shape.
     pub strides: BTreeMap<Slot, Vec<usize>>,
+    /// The length of the input's first axis, if the op reads the indices of it that `input_index` names.
+    pub gather_rows: Option<usize>,
+    /// The length of the output's first axis, if the op writes the indices of it that `output_index` names.
+    pub scatter_rows: Option<usize>,
 }
 
 impl Options {
@@ -79,6 +83,8 @@ impl Options {
             in_place: false,
             types: Types::all(DType::F32),
             strides: BTreeMap::new(),
+            gather_rows: None,
+            scatter_rows: None,
         }
     }
 
@@ -86,7 +92,7 @@ impl Options {
     fn bits(&self) -> impl Eq + Hash + use<> {
         let Self { eps, weight, zero_centered, bias, per_sample, save_stats, save_for_backward, .. } = *self;
         let Self { residual, residual_output, residual_in_place, residual_after, .. } = *self;
-        let Self { gate, next_norm, activation, in_place, types, .. } = *self;
+        let Self { gate, next_norm, activation, in_place, types, gather_rows, scatter_rows, .. } = *self;
         let saved = [save_stats, save_for_backward];
         (
             eps.to_bits(),
@@ -99,7 +105,7 @@ impl Options {
             types,
             self.strides.clone(),
             self.epilogue.clone(),
-            self.rotary,
+            (self.rotary, gather_rows, scatter_rows),
         )
     }
 
@@ -133,6 +139,26 @@ impl Options {
     /// The storage type of that sum.
     pub(crate) fn sum_dtype(&self) -> DType {
         if self.residual_in_place { self.types.residual() } else { self.types.residual_output() }
+    }
+
+    /// Whether an index says where rows of the input or of the output are.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.gather_rows.is_some() || self.scatter_rows.is_some()
+    }
+
+    /// The shape of a tensor with one element for each element of the op's `shape`, but for the length of its first
+    /// axis, if an index says where its rows are.
+    pub(crate) fn shape_of(&self, slot: Slot, shape: &[usize]) -> Vec<usize> {
+        let mut shape = shape.to_vec();
+        let len = match slot {
+            Slot::Input => self.gather_rows,
+            Slot::Output => self.scatter_rows,
+            _ => None,
+        };
+        if let (Some(first), Some(len)) = (shape.first_mut(), len) {
+            *first = len;
+        }
+        shape
     }
 
     /// The constant that the op adds to the weight.
@@ -206,19 +232,65 @@ impl Options {
         if let Some(epilogue) = &self.epilogue {
             epilogue.validate()?;
         }
-        self.strides.iter().try_for_each(|(&slot, strides)| self.validate_strides(slot, shape, strides))
+        let validate =
+            |(&slot, strides): (&Slot, &Vec<usize>)| self.validate_strides(slot, &self.shape_of(slot, shape), strides);
+        self.strides.iter().try_for_each(validate)
     }
 
-    /// Refuses a rotary embedding, in ops whose groups are not the rows of heads.
-    pub(crate) fn without_rotary(&self) -> Result<()> {
-        match self.rotary {
+    /// The option by which an index says where rows are, and its value.
+    fn index(&self) -> Option<(&'static str, usize)> {
+        let gather = self.gather_rows.map(|len| ("gather_rows", len));
+        gather.or(self.scatter_rows.map(|len| ("scatter_rows", len)))
+    }
+
+    /// Refuses what only norms over adjacent axes have.
+    pub(crate) fn without_row_options(&self) -> Result<()> {
+        let rotary = self.rotary.map(|rotary| ("rotary", format!("{rotary:?}")));
+        match rotary.or(self.index().map(|(argument, len)| (argument, len.to_string()))) {
             None => Ok(()),
-            Some(rotary) => Err(Error::InvalidArgument {
-                argument: "rotary",
-                value: format!("{rotary:?}"),
-                expected: "none but in norms over adjacent axes".into(),
-            }),
+            Some((argument, value)) => {
+                Err(Error::InvalidArgument { argument, value, expected: "none but in norms over adjacent axes".into() })
+            }
         }
+    }
+
+    /// Checks rows by an index, in norms over these axes. `given`: the caller gives the statistics.
+    pub(crate) fn validate_index(&self, shape: &[usize], axes: &Range<usize>, given: bool) -> Result<()> {
+        let Some((argument, len)) = self.index() else { return Ok(()) };
+        let refuse = |argument, value: String, expected: &str| {
+            Err(Error::InvalidArgument { argument, value, expected: expected.into() })
+        };
+        if axes.start == 0 || axes.end != shape.len() {
+            return refuse(
+                argument,
+                len.to_string(),
+                "none where the normalized axes are not the last, behind another",
+            );
+        }
+        for (argument, len) in [("gather_rows", self.gather_rows), ("scatter_rows", self.scatter_rows)] {
+            if len == Some(0) {
+                return refuse(argument, "0".into(), "at least 1");
+            }
+        }
+        let whole = [
+            ("in_place", self.in_place),
+            ("residual_output", self.residual_output),
+            ("residual_in_place", self.residual_in_place),
+            ("next_norm", self.next_norm),
+            ("save_stats", self.save_stats),
+            ("given_statistics", given),
+            ("rotary", self.rotary.is_some()),
+        ];
+        if let Some((option, _)) = whole.into_iter().find(|(_, on)| *on) {
+            return refuse(
+                option,
+                "set".into(),
+                &format!("none with {argument}: the output is all that the op writes"),
+            );
+        }
+        element_count(&self.shape_of(Slot::Input, shape))?;
+        element_count(&self.shape_of(Slot::Output, shape))?;
+        Ok(())
     }
 
     /// Checks the strides of a tensor: elements must not share memory, but for those that the op only reads.

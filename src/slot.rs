@@ -85,6 +85,10 @@ slots! {
     Positions = "positions",
     /// Cosines and sines of a [`Rotary`](crate::Rotary) embedding, for each position.
     RotaryTable = "rotary_table",
+    /// The index of the input's first axis for each index of the op's, with `gather_rows`.
+    InputIndex = "input_index",
+    /// The index of the output's first axis for each index of the op's, with `scatter_rows`.
+    OutputIndex = "output_index",
 }
 
 impl Slot {

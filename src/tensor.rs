@@ -20,7 +20,7 @@ pub enum DType {
     F16,
     /// bfloat16: the upper 16 bits of an f32. Two share a 32-bit word, so the device needs no feature.
     BF16,
-    /// Unsigned 32-bit integer: `num_batches_tracked` and `positions` only.
+    /// Unsigned 32-bit integer: `num_batches_tracked`, positions and indices only.
     U32,
 }
 
@@ -288,23 +288,24 @@ pub(crate) fn show(shape: &[usize]) -> String {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensors<'a> {
     floats: [Option<&'a [f32]>; Slot::COUNT],
+    indices: [Option<&'a [u32]>; Slot::COUNT],
     num_batches_tracked: Option<u32>,
-    positions: Option<&'a [u32]>,
 }
 
 macro_rules! tensors {
-    ($($(#[$doc:meta])* $method:ident: $slot:ident,)*) => {
+    ($set:ident, $ty:ty: $($(#[$doc:meta])* $method:ident: $slot:ident,)*) => {
         impl<'a> Tensors<'a> {
             $($(#[$doc])*
             #[must_use]
-            pub fn $method(self, values: &'a [f32]) -> Self {
-                self.set(Slot::$slot, values)
+            pub fn $method(self, values: &'a [$ty]) -> Self {
+                self.$set(Slot::$slot, values)
             })*
         }
     };
 }
 
 tensors! {
+    set, f32:
     /// The weight.
     weight: Weight,
     /// The bias.
@@ -337,6 +338,18 @@ tensors! {
     epilogue_b: EpilogueB,
     /// The cosines and sines of a [`Rotary`](crate::Rotary) embedding.
     rotary_table: RotaryTable,
+    /// The old output, for an op that may leave rows of it as they are.
+    output: Output,
+}
+
+tensors! {
+    set_indices, u32:
+    /// The index of the input for each index of the op, with `gather_rows`.
+    input_index: InputIndex,
+    /// The index of the output for each index of the op, with `scatter_rows`.
+    output_index: OutputIndex,
+    /// The row of the table for each token, for a [`Rotary`](crate::Rotary) embedding.
+    positions: Positions,
 }
 
 impl<'a> Tensors<'a> {
@@ -365,13 +378,6 @@ impl<'a> Tensors<'a> {
         self
     }
 
-    /// Adds the position of each token, for a [`Rotary`](crate::Rotary) embedding.
-    #[must_use]
-    pub fn positions(mut self, positions: &'a [u32]) -> Self {
-        self.positions = Some(positions);
-        self
-    }
-
     /// Sets the tensor of a slot, for code that treats all ops alike.
     #[must_use]
     pub fn set(mut self, slot: Slot, values: &'a [f32]) -> Self {
@@ -385,15 +391,23 @@ impl<'a> Tensors<'a> {
         self.floats[slot as usize]
     }
 
+    /// Sets the tensor of indices of a slot, as [`set`](Self::set).
+    #[must_use]
+    pub fn set_indices(mut self, slot: Slot, indices: &'a [u32]) -> Self {
+        self.indices[slot as usize] = Some(indices);
+        self
+    }
+
+    /// The indices of a slot's tensor, if set.
+    #[must_use]
+    pub fn get_indices(&self, slot: Slot) -> Option<&'a [u32]> {
+        self.indices[slot as usize]
+    }
+
     /// The number of batches in the running statistics, if set.
     #[must_use]
     pub fn batches(&self) -> Option<u32> {
         self.num_batches_tracked
-    }
-
-    /// The position of each token, if set.
-    pub(crate) fn tokens(&self) -> Option<&'a [u32]> {
-        self.positions
     }
 
     /// The bytes of a tensor in its storage type, if set.
@@ -401,7 +415,9 @@ impl<'a> Tensors<'a> {
     pub fn bytes(&self, spec: &TensorSpec) -> Option<Vec<u8>> {
         match spec.slot {
             Slot::NumBatchesTracked => self.num_batches_tracked.map(|count| count.to_ne_bytes().to_vec()),
-            Slot::Positions => self.positions.map(|positions| bytemuck::cast_slice(positions).to_vec()),
+            slot if spec.dtype == DType::U32 => {
+                self.get_indices(slot).map(|indices| bytemuck::cast_slice(indices).to_vec())
+            }
             slot => self.get(slot).map(|values| spec.encode(values)),
         }
     }
@@ -410,10 +426,13 @@ impl<'a> Tensors<'a> {
     pub(crate) fn check(&self, specs: &[TensorSpec]) -> Result<()> {
         for &slot in Slot::ALL {
             let spec = specs.iter().find(|s| s.slot == slot && s.access != Access::Write);
-            let actual = match slot {
-                Slot::NumBatchesTracked => self.num_batches_tracked.map(|_| 1),
-                Slot::Positions => self.positions.map(<[u32]>::len),
-                _ => self.get(slot).map(<[f32]>::len),
+            let floats = self.get(slot).map(<[f32]>::len);
+            let indices = self.get_indices(slot).map(<[u32]>::len);
+            let actual = match spec {
+                _ if slot == Slot::NumBatchesTracked => self.num_batches_tracked.map(|_| 1),
+                Some(spec) if spec.dtype == DType::U32 => indices,
+                Some(_) => floats,
+                None => floats.or(indices),
             };
             let problem = match (spec, actual) {
                 (None, None) => continue,

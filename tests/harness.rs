@@ -110,6 +110,11 @@ fn a_mutated_rotary_embedding_does_not_conform() {
 }
 
 #[test]
+fn mutated_rows_by_an_index_do_not_conform() {
+    assert_noticed("row", INDEXED);
+}
+
+#[test]
 fn a_mutated_stream_kernel_does_not_conform() {
     assert_noticed("stream", STREAM);
 }

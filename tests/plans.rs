@@ -6,9 +6,9 @@ use std::{
 };
 
 use wgpu_norm::{
-    Activation, BatchMoments, BatchNorm, BindingProblem, Bindings, DType, Error, GroupNorm, InstanceNorm, LayerNorm,
-    LocalResponseNorm, LpNormalize, Method, Norm, Plan, Planner, RmsNorm, RunningStats, Slot, Strategy, Team, Tensors,
-    View, wgpu,
+    Activation, BatchMoments, BatchNorm, BindingProblem, Bindings, DType, Error, Gate, GateFunction, GroupNorm,
+    InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Method, Norm, Plan, Planner, RmsNorm, RunningStats, Slot,
+    Strategy, Team, Tensors, View, wgpu,
 };
 
 /// A device that computes nothing, with these limits and without features. Its type is CPU.
@@ -214,14 +214,11 @@ fn lp_normalize_refuses_invalid_descriptors() {
     assert_eq!(refused(&LpNormalize::new(&[2, 3], 2..)).0, "axes");
     assert_eq!(refused(&LpNormalize::new(&[2, 3], 1..).strides(Slot::Input, &[2, 1])).0, "strides");
     let mut op = LpNormalize::new(&[2, 3], 1..);
-    op.options.weight = true;
-    assert_eq!(refused(&op).0, "weight");
-    let mut op = LpNormalize::new(&[2, 3], 1..);
-    op.options.bias = true;
-    assert_eq!(refused(&op).0, "bias");
-    let mut op = LpNormalize::new(&[2, 3], 1..);
     op.options.residual = true;
     assert_eq!(refused(&op).0, "residual");
+    let mut op = LpNormalize::new(&[2, 3], 1..);
+    op.options.gate = Some(Gate::after(GateFunction::Silu));
+    assert_eq!(refused(&op).0, "gate");
     assert_eq!(refused(&BatchMoments::new(&[3])).0, "shape");
     assert_eq!(refused(&BatchMoments::new(&[2, 0])).0, "shape");
 }

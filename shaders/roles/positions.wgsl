@@ -139,6 +139,70 @@ fn at_of__strided(first: First__strided, column: Column) -> At__strided {
     );
 }
 
+// ---- at: indexed
+//
+// The same, but an index says where rows of the input or of the output lie: it names the outer level of the tensor. A
+// row is there if all that its indices name is. Other rows read the first one, and write nothing.
+
+struct At__indexed {
+    is_there: bool,
+    input: u32,
+    residual: u32,
+    output: u32,
+    gate: u32,
+}
+
+alias First__indexed = At__indexed;
+
+fn first_of__indexed(row: u32, stride: u32) -> First__indexed {
+    let outer = row / places.rows;
+    let inner = row % places.rows;
+    let input = input_outer(outer);
+    let output = output_outer(outer);
+    let is_there = input < places.input.w && output < places.output.w;
+    return First__indexed(
+        is_there,
+        row_at(places.input, select(0u, input, is_there), inner),
+        row_at(places.residual, outer, inner),
+        row_at(places.output, select(0u, output, is_there), inner),
+        row_at(places.gate, outer, inner),
+    );
+}
+
+fn at_of__indexed(first: First__indexed, column: Column) -> At__indexed {
+    return At__indexed(
+        first.is_there,
+        first.input + column,
+        first.residual + column,
+        first.output + column,
+        first.gate + column,
+    );
+}
+
+// ---- input index: in_order
+
+fn input_outer__input_in_order(outer: u32) -> u32 {
+    return outer;
+}
+
+// ---- input index: by_index
+
+fn input_outer__input_by_index(outer: u32) -> u32 {
+    return input_index[outer];
+}
+
+// ---- output index: in_order
+
+fn output_outer__output_in_order(outer: u32) -> u32 {
+    return outer;
+}
+
+// ---- output index: by_index
+
+fn output_outer__output_by_index(outer: u32) -> u32 {
+    return output_index[outer];
+}
+
 // ---- step at: strided
 
 fn step_at__strided(block: u32, step: u32, column: u32) -> At__strided {

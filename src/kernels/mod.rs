@@ -81,6 +81,11 @@ pub(crate) trait Code: fmt::Debug {
         self.epilogue().is_some()
     }
 
+    /// Whose rows lie where an index says.
+    fn index(&self) -> roles::Index {
+        roles::Index::None
+    }
+
     /// The variants of the roles of the scale.
     fn scale_variants(&self) -> Vec<Variant> {
         self.scale().map(roles::scale).unwrap_or_default()
@@ -197,6 +202,7 @@ impl ShaderKey {
                 shared: caps.shared_buffers,
                 offsets: caps.offsets != Offsets::Binding && binds_tensors,
                 strides: false,
+                indexed: code.index() != roles::Index::None,
             },
             by_call: false,
         };
@@ -275,7 +281,7 @@ impl ShaderKey {
         variants.extend(code.scale_variants());
         variants.extend(code.team().map(|team| roles::team(team, self.constants.cluster > 0)));
         if variants.contains(&"contiguous") {
-            variants.push(if self.constants.addressing.strides { "strided" } else { "dense" });
+            variants.extend(if self.constants.addressing.strides { code.index().variants() } else { &["dense"] });
         } else if variants.contains(&"apart") {
             variants.push(if self.constants.addressing.strides { "strided_apart" } else { "dense_apart" });
         }

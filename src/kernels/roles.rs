@@ -278,6 +278,49 @@ pub(crate) struct Forward {
     pub epilogue: Option<Epilogue>,
     pub next: Option<Next>,
     pub rotation: Option<Rotation>,
+    pub index: Index,
+}
+
+/// Whose rows lie where an index says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Index {
+    None,
+    Input,
+    Output,
+    Both,
+}
+
+impl Index {
+    pub fn new(input: bool, output: bool) -> Self {
+        match (input, output) {
+            (false, false) => Self::None,
+            (true, false) => Self::Input,
+            (false, true) => Self::Output,
+            (true, true) => Self::Both,
+        }
+    }
+
+    fn bind(self, buffers: &mut Buffers) {
+        let slots: &[Slot] = match self {
+            Self::None => &[],
+            Self::Input => &[Slot::InputIndex],
+            Self::Output => &[Slot::OutputIndex],
+            Self::Both => &[Slot::InputIndex, Slot::OutputIndex],
+        };
+        for &slot in slots {
+            buffers.raw(Buffer::Tensor(slot), Access::Read, "u32");
+        }
+    }
+
+    /// How a kernel of contiguous packs finds the rows of tensors with strides.
+    pub fn variants(self) -> &'static [Variant] {
+        match self {
+            Self::None => &["strided"],
+            Self::Input => &["indexed", "input_by_index", "output_in_order"],
+            Self::Output => &["indexed", "input_in_order", "output_by_index"],
+            Self::Both => &["indexed", "input_by_index", "output_by_index"],
+        }
+    }
 }
 
 /// A second norm, of the output.
@@ -301,6 +344,7 @@ impl Forward {
             buffers.table(Buffer::Tensor(Slot::NextWeight), Access::Read, next.weight, by);
             buffers.tensor(Slot::NextOutput, Access::Write, Some(next.output));
         }
+        self.index.bind(buffers);
         for &slot in &SLOTS[..self.epilogue.map_or(0, |epilogue| epilogue.buffers)] {
             buffers.raw(Buffer::Tensor(slot), Access::Read, "f32");
         }

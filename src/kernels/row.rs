@@ -3,7 +3,7 @@
 
 use super::{
     Code, ParamField, flag, params,
-    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Rotation, Saved, X},
+    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Rotation, Saved, X},
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
@@ -148,6 +148,13 @@ impl Code for Row {
 
     fn has_place(&self) -> bool {
         self.epilogue().is_some() || self.rotation().is_some()
+    }
+
+    fn index(&self) -> Index {
+        match self.direction {
+            Direction::Forward(forward, _) => forward.index,
+            Direction::Backward(..) => Index::None,
+        }
     }
 
     fn scale_variants(&self) -> Vec<Variant> {

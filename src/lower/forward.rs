@@ -8,7 +8,7 @@ use crate::{
     kernels::{
         apply,
         finalize::{Merged, Partials},
-        roles::{Affine, Forward, Given, Next, Output, Saved, Sum},
+        roles::{Affine, Forward, Given, Index, Next, Output, Saved, Sum},
         row,
     },
     options::Options,
@@ -42,6 +42,7 @@ pub(super) fn lower(
             .next_norm
             .then(|| Next { output: options.types.output(), weight: options.weight.then_some(options.types.affine()) }),
         rotation: problem.rotation(),
+        index: Index::new(options.gather_rows.is_some(), options.scatter_rows.is_some()),
     };
     let by_rows = matches!(method, Method::Resident(_) | Method::Streamed(_));
     if forward.rotation.is_some() && !by_rows {
@@ -54,6 +55,14 @@ pub(super) fn lower(
         return Err(Error::Unsupported {
             what: format!("a second norm by the method {method}"),
             why: "it is for RMS norm of rows that a team owns".into(),
+        });
+    }
+    if options.is_indexed() && !by_rows {
+        // Strides may be the reason that the method is another one.
+        problem.places(problem.stats.inner)?;
+        return Err(Error::Unsupported {
+            what: format!("rows by an index with the method {method}"),
+            why: "they are for rows that a team owns".into(),
         });
     }
     let mut passes = Passes::default();
@@ -95,7 +104,8 @@ pub(super) fn statistics(
     let method = choose(&problem, strategy, true)?;
     let (x, sum) = (problem.x(), sum(options));
     let output = Output::None;
-    let forward = Forward { x, affine: Affine::NONE, sum, output, epilogue: None, next: None, rotation: None };
+    let (rotation, index) = (None, Index::None);
+    let forward = Forward { x, affine: Affine::NONE, sum, output, epilogue: None, next: None, rotation, index };
     let merged = match saved {
         Saved::Moments => Merged::Moments(problem.scale()),
         _ => Merged::Statistics(problem.scale(), Saved::None),

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    options::Options,
     slot::Slot,
     tensor::{TensorSpec, show},
     wgsl::storage::{Buffer, Storage},
@@ -18,28 +19,23 @@ pub(crate) struct Places {
     pub rows: u32,
     /// The strides `[outer, inner]` of each tensor, in elements.
     pub strides: Vec<(Slot, [u32; 2])>,
+    /// The outer indices of input and output, if an index names them: others are out of range.
+    pub lens: Vec<(Slot, u32)>,
 }
 
 impl Places {
     /// Dense tensors: one index for all of them.
-    pub const DENSE: Self = Self { rows: 0, strides: Vec::new() };
+    pub const DENSE: Self = Self { rows: 0, strides: Vec::new(), lens: Vec::new() };
 
     /// The places of rows of `cols` elements. The rows of a tensor lie at two levels at most, and all tensors with two
     /// levels have the same number of rows in the inner one.
     pub fn new<'a>(tensors: impl Iterator<Item = &'a TensorSpec> + Clone, cols: u32) -> Result<Self> {
-        let refuse = |spec: &TensorSpec, why| {
-            let what = format!("{} as strides of {}", show(&spec.strides()), spec.slot);
-            Err(Error::Unsupported { what, why })
-        };
-        let mut places = Self { rows: 1, strides: Vec::new() };
+        let mut places = Self { rows: 1, ..Self::DENSE };
         let mut all = Vec::new();
         for spec in tensors {
             let rows = match rows(spec, cols as usize) {
                 Ok(rows) => rows,
-                Err(axis) => {
-                    let why = format!("axis {axis} ends the adjacent elements, and a kernel needs {cols} of them");
-                    return refuse(spec, why);
-                }
+                Err(axis) => return refuse(spec, ends(axis, cols)),
             };
             if rows.len() > 2 {
                 let why = format!("rows of {cols} elements have {} strides, and kernels have two", rows.len());
@@ -68,6 +64,34 @@ impl Places {
         Ok(places)
     }
 
+    /// The places of rows of `cols` elements, if an index says where the outer indices of a tensor are: those of the
+    /// first axis.
+    pub fn indexed<'a>(tensors: impl Iterator<Item = &'a TensorSpec>, cols: u32, options: &Options) -> Result<Self> {
+        let len = |slot, len: Option<usize>| (slot, len.map_or(u32::MAX, |len| len as u32));
+        let lens = vec![len(Slot::Input, options.gather_rows), len(Slot::Output, options.scatter_rows)];
+        let mut places = Self { rows: 1, strides: Vec::new(), lens };
+        for spec in tensors {
+            let strides = spec.strides();
+            let inner = TensorSpec::new(spec.slot, &spec.shape[1..], spec.dtype, spec.access);
+            let inner = inner.with_strides(Some(&strides[1..].to_vec()));
+            let levels = match rows(&inner, cols as usize) {
+                Ok(levels) => levels,
+                Err(axis) => return refuse(spec, ends(axis + 1, cols)),
+            };
+            let stride = match *levels {
+                [] => 0,
+                [(_, stride)] => stride as u32,
+                _ => {
+                    let why = format!("rows of {cols} elements have {} strides behind the first axis", levels.len());
+                    return refuse(spec, format!("{why}, and kernels have one there"));
+                }
+            };
+            places.rows = (inner.shape.iter().product::<usize>() / cols as usize) as u32;
+            places.strides.push((spec.slot, [strides[0] as u32, stride]));
+        }
+        Ok(places)
+    }
+
     /// The uniform of a kernel with these storage buffers. `offset`: where a tensor begins in its binding, in bytes.
     pub fn uniform(&self, storage: &[Storage], offset: impl Fn(Slot) -> u64) -> Vec<u8> {
         let rows = self.rows.max(1);
@@ -80,7 +104,8 @@ impl Places {
             words.extend(tensor.map_or([0; 4], |tensor| {
                 let unit = tensor.unit();
                 let size = tensor.element.dtype().unwrap_or_default().size();
-                [(offset(slot) / size) as u32 / unit, outer / unit, inner / unit, 0]
+                let len = self.lens.iter().find(|(of, _)| *of == slot).map_or(0, |(_, len)| *len);
+                [(offset(slot) / size) as u32 / unit, outer / unit, inner / unit, len]
             }));
         }
         bytemuck::cast_slice(&words).to_vec()
@@ -103,6 +128,15 @@ impl Places {
 fn inverse(divisor: u32) -> (u32, u32) {
     let shift = divisor.next_power_of_two().ilog2();
     ((1_u64 << (31 + shift)).div_ceil(divisor.into()) as u32, shift)
+}
+
+fn refuse<T>(spec: &TensorSpec, why: String) -> Result<T> {
+    Err(Error::Unsupported { what: format!("{} as strides of {}", show(&spec.strides()), spec.slot), why })
+}
+
+/// Why rows of `cols` elements do not lie in a tensor.
+fn ends(axis: usize, cols: u32) -> String {
+    format!("axis {axis} ends the adjacent elements, and a kernel needs {cols} of them")
 }
 
 /// Numbers and strides of rows of `cols` adjacent elements, outermost first. The error is the axis that ends a shorter

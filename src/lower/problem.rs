@@ -51,7 +51,10 @@ impl<'a> Problem<'a> {
         if stats.reduced == 1 && problem.tracked().is_none() {
             problem.stats = Reduction::new(1, 1, stats.group_count(), stats.inner);
         }
-        problem.chunks = chunks(problem.stats, affine, tensors, caps)?;
+        // Rows that an index names may be anywhere in a tensor, which a dispatch then binds as a whole.
+        let whole = Chunk { first: 0, len: stats.len() };
+        let is_indexed = options.is_indexed();
+        problem.chunks = if is_indexed { vec![whole] } else { chunks(problem.stats, affine, tensors, caps)? };
         Ok(Some(problem))
     }
 
@@ -216,14 +219,20 @@ impl<'a> Problem<'a> {
         self.options.weight_offset()
     }
 
-    /// Whether an elementwise tensor is not dense.
+    /// Whether an elementwise tensor is not dense, or an index says where its rows are.
     pub fn is_strided(&self) -> bool {
-        self.elementwise_tensors().any(|spec| !spec.is_dense())
+        self.options.is_indexed() || self.elementwise_tensors().any(|spec| !spec.is_dense())
     }
 
     /// Where rows of `cols` elements are in the elementwise tensors.
     pub fn places(&self, cols: u32) -> Result<Places> {
-        if self.is_strided() { Places::new(self.elementwise_tensors(), cols) } else { Ok(Places::DENSE) }
+        if self.options.is_indexed() {
+            Places::indexed(self.elementwise_tensors(), cols, self.options)
+        } else if self.is_strided() {
+            Places::new(self.elementwise_tensors(), cols)
+        } else {
+            Ok(Places::DENSE)
+        }
     }
 
     fn elementwise_tensors(&self) -> impl Iterator<Item = &TensorSpec> + Clone {

@@ -163,7 +163,7 @@ setters!(BatchNorm:
 impl BatchNorm {
     pub(super) fn definition(&self) -> Result<Definition> {
         self.options.validate(true, &self.shape)?;
-        self.options.without_rotary()?;
+        self.options.without_row_options()?;
         let channels = self.channels()?;
         let refuse = |argument, value: String, expected: &str| {
             Err(Error::InvalidArgument { argument, value, expected: expected.into() })

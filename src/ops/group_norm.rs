@@ -100,7 +100,7 @@ setters!(GroupNorm:
 impl GroupNorm {
     fn definition(&self) -> Result<Definition> {
         self.options.validate(false, &self.shape)?;
-        self.options.without_rotary()?;
+        self.options.without_row_options()?;
         let all = ChannelShape::new(&self.shape, self.layout, 2..=usize::MAX, "[N, C] or [N, C, ..]")?;
         let ChannelShape { samples, channels, spatial, .. } = all;
         if self.groups == 0 || !channels.is_multiple_of(self.groups) {

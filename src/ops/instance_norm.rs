@@ -121,7 +121,7 @@ setters!(InstanceNorm:
 impl InstanceNorm {
     fn definition(&self) -> Result<Definition> {
         self.options.validate(false, &self.shape)?;
-        self.options.without_rotary()?;
+        self.options.without_row_options()?;
         let expected = "[N, C, L], [N, C, H, W], .. with more than one spatial element";
         let all = ChannelShape::new(&self.shape, self.layout, 3..=usize::MAX, expected)?;
         let ChannelShape { samples, channels, spatial, .. } = all;

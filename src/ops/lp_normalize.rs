@@ -31,6 +31,8 @@ use crate::{
 /// | `input` | `shape` | read |
 /// | `weight`, `bias` | `shape[affine_axes]` | read, if [`weight`](Self::weight), [`bias`](Self::bias) |
 /// | `output` | `shape` | written |
+/// | `input_index` | `[shape[0]]`, u32 | read, with [`gather_rows`](Self::gather_rows) |
+/// | `output_index` | `[shape[0]]`, u32 | read, with [`scatter_rows`](Self::scatter_rows) |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): the factor, `1 / max(norm, eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
@@ -52,6 +54,10 @@ use crate::{
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): `axes` empty, out of range or with an empty axis; `eps`
 ///   negative or not finite; an option without the option that it needs; strides by which elements share
 ///   memory.
+/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): rows by an index where the normalized axes are not the
+///   last ones behind another axis, of 0 rows, or in an op that writes other tensors than `output`.
+/// - [`Error::Unsupported`](crate::Error::Unsupported): rows by an index that are so long that no team owns one, from
+///   `plan`.
 /// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -111,7 +117,7 @@ impl LpNormalize {
 }
 
 setters!(LpNormalize:
-    backward eps weight bias affine_axes save_stats activation epilogue in_place dtype affine_dtype strides);
+    backward eps weight bias affine_axes save_stats activation epilogue in_place dtype affine_dtype strides index);
 
 impl LpNormalize {
     fn definition(&self) -> Result<Definition> {

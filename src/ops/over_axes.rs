@@ -59,6 +59,7 @@ impl OverAxes<'_> {
         if let Some(rotary) = &options.rotary {
             rotary.validate(shape, axes, given, options)?;
         }
+        options.validate_index(shape, axes, given.is_some())?;
         let product = |axes: Range<usize>| shape[axes].iter().product::<usize>();
         let (outer, len, inner) = (product(0..axes.start), product(axes.clone()), product(axes.end..rank));
         let weights = product(affine_axes.clone());

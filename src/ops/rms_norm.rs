@@ -35,6 +35,8 @@ use crate::{
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
 /// | `next_weight`, `next_output` | as `weight`, `shape` | read and written, with [`next_norm`](Self::next_norm) |
+/// | `input_index` | `[shape[0]]`, u32 | read, with [`gather_rows`](Self::gather_rows) |
+/// | `output_index` | `[shape[0]]`, u32 | read, with [`scatter_rows`](Self::scatter_rows) |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 /// | `positions`, `rotary_table` | those of [`Rotary`](crate::Rotary) | read, with [`rotary`](Self::rotary) |
@@ -73,6 +75,10 @@ use crate::{
 ///   strides by which elements share memory; given statistics of shorter rows, or with `save_stats`.
 /// - [`Error::Unsupported`](crate::Error::Unsupported): `per_sample` with normalized axes that are neither the last nor
 ///   next to the first; strides that no kernel has, from `plan`.
+/// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): rows by an index where the normalized axes are not the
+///   last ones behind another axis, of 0 rows, or in an op that writes other tensors than `output`.
+/// - [`Error::Unsupported`](crate::Error::Unsupported): rows by an index that are so long that no team owns one, from
+///   `plan`.
 /// - [`Error::Limit`](crate::Error::Limit): more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -126,7 +132,7 @@ impl RmsNorm {
 
 setters!(RmsNorm:
     backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate
-    next_norm activation epilogue rotary in_place dtype affine_dtype strides);
+    next_norm activation epilogue rotary in_place dtype affine_dtype strides index);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {

@@ -286,6 +286,51 @@ macro_rules! setters {
             self
         }
     };
+    (@ index) => {
+        /// Reads the input by an index, in inference: the tokens of an expert, the last token of each sequence.
+        ///
+        /// The input has `len` indices of the first axis, and so the shape `[len] + shape[1..]`. For index i of the
+        /// op's first axis, the op reads index `input_index[i]` of the input's. `input_index` has the shape
+        /// `[shape[0]]` in u32, and may name an index several times.
+        ///
+        /// For an index that is not below `len`, the op writes nothing: the output keeps what it has there. So
+        /// [`reference`](crate::Norm::reference) and [`host`](crate::host) take the old `output` too.
+        ///
+        /// Residual, gate, per-sample weights and the epilogue's index are those of i.
+        ///
+        /// ```
+        /// use wgpu_norm::{Norm, RmsNorm, Tensors};
+        ///
+        /// // Rows 2 and 0 of an input of 3, and one that is not there.
+        /// let op = RmsNorm::new(&[3, 1], 1..).weight(false).gather_rows(3);
+        /// let tensors = Tensors::new(&[5., 6., -7.]).input_index(&[2, 0, 9]).output(&[0., 0., 8.]);
+        /// assert_eq!(op.reference(&tensors)?.to_f32().output(), [-1., 1., 8.]);
+        /// # Ok::<(), wgpu_norm::Error>(())
+        /// ```
+        #[must_use]
+        pub fn gather_rows(mut self, len: usize) -> Self {
+            self.options.gather_rows = Some(len);
+            self
+        }
+
+        /// Writes the output by an index, in inference: the slots of a key-value cache.
+        ///
+        /// The output has `len` indices of the first axis, and so the shape `[len] + shape[1..]`. For index i of its
+        /// own first axis, the op writes index `output_index[i]` of the output's. `output_index` has the shape
+        /// `[shape[0]]` in u32.
+        ///
+        /// For an index that is not below `len`, the op writes nothing, and what no index names keeps its value. What
+        /// is named several times has unspecified values. [`reference`](crate::Norm::reference) and
+        /// [`host`](crate::host) take the old `output` too.
+        ///
+        /// Both index tensors begin where the device binds, also with
+        /// [`Planner::any_offset`](crate::Planner::any_offset).
+        #[must_use]
+        pub fn scatter_rows(mut self, len: usize) -> Self {
+            self.options.scatter_rows = Some(len);
+            self
+        }
+    };
     (@ strides) => {
         /// Sets the strides of a tensor that has the shape of the input, in elements, for each axis: of the input, the
         /// output, the residual, the sum, or their gradients. The default is a dense tensor.

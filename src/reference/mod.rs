@@ -14,7 +14,7 @@ use crate::{
     options::Options,
     running_stats::RunningStats,
     slot::Slot,
-    tensor::{Access, DType, Outputs, TensorSpec, Tensors},
+    tensor::{Access, DType, Outputs, Tensors},
     types::{Gate, Scale},
 };
 
@@ -95,7 +95,12 @@ impl<'a> Elements<'a> {
         let elements = |slot, dtype| elements(definition, options, tensors, slot, dtype);
         let residual = elements(Slot::Residual, types.residual());
         let (before, after) = if definition.residual_after { (None, residual) } else { (residual, None) };
+        // The rows that an index names. Others take part in nothing that the op writes.
         let input = elements(Slot::Input, types.input());
+        let input = input.map(|input| match tensors.get_indices(Slot::InputIndex) {
+            Some(index) => gathered(&input, index, places.len()),
+            None => input,
+        });
         // The forward pass wrote this sum for the backward pass.
         let sum = elements(Slot::ResidualOutput, options.sum_dtype());
         let gate = elements(Slot::Gate, types.gate());
@@ -246,9 +251,12 @@ fn values(tensors: &Tensors<'_>, slot: Slot, dtype: DType) -> Option<Vec<f64>> {
     Some(tensors.get(slot)?.iter().map(|&x| f64::from(dtype.round(x))).collect())
 }
 
-/// A tensor of the op with one element for each element of the input, without the gaps of its strides.
-fn spec(definition: &Definition, options: &Options, slot: Slot, dtype: DType) -> TensorSpec {
-    TensorSpec::new(slot, &definition.shape, dtype, Access::Read).with_strides(options.strides.get(&slot))
+/// For each index of the first axis, the elements of the index in a tensor that it names, or zeros if that is out of
+/// range. `elements`: those of all indices.
+fn gathered(tensor: &[f64], index: &[u32], elements: usize) -> Vec<f64> {
+    let len = elements / index.len().max(1);
+    let rows = index.iter().map(|&i| tensor.chunks(len.max(1)).nth(i as usize).map_or(vec![0.0; len], <[f64]>::to_vec));
+    rows.flatten().collect()
 }
 
 /// The elements of such a tensor.
@@ -259,14 +267,14 @@ fn elements(
     slot: Slot,
     dtype: DType,
 ) -> Option<Vec<f64>> {
-    Some(spec(definition, options, slot, dtype).gather(&values(tensors, slot, dtype)?))
+    Some(definition.elementwise(options, slot, dtype, Access::Read).gather(&values(tensors, slot, dtype)?))
 }
 
 impl Elements<'_> {
     /// Sets such a tensor, with zeros in the gaps of its strides, or what is there.
     fn set(&self, outputs: &mut Outputs<f64>, slot: Slot, elements: Vec<f64>) {
         // Only the shape and the strides matter.
-        let spec = spec(self.definition, self.options, slot, DType::F32);
+        let spec = self.definition.elementwise(self.options, slot, DType::F32, Access::Read);
         let before = values(self.tensors, slot, DType::F32);
         let values = if spec.is_dense() {
             elements
@@ -276,6 +284,25 @@ impl Elements<'_> {
             values
         };
         outputs.set(slot, values);
+    }
+
+    /// The output with its old rows, apart from those of indices in range.
+    fn scattered(&self, elements: &[f64]) -> Vec<f64> {
+        let Self { definition, options, tensors, .. } = *self;
+        let rows = definition.shape[0];
+        let in_order = || (0..rows as u32).collect();
+        let index = |slot| tensors.get_indices(slot).map_or_else(in_order, <[u32]>::to_vec);
+        let old = self::elements(definition, options, tensors, Slot::Output, options.types.output());
+        let mut output = old.unwrap_or_default();
+        let len = elements.len() / rows.max(1);
+        let [inputs, outputs] = [options.gather_rows, options.scatter_rows].map(|len| len.unwrap_or(rows));
+        for (row, (from, to)) in index(Slot::InputIndex).into_iter().zip(index(Slot::OutputIndex)).enumerate() {
+            let (from, to) = (from as usize, to as usize);
+            if from < inputs && to < outputs {
+                output[to * len..][..len].copy_from_slice(&elements[row * len..][..len]);
+            }
+        }
+        output
     }
 
     /// Sets the sum of input and residual, if the op writes it.
@@ -330,6 +357,7 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     if options.next_norm {
         elements.set(&mut outputs, Slot::NextOutput, elements.next_norm(&output));
     }
+    let output = if options.is_indexed() { elements.scattered(&output) } else { output };
     elements.set(&mut outputs, slot, output);
     track(definition, tensors, &statistics, &mut outputs);
     for slot in [Slot::Mean, Slot::RunningMean, Slot::Statistics] {

@@ -15,7 +15,7 @@ pub(super) fn rotate(
     u: &[f64],
 ) -> (Vec<f64>, Vec<f64>) {
     let (mut rotated, mut terms) = (u.to_vec(), u.to_vec());
-    let positions = tensors.tokens().unwrap_or_default();
+    let positions = tensors.get_indices(Slot::Positions).unwrap_or_default();
     let table = tensors.get(Slot::RotaryTable).unwrap_or_default();
     // The heads of a token are rows one after the other.
     let heads = definition.stats_shape.last().copied().unwrap_or(1);

@@ -156,6 +156,15 @@ fn embedded(catalog: &mut Catalog, devices: &[Caps]) {
             catalog.add(&*op, &devices[0], strategy);
         }
     }
+    // Rows by an index: of packs, and of single elements.
+    for (dtype, len) in [(DType::F32, 12), (DType::F16, 12), (DType::F16, 13)] {
+        let op = LayerNorm::new(&[7, 3, len], 2..).dtype(dtype);
+        let both = op.clone().residual(true).gather_rows(9).scatter_rows(8);
+        catalog.add(&both, &devices[2], Strategy::Inferred);
+        for op in [op.clone().gather_rows(9), op.scatter_rows(8), both] {
+            catalog.add(&op, &devices[0], Strategy::Forced(Method::Streamed(Team::Lane)));
+        }
+    }
     // Numbers of rows that differ between calls, by every kernel that takes them.
     for caps in [&devices[0], &devices[2]] {
         let rows = [[1, 64], [300, 64], [300, 13], [4, 40_000]].map(|shape| LayerNorm::new(&shape, 1..));

@@ -30,6 +30,22 @@ impl Random {
         ((self.bits() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 
+    /// Indices of an axis of `len`, each once, in any order. A few are out of range, and so are those without a place.
+    pub fn indices(&mut self, n: usize, len: usize) -> Vec<u32> {
+        let mut all: Vec<u32> = (0..n.max(len) as u32).collect();
+        for i in (1..all.len()).rev() {
+            all.swap(i, (self.bits() % (i as u64 + 1)) as usize);
+        }
+        all.truncate(n);
+        for index in &mut all {
+            let bits = self.bits() as u32;
+            if bits.is_multiple_of(8) {
+                *index = bits.max(len as u32);
+            }
+        }
+        all
+    }
+
     /// `offset + spread * N(0, 1)`, rounded to f32.
     pub fn normal(&mut self, n: usize, offset: f64, spread: f64) -> Vec<f32> {
         (0..n)
@@ -45,8 +61,8 @@ impl Random {
 #[derive(Clone, Debug)]
 pub struct Data {
     floats: Vec<(Slot, Vec<f32>)>,
+    indices: Vec<(Slot, Vec<u32>)>,
     counts: bool,
-    positions: Option<Vec<u32>>,
 }
 
 impl Data {
@@ -69,16 +85,17 @@ impl Data {
             };
             (spec.slot, random.normal(spec.len(), offset, spread))
         });
-        let counts = specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked);
         let floats = floats.collect();
-        let positions = specs.iter().find(|spec| spec.slot == Slot::Positions);
-        // Some past a table of a few rows, and some of any bits.
-        let position = |random: &mut Random| {
-            let bits = random.bits() as u32;
-            if bits.is_multiple_of(8) { bits } else { bits % 16 }
-        };
-        let positions = positions.map(|spec| (0..spec.len()).map(|_| position(&mut random)).collect());
-        Self { floats, counts, positions }
+        let of_slot = |slot| specs.iter().find(|spec| spec.slot == slot);
+        let of_index = [(Slot::InputIndex, Slot::Input), (Slot::OutputIndex, Slot::Output)];
+        let of_index = of_index.into_iter().filter_map(|(index, of)| Some((of_slot(index)?, of_slot(of)?.shape[0])));
+        let mut indices: Vec<_> = of_index.map(|(spec, len)| (spec.slot, random.indices(spec.len(), len))).collect();
+        if let Some(spec) = of_slot(Slot::Positions) {
+            // Some past a table of a few rows, and some of any bits.
+            indices.push((spec.slot, random.indices(spec.len(), 16)));
+        }
+        let counts = specs.iter().any(|spec| spec.slot == Slot::NumBatchesTracked);
+        Self { floats, indices, counts }
     }
 
     /// The same values, repeated for an op with more samples.
@@ -90,8 +107,7 @@ impl Data {
         let specs = specs(op);
         let len = |slot| specs.iter().find(|spec| spec.slot == slot).map_or(0, TensorSpec::len);
         let repeat = |(slot, values): &(Slot, Vec<f32>)| (*slot, values.repeat(len(*slot) / values.len()));
-        let positions = self.positions.as_ref().map(|p| p.repeat(len(Slot::Positions) / p.len()));
-        Self { floats: self.floats.iter().map(repeat).collect(), counts: self.counts, positions }
+        Self { floats: self.floats.iter().map(repeat).collect(), ..self.clone() }
     }
 
     /// Replaces the values of one slot.
@@ -99,6 +115,14 @@ impl Data {
     pub fn with(mut self, slot: Slot, values: Vec<f32>) -> Self {
         self.floats.retain(|(other, _)| *other != slot);
         self.floats.push((slot, values));
+        self
+    }
+
+    /// Replaces the indices of one slot.
+    #[must_use]
+    pub fn with_indices(mut self, slot: Slot, indices: Vec<u32>) -> Self {
+        self.indices.retain(|(other, _)| *other != slot);
+        self.indices.push((slot, indices));
         self
     }
 
@@ -113,10 +137,7 @@ impl Data {
     #[must_use]
     pub fn tensors(&self) -> Tensors<'_> {
         let tensors = self.floats.iter().fold(Tensors::default(), |t, (slot, values)| t.set(*slot, values));
-        let tensors = match &self.positions {
-            Some(positions) => tensors.positions(positions),
-            None => tensors,
-        };
+        let tensors = self.indices.iter().fold(tensors, |t, (slot, indices)| t.set_indices(*slot, indices));
         if self.counts { tensors.num_batches_tracked(3) } else { tensors }
     }
 }

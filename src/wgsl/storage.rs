@@ -93,6 +93,8 @@ pub(crate) struct Addressing {
     pub offsets: bool,
     /// Elementwise tensors have strides of their own.
     pub strides: bool,
+    /// Rows lie where an index says, if it is in range.
+    pub indexed: bool,
 }
 
 impl Addressing {
@@ -178,7 +180,13 @@ impl Storage {
         let Some((at, index)) = place else { return text };
         let value = self.value();
         let load = format!("\nfn load_{name}({at}) -> {value} {{\n    return load_bound_{name}({index});\n}}\n");
-        let store = format!("\nfn store_{name}({at}, v: {value}) {{\n    store_bound_{name}({index}, v);\n}}\n");
+        let stored = format!("store_bound_{name}({index}, v);");
+        let stored = if addressing.indexed && matches!(buffer, Buffer::Tensor(slot) if slot.is_elementwise()) {
+            format!("if at.is_there {{\n        {stored}\n    }}")
+        } else {
+            stored
+        };
+        let store = format!("\nfn store_{name}({at}, v: {value}) {{\n    {stored}\n}}\n");
         match access {
             Access::Read => text + &load,
             Access::Write => text + &store,

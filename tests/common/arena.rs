@@ -47,7 +47,7 @@ impl Arena {
             let step = match spec.slot {
                 Slot::Moments => 16,
                 // Shaders index the binding themselves.
-                Slot::EpilogueA | Slot::EpilogueB | Slot::Positions | Slot::RotaryTable => 0,
+                slot if slot > Slot::Scratch => 0,
                 _ => size,
             };
             let content = tensors.bytes(spec).map(|bytes| bytes[..spec.len() * size as usize].to_vec());

@@ -135,6 +135,13 @@ impl Descriptor {
         rotated.options.rotary = Some(Rotary::new(pairs, stride % 64 * 4, 1 + stride % 100));
         ops.push(Box::new(rotated.backward()));
         ops.push(Box::new(rotated));
+        // Most options are refused beside an index.
+        let mut indexed = layer_norm.clone();
+        let o = &mut indexed.options;
+        (o.save_stats, o.in_place, o.residual_output, o.residual_in_place) = (save && sum, false, false, false);
+        (o.gather_rows, o.scatter_rows) = ((!sum).then_some(stride), last.then_some(stride / 2));
+        ops.push(Box::new(indexed.backward()));
+        ops.push(Box::new(indexed));
         let given = layer_norm.clone().given_statistics(stride);
         for coefficients in [Coefficients::Computed, Coefficients::Written, Coefficients::Given] {
             ops.push(Box::new(given.backward().coefficients(coefficients)));

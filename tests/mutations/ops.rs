@@ -70,6 +70,12 @@ pub fn rotated_singles() -> Case {
     Case::new("heads of single elements", op, BY_WORKGROUPS)
 }
 
+/// Heads of tokens that an index names, into a cache.
+pub fn indexed() -> Case {
+    let op = RmsNorm::new(&[40, 3, 24], 2..).strides(Slot::Input, &[120, 24, 1]).gather_rows(50).scatter_rows(45);
+    Case::new("heads by an index", op, BY_WORKGROUPS)
+}
+
 /// Groups of four channels of seven elements: channels end inside of packs.
 fn groups() -> GroupNorm {
     GroupNorm::new(&[3, 8, 7], 2)

@@ -210,6 +210,22 @@ pub const ROTARY: &[Mutation] = &[
         "All pairs have the angle of the first ones."),
 ];
 
+/// Rows by an index, in the kernel of rows.
+#[rustfmt::skip]
+pub const INDEXED: &[Mutation] = &[
+    (&[indexed], "return input_index[outer];", "return outer;",
+        "Rows are read in their order."),
+    (&[indexed], "return output_index[outer];", "return outer;",
+        "Rows are written in their order."),
+    (&[indexed], "row_at(places.output, select(0u, output, is_there), inner)",
+        "row_at(places.output, select(0u, output, is_there), 0u)",
+        "All heads of a token are written over the first one."),
+    (&[indexed], "input < places.input.w &&", "",
+        "A token that is not there is the first one."),
+    (&[indexed], "if at.is_there {", "if true {",
+        "Tokens without a slot are written over the first one."),
+];
+
 #[rustfmt::skip]
 pub const STREAM: &[Mutation] = &[
     (&[twice_streamed], "sum_of(measure(output_of(y_0, affine_0, at_0)))", "sum_of(measure(y_0))",
