@@ -405,6 +405,11 @@ fn finish_both(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight) {}
 
 alias NextWeight = u32;
 
+// == row_of
+
+// Row number i of those that teams take, in their order. Any i below params.rows gives a row below it.
+fn row_of(i: u32) -> u32 { return i; }
+
 // == row_param: weight and bias of a row
 
 fn row_affine_index(row: u32, column: Column) -> AffineAt { return AffineAt(); }

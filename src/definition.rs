@@ -409,7 +409,7 @@ impl Definition {
         if options.rotary.is_some() {
             return Err(Error::Unsupported {
                 what: "the backward pass of an op with a rotary embedding".into(),
-                why: "it is for inference".into(),
+                why: "it is for inference only".into(),
             });
         }
         if options.is_indexed() {

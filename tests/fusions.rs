@@ -34,6 +34,19 @@ fn weights_of_heads() {
     conforms_by_lanes("a weight for each element", &one.backward(), Can::Rows(24));
 }
 
+/// So many rows that teams load the weights of a sample once, and sum their gradients.
+#[test]
+fn weights_of_samples() {
+    let rows = LayerNorm::new(&[3, 700, 12], 2..).per_sample(true);
+    for method in [Method::Resident(Team::Lane), Method::Streamed(Team::Lane)] {
+        conforms_by("many rows of a sample", gpu(), &rows, Strategy::Forced(method));
+        conforms_by("many rows of a sample", gpu(), &rows.backward(), Strategy::Forced(method));
+    }
+    let odd = LayerNorm::new(&[5, 333, 33], 2..).per_sample(true).dtype(DType::F16);
+    conforms_as_inferred("odd rows of a sample", &odd);
+    conforms_as_inferred("odd rows of a sample", &odd.backward());
+}
+
 #[test]
 fn weights_of_norms() {
     for order in [Order::L1, Order::L2] {

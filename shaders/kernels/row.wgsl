@@ -61,9 +61,9 @@ fn run(team: Team) {
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-            affine[k] = affine_at(row_affine_index(params.first + team.index, column_of(k, team)));
+            affine[k] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(k, team)));
             if NEXT {
-                next[k] = next_weight_at(row_affine_index(params.first + team.index, column_of(k, team)));
+                next[k] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(k, team)));
             }
         }
     }
@@ -71,7 +71,7 @@ fn run(team: Team) {
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
         let index = round * params.teams + team.index;
         let has_row = team.index < params.teams && index < params.rows;
-        let row = min(index, params.rows - 1u);
+        let row = row_of(min(index, params.rows - 1u));
         let first = first_of(row, params.stride);
         var shift = 0.0;
         if !HALF_PRECISION {

@@ -26,6 +26,7 @@ fn run(team: Team) {
     let packs = params.packs;
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
+    let first_row = row_of(min(team.index, params.rows - 1u));
     let start = column_at(0u);
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
         var has_row: array<bool, BLOCK>; // unroll
@@ -37,7 +38,7 @@ fn run(team: Team) {
             let index = (round * BLOCK + k) * params.teams + team.index;
             // A constant saves a branch around the loads and stores of a row.
             has_row[k] = select(index < params.rows, true, WHOLE);
-            row[k] = min(index, params.rows - 1u);
+            row[k] = row_of(min(index, params.rows - 1u));
             first[k] = first_of(row[k], params.stride);
             shift[k] = first_of_rows(load_x(at_of(first[k], start)));
             shifted_sum[k] = Pair();
@@ -102,7 +103,7 @@ fn run(team: Team) {
                 let column = column_at(pack);
                 var affine = Affine();
                 if SHARED && EARLY {
-                    affine = affine_at(row_affine_index(params.first + team.index, column));
+                    affine = affine_at(row_affine_index(params.first + first_row, column));
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                     let x = load_x(at_of(first[k], column));
@@ -166,7 +167,7 @@ fn run(team: Team) {
                     let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(row_affine_index(params.first + team.index, column));
+                        affine = affine_at(row_affine_index(params.first + first_row, column));
                     }
                     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                         if !SHARED {
@@ -239,7 +240,7 @@ fn run(team: Team) {
             let column = column_at(pack);
             var affine = Affine();
             if SHARED {
-                affine = affine_at(row_affine_index(params.first + team.index, column));
+                affine = affine_at(row_affine_index(params.first + first_row, column));
             }
             var grad_sum = Pack(0.0);
             var grad_y_sum = Pack(0.0);

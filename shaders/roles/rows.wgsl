@@ -33,6 +33,24 @@ fn row_affine_index(row: u32, column: Column) -> AffineAt {
     return first + affine_column(column);
 }
 
+// ---- row of: in_order_of_memory
+//
+// Teams take rows as they lie in memory.
+
+fn row_of__in_order_of_memory(i: u32) -> u32 {
+    return i;
+}
+
+// ---- row of: in_order_of_samples
+//
+// Teams take the first row of each sample, then the second ones, and so on. So rows that are as many apart as there are
+// samples have the same weights.
+
+fn row_of__in_order_of_samples(i: u32) -> u32 {
+    let samples = max(params.rows / params.affine_rows, 1u);
+    return i % samples * params.affine_rows + i / samples;
+}
+
 // ---- row: forward
 //
 // The output of a row.

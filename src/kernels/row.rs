@@ -26,6 +26,14 @@ pub(crate) enum Residency {
     Streamed { rows: u32, whole: bool },
 }
 
+/// The order in which teams take rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Order {
+    Memory,
+    /// The first row of each sample, then the second ones, and so on.
+    Samples,
+}
+
 /// The results of the backward pass for the gradients of weight and bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ForAffine {
@@ -84,6 +92,7 @@ pub(crate) struct Row {
     pub affine: TableAccess,
     /// Whether a team loads weight and bias once for all of its rows.
     pub shared: bool,
+    pub order: Order,
     pub direction: Direction,
 }
 
@@ -224,6 +233,10 @@ impl Code for Row {
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(self.layout);
         variants.push(roles::affine_table(self.affine, self.layout));
+        variants.push(match self.order {
+            Order::Memory => "in_order_of_memory",
+            Order::Samples => "in_order_of_samples",
+        });
         variants.extend(self.direction.variants(self.layout, self.scale));
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {

@@ -13,7 +13,7 @@ use crate::{
     geometry::{Broadcast, Lookup, Reduction},
     kernels::{
         SMALL_WORKGROUP, TEAM_WORKGROUPS,
-        row::{Direction, Residency, Row, RowParams},
+        row::{Direction, Order, Residency, Row, RowParams},
     },
     layout::{TableAccess, VectorLayout},
     types::{Method, Team},
@@ -51,8 +51,9 @@ fn registers_for(packs: u32, max: u32) -> Option<u32> {
 pub(super) struct Rows {
     pub view: RowView,
     pub packs: u32,
-    /// Rows that are this many apart have the same weights: 1, if all do, or the number of heads.
-    pub period: Option<u32>,
+    /// The order of rows in which those that are a period apart have the same weights, and this period: 1, if all do,
+    /// the number of heads, or of samples.
+    pub period: Option<(Order, u32)>,
     /// Whether a lane keeps sums for its packs of the rows.
     summed: bool,
 }
@@ -77,7 +78,8 @@ impl Rows {
         };
         let teams = self.count(elements).div_ceil(block * rows_per_team);
         // All rows of a team have one alignment phase, and the same weights if the team loads them once.
-        let period = self.period.filter(|_| self.shares_weights(residency, rows_per_team)).unwrap_or(1);
+        let period =
+            self.period.filter(|_| self.shares_weights(residency, rows_per_team)).map_or(1, |(_, period)| period);
         teams.next_multiple_of(self.view.layout.phases() * period)
     }
 
@@ -85,6 +87,12 @@ impl Rows {
     /// scarce, unless it has registers for sums of many rows.
     fn shares_weights(&self, residency: Residency, rows_per_team: u32) -> bool {
         self.period.is_some() && (rows_per_team > 1 || self.summed || matches!(residency, Residency::Streamed { .. }))
+    }
+
+    /// The order of rows. It matters to weights that a team loads once.
+    fn order(&self, residency: Residency, rows_per_team: u32) -> Order {
+        let order = self.period.filter(|_| self.shares_weights(residency, rows_per_team));
+        order.map_or(Order::Memory, |(order, _)| order)
     }
 
     /// The workgroup size for teams with a row each: the smallest whose lanes have registers for it.
@@ -235,9 +243,12 @@ pub(super) fn streamed_rows(problem: &Problem<'_>, team: Team) -> Option<Rows> {
 fn rows(problem: &Problem<'_>) -> Option<Rows> {
     let view = problem.view(problem.stats, problem.stats.inner).filter(|_| problem.is_rows())?;
     let Lookup { rows, quotient, remainder, columns } = view.affine;
-    let period = match (quotient, columns) {
-        _ if rows >= problem.stats.group_count() && remainder == 0 => Some(1),
-        (0, Broadcast::Element) => Some(rows),
+    let count = problem.stats.group_count();
+    let can_reorder = view.layout.phases() == 1 && problem.chunks.len() == 1 && !problem.options.is_indexed();
+    let period = match (quotient, remainder, columns) {
+        (_, 0, _) if rows >= count => Some((Order::Memory, 1)),
+        (0, _, Broadcast::Element) => Some((Order::Memory, rows)),
+        (_, 0, Broadcast::Element) if can_reorder => Some((Order::Samples, count / rows)),
         _ => None,
     };
     Some(Rows { view, packs: view.layout.packs(view.cols), period, summed: false })
@@ -255,7 +266,7 @@ pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
     let affine = Lookup { rows: problem.stats.group_count(), quotient: 0, remainder: 0, columns: Broadcast::Element };
     let view =
         RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout, gathers: false };
-    let rows = Rows { view, packs: layout.packs(reduced), period: Some(1), summed: false };
+    let rows = Rows { view, packs: layout.packs(reduced), period: Some((Order::Memory, 1)), summed: false };
     (has_packs
         && whole
         && shares_weights
@@ -375,7 +386,7 @@ impl<'a> TeamRows<'a> {
 
     /// The partial sums of a weight. Each team has those of one period's row.
     pub fn partials(&self, rows_per_team: u32) -> u32 {
-        self.all_teams(rows_per_team) / self.rows.period.unwrap_or(1)
+        self.all_teams(rows_per_team) / self.rows.period.map_or(1, |(_, period)| period)
     }
 
     /// Bytes of all partial sums.
@@ -395,6 +406,7 @@ impl<'a> TeamRows<'a> {
             scale: problem.scale(),
             affine: rows.view.access(rows.view.affine),
             shared: rows.shares_weights(residency, rows_per_team),
+            order: rows.order(residency, rows_per_team),
             direction,
         };
         let mut first_partial = 0;

@@ -247,6 +247,19 @@ pub fn weights_of_heads() -> Case {
     Case::new("a weight for each head", RmsNorm::new(&[5, 3, 36], 2..).affine_axes(1..), BY_WORKGROUPS)
 }
 
+pub fn samples() -> Case {
+    Case::new("a weight for each sample", per_sample(), BY_LANES)
+}
+
+pub fn samples_backward() -> Case {
+    Case::new("its gradients", per_sample().backward(), BY_LANES)
+}
+
+/// So many rows that a team has several.
+fn per_sample() -> LayerNorm {
+    LayerNorm::new(&[3, 700, 12], 2..).per_sample(true)
+}
+
 /// Their squares are no numbers of f32.
 pub fn weighted_norms() -> Case {
     let tiny = Random::new(5).normal(7 * 36, 0.0, 1.0).iter().map(|x| x * 1e-24).collect();

@@ -130,6 +130,8 @@ pub const FUSIONS: &[Mutation] = &[
         "The second mean square has elements of the next row."),
     (&[weights_of_heads], "% params.affine_rows * params.affine_remainder", "% params.affine_rows * 0u",
         "All heads have the weight of the first."),
+    (&[samples, samples_backward], "i % samples * params.affine_rows + i / samples", "i",
+        "Rows of a team belong to several samples, and it has the weights of one."),
     (&[weighted_norms], "store_statistics(i, scale);", "store_statistics(i, 1.0);",
         "Tiny rows lose the scale at which their sums have digits."),
 ];
