@@ -107,6 +107,10 @@ bindings! {
     next_weight: NextWeight,
     /// Receives the output of a second norm.
     next_output: NextOutput,
+    /// Receives the output in int8, four elements a word.
+    quantized_output: QuantizedOutput,
+    /// Receives the scales of the output in int8.
+    quantized_scale: QuantizedScale,
     /// Receives the gradient of the weight.
     grad_weight: GradWeight,
     /// Receives the gradient of the bias.

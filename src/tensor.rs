@@ -20,7 +20,7 @@ pub enum DType {
     F16,
     /// bfloat16: the upper 16 bits of an f32. Two share a 32-bit word, so the device needs no feature.
     BF16,
-    /// Unsigned 32-bit integer: `num_batches_tracked` only.
+    /// Unsigned 32-bit integer: `num_batches_tracked`, and four int8 of `quantized_output`.
     U32,
 }
 
@@ -416,12 +416,14 @@ impl<'a> Tensors<'a> {
 pub struct Outputs<T> {
     tensors: [Option<Vec<T>>; Slot::COUNT],
     scales: [f64; Slot::COUNT],
+    /// The elements of `quantized_output`, before the reference rounded them.
+    unrounded: Vec<f64>,
     num_batches_tracked: Option<u32>,
 }
 
 impl<T> Default for Outputs<T> {
     fn default() -> Self {
-        Self { tensors: [const { None }; Slot::COUNT], scales: [0.0; Slot::COUNT], num_batches_tracked: None }
+        Self { tensors: [const { None }; Slot::COUNT], scales: [0.0; Slot::COUNT], unrounded: Vec::new(), num_batches_tracked: None }
     }
 }
 
@@ -463,6 +465,10 @@ outputs! {
     grad_gate: GradGate,
     /// The output of a second norm.
     next_output: NextOutput,
+    /// The output in int8: four numbers for each word, the lowest byte first, with the zeros behind each row.
+    quantized_output: QuantizedOutput,
+    /// The scales of the output in int8.
+    quantized_scale: QuantizedScale,
     /// The gradient of the weight.
     grad_weight: GradWeight,
     /// The gradient of the bias.
@@ -499,6 +505,17 @@ impl<T> Outputs<T> {
         self.scales[slot as usize] = parts.map(f64::abs).filter(|x| x.is_finite()).fold(0.0, f64::max);
     }
 
+    /// The elements of `quantized_output` before they were rounded, if the reference set them.
+    #[cfg(feature = "testing")]
+    pub(crate) fn unrounded(&self) -> &[f64] {
+        &self.unrounded
+    }
+
+    /// Sets the elements of `quantized_output` before they are rounded.
+    pub(crate) fn set_unrounded(&mut self, elements: Vec<f64>) {
+        self.unrounded = elements;
+    }
+
     /// The number of batches in the cumulative average, including this one.
     #[must_use]
     pub fn num_batches_tracked(&self) -> Option<u32> {
@@ -524,6 +541,7 @@ impl Outputs<f64> {
         Outputs {
             tensors: std::array::from_fn(|slot| round(&self.tensors[slot])),
             scales: self.scales,
+            unrounded: self.unrounded.clone(),
             num_batches_tracked: self.num_batches_tracked,
         }
     }
@@ -535,6 +553,11 @@ impl Outputs<f32> {
         match spec.slot {
             Slot::NumBatchesTracked => {
                 self.num_batches_tracked = bytemuck::pod_collect_to_vec::<u8, u32>(bytes).first().copied();
+            }
+            Slot::QuantizedOutput => {
+                let words = bytemuck::pod_collect_to_vec::<u8, u32>(bytes);
+                let elements = words.iter().flat_map(|word| word.to_le_bytes());
+                self.set(spec.slot, elements.map(|byte| f32::from(byte as i8)).collect());
             }
             slot => self.set(slot, spec.decode(bytes)),
         }

@@ -2,8 +2,8 @@
 //! `kernels/stream.wgsl` reads it for the sums, and again for the result.
 
 use super::{
-    Code, ParamField, flag, params,
-    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Saved, X},
+    Code, ParamField, flag, params, team_storage,
+    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Output, Quantized, Saved, X},
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
@@ -65,7 +65,7 @@ impl Direction {
                     _ => Saved::None.variant(),
                 };
                 variants.extend(GradInput::variants(Some(grad_input)));
-                variants.extend(["backward", "no_next", saved]);
+                variants.extend(["backward", "no_next", "not_quantized", saved]);
                 variants
             }
         }
@@ -119,6 +119,15 @@ impl Row {
     }
 }
 
+impl Row {
+    fn quantized(&self) -> Option<Quantized> {
+        match self.direction {
+            Direction::Forward(Forward { output: Output::Quantized(quantized), .. }, _) => Some(quantized),
+            _ => None,
+        }
+    }
+}
+
 impl Code for Row {
     fn workgroup_size(&self) -> u32 {
         self.workgroup_size
@@ -145,6 +154,11 @@ impl Code for Row {
             variants[0] = "unscaled";
         }
         variants
+    }
+
+    fn workgroup_storage(&self) -> u32 {
+        let has_peaks = matches!(self.team, Team::Workgroup | Team::WorkgroupSubgroups) && self.quantized().is_some();
+        team_storage(self.team, self.workgroup_size) + if has_peaks { self.workgroup_size * 4 } else { 0 }
     }
 
     fn block(&self) -> u32 {
@@ -191,7 +205,9 @@ impl Code for Row {
             Residency::Resident { full, .. } => format!("const FULL: u32 = {full}u;"),
             Residency::Streamed { whole, .. } => flag("WHOLE", whole),
         };
-        vec![flag("SHARED", self.shared), half_precision, residency]
+        let mut constants = vec![flag("SHARED", self.shared), half_precision, residency];
+        constants.extend(self.quantized().map(Quantized::constants).unwrap_or_default());
+        constants
     }
 
     fn file(&self) -> (&'static str, &'static str) {

@@ -66,7 +66,9 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if rows.packs <= lane_packs(problem) {
         return Method::Resident(Team::Lane);
     }
-    if problem.stats.group_count() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
+    // Split rows have no team that knows their largest element.
+    let splits = problem.options.quantized.is_none();
+    if splits && problem.stats.group_count() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
         return Method::Split(largest);
     }
     let smaller = has_smaller.then_some(Team::Subgroup);

@@ -30,6 +30,7 @@ use crate::{
 /// |---|---|---|
 /// | `input` | `shape` | read |
 /// | `output` | `shape` | written |
+/// | `quantized_output`, `quantized_scale` | see [`Quantized`](crate::Quantized) | written, not `output`, if [`quantized`](Self::quantized) |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): the factor, `1 / max(norm, eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
@@ -109,7 +110,8 @@ impl LpNormalize {
 }
 
 setters!(LpNormalize:
-    backward eps weight bias affine_axes save_stats activation epilogue in_place dtype affine_dtype strides);
+    backward eps weight bias affine_axes save_stats quantized activation epilogue in_place dtype affine_dtype
+    strides);
 
 impl LpNormalize {
     fn definition(&self) -> Result<Definition> {

@@ -197,6 +197,18 @@ macro_rules! setters {
             self
         }
     };
+    (@ quantized) => {
+        /// Sets that the op writes int8 with scales in place of `output`, for a matrix product of integers: see
+        /// [`Quantized`]($crate::Quantized) for formula and shapes. Full precision by default.
+        ///
+        /// The rest of the op is the same: the sum of input and residual is written as before. The normalized axes must
+        /// be the last. There is no backward pass, no `in_place`, no epilogue and no second norm.
+        #[must_use]
+        pub fn quantized(mut self, quantized: $crate::Quantized) -> Self {
+            self.options.quantized = Some(quantized);
+            self
+        }
+    };
     (@ own_residual) => {
         /// Sets whether the op adds `residual` to the normalized tensor, before the activation; false by default.
         #[must_use]
