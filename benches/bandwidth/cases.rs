@@ -1,7 +1,7 @@
 //! What is timed: the shapes of models, and those where a kernel might do badly.
 
 use wgpu_norm::{
-    BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, RmsNorm, RunningStats,
+    BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, Quantized, RmsNorm, RunningStats,
 };
 
 pub type Ops = Vec<Box<dyn Norm>>;
@@ -23,6 +23,10 @@ pub fn quick() -> Ops {
         ops.push(Box::new(layer.clone()));
         ops.push(Box::new(layer.backward()));
         ops.push(Box::new(RmsNorm::new(&shape, 1..)));
+    }
+    // int8 by rows, and by blocks.
+    for quantized in [Quantized::rows(), Quantized::blocks(32)] {
+        ops.push(Box::new(RmsNorm::new(&[4096, 1024], 1..).quantized(quantized)));
     }
     let shape = [8, 64, 56, 56];
     ops.push(Box::new(BatchNorm::inference(&shape)));
@@ -58,6 +62,12 @@ pub fn full() -> Ops {
             if (count, len) != (4096, 768) {
                 rows(&mut ops, &[count, len]);
             }
+        }
+    }
+    for quantized in [Quantized::rows(), Quantized::blocks(32), Quantized::blocks(128)] {
+        for shape in [[4096, 1024], [1, 4096], [1024, 4096], [1024, 16384]] {
+            ops.push(Box::new(RmsNorm::new(&shape, 1..).quantized(quantized)));
+            ops.push(Box::new(RmsNorm::new(&shape, 1..).dtype(DType::F16).quantized(quantized)));
         }
     }
     // Queries and keys of attention heads; one row; the most rows.
