@@ -401,6 +401,9 @@ fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {}
 // Writes the scale of the block that begins at a column, if the lane is the first of those that share it.
 fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {}
 
+// Stores the sum of input and residual of a pack.
+fn put_sum(at: At, x: Pack) {}
+
 alias QuantizedWord = u32; // of four elements, or a mask of bits and these bits
 
 // == row_param: weight and bias of a row

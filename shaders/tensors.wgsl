@@ -63,10 +63,7 @@ fn store_tensor__word(i: u32, v: u32) {
 // Bytes of words. The other bytes of a word may belong to other invocations, and change between load and exclusive or.
 @group(0) @binding(0) var<storage, read_write> tensor__bytes: array<atomic<u32>>;
 
-fn load_tensor__bytes(i: u32) -> vec2<u32> {
-    return vec2<u32>(0xffffffffu, atomicLoad(&tensor__bytes[i]));
-}
-
+// `v` is a mask of bits, and these bits.
 fn store_tensor__bytes(i: u32, v: vec2<u32>) {
     let was = atomicLoad(&tensor__bytes[i]) & v.x;
     atomicXor(&tensor__bytes[i], was ^ v.y);

@@ -423,7 +423,12 @@ pub struct Outputs<T> {
 
 impl<T> Default for Outputs<T> {
     fn default() -> Self {
-        Self { tensors: [const { None }; Slot::COUNT], scales: [0.0; Slot::COUNT], unrounded: Vec::new(), num_batches_tracked: None }
+        Self {
+            tensors: [const { None }; Slot::COUNT],
+            scales: [0.0; Slot::COUNT],
+            unrounded: Vec::new(),
+            num_batches_tracked: None,
+        }
     }
 }
 

@@ -253,8 +253,8 @@ impl Quantized {
 
 /// A gate: a tensor of the input's shape, of which a function is a factor.
 ///
-/// A factor of the input comes before a residual is added to it, one of the normalized tensor after weight and bias, and
-/// before a residual there. With [`strides`](crate::RmsNorm::strides) of 0, all rows of a sample share a gate: the
+/// A factor of the input comes before a residual is added to it, one of the normalized tensor after weight and bias,
+/// and before a residual there. With [`strides`](crate::RmsNorm::strides) of 0, all rows of a sample share a gate: the
 /// modulation of diffusion transformers, a scale for each channel, or a constant.
 ///
 /// ```

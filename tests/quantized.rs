@@ -123,7 +123,7 @@ fn bias_alone(bias: &[f32], quantized: Quantized) -> (LayerNorm, Vec<f32>, Vec<f
 
 #[test]
 fn ties_go_to_the_even_neighbour() {
-    // The peak is 127 times a power of two, so that its quotients are exact. A comparison with the reference would allow
+    // The peak is 127 times a power of two, so that its quotients are exact. The comparison with the reference allows
     // both neighbours.
     for peak in [127.0_f32, -254.0] {
         let unit = peak.abs() / 127.0;
@@ -133,7 +133,10 @@ fn ties_go_to_the_even_neighbour() {
         for quantized in ALL {
             let (op, input, weight) = bias_alone(&bias, quantized);
             let tensors = Tensors::new(&input).weight(&weight).bias(&bias);
-            assert_eq!(op.reference(&tensors).expect("it is right").quantized_output(), [expected.map(f64::from); 2].concat());
+            assert_eq!(
+                op.reference(&tensors).expect("it is right").quantized_output(),
+                [expected.map(f64::from); 2].concat()
+            );
             for method in methods(&LayerNorm::new(&[2, bias.len()], 1..)) {
                 let outputs = run_by(&op, &tensors, Strategy::Forced(method));
                 assert_eq!(outputs.quantized_output(), [expected; 2].concat(), "{method}");
@@ -296,7 +299,8 @@ fn what_is_no_last_step_is_refused() {
     let columns = LayerNorm::new(&[3, 8, 12], 1..2).quantized(Quantized::rows());
     assert!(unsupported(planned(&columns, Strategy::Inferred)));
     assert!(unsupported(planned(&op.clone().given_statistics(12), Strategy::Inferred)));
-    for &method in Method::ALL.iter().filter(|m| matches!(m, Method::Split(_) | Method::Columns | Method::Elementwise)) {
+    for &method in Method::ALL.iter().filter(|m| matches!(m, Method::Split(_) | Method::Columns | Method::Elementwise))
+    {
         assert!(unsupported(planned(&op, Strategy::Forced(method))), "{method}");
     }
 }

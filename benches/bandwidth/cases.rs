@@ -1,7 +1,8 @@
 //! What is timed: the shapes of models, and those where a kernel might do badly.
 
 use wgpu_norm::{
-    BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, Quantized, RmsNorm, RunningStats,
+    BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, Quantized, RmsNorm,
+    RunningStats,
 };
 
 pub type Ops = Vec<Box<dyn Norm>>;

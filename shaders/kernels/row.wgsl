@@ -179,7 +179,7 @@ fn run(team: Team) {
             }
         }
 
-        // The output of a quantized norm is no tensor. `finish` stores the sum with the residual.
+        // An output in int8. `finish` has no output then, and stores the sum of input and residual.
         if QUANTIZED {
             var peak: array<i32, BLOCK>;
             var factor: array<f32, BLOCK>;

@@ -234,8 +234,8 @@ fn run(team: Team) {
             }
         }
 
-        // The packs of the lanes that share scales, some blocks of the row at a time. What the lane reads twice is one pack
-        // or more, and it overwrites none of it before.
+        // An output in int8: whole blocks of the row at a time. A lane with several packs of a block reads them again
+        // before it overwrites them.
         if QUANTIZED {
             let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
             let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
@@ -262,7 +262,8 @@ fn run(team: Team) {
                         let at = at_of(first[k], column);
                         sum[k] = load_x(at);
                         u[k] = output_of((sum[k] - mean[k] - correction[k]) * scale[k] * rstd[k], affine, at);
-                        peak[k] = max(peak[k], select(0, pack_peak(u[k]), pack < packs));
+                        // In place of a pack behind the row, this is the row's last, which is in the same block.
+                        peak[k] = max(peak[k], pack_peak(u[k]));
                     }
                 }
                 var factor: array<f32, BLOCK>; // unroll
@@ -291,7 +292,7 @@ fn run(team: Team) {
                             u[k] = output_of((sum[k] - mean[k] - correction[k]) * scale[k] * rstd[k], affine, at);
                         }
                         if has_rows && has_row[k] && pack < packs {
-                            store_sum(at, sum[k]);
+                            put_sum(at, sum[k]);
                             put_quantized(params.first + row[k], column, u[k], factor[k]);
                         }
                     }

@@ -1,7 +1,7 @@
 // Quantized output: int8 with a scale for each row, or for each block of neighbours in a row.
 //
-// The largest magnitude of a block is its peak. A peak is the bits of a magnitude, as a signed integer: these compare as
-// magnitudes do, and a NaN is the largest. SIMD units of CPUs do not compare unsigned integers.
+// The largest magnitude of a block is its peak: the bits of an f32 as a signed integer. These compare as magnitudes do,
+// and a NaN is the largest. SIMD units of CPUs do not compare unsigned integers.
 //
 // A word has four elements, the first one in the lowest byte, and each row begins at a word.
 
@@ -13,8 +13,6 @@ const QUANTIZED__not_quantized: bool = false;
 
 const QUANTIZED_PACKS__not_quantized: u32 = 1u;
 
-const QUANTIZED_LANES__not_quantized: u32 = 1u;
-
 fn peak_of_block__not_quantized(peak: i32, team: Team) -> i32 {
     return peak;
 }
@@ -24,6 +22,9 @@ fn quantized_factor__not_quantized(peak: i32) -> f32 {
 }
 
 fn put_quantized__not_quantized(row: u32, column: Column, u: Pack, factor: f32) {
+}
+
+fn put_sum__not_quantized(at: At, x: Pack) {
 }
 
 fn put_quantized_scale__not_quantized(row: u32, column: Column, lane: u32, peak: i32) {
@@ -46,6 +47,10 @@ fn quantized_factor__quantized(peak: i32) -> f32 {
     return select(127.0 / bitcast<f32>(peak), 0.0, peak < LEAST_PEAK);
 }
 
+fn put_sum__quantized(at: At, x: Pack) {
+    store_sum(at, x);
+}
+
 fn put_quantized_scale__quantized(row: u32, column: Column, lane: u32, peak: i32) {
     if lane % QUANTIZED_LANES == 0u {
         let blocks = (params.elements + (QUANTIZED_BLOCK - 1u)) / QUANTIZED_BLOCK;
@@ -59,8 +64,8 @@ fn quantized_words() -> u32 {
     return (params.elements + 3u) / 4u;
 }
 
-// The low bytes of v + ROUNDED are an integer v. The sum is exact: `round` rounds ties to even, and how a sum is rounded
-// would be the device's choice.
+// The low bits of v + ROUNDED are those of an integer v, and the sum is exact. `round` rounds ties to even: how a sum
+// is rounded is the device's choice.
 const ROUNDED: f32 = 12582912.0;
 
 // ---- quantized elements: quantized_bytes

@@ -2,8 +2,9 @@
 //! `kernels/stream.wgsl` reads it for the sums, and again for the result.
 
 use super::{
-    Code, ParamField, flag, params, team_storage,
+    Code, ParamField, flag, params,
     roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Output, Quantized, Saved, X},
+    team_storage,
 };
 use crate::{
     layout::{TableAccess, VectorLayout},

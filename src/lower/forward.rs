@@ -53,7 +53,8 @@ pub(super) fn lower(
     if options.quantized.is_some() && !by_rows {
         return Err(Error::Unsupported {
             what: format!("a quantized output by the method {method}"),
-            why: "it is for rows that a team owns: the normalized axes are the last, and statistics are not given".into(),
+            why: "it is for rows that a team owns: the normalized axes are the last, and statistics are not given"
+                .into(),
         });
     }
     let mut passes = Passes::default();

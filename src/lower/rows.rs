@@ -396,7 +396,7 @@ impl<'a> TeamRows<'a> {
         calls.collect()
     }
 
-    /// How the lanes of a team share the scales of a quantized output. The numbers of packs and lanes are powers of two.
+    /// How the lanes of a team share the scales of a quantized output. Packs and lanes are powers of two.
     pub fn quantized(&self, quantized: Quantized) -> roles::Quantized {
         let Self { problem, team, rows, .. } = self;
         let layout = rows.view.layout;

@@ -33,7 +33,7 @@ use crate::{
 /// | `residual` | `shape` | read and added to `input`, if [`residual`](Self::residual) |
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
-/// | `quantized_output`, `quantized_scale` | see [`Quantized`](crate::Quantized) | written, not `output`, if [`quantized`](Self::quantized) |
+/// | `quantized_output`, `quantized_scale` | [`Quantized`](crate::Quantized) | in place of `output`, if asked for |
 /// | `mean`, `rstd` | the other axes | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 /// | `statistics` | `[3]` and the other axes, f32 | read, with [`given_statistics`](Self::given_statistics) |

@@ -30,7 +30,7 @@ use crate::{
 /// |---|---|---|
 /// | `input` | `shape` | read |
 /// | `output` | `shape` | written |
-/// | `quantized_output`, `quantized_scale` | see [`Quantized`](crate::Quantized) | written, not `output`, if [`quantized`](Self::quantized) |
+/// | `quantized_output`, `quantized_scale` | [`Quantized`](crate::Quantized) | in place of `output`, if asked for |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): the factor, `1 / max(norm, eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///

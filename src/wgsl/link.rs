@@ -26,8 +26,8 @@ macro_rules! files {
 
 /// The roles, in the order in which a shader has them.
 pub(super) const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "places" "positions" "teams"
-    "access" "tables" "lookups" "affine" "activations" "scales" "gradients" "elements" "quantized" "rows" "partials" "sums"
-    "windows" "epilogue");
+    "access" "tables" "lookups" "affine" "activations" "scales" "gradients" "elements" "quantized" "rows" "partials"
+    "sums" "windows" "epilogue");
 
 /// An item of a module, with the comment before it.
 #[derive(Clone, Debug)]

@@ -21,10 +21,10 @@ struct Team {
     uint lane;
     uint lanes;
 };
-struct type_4 {
+struct type_5 {
     metal::float2 inner[64];
 };
-struct type_5 {
+struct type_6 {
     metal::float2 inner[4];
 };
 struct Params {
@@ -50,12 +50,18 @@ struct Affine {
     Pack bias;
 };
 typedef uint AffineAt;
-typedef metal::float4 type_7[1];
-struct type_9 {
+typedef metal::float4 type_8[1];
+struct type_10 {
     Affine inner[2];
 };
-struct type_10 {
+struct type_11 {
     Pack inner[2];
+};
+struct type_12 {
+    int inner[2];
+};
+struct type_13 {
+    float inner[2];
 };
 constant uint FAN_IN = 16u;
 constant uint WORKGROUP_SIZE = 64u;
@@ -73,6 +79,9 @@ constant float DOWN = 1.0;
 constant float UP = 1.0;
 constant bool SUMS = false;
 constant bool SUMS_BRANCH = true;
+constant bool NEXT = false;
+constant bool QUANTIZED = false;
+constant uint QUANTIZED_PACKS = 1u;
 
 float pack_first(
     Pack v
@@ -84,6 +93,13 @@ float pack_sum(
     Pack v_1
 ) {
     return (v_1.x + v_1.y) + (v_1.z + v_1.w);
+}
+
+int pack_peak(
+    Pack v_2
+) {
+    metal::int4 m = as_type<metal::int4>(v_2) & metal::int4(2147483647);
+    return metal::max(metal::max(m.x, m.y), metal::max(m.z, m.w));
 }
 
 Column column_at(
@@ -99,10 +115,10 @@ uint number_of(
 }
 
 float first_inside(
-    Pack v_2,
+    Pack v_3,
     Column column_1
 ) {
-    float _e2 = pack_first(v_2);
+    float _e2 = pack_first(v_3);
     return _e2;
 }
 
@@ -149,23 +165,23 @@ Mask mask_of(
 }
 
 Pack masked(
-    Pack v_3,
+    Pack v_4,
     Mask mask
 ) {
-    return mask ? v_3 : metal::float4(0.0);
+    return mask ? v_4 : metal::float4(0.0);
 }
 
 metal::float2 team_sum2_(
-    metal::float2 v_4,
+    metal::float2 v_5,
     Team team,
-    threadgroup type_4& leaves,
-    threadgroup type_5& branches
+    threadgroup type_5& leaves,
+    threadgroup type_6& branches
 ) {
     metal::float2 sum = {};
     uint i = 1u;
     metal::float2 total = {};
     uint i_1 = 1u;
-    leaves.inner[team.lane] = v_4;
+    leaves.inner[team.lane] = v_5;
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
     if (team.lane < 4u) {
         metal::float2 _e11 = leaves.inner[team.lane];
@@ -225,23 +241,23 @@ metal::float2 team_sum2_(
 }
 
 float team_sum(
-    float v_5,
+    float v_6,
     Team team_1,
-    threadgroup type_4& leaves,
-    threadgroup type_5& branches
+    threadgroup type_5& leaves,
+    threadgroup type_6& branches
 ) {
-    metal::float2 _e4 = team_sum2_(metal::float2(v_5, 0.0), team_1, leaves, branches);
+    metal::float2 _e4 = team_sum2_(metal::float2(v_6, 0.0), team_1, leaves, branches);
     return _e4.x;
 }
 
 metal::float4 team_sum4_(
-    metal::float4 v_6,
+    metal::float4 v_7,
     Team team_2,
-    threadgroup type_4& leaves,
-    threadgroup type_5& branches
+    threadgroup type_5& leaves,
+    threadgroup type_6& branches
 ) {
-    metal::float2 _e3 = team_sum2_(v_6.xy, team_2, leaves, branches);
-    metal::float2 _e5 = team_sum2_(v_6.zw, team_2, leaves, branches);
+    metal::float2 _e3 = team_sum2_(v_7.xy, team_2, leaves, branches);
+    metal::float2 _e5 = team_sum2_(v_7.zw, team_2, leaves, branches);
     return metal::float4(_e3, _e5);
 }
 
@@ -281,7 +297,7 @@ Column column_of(
 
 metal::float4 load_weight(
     uint i_2,
-    device type_7 const& weight_1,
+    device type_8 const& weight_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     metal::float4 _e3 = weight_1[i_2];
@@ -291,7 +307,7 @@ metal::float4 load_weight(
 Pack weight_at(
     AffineAt i_3,
     constant Params& params,
-    device type_7 const& weight_1,
+    device type_8 const& weight_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     metal::float4 _e1 = load_weight(i_3, weight_1, _buffer_sizes);
@@ -301,7 +317,7 @@ Pack weight_at(
 
 metal::float4 load_bias(
     uint i_4,
-    device type_7 const& bias_1,
+    device type_8 const& bias_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     metal::float4 _e3 = bias_1[i_4];
@@ -310,7 +326,7 @@ metal::float4 load_bias(
 
 Pack bias_at(
     AffineAt i_5,
-    device type_7 const& bias_1,
+    device type_8 const& bias_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     metal::float4 _e1 = load_bias(i_5, bias_1, _buffer_sizes);
@@ -320,8 +336,8 @@ Pack bias_at(
 Affine affine_at(
     AffineAt i_6,
     constant Params& params,
-    device type_7 const& weight_1,
-    device type_7 const& bias_1,
+    device type_8 const& weight_1,
+    device type_8 const& bias_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     Pack _e1 = weight_at(i_6, params, weight_1, _buffer_sizes);
@@ -338,7 +354,7 @@ AffineAt affine_column(
 
 metal::float4 load_input(
     uint i_7,
-    device type_7 const& input,
+    device type_8 const& input,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     metal::float4 _e3 = input[i_7];
@@ -347,7 +363,7 @@ metal::float4 load_input(
 
 Pack load_x(
     At at,
-    device type_7 const& input,
+    device type_8 const& input,
     constant _mslBufferSizes& _buffer_sizes
 ) {
     metal::float4 _e1 = load_input(at, input, _buffer_sizes);
@@ -441,33 +457,6 @@ float product_share(
     return 1.0 / count_1;
 }
 
-void store_sum(
-    At at_2,
-    Pack x_1
-) {
-    return;
-}
-
-void store_output(
-    uint i_8,
-    metal::float4 v_7,
-    device type_7& output,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    output[i_8] = v_7;
-    return;
-}
-
-void store_result(
-    At at_3,
-    Pack y_2,
-    device type_7& output,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    store_output(at_3, y_2, output, _buffer_sizes);
-    return;
-}
-
 Pack activate(
     Pack u
 ) {
@@ -476,44 +465,119 @@ Pack activate(
 
 Pack apply_after(
     Pack u_1,
-    At at_4
+    At at_2
 ) {
     return u_1;
 }
 
 Pack apply_bias(
-    Pack y_3,
+    Pack y_2,
     Pack bias
 ) {
-    return y_3 + bias;
+    return y_2 + bias;
+}
+
+Pack output_of(
+    Pack y_3,
+    Affine affine_1,
+    At at_3
+) {
+    Pack _e4 = apply_weight(y_3, affine_1.weight);
+    Pack _e6 = apply_bias(_e4, affine_1.bias);
+    Pack _e7 = apply_after(_e6, at_3);
+    Pack _e8 = activate(_e7);
+    return _e8;
+}
+
+void put_next(
+    At at_4,
+    AffineAt i_8,
+    Pack y_4
+) {
+    return;
+}
+
+int peak_of_block(
+    int peak,
+    Team team_5
+) {
+    return peak;
+}
+
+float quantized_factor(
+    int peak_1
+) {
+    return 0.0;
+}
+
+void put_quantized_scale(
+    uint row_3,
+    Column column_6,
+    uint lane_2,
+    int peak_2
+) {
+    return;
+}
+
+void put_quantized(
+    uint row_4,
+    Column column_7,
+    Pack u_2,
+    float factor
+) {
+    return;
+}
+
+void store_sum(
+    At at_5,
+    Pack x_1
+) {
+    return;
+}
+
+void store_output(
+    uint i_9,
+    metal::float4 v_8,
+    device type_8& output,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    output[i_9] = v_8;
+    return;
+}
+
+void store_result(
+    At at_6,
+    Pack y_5,
+    device type_8& output,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    store_output(at_6, y_5, output, _buffer_sizes);
+    return;
 }
 
 void finish(
-    At at_5,
-    Affine affine_1,
+    At at_7,
+    Affine affine_2,
     Pack x_2,
-    Pack y_4,
+    Pack y_6,
     Pack grad_input,
-    device type_7& output,
+    device type_8& output,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    store_sum(at_5, x_2);
-    Pack _e6 = apply_weight(y_4, affine_1.weight);
-    Pack _e8 = apply_bias(_e6, affine_1.bias);
-    Pack _e9 = apply_after(_e8, at_5);
-    Pack _e10 = activate(_e9);
-    store_result(at_5, _e10, output, _buffer_sizes);
+    store_sum(at_7, x_2);
+    Pack _e5 = output_of(y_6, affine_2, at_7);
+    store_result(at_7, _e5, output, _buffer_sizes);
     return;
 }
 
 Pack measure_derivative(
-    Pack y_5
+    Pack y_7
 ) {
-    return y_5;
+    return y_7;
 }
 
 void save(
-    uint i_9,
+    uint i_10,
     float hi,
     float lo,
     float rstd_value,
@@ -524,7 +588,7 @@ void save(
 
 void put_partial_sums(
     uint first_1,
-    Column column_6,
+    Column column_8,
     Pack g,
     Pack gy
 ) {
@@ -532,19 +596,19 @@ void put_partial_sums(
 }
 
 void run(
-    Team team_5,
-    threadgroup type_4& leaves,
-    threadgroup type_5& branches,
+    Team team_6,
+    threadgroup type_5& leaves,
+    threadgroup type_6& branches,
     constant Params& params,
-    device type_7 const& weight_1,
-    device type_7 const& bias_1,
-    device type_7 const& input,
-    device type_7& output,
+    device type_8 const& weight_1,
+    device type_8 const& bias_1,
+    device type_8 const& input,
+    device type_8& output,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    type_9 affine_2 = {};
-    type_10 grad_sum = {};
-    type_10 grad_y_sum = {};
+    type_10 affine_3 = {};
+    type_11 grad_sum = {};
+    type_11 grad_y_sum = {};
     uint round = 0u;
     bool local_2 = {};
     float shift = {};
@@ -558,6 +622,8 @@ void run(
     metal::float4 up_sum = {};
     metal::float4 g_sum = {};
     metal::float4 gd_sum = {};
+    Pack d_0_ = {};
+    Pack d_1_ = {};
     metal::float4 sums_2 = {};
     metal::float3 measured = {};
     bool local_3 = {};
@@ -565,27 +631,32 @@ void run(
     bool local_5 = {};
     bool local_6 = {};
     metal::float2 coefficients = {};
+    metal::float4 power_1 = {};
+    type_12 peak_3 = {};
+    type_13 factor_1 = {};
     bool local_7 = {};
     bool local_8 = {};
     bool local_9 = {};
+    bool local_10 = {};
+    bool local_11 = {};
     uint _e3 = params.elements;
     float len = static_cast<float>(_e3);
     float share = 1.0 / len;
-    bool _e8 = in_row(0u, team_5, params);
-    Column _e10 = column_of(0u, team_5, params);
+    bool _e8 = in_row(0u, team_6, params);
+    Column _e10 = column_of(0u, team_6, params);
     Mask _e11 = mask_of(_e10, _e8);
-    bool _e13 = in_row(1u, team_5, params);
-    Column _e15 = column_of(1u, team_5, params);
+    bool _e13 = in_row(1u, team_6, params);
+    Column _e15 = column_of(1u, team_6, params);
     Mask _e16 = mask_of(_e15, _e13);
     if (SHARED) {
-        Column _e23 = column_of(0u, team_5, params);
+        Column _e23 = column_of(0u, team_6, params);
         AffineAt _e24 = affine_column(_e23);
         Affine _e25 = affine_at(_e24, params, weight_1, bias_1, _buffer_sizes);
-        affine_2.inner[0] = _e25;
-        Column _e28 = column_of(1u, team_5, params);
+        affine_3.inner[0] = _e25;
+        Column _e28 = column_of(1u, team_6, params);
         AffineAt _e29 = affine_column(_e28);
         Affine _e30 = affine_at(_e29, params, weight_1, bias_1, _buffer_sizes);
-        affine_2.inner[1] = _e30;
+        affine_3.inner[1] = _e30;
     }
     uint2 loop_bound_2 = uint2(4294967295u);
     bool loop_init_2 = true;
@@ -593,8 +664,8 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e490 = round;
-            round = _e490 + 1u;
+            uint _e623 = round;
+            round = _e623 + 1u;
         }
         loop_init_2 = false;
         uint _e33 = round;
@@ -606,9 +677,9 @@ void run(
         {
             uint _e38 = round;
             uint _e41 = params.teams;
-            uint index = (_e38 * _e41) + team_5.index;
+            uint index = (_e38 * _e41) + team_6.index;
             uint _e48 = params.teams;
-            if (team_5.index < _e48) {
+            if (team_6.index < _e48) {
                 uint _e54 = params.rows;
                 local_2 = index < _e54;
             } else {
@@ -616,12 +687,12 @@ void run(
             }
             bool has_row = local_2;
             uint _e60 = params.rows;
-            uint row_3 = metal::min(index, _e60 - 1u);
+            uint row_5 = metal::min(index, _e60 - 1u);
             uint _e66 = params.stride;
-            First _e67 = first_of(row_3, _e66);
+            First _e67 = first_of(row_5, _e66);
             shift = 0.0;
             if (true) {
-                Column _e77 = column_of_lane(0u, 0u, 1u, true, team_5.index, false);
+                Column _e77 = column_of_lane(0u, 0u, 1u, true, team_6.index, false);
                 At _e78 = at_of(_e67, _e77);
                 Pack _e79 = load_x(_e78, input, _buffer_sizes);
                 float _e80 = first_inside(_e79, _e77);
@@ -631,7 +702,7 @@ void run(
             Pack _e82 = load_x(_e81, input, _buffer_sizes);
             grad_0_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e88 = affine_2.inner[0];
+                Affine _e88 = affine_3.inner[0];
                 At _e89 = at_of(_e67, _e10);
                 Pack _e90 = row_gradient(_e82, _e88, _e89);
                 Pack _e91 = masked(_e90, _e11);
@@ -641,7 +712,7 @@ void run(
             Pack _e93 = load_x(_e92, input, _buffer_sizes);
             grad_1_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e99 = affine_2.inner[1];
+                Affine _e99 = affine_3.inner[1];
                 At _e100 = at_of(_e67, _e15);
                 Pack _e101 = row_gradient(_e93, _e99, _e100);
                 Pack _e102 = masked(_e101, _e16);
@@ -661,7 +732,7 @@ void run(
                 float _e123 = shift;
                 metal::float4 _e124 = shares;
                 float _e125 = pack_sum(_e124);
-                float _e126 = team_sum(_e125, team_5, leaves, branches);
+                float _e126 = team_sum(_e125, team_6, leaves, branches);
                 float _e128 = first_inside(_e82, _e10);
                 float _e129 = rounded(_e123 + _e126, _e128, params);
                 mean_1 = _e129;
@@ -674,288 +745,413 @@ void run(
             gd_sum = metal::float4(0.0);
             float _e148 = mean_1;
             Pack _e151 = masked(_e82 - metal::float4(_e148), _e11);
-            metal::float4 _e152 = d_sum;
-            d_sum = _e152 + _e151;
-            metal::float4 _e154 = measure_sum;
-            Pack _e155 = measure(_e151);
-            measure_sum = _e154 + _e155;
+            d_0_ = _e151;
+            metal::float4 _e153 = d_sum;
+            Pack _e154 = d_0_;
+            d_sum = _e153 + _e154;
+            metal::float4 _e156 = measure_sum;
+            Pack _e157 = d_0_;
+            Pack _e158 = measure(_e157);
+            measure_sum = _e156 + _e158;
             if (SCALED) {
-                metal::float4 _e158 = down_sum;
-                Pack _e161 = measure(_e151 * DOWN);
-                down_sum = _e158 + _e161;
-                metal::float4 _e163 = up_sum;
-                Pack _e166 = measure(_e151 * UP);
-                up_sum = _e163 + _e166;
+                metal::float4 _e161 = down_sum;
+                Pack _e162 = d_0_;
+                Pack _e165 = measure(_e162 * DOWN);
+                down_sum = _e161 + _e165;
+                metal::float4 _e167 = up_sum;
+                Pack _e168 = d_0_;
+                Pack _e171 = measure(_e168 * UP);
+                up_sum = _e167 + _e171;
             }
             if (EARLY) {
                 if (false) {
-                    uint _e173 = params.first;
-                    AffineAt _e175 = row_affine_index(_e173 + row_3, _e10, params);
-                    Affine _e176 = affine_at(_e175, params, weight_1, bias_1, _buffer_sizes);
-                    affine_2.inner[0] = _e176;
+                    uint _e178 = params.first;
+                    AffineAt _e180 = row_affine_index(_e178 + row_5, _e10, params);
+                    Affine _e181 = affine_at(_e180, params, weight_1, bias_1, _buffer_sizes);
+                    affine_3.inner[0] = _e181;
                 }
-                metal::float4 _e177 = grad_0_;
-                Pack _e180 = affine_2.inner[0].weight;
-                Pack _e181 = apply_weight(_e177, _e180);
-                metal::float4 _e182 = g_sum;
-                g_sum = _e182 + _e181;
-                metal::float4 _e184 = gd_sum;
-                gd_sum = _e184 + (_e181 * _e151);
+                metal::float4 _e182 = grad_0_;
+                Pack _e185 = affine_3.inner[0].weight;
+                Pack _e186 = apply_weight(_e182, _e185);
+                metal::float4 _e187 = g_sum;
+                g_sum = _e187 + _e186;
+                metal::float4 _e189 = gd_sum;
+                Pack _e190 = d_0_;
+                gd_sum = _e189 + (_e186 * _e190);
             }
-            float _e187 = mean_1;
-            Pack _e190 = masked(_e93 - metal::float4(_e187), _e16);
-            metal::float4 _e191 = d_sum;
-            d_sum = _e191 + _e190;
-            metal::float4 _e193 = measure_sum;
-            Pack _e194 = measure(_e190);
-            measure_sum = _e193 + _e194;
+            float _e193 = mean_1;
+            Pack _e196 = masked(_e93 - metal::float4(_e193), _e16);
+            d_1_ = _e196;
+            metal::float4 _e198 = d_sum;
+            Pack _e199 = d_1_;
+            d_sum = _e198 + _e199;
+            metal::float4 _e201 = measure_sum;
+            Pack _e202 = d_1_;
+            Pack _e203 = measure(_e202);
+            measure_sum = _e201 + _e203;
             if (SCALED) {
-                metal::float4 _e197 = down_sum;
-                Pack _e200 = measure(_e190 * DOWN);
-                down_sum = _e197 + _e200;
-                metal::float4 _e202 = up_sum;
-                Pack _e205 = measure(_e190 * UP);
-                up_sum = _e202 + _e205;
+                metal::float4 _e206 = down_sum;
+                Pack _e207 = d_1_;
+                Pack _e210 = measure(_e207 * DOWN);
+                down_sum = _e206 + _e210;
+                metal::float4 _e212 = up_sum;
+                Pack _e213 = d_1_;
+                Pack _e216 = measure(_e213 * UP);
+                up_sum = _e212 + _e216;
             }
             if (EARLY) {
                 if (false) {
-                    uint _e212 = params.first;
-                    AffineAt _e214 = row_affine_index(_e212 + row_3, _e15, params);
-                    Affine _e215 = affine_at(_e214, params, weight_1, bias_1, _buffer_sizes);
-                    affine_2.inner[1] = _e215;
+                    uint _e223 = params.first;
+                    AffineAt _e225 = row_affine_index(_e223 + row_5, _e15, params);
+                    Affine _e226 = affine_at(_e225, params, weight_1, bias_1, _buffer_sizes);
+                    affine_3.inner[1] = _e226;
                 }
-                metal::float4 _e216 = grad_1_;
-                Pack _e219 = affine_2.inner[1].weight;
-                Pack _e220 = apply_weight(_e216, _e219);
-                metal::float4 _e221 = g_sum;
-                g_sum = _e221 + _e220;
-                metal::float4 _e223 = gd_sum;
-                gd_sum = _e223 + (_e220 * _e190);
+                metal::float4 _e227 = grad_1_;
+                Pack _e230 = affine_3.inner[1].weight;
+                Pack _e231 = apply_weight(_e227, _e230);
+                metal::float4 _e232 = g_sum;
+                g_sum = _e232 + _e231;
+                metal::float4 _e234 = gd_sum;
+                Pack _e235 = d_1_;
+                gd_sum = _e234 + (_e231 * _e235);
             }
-            metal::float4 _e226 = d_sum;
-            float _e227 = pack_sum(_e226);
-            metal::float4 _e228 = measure_sum;
-            float _e229 = pack_sum(_e228);
-            metal::float4 _e230 = g_sum;
-            float _e231 = pack_sum(_e230);
-            metal::float4 _e232 = gd_sum;
-            float _e233 = pack_sum(_e232);
-            sums_2 = metal::float4(_e227, _e229, _e231, _e233);
+            metal::float4 _e238 = d_sum;
+            float _e239 = pack_sum(_e238);
+            metal::float4 _e240 = measure_sum;
+            float _e241 = pack_sum(_e240);
+            metal::float4 _e242 = g_sum;
+            float _e243 = pack_sum(_e242);
+            metal::float4 _e244 = gd_sum;
+            float _e245 = pack_sum(_e244);
+            sums_2 = metal::float4(_e239, _e241, _e243, _e245);
             measured = metal::float3 {};
             if (SCALED) {
-                metal::float4 _e239 = down_sum;
-                float _e240 = pack_sum(_e239);
-                float _e242 = sums_2.y;
-                metal::float4 _e243 = up_sum;
-                float _e244 = pack_sum(_e243);
-                metal::float4 _e247 = team_sum4_(metal::float4(_e240, _e242, _e244, 0.0), team_5, leaves, branches);
-                measured = _e247.xyz;
+                metal::float4 _e251 = down_sum;
+                float _e252 = pack_sum(_e251);
+                float _e254 = sums_2.y;
+                metal::float4 _e255 = up_sum;
+                float _e256 = pack_sum(_e255);
+                metal::float4 _e259 = team_sum4_(metal::float4(_e252, _e254, _e256, 0.0), team_6, leaves, branches);
+                measured = _e259.xyz;
             } else {
                 if (EARLY) {
-                    metal::float4 _e250 = sums_2;
-                    metal::float4 _e251 = team_sum4_(_e250, team_5, leaves, branches);
-                    sums_2 = _e251;
+                    metal::float4 _e262 = sums_2;
+                    metal::float4 _e263 = team_sum4_(_e262, team_6, leaves, branches);
+                    sums_2 = _e263;
                 } else {
-                    metal::float4 _e252 = sums_2;
-                    metal::float2 _e254 = team_sum2_(_e252.xy, team_5, leaves, branches);
-                    sums_2 = metal::float4(_e254, 0.0, 0.0);
+                    metal::float4 _e264 = sums_2;
+                    metal::float2 _e266 = team_sum2_(_e264.xy, team_6, leaves, branches);
+                    sums_2 = metal::float4(_e266, 0.0, 0.0);
                 }
-                float _e260 = sums_2.y;
-                measured.y = _e260;
+                float _e272 = sums_2.y;
+                measured.y = _e272;
             }
-            float _e262 = sums_2.x;
-            float correction = CENTERED ? (_e262 / len) : 0.0;
-            metal::float3 _e267 = measured;
-            float _e268 = scale_of(_e267);
-            metal::float3 _e269 = measured;
-            float _e270 = at_scale(_e269, _e268);
-            float _e274 = rstd_of((_e270 / len) - (correction * correction), len, _e268, params);
-            Pack y_0_ = ((_e151 - metal::float4(correction)) * _e268) * _e274;
+            float _e274 = sums_2.x;
+            float correction = CENTERED ? (_e274 / len) : 0.0;
+            metal::float3 _e279 = measured;
+            float _e280 = scale_of(_e279);
+            metal::float3 _e281 = measured;
+            float _e282 = at_scale(_e281, _e280);
+            float _e286 = rstd_of((_e282 / len) - (correction * correction), len, _e280, params);
+            Pack _e287 = d_0_;
+            Pack y_0_ = ((_e287 - metal::float4(correction)) * _e280) * _e286;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e284 = local_3;
-            if (_e284) {
-                uint _e288 = params.first;
-                AffineAt _e290 = row_affine_index(_e288 + row_3, _e10, params);
-                Affine _e291 = affine_at(_e290, params, weight_1, bias_1, _buffer_sizes);
-                affine_2.inner[0] = _e291;
+            bool _e297 = local_3;
+            if (_e297) {
+                uint _e301 = params.first;
+                AffineAt _e303 = row_affine_index(_e301 + row_5, _e10, params);
+                Affine _e304 = affine_at(_e303, params, weight_1, bias_1, _buffer_sizes);
+                affine_3.inner[0] = _e304;
             }
             if (LATE) {
-                Affine _e294 = affine_2.inner[0];
-                At _e295 = at_of(_e67, _e10);
-                Pack _e296 = row_gradient(y_0_, _e294, _e295);
-                Pack _e297 = masked(_e296, _e11);
-                grad_0_ = _e297;
-                metal::float4 _e298 = grad_0_;
-                Pack _e301 = affine_2.inner[0].weight;
-                Pack _e302 = apply_weight(_e298, _e301);
-                metal::float4 _e303 = g_sum;
-                g_sum = _e303 + _e302;
-                metal::float4 _e305 = gd_sum;
-                gd_sum = _e305 + (_e302 * (_e151 * _e268));
+                Affine _e307 = affine_3.inner[0];
+                At _e308 = at_of(_e67, _e10);
+                Pack _e309 = row_gradient(y_0_, _e307, _e308);
+                Pack _e310 = masked(_e309, _e11);
+                grad_0_ = _e310;
+                metal::float4 _e311 = grad_0_;
+                Pack _e314 = affine_3.inner[0].weight;
+                Pack _e315 = apply_weight(_e311, _e314);
+                metal::float4 _e316 = g_sum;
+                g_sum = _e316 + _e315;
+                metal::float4 _e318 = gd_sum;
+                Pack _e319 = d_0_;
+                gd_sum = _e318 + (_e315 * (_e319 * _e280));
             }
             if (SUMS) {
                 local_4 = false;
             } else {
                 local_4 = false;
             }
-            bool _e314 = local_4;
-            if (_e314) {
-                Pack _e316 = grad_sum.inner[0];
-                metal::float4 _e319 = grad_0_;
-                grad_sum.inner[0] = _e316 + (has_row ? _e319 : metal::float4(0.0));
-                Pack _e323 = grad_y_sum.inner[0];
-                metal::float4 _e326 = grad_0_;
-                grad_y_sum.inner[0] = _e323 + (has_row ? (_e326 * y_0_) : metal::float4(0.0));
+            bool _e328 = local_4;
+            if (_e328) {
+                Pack _e330 = grad_sum.inner[0];
+                metal::float4 _e333 = grad_0_;
+                grad_sum.inner[0] = _e330 + (has_row ? _e333 : metal::float4(0.0));
+                Pack _e337 = grad_y_sum.inner[0];
+                metal::float4 _e340 = grad_0_;
+                grad_y_sum.inner[0] = _e337 + (has_row ? (_e340 * y_0_) : metal::float4(0.0));
             }
-            Pack y_1_ = ((_e190 - metal::float4(correction)) * _e268) * _e274;
+            Pack _e344 = d_1_;
+            Pack y_1_ = ((_e344 - metal::float4(correction)) * _e280) * _e286;
             if (false) {
                 local_5 = true;
             } else {
                 local_5 = false;
             }
-            bool _e339 = local_5;
-            if (_e339) {
-                uint _e343 = params.first;
-                AffineAt _e345 = row_affine_index(_e343 + row_3, _e15, params);
-                Affine _e346 = affine_at(_e345, params, weight_1, bias_1, _buffer_sizes);
-                affine_2.inner[1] = _e346;
+            bool _e354 = local_5;
+            if (_e354) {
+                uint _e358 = params.first;
+                AffineAt _e360 = row_affine_index(_e358 + row_5, _e15, params);
+                Affine _e361 = affine_at(_e360, params, weight_1, bias_1, _buffer_sizes);
+                affine_3.inner[1] = _e361;
             }
             if (LATE) {
-                Affine _e349 = affine_2.inner[1];
-                At _e350 = at_of(_e67, _e15);
-                Pack _e351 = row_gradient(y_1_, _e349, _e350);
-                Pack _e352 = masked(_e351, _e16);
-                grad_1_ = _e352;
-                metal::float4 _e353 = grad_1_;
-                Pack _e356 = affine_2.inner[1].weight;
-                Pack _e357 = apply_weight(_e353, _e356);
-                metal::float4 _e358 = g_sum;
-                g_sum = _e358 + _e357;
-                metal::float4 _e360 = gd_sum;
-                gd_sum = _e360 + (_e357 * (_e190 * _e268));
+                Affine _e364 = affine_3.inner[1];
+                At _e365 = at_of(_e67, _e15);
+                Pack _e366 = row_gradient(y_1_, _e364, _e365);
+                Pack _e367 = masked(_e366, _e16);
+                grad_1_ = _e367;
+                metal::float4 _e368 = grad_1_;
+                Pack _e371 = affine_3.inner[1].weight;
+                Pack _e372 = apply_weight(_e368, _e371);
+                metal::float4 _e373 = g_sum;
+                g_sum = _e373 + _e372;
+                metal::float4 _e375 = gd_sum;
+                Pack _e376 = d_1_;
+                gd_sum = _e375 + (_e372 * (_e376 * _e280));
             }
             if (SUMS) {
                 local_6 = false;
             } else {
                 local_6 = false;
             }
-            bool _e369 = local_6;
-            if (_e369) {
-                Pack _e371 = grad_sum.inner[1];
-                metal::float4 _e374 = grad_1_;
-                grad_sum.inner[1] = _e371 + (has_row ? _e374 : metal::float4(0.0));
-                Pack _e378 = grad_y_sum.inner[1];
-                metal::float4 _e381 = grad_1_;
-                grad_y_sum.inner[1] = _e378 + (has_row ? (_e381 * y_1_) : metal::float4(0.0));
+            bool _e385 = local_6;
+            if (_e385) {
+                Pack _e387 = grad_sum.inner[1];
+                metal::float4 _e390 = grad_1_;
+                grad_sum.inner[1] = _e387 + (has_row ? _e390 : metal::float4(0.0));
+                Pack _e394 = grad_y_sum.inner[1];
+                metal::float4 _e397 = grad_1_;
+                grad_y_sum.inner[1] = _e394 + (has_row ? (_e397 * y_1_) : metal::float4(0.0));
             }
             coefficients = metal::float2 {};
             if (BACKWARD) {
                 if (LATE) {
-                    metal::float4 _e389 = sums_2;
-                    metal::float4 _e391 = g_sum;
-                    float _e392 = pack_sum(_e391);
-                    metal::float4 _e393 = gd_sum;
-                    float _e394 = pack_sum(_e393);
-                    metal::float2 _e396 = team_sum2_(metal::float2(_e392, _e394), team_5, leaves, branches);
-                    sums_2 = metal::float4(_e389.xy, _e396);
+                    metal::float4 _e405 = sums_2;
+                    metal::float4 _e407 = g_sum;
+                    float _e408 = pack_sum(_e407);
+                    metal::float4 _e409 = gd_sum;
+                    float _e410 = pack_sum(_e409);
+                    metal::float2 _e412 = team_sum2_(metal::float2(_e408, _e410), team_6, leaves, branches);
+                    sums_2 = metal::float4(_e405.xy, _e412);
                 }
-                float _e399 = sums_2.w;
-                float _e401 = sums_2.z;
-                float gy_sum = (_e399 - (correction * _e401)) * _e274;
-                float _e406 = sums_2.z;
-                float _e411 = product_share(len, _e274, _e268);
-                coefficients = metal::float2(CENTERED ? (_e406 / len) : 0.0, gy_sum * _e411);
+                float _e415 = sums_2.w;
+                float _e417 = sums_2.z;
+                float gy_sum = (_e415 - (correction * _e417)) * _e286;
+                float _e422 = sums_2.z;
+                float _e427 = product_share(len, _e286, _e280);
+                coefficients = metal::float2(CENTERED ? (_e422 / len) : 0.0, gy_sum * _e427);
+            }
+            if (NEXT) {
+                power_1 = metal::float4(0.0);
+                Affine _e435 = affine_3.inner[0];
+                At _e436 = at_of(_e67, _e10);
+                Pack _e437 = output_of(y_0_, _e435, _e436);
+                Pack _e438 = masked(_e437, _e11);
+                d_0_ = _e438;
+                metal::float4 _e439 = power_1;
+                Pack _e440 = d_0_;
+                Pack _e441 = measure(_e440);
+                power_1 = _e439 + _e441;
+                Affine _e444 = affine_3.inner[1];
+                At _e445 = at_of(_e67, _e15);
+                Pack _e446 = output_of(y_1_, _e444, _e445);
+                Pack _e447 = masked(_e446, _e16);
+                d_1_ = _e447;
+                metal::float4 _e448 = power_1;
+                Pack _e449 = d_1_;
+                Pack _e450 = measure(_e449);
+                power_1 = _e448 + _e450;
+                metal::float4 _e452 = power_1;
+                float _e453 = pack_sum(_e452);
+                float _e454 = team_sum(_e453, team_6, leaves, branches);
+                float _e457 = rstd_of(_e454 / len, len, 1.0, params);
+                if (has_row) {
+                    if (_e8) {
+                        uint _e460 = params.first;
+                        AffineAt _e462 = row_affine_index(_e460 + row_5, _e10, params);
+                        At _e463 = at_of(_e67, _e10);
+                        Pack _e464 = d_0_;
+                        put_next(_e463, _e462, _e464 * _e457);
+                    }
+                    if (_e13) {
+                        uint _e468 = params.first;
+                        AffineAt _e470 = row_affine_index(_e468 + row_5, _e15, params);
+                        At _e471 = at_of(_e67, _e15);
+                        Pack _e472 = d_1_;
+                        put_next(_e471, _e470, _e472 * _e457);
+                    }
+                }
+            }
+            if (QUANTIZED) {
+                peak_3 = type_12 {};
+                factor_1 = type_13 {};
+                Affine _e480 = affine_3.inner[0];
+                At _e481 = at_of(_e67, _e10);
+                Pack _e482 = output_of(y_0_, _e480, _e481);
+                d_0_ = _e482;
+                Pack _e483 = d_0_;
+                int _e484 = pack_peak(_e483);
+                int own_0_ = _e8 ? _e484 : 0;
+                int _e489 = peak_3.inner[0];
+                peak_3.inner[0] = metal::max(_e489, own_0_);
+                Affine _e492 = affine_3.inner[1];
+                At _e493 = at_of(_e67, _e15);
+                Pack _e494 = output_of(y_1_, _e492, _e493);
+                d_1_ = _e494;
+                Pack _e495 = d_1_;
+                int _e496 = pack_peak(_e495);
+                int own_1_ = _e13 ? _e496 : 0;
+                int _e501 = peak_3.inner[1];
+                peak_3.inner[1] = metal::max(_e501, own_1_);
+                if (true) {
+                    int _e505 = peak_3.inner[0];
+                    int _e506 = peak_of_block(_e505, team_6);
+                    float _e508 = quantized_factor(_e506);
+                    factor_1.inner[0] = _e508;
+                    if (has_row) {
+                        local_7 = _e8;
+                    } else {
+                        local_7 = false;
+                    }
+                    bool _e512 = local_7;
+                    if (_e512) {
+                        uint _e515 = params.first;
+                        put_quantized_scale(_e515 + row_5, _e10, team_6.lane, _e506);
+                    }
+                }
+                if (true) {
+                    int _e520 = peak_3.inner[1];
+                    int _e521 = peak_of_block(_e520, team_6);
+                    float _e523 = quantized_factor(_e521);
+                    factor_1.inner[1] = _e523;
+                    if (has_row) {
+                        local_8 = _e13;
+                    } else {
+                        local_8 = false;
+                    }
+                    bool _e527 = local_8;
+                    if (_e527) {
+                        uint _e530 = params.first;
+                        put_quantized_scale(_e530 + row_5, _e15, team_6.lane, _e521);
+                    }
+                }
+                if (has_row) {
+                    if (_e8) {
+                        uint _e535 = params.first;
+                        Pack _e537 = d_0_;
+                        float _e539 = factor_1.inner[0];
+                        put_quantized(_e535 + row_5, _e10, _e537, _e539);
+                    }
+                    if (_e13) {
+                        uint _e542 = params.first;
+                        Pack _e544 = d_1_;
+                        float _e546 = factor_1.inner[1];
+                        put_quantized(_e542 + row_5, _e15, _e544, _e546);
+                    }
+                }
             }
             if (has_row) {
                 if (_e8) {
                     if (SUMS) {
-                        local_7 = SUMS_BRANCH;
+                        local_9 = SUMS_BRANCH;
                     } else {
-                        local_7 = false;
+                        local_9 = false;
                     }
-                    bool _e419 = local_7;
-                    if (_e419) {
-                        Pack _e421 = grad_sum.inner[0];
-                        metal::float4 _e422 = grad_0_;
-                        grad_sum.inner[0] = _e421 + _e422;
-                        Pack _e425 = grad_y_sum.inner[0];
-                        metal::float4 _e426 = grad_0_;
-                        grad_y_sum.inner[0] = _e425 + (_e426 * y_0_);
+                    bool _e552 = local_9;
+                    if (_e552) {
+                        Pack _e554 = grad_sum.inner[0];
+                        metal::float4 _e555 = grad_0_;
+                        grad_sum.inner[0] = _e554 + _e555;
+                        Pack _e558 = grad_y_sum.inner[0];
+                        metal::float4 _e559 = grad_0_;
+                        grad_y_sum.inner[0] = _e558 + (_e559 * y_0_);
                     }
-                    metal::float4 _e429 = grad_0_;
-                    Pack _e432 = affine_2.inner[0].weight;
-                    Pack _e433 = apply_weight(_e429, _e432);
-                    At _e434 = at_of(_e67, _e10);
-                    Affine _e436 = affine_2.inner[0];
-                    float _e438 = coefficients.x;
-                    Pack _e441 = measure_derivative(y_0_);
-                    float _e443 = coefficients.y;
-                    finish(_e434, _e436, _e82, y_0_, (((_e433 - metal::float4(_e438)) - (_e441 * _e443)) * _e274) * _e268, output, _buffer_sizes);
+                    metal::float4 _e562 = grad_0_;
+                    Pack _e565 = affine_3.inner[0].weight;
+                    Pack _e566 = apply_weight(_e562, _e565);
+                    At _e567 = at_of(_e67, _e10);
+                    Affine _e569 = affine_3.inner[0];
+                    float _e571 = coefficients.x;
+                    Pack _e574 = measure_derivative(y_0_);
+                    float _e576 = coefficients.y;
+                    finish(_e567, _e569, _e82, y_0_, (((_e566 - metal::float4(_e571)) - (_e574 * _e576)) * _e286) * _e280, output, _buffer_sizes);
                 }
                 if (_e13) {
                     if (SUMS) {
-                        local_8 = SUMS_BRANCH;
+                        local_10 = SUMS_BRANCH;
                     } else {
-                        local_8 = false;
+                        local_10 = false;
                     }
-                    bool _e453 = local_8;
-                    if (_e453) {
-                        Pack _e455 = grad_sum.inner[1];
-                        metal::float4 _e456 = grad_1_;
-                        grad_sum.inner[1] = _e455 + _e456;
-                        Pack _e459 = grad_y_sum.inner[1];
-                        metal::float4 _e460 = grad_1_;
-                        grad_y_sum.inner[1] = _e459 + (_e460 * y_1_);
+                    bool _e586 = local_10;
+                    if (_e586) {
+                        Pack _e588 = grad_sum.inner[1];
+                        metal::float4 _e589 = grad_1_;
+                        grad_sum.inner[1] = _e588 + _e589;
+                        Pack _e592 = grad_y_sum.inner[1];
+                        metal::float4 _e593 = grad_1_;
+                        grad_y_sum.inner[1] = _e592 + (_e593 * y_1_);
                     }
-                    metal::float4 _e463 = grad_1_;
-                    Pack _e466 = affine_2.inner[1].weight;
-                    Pack _e467 = apply_weight(_e463, _e466);
-                    At _e468 = at_of(_e67, _e15);
-                    Affine _e470 = affine_2.inner[1];
-                    float _e472 = coefficients.x;
-                    Pack _e475 = measure_derivative(y_1_);
-                    float _e477 = coefficients.y;
-                    finish(_e468, _e470, _e93, y_1_, (((_e467 - metal::float4(_e472)) - (_e475 * _e477)) * _e274) * _e268, output, _buffer_sizes);
+                    metal::float4 _e596 = grad_1_;
+                    Pack _e599 = affine_3.inner[1].weight;
+                    Pack _e600 = apply_weight(_e596, _e599);
+                    At _e601 = at_of(_e67, _e15);
+                    Affine _e603 = affine_3.inner[1];
+                    float _e605 = coefficients.x;
+                    Pack _e608 = measure_derivative(y_1_);
+                    float _e610 = coefficients.y;
+                    finish(_e601, _e603, _e93, y_1_, (((_e600 - metal::float4(_e605)) - (_e608 * _e610)) * _e286) * _e280, output, _buffer_sizes);
                 }
-                if (team_5.lane == 0u) {
-                    uint _e487 = params.first;
-                    float _e489 = mean_1;
-                    save(_e487 + row_3, _e489, correction, _e274, _e268);
+                if (team_6.lane == 0u) {
+                    uint _e620 = params.first;
+                    float _e622 = mean_1;
+                    save(_e620 + row_5, _e622, correction, _e286, _e280);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e499 = params.teams;
-        local_9 = team_5.index < _e499;
+        uint _e632 = params.teams;
+        local_11 = team_6.index < _e632;
     } else {
-        local_9 = false;
+        local_11 = false;
     }
-    bool _e502 = local_9;
-    if (_e502) {
-        bool _e504 = in_row(0u, team_5, params);
-        if (_e504) {
-            uint _e507 = params.first_partial;
-            uint _e511 = params.elements;
-            uint to = _e507 + (team_5.index * _e511);
-            Column _e515 = column_of(0u, team_5, params);
-            Pack _e517 = grad_sum.inner[0];
-            Pack _e519 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e515, _e517, _e519);
+    bool _e635 = local_11;
+    if (_e635) {
+        bool _e637 = in_row(0u, team_6, params);
+        if (_e637) {
+            uint _e640 = params.first_partial;
+            uint _e644 = params.elements;
+            uint to = _e640 + (team_6.index * _e644);
+            Column _e648 = column_of(0u, team_6, params);
+            Pack _e650 = grad_sum.inner[0];
+            Pack _e652 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e648, _e650, _e652);
         }
-        bool _e521 = in_row(1u, team_5, params);
-        if (_e521) {
-            uint _e524 = params.first_partial;
-            uint _e528 = params.elements;
-            uint to_1 = _e524 + (team_5.index * _e528);
-            Column _e532 = column_of(1u, team_5, params);
-            Pack _e534 = grad_sum.inner[1];
-            Pack _e536 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e532, _e534, _e536);
+        bool _e654 = in_row(1u, team_6, params);
+        if (_e654) {
+            uint _e657 = params.first_partial;
+            uint _e661 = params.elements;
+            uint to_1 = _e657 + (team_6.index * _e661);
+            Column _e665 = column_of(1u, team_6, params);
+            Pack _e667 = grad_sum.inner[1];
+            Pack _e669 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e665, _e667, _e669);
             return;
         } else {
             return;
@@ -971,13 +1167,13 @@ struct main_Input {
   metal::uint3 workgroup_id [[threadgroup_position_in_grid]]
 , metal::uint3 num_workgroups [[threadgroups_per_grid]]
 , uint local_index [[thread_index_in_threadgroup]]
-, threadgroup type_4& leaves
-, threadgroup type_5& branches
+, threadgroup type_5& leaves
+, threadgroup type_6& branches
 , constant Params& params [[user(fake0)]]
-, device type_7 const& weight_1 [[user(fake0)]]
-, device type_7 const& bias_1 [[user(fake0)]]
-, device type_7 const& input [[user(fake0)]]
-, device type_7& output [[user(fake0)]]
+, device type_8 const& weight_1 [[user(fake0)]]
+, device type_8 const& bias_1 [[user(fake0)]]
+, device type_8 const& input [[user(fake0)]]
+, device type_8& output [[user(fake0)]]
 , constant _mslBufferSizes& _buffer_sizes [[user(fake0)]]
 ) {
     if (local_index == 0u) {

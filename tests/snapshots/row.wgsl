@@ -31,6 +31,11 @@ fn pack_sum(v: Pack) -> f32 {
     return (v.x + v.y) + (v.z + v.w);
 }
 
+fn pack_peak(v: Pack) -> i32 {
+    let m = bitcast<vec4<i32>>(v) & vec4<i32>(0x7fffffff);
+    return max(max(m.x, m.y), max(m.z, m.w));
+}
+
 // ==== roles/positions.wgsl
 
 alias Column = u32;
@@ -235,6 +240,26 @@ fn at_scale(sums: vec3<f32>, scale: f32) -> f32 {
     return sums.y;
 }
 
+// ==== roles/quantized.wgsl
+
+const QUANTIZED: bool = false;
+
+const QUANTIZED_PACKS: u32 = 1u;
+
+fn peak_of_block(peak: i32, team: Team) -> i32 {
+    return peak;
+}
+
+fn quantized_factor(peak: i32) -> f32 {
+    return 0.0;
+}
+
+fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {
+}
+
+fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {
+}
+
 // ==== roles/rows.wgsl
 
 struct Params {
@@ -271,9 +296,18 @@ fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
     return Pack(0.0);
 }
 
+fn output_of(y: Pack, affine: Affine, at: At) -> Pack {
+    return activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at));
+}
+
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, output_of(y, affine, at));
+}
+
+const NEXT: bool = false;
+
+fn put_next(at: At, i: AffineAt, y: Pack) {
 }
 
 const SUMS: bool = false;
@@ -428,7 +462,7 @@ fn run(team: Team) {
         var up_sum = Pack(0.0);
         var g_sum = Pack(0.0);
         var gd_sum = Pack(0.0);
-        let d_0 = masked(x_0 - mean, mask_0);
+        var d_0 = masked(x_0 - mean, mask_0);
         d_sum += d_0;
         measure_sum += measure(d_0);
         if SCALED {
@@ -443,7 +477,7 @@ fn run(team: Team) {
             g_sum += g;
             gd_sum += g * d_0;
         }
-        let d_1 = masked(x_1 - mean, mask_1);
+        var d_1 = masked(x_1 - mean, mask_1);
         d_sum += d_1;
         measure_sum += measure(d_1);
         if SCALED {
@@ -458,7 +492,7 @@ fn run(team: Team) {
             g_sum += g;
             gd_sum += g * d_1;
         }
-        let d_2 = masked(x_2 - mean, mask_2);
+        var d_2 = masked(x_2 - mean, mask_2);
         d_sum += d_2;
         measure_sum += measure(d_2);
         if SCALED {
@@ -473,7 +507,7 @@ fn run(team: Team) {
             g_sum += g;
             gd_sum += g * d_2;
         }
-        let d_3 = masked(x_3 - mean, mask_3);
+        var d_3 = masked(x_3 - mean, mask_3);
         d_sum += d_3;
         measure_sum += measure(d_3);
         if SCALED {
@@ -568,6 +602,98 @@ fn run(team: Team) {
             }
             let gy_sum = (sums.w - correction * sums.z) * rstd;
             coefficients = vec2<f32>(select(0.0, sums.z / len, CENTERED), gy_sum * product_share(len, rstd, scale));
+        }
+
+        // A second norm, of the output. It has no mean.
+        if NEXT {
+            var power = Pack(0.0);
+            d_0 = masked(output_of(y_0, affine[0u], at_of(first, column_0)), mask_0);
+            power += measure(d_0);
+            d_1 = masked(output_of(y_1, affine[1u], at_of(first, column_1)), mask_1);
+            power += measure(d_1);
+            d_2 = masked(output_of(y_2, affine[2u], at_of(first, column_2)), mask_2);
+            power += measure(d_2);
+            d_3 = masked(output_of(y_3, affine[3u], at_of(first, column_3)), mask_3);
+            power += measure(d_3);
+            let next_rstd = rstd_of(team_sum(pack_sum(power), team) / len, len, 1.0);
+            if has_row {
+                if is_in_row_0 {
+                    let i = row_affine_index(params.first + row, column_0);
+                    put_next(at_of(first, column_0), i, d_0 * next_rstd);
+                }
+                if is_in_row_1 {
+                    let i = row_affine_index(params.first + row, column_1);
+                    put_next(at_of(first, column_1), i, d_1 * next_rstd);
+                }
+                if is_in_row_2 {
+                    let i = row_affine_index(params.first + row, column_2);
+                    put_next(at_of(first, column_2), i, d_2 * next_rstd);
+                }
+                if is_in_row_3 {
+                    let i = row_affine_index(params.first + row, column_3);
+                    put_next(at_of(first, column_3), i, d_3 * next_rstd);
+                }
+            }
+        }
+
+        // An output in int8. `finish` has no output then, and stores the sum of input and residual.
+        if QUANTIZED {
+            var peak: array<i32, BLOCK>;
+            var factor: array<f32, BLOCK>;
+            d_0 = output_of(y_0, affine[0u], at_of(first, column_0));
+            let own_0 = select(0, pack_peak(d_0), is_in_row_0);
+            peak[0u / QUANTIZED_PACKS] = max(peak[0u / QUANTIZED_PACKS], own_0);
+            d_1 = output_of(y_1, affine[1u], at_of(first, column_1));
+            let own_1 = select(0, pack_peak(d_1), is_in_row_1);
+            peak[1u / QUANTIZED_PACKS] = max(peak[1u / QUANTIZED_PACKS], own_1);
+            d_2 = output_of(y_2, affine[2u], at_of(first, column_2));
+            let own_2 = select(0, pack_peak(d_2), is_in_row_2);
+            peak[2u / QUANTIZED_PACKS] = max(peak[2u / QUANTIZED_PACKS], own_2);
+            d_3 = output_of(y_3, affine[3u], at_of(first, column_3));
+            let own_3 = select(0, pack_peak(d_3), is_in_row_3);
+            peak[3u / QUANTIZED_PACKS] = max(peak[3u / QUANTIZED_PACKS], own_3);
+            if 0u % QUANTIZED_PACKS == 0u {
+                let largest = peak_of_block(peak[0u / QUANTIZED_PACKS], team);
+                factor[0u / QUANTIZED_PACKS] = quantized_factor(largest);
+                if has_row && is_in_row_0 {
+                    put_quantized_scale(params.first + row, column_0, team.lane, largest);
+                }
+            }
+            if 1u % QUANTIZED_PACKS == 0u {
+                let largest = peak_of_block(peak[1u / QUANTIZED_PACKS], team);
+                factor[1u / QUANTIZED_PACKS] = quantized_factor(largest);
+                if has_row && is_in_row_1 {
+                    put_quantized_scale(params.first + row, column_1, team.lane, largest);
+                }
+            }
+            if 2u % QUANTIZED_PACKS == 0u {
+                let largest = peak_of_block(peak[2u / QUANTIZED_PACKS], team);
+                factor[2u / QUANTIZED_PACKS] = quantized_factor(largest);
+                if has_row && is_in_row_2 {
+                    put_quantized_scale(params.first + row, column_2, team.lane, largest);
+                }
+            }
+            if 3u % QUANTIZED_PACKS == 0u {
+                let largest = peak_of_block(peak[3u / QUANTIZED_PACKS], team);
+                factor[3u / QUANTIZED_PACKS] = quantized_factor(largest);
+                if has_row && is_in_row_3 {
+                    put_quantized_scale(params.first + row, column_3, team.lane, largest);
+                }
+            }
+            if has_row {
+                if is_in_row_0 {
+                    put_quantized(params.first + row, column_0, d_0, factor[0u / QUANTIZED_PACKS]);
+                }
+                if is_in_row_1 {
+                    put_quantized(params.first + row, column_1, d_1, factor[1u / QUANTIZED_PACKS]);
+                }
+                if is_in_row_2 {
+                    put_quantized(params.first + row, column_2, d_2, factor[2u / QUANTIZED_PACKS]);
+                }
+                if is_in_row_3 {
+                    put_quantized(params.first + row, column_3, d_3, factor[3u / QUANTIZED_PACKS]);
+                }
+            }
         }
 
         if has_row {

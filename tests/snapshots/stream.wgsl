@@ -28,6 +28,11 @@ fn pack_sum(v: Pack) -> f32 {
     return (v.x + v.y) + (v.z + v.w);
 }
 
+fn pack_peak(v: Pack) -> i32 {
+    let m = bitcast<vec4<i32>>(v) & vec4<i32>(0x7fffffff);
+    return max(max(m.x, m.y), max(m.z, m.w));
+}
+
 struct Pair {
     hi: Real,
     lo: Real,
@@ -234,6 +239,29 @@ fn at_scale(sums: vec3<f32>, scale: f32) -> f32 {
     return sums.y;
 }
 
+// ==== roles/quantized.wgsl
+
+const QUANTIZED: bool = false;
+
+const QUANTIZED_PACKS: u32 = 1u;
+
+fn peak_of_block(peak: i32, team: Team) -> i32 {
+    return peak;
+}
+
+fn quantized_factor(peak: i32) -> f32 {
+    return 0.0;
+}
+
+fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {
+}
+
+fn put_sum(at: At, x: Pack) {
+}
+
+fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {
+}
+
 // ==== roles/rows.wgsl
 
 struct Params {
@@ -270,9 +298,18 @@ fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack {
     return Pack(0.0);
 }
 
+fn output_of(y: Pack, affine: Affine, at: At) -> Pack {
+    return activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at));
+}
+
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
     store_sum(at, x);
-    store_result(at, activate(apply_after(apply_bias(apply_weight(y, affine.weight), affine.bias), at)));
+    store_result(at, output_of(y, affine, at));
+}
+
+const NEXT: bool = false;
+
+fn put_next(at: At, i: AffineAt, y: Pack) {
 }
 
 alias Sum = f32;
@@ -510,7 +547,80 @@ fn run(team: Team) {
             );
         }
 
-        let end = select(0u, packs, has_rows);
+        // A second norm, of the output. It has no mean.
+        var next_rstd_0 = Sum(0.0);
+        if NEXT {
+            measure_sum_0 = Pair();
+            for (var chunk = team.lane; chunk < packs; chunk += stride) {
+                var measure_chunk_0 = Sum(0.0);
+                let end = min(chunk + stride, packs);
+                for (var pack = chunk; pack < end; pack += team.lanes) {
+                    let column = column_at(pack);
+                    let affine_0 = affine_at(row_affine_index(params.first + row_0, column));
+                    let at_0 = at_of(first_0, column);
+                    let y_0 = (load_x(at_0) - mean_0 - correction_0) * scale_0 * rstd_0;
+                    measure_chunk_0 += sum_of(measure(output_of(y_0, affine_0, at_0)));
+                }
+                measure_sum_0 = add_sum(measure_sum_0, measure_chunk_0);
+            }
+            next_rstd_0 = rstds_of(row_sum(total_of(measure_sum_0), team) / len, len, Sum(1.0));
+        }
+
+        // An output in int8: whole blocks of the row at a time. A lane with several packs of a block reads them again
+        // before it overwrites them.
+        if QUANTIZED {
+            let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
+            let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
+            for (var begin = 0u; begin < packs; begin += together * team.lanes) {
+                var u_0 = Pack(0.0);
+                var sum_0 = Pack(0.0);
+                var peak_0 = 0;
+                for (var i = 0u; i < together; i += 1u) {
+                    let pack = begin + i * team.lanes + team.lane;
+                    let column = column_at(min(pack, packs - 1u));
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(affine_column(column));
+                    }
+                    if !SHARED {
+                        affine = affine_at(row_affine_index(params.first + row_0, column));
+                    }
+                    let at_0 = at_of(first_0, column);
+                    sum_0 = load_x(at_0);
+                    u_0 = output_of((sum_0 - mean_0 - correction_0) * scale_0 * rstd_0, affine, at_0);
+                    // In place of a pack behind the row, this is the row's last, which is in the same block.
+                    peak_0 = max(peak_0, pack_peak(u_0));
+                }
+                peak_0 = peak_of_block(peak_0, team);
+                let factor_0 = quantized_factor(peak_0);
+                let start_0 = begin + team.lane;
+                if has_rows && has_row_0 && start_0 < packs {
+                    put_quantized_scale(params.first + row_0, column_at(start_0), team.lane, peak_0);
+                }
+                for (var i = 0u; i < together; i += 1u) {
+                    let pack = begin + i * team.lanes + team.lane;
+                    let column = column_at(min(pack, packs - 1u));
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(affine_column(column));
+                    }
+                    let at_0 = at_of(first_0, column);
+                    if QUANTIZED_PACKS > 1u {
+                        if !SHARED {
+                            affine = affine_at(row_affine_index(params.first + row_0, column));
+                        }
+                        sum_0 = load_x(at_0);
+                        u_0 = output_of((sum_0 - mean_0 - correction_0) * scale_0 * rstd_0, affine, at_0);
+                    }
+                    if has_rows && has_row_0 && pack < packs {
+                        put_sum(at_0, sum_0);
+                        put_quantized(params.first + row_0, column, u_0, factor_0);
+                    }
+                }
+            }
+        }
+
+        let end = select(0u, packs, has_rows && !QUANTIZED);
         for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack);
             var affine = Affine();
@@ -528,6 +638,10 @@ fn run(team: Team) {
                 let y = (x - mean_0 - correction_0) * scale_0 * rstd_0;
                 let grad = row_gradient(y, affine, at);
                 let g = apply_weight(grad, affine.weight);
+                if NEXT {
+                    let i = row_affine_index(params.first + row_0, column);
+                    put_next(at, i, output_of(y, affine, at) * next_rstd_0);
+                }
                 finish(
                     at,
                     affine,
