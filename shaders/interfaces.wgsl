@@ -96,6 +96,8 @@ struct Places { // and the tables
     gate: vec4<u32>,
     grad_gate: vec4<u32>,
     next_output: vec4<u32>,
+    quantized_output: vec4<u32>,
+    quantized_scale: vec4<u32>,
 }
 
 @group(0) @binding(1) var<uniform> places: Places;
@@ -116,6 +118,8 @@ fn store_grad_input(at: At, v: Pack) {}
 fn store_grad_residual(at: At, v: Pack) {}
 fn store_grad_gate(at: At, v: Pack) {}
 fn store_next_output(at: At, v: Pack) {}
+fn store_quantized_output(i: u32, v: QuantizedWord) {}
+fn store_quantized_scale(i: u32, v: f32) {}
 
 fn load_weight(i: AffineAt) -> AffineValue { return AffineValue(); }
 fn load_bias(i: AffineAt) -> AffineValue { return AffineValue(); }
@@ -201,12 +205,16 @@ struct Team {
 fn team_sum(v: f32, team: Team) -> f32 { return v; }
 fn team_sum2(v: vec2<f32>, team: Team) -> vec2<f32> { return v; }
 fn team_sum4(v: vec4<f32>, team: Team) -> vec4<f32> { return v; }
+// The largest of QUANTIZED_LANES neighbouring lanes of a team, or of all of its lanes. Uniformity: as the sums.
+fn team_peak(v: i32, team: Team) -> i32 { return v; }
 
 // == pack: the elements that a lane loads at once
 
 fn pack_first(v: Pack) -> f32 { return 0.0; } // element 0
 fn pack_sum(v: Pack) -> f32 { return 0.0; } // of its elements
 fn pack_component(v: Pack, i: u32) -> f32 { return 0.0; } // element i
+// The bits of the largest magnitude of its elements. A NaN is larger than all numbers.
+fn pack_peak(v: Pack) -> i32 { return 0; }
 // v, but u where u is a NaN.
 fn pack_nan_of(u: Pack, v: Pack) -> Pack { return v; }
 
@@ -409,6 +417,26 @@ alias NextWeight = u32;
 
 // Row number i of those that teams take, in their order. Any i below params.rows gives a row below it.
 fn row_of(i: u32) -> u32 { return i; }
+
+// == quantized: int8 in place of the output
+
+const QUANTIZED: bool = false; // there is one
+const QUANTIZED_BLOCK: u32 = 32u; // elements that share a scale
+const QUANTIZED_PACKS: u32 = 1u; // packs of a lane that share a scale, or more than the lane has
+const QUANTIZED_LANES: u32 = 1u; // neighbouring lanes that share it, or more than the team has
+
+// The largest peak of the lanes that share a scale. Uniformity: as team_sum.
+fn peak_of_block(peak: i32, team: Team) -> i32 { return peak; }
+fn quantized_factor(peak: i32) -> f32 { return 1.0; } // 1 / scale
+// Writes elements times their factor. `row` counts rows of the whole tensor.
+fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {}
+// Writes the scale of the block that begins at a column, if the lane is the first of those that share it.
+fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {}
+
+// Stores the sum of input and residual of a pack.
+fn put_sum(at: At, x: Pack) {}
+
+alias QuantizedWord = u32; // of four elements, or a mask of bits and these bits
 
 // == row_param: weight and bias of a row
 

@@ -87,6 +87,15 @@ fn store_tensor__word(i: u32, v: u32) {
     tensor__word[i] = v;
 }
 
+// Bytes of words. The other bytes of a word may belong to other invocations, and change between load and exclusive or.
+@group(0) @binding(0) var<storage, read_write> tensor__bytes: array<atomic<u32>>;
+
+// `v` is a mask of bits, and these bits.
+fn store_tensor__bytes(i: u32, v: vec2<u32>) {
+    let was = atomicLoad(&tensor__bytes[i]) & v.x;
+    atomicXor(&tensor__bytes[i], was ^ v.y);
+}
+
 // ---- half precision: two elements a word
 
 @group(0) @binding(0) var<storage, read_write> tensor__scalar_half_read: array<u32>;

@@ -49,9 +49,15 @@ impl<'a> From<wgpu::BufferSlice<'a>> for View<'a> {
 ///
 /// A view may be larger than its tensor; the op leaves the rest unchanged. Every buffer needs
 /// [`wgpu::BufferUsages::STORAGE`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Bindings<'a> {
     views: [Option<View<'a>>; Slot::COUNT],
+}
+
+impl Default for Bindings<'_> {
+    fn default() -> Self {
+        Self { views: [const { None }; Slot::COUNT] }
+    }
 }
 
 macro_rules! bindings {
@@ -107,6 +113,10 @@ bindings! {
     next_weight: NextWeight,
     /// Receives the output of a second norm.
     next_output: NextOutput,
+    /// Receives the output in int8, four elements a word.
+    quantized_output: QuantizedOutput,
+    /// Receives the scales of the output in int8.
+    quantized_scale: QuantizedScale,
     /// Receives the gradient of the weight.
     grad_weight: GradWeight,
     /// Receives the gradient of the bias.

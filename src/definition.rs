@@ -8,7 +8,7 @@ use crate::{
     running_stats::RunningStats,
     slot::Slot,
     tensor::{Access, DType, TensorSpec, element_count},
-    types::{Activation, Scale},
+    types::{Activation, Quantized, Scale},
 };
 
 /// The computation of an op.
@@ -260,7 +260,10 @@ impl Definition {
         add(options.next_norm && options.weight, self.affine(Slot::NextWeight, types.affine(), Access::Read));
         add(options.next_norm, tensor(Slot::NextOutput, types.output(), Access::Write));
         add(options.gate.is_some(), tensor(Slot::Gate, types.gate(), Access::Read));
-        let has_output = !options.in_place && !options.writes_over_residual();
+        for spec in options.quantized.iter().flat_map(|quantized| self.quantized(*quantized)) {
+            add(true, spec);
+        }
+        let has_output = !options.in_place && !options.writes_over_residual() && options.quantized.is_none();
         // Rows that no index names keep what they have, and so do those of an index that is out of range.
         let access = if options.is_indexed() { Access::ReadWrite } else { Access::Write };
         add(has_output, tensor(Slot::Output, types.output(), access));
@@ -293,6 +296,23 @@ impl Definition {
             }
         }
         tensors
+    }
+
+    /// Elements that share a statistic.
+    pub(crate) fn group_len(&self) -> usize {
+        self.stats[1] * self.stats[3]
+    }
+
+    /// The output in int8, and its scales. A block of the length of the largest row is a whole row.
+    fn quantized(&self, quantized: Quantized) -> [TensorSpec; 2] {
+        let len = self.group_len();
+        let words = [&self.stats_shape[..], &[len.div_ceil(4)]].concat();
+        let mut blocks = self.stats_shape.clone();
+        blocks.extend(quantized.block.map(|block| len.div_ceil(block)));
+        [
+            TensorSpec::new(Slot::QuantizedOutput, &words, DType::U32, Access::Write),
+            TensorSpec::new(Slot::QuantizedScale, &blocks, DType::F32, Access::Write),
+        ]
     }
 
     /// The tensors that statistics are computed of: the input, and the residual with the sum of both.
@@ -398,6 +418,12 @@ impl Definition {
             return Err(Error::Unsupported {
                 what: "the backward pass of an op with a second norm".into(),
                 why: "it is that of the second norm, and then that of the first: `RmsNorm::next_norm` says how".into(),
+            });
+        }
+        if options.quantized.is_some() {
+            return Err(Error::Unsupported {
+                what: "the backward pass of an op with a quantized output".into(),
+                why: "rounding has no gradient".into(),
             });
         }
         if options.epilogue.is_some() {

@@ -127,4 +127,4 @@ pub use running_stats::RunningStats;
 pub use slot::Slot;
 pub use tensor::{Access, DType, Outputs, TensorSpec, Tensors};
 pub use tuning::Tuning;
-pub use types::{Activation, Gate, GateFunction, Method, Strategy, Team};
+pub use types::{Activation, Gate, GateFunction, Method, Quantized, Strategy, Team};

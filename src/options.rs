@@ -8,7 +8,7 @@ use crate::{
     rotary::Rotary,
     slot::Slot,
     tensor::{DType, MAX_ELEMENTS, element_count, show, span},
-    types::{Activation, Gate},
+    types::{Activation, Gate, Quantized},
 };
 
 /// The options of a normalization. Each op has setters for its own options. Equality and hash use the bits of floats,
@@ -43,6 +43,8 @@ pub struct Options {
     pub gate: Option<Gate>,
     /// Whether a second norm of the output follows.
     pub next_norm: bool,
+    /// The int8 in place of the output.
+    pub quantized: Option<Quantized>,
     /// The activation after the normalization.
     pub activation: Activation,
     /// The caller's function after the activation.
@@ -77,6 +79,7 @@ impl Options {
             residual_after: false,
             gate: None,
             next_norm: false,
+            quantized: None,
             activation: Activation::None,
             epilogue: None,
             rotary: None,
@@ -92,7 +95,7 @@ impl Options {
     fn bits(&self) -> impl Eq + Hash + use<> {
         let Self { eps, weight, zero_centered, bias, per_sample, save_stats, save_for_backward, .. } = *self;
         let Self { residual, residual_output, residual_in_place, residual_after, .. } = *self;
-        let Self { gate, next_norm, activation, in_place, types, gather_rows, scatter_rows, .. } = *self;
+        let Self { gate, next_norm, quantized, activation, in_place, types, gather_rows, scatter_rows, .. } = *self;
         let saved = [save_stats, save_for_backward];
         (
             eps.to_bits(),
@@ -100,7 +103,7 @@ impl Options {
             saved,
             [residual, residual_output, residual_in_place, residual_after, in_place],
             gate,
-            next_norm,
+            (next_norm, quantized),
             activation,
             types,
             self.strides.clone(),
@@ -187,6 +190,7 @@ impl Options {
             ("residual_after", self.residual_after),
             ("gate", self.gate.is_some()),
             ("next_norm", self.next_norm),
+            ("quantized", self.quantized.is_some()),
         ];
         if let Some((argument, _)) = not_in_batch.into_iter().find(|(_, on)| batch && *on) {
             return refuse(argument, "true".into(), "false in batch norm");
@@ -199,6 +203,9 @@ impl Options {
         }
         if self.next_norm && (self.activation != Activation::None || self.epilogue.is_some()) {
             return refuse("next_norm", "true".into(), "false with an activation or an epilogue");
+        }
+        if let Some(quantized) = self.quantized {
+            self.validate_quantized(quantized)?;
         }
         if self.residual_after && !self.residual {
             return refuse("residual_after", "true".into(), "false where there is no residual");
@@ -280,6 +287,7 @@ impl Options {
             ("save_stats", self.save_stats),
             ("given_statistics", given),
             ("rotary", self.rotary.is_some()),
+            ("quantized", self.quantized.is_some()),
         ];
         if let Some((option, _)) = whole.into_iter().find(|(_, on)| *on) {
             return refuse(
@@ -291,6 +299,26 @@ impl Options {
         element_count(&self.shape_of(Slot::Input, shape))?;
         element_count(&self.shape_of(Slot::Output, shape))?;
         Ok(())
+    }
+
+    /// Checks a quantized output: it is the only output, and the last step.
+    fn validate_quantized(&self, quantized: Quantized) -> Result<()> {
+        let refuse = |value: String, expected: &str| {
+            Err(Error::InvalidArgument { argument: "quantized", value, expected: expected.into() })
+        };
+        if let Some(block) = quantized.block.filter(|block| !Quantized::BLOCKS.contains(block)) {
+            return refuse(format!("blocks of {block}"), "rows, or blocks of 32 or 128");
+        }
+        let others = [
+            (self.in_place, "none with in_place: int8 does not take the place of the input"),
+            (self.writes_over_residual(), "none where the output takes the place of the residual"),
+            (self.epilogue.is_some(), "none with an epilogue, which has the output of one element"),
+            (self.next_norm, "none with next_norm, which needs the output"),
+        ];
+        match others.into_iter().find(|(on, _)| *on) {
+            Some((_, expected)) => refuse(format!("{quantized:?}"), expected),
+            None => Ok(()),
+        }
     }
 
     /// Checks the strides of a tensor: elements must not share memory, but for those that the op only reads.

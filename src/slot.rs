@@ -75,6 +75,10 @@ slots! {
     NextWeight = "next_weight",
     /// The output of a second norm, of the output.
     NextOutput = "next_output",
+    /// The output in int8, four elements a word.
+    QuantizedOutput = "quantized_output",
+    /// The scales of the output in int8.
+    QuantizedScale = "quantized_scale",
     /// Scratch memory of the caller. No shader has a variable of this name.
     Scratch = "scratch",
     /// The first buffer that an [`Epilogue`](crate::Epilogue) reads.

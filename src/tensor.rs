@@ -20,7 +20,7 @@ pub enum DType {
     F16,
     /// bfloat16: the upper 16 bits of an f32. Two share a 32-bit word, so the device needs no feature.
     BF16,
-    /// Unsigned 32-bit integer: `num_batches_tracked`, positions and indices only.
+    /// Unsigned 32-bit integer: `num_batches_tracked`, positions, indices, and four int8 of `quantized_output`.
     U32,
 }
 
@@ -285,11 +285,17 @@ pub(crate) fn show(shape: &[usize]) -> String {
 /// The tensors that an op reads, as slices on the host, for [`host`](crate::host) and
 /// [`reference`](mod@crate::reference). Slots that the descriptor does not use stay unset. Both round each value to the
 /// storage type of its tensor.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tensors<'a> {
     floats: [Option<&'a [f32]>; Slot::COUNT],
     indices: [Option<&'a [u32]>; Slot::COUNT],
     num_batches_tracked: Option<u32>,
+}
+
+impl Default for Tensors<'_> {
+    fn default() -> Self {
+        Self { floats: [None; Slot::COUNT], indices: [None; Slot::COUNT], num_batches_tracked: None }
+    }
 }
 
 macro_rules! tensors {
@@ -452,12 +458,19 @@ impl<'a> Tensors<'a> {
 pub struct Outputs<T> {
     tensors: [Option<Vec<T>>; Slot::COUNT],
     scales: [f64; Slot::COUNT],
+    /// The elements of `quantized_output`, before the reference rounded them.
+    unrounded: Vec<f64>,
     num_batches_tracked: Option<u32>,
 }
 
 impl<T> Default for Outputs<T> {
     fn default() -> Self {
-        Self { tensors: [const { None }; Slot::COUNT], scales: [0.0; Slot::COUNT], num_batches_tracked: None }
+        Self {
+            tensors: [const { None }; Slot::COUNT],
+            scales: [0.0; Slot::COUNT],
+            unrounded: Vec::new(),
+            num_batches_tracked: None,
+        }
     }
 }
 
@@ -499,6 +512,10 @@ outputs! {
     grad_gate: GradGate,
     /// The output of a second norm.
     next_output: NextOutput,
+    /// The output in int8: four numbers for each word, the lowest byte first, with the zeros behind each row.
+    quantized_output: QuantizedOutput,
+    /// The scales of the output in int8.
+    quantized_scale: QuantizedScale,
     /// The gradient of the weight.
     grad_weight: GradWeight,
     /// The gradient of the bias.
@@ -535,6 +552,17 @@ impl<T> Outputs<T> {
         self.scales[slot as usize] = parts.map(f64::abs).filter(|x| x.is_finite()).fold(0.0, f64::max);
     }
 
+    /// The elements of `quantized_output` before they were rounded, if the reference set them.
+    #[cfg(feature = "testing")]
+    pub(crate) fn unrounded(&self) -> &[f64] {
+        &self.unrounded
+    }
+
+    /// Sets the elements of `quantized_output` before they are rounded.
+    pub(crate) fn set_unrounded(&mut self, elements: Vec<f64>) {
+        self.unrounded = elements;
+    }
+
     /// The number of batches in the cumulative average, including this one.
     #[must_use]
     pub fn num_batches_tracked(&self) -> Option<u32> {
@@ -560,6 +588,7 @@ impl Outputs<f64> {
         Outputs {
             tensors: std::array::from_fn(|slot| round(&self.tensors[slot])),
             scales: self.scales,
+            unrounded: self.unrounded.clone(),
             num_batches_tracked: self.num_batches_tracked,
         }
     }
@@ -571,6 +600,11 @@ impl Outputs<f32> {
         match spec.slot {
             Slot::NumBatchesTracked => {
                 self.num_batches_tracked = bytemuck::pod_collect_to_vec::<u8, u32>(bytes).first().copied();
+            }
+            Slot::QuantizedOutput => {
+                let words = bytemuck::pod_collect_to_vec::<u8, u32>(bytes);
+                let elements = words.iter().flat_map(|word| word.to_le_bytes());
+                self.set(spec.slot, elements.map(|byte| f32::from(byte as i8)).collect());
             }
             slot => self.set(slot, spec.decode(bytes)),
         }

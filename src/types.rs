@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::tensor::MAX_ELEMENTS;
+
 /// The invocations that reduce together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -187,10 +189,72 @@ impl Activation {
     }
 }
 
+/// A quantized output: int8, with a scale for each row or for each block of neighbours in a row.
+///
+/// ```text
+/// peak             = max(|u|) of a row or block             u: the output in f32, after all other options
+/// quantized_scale  = peak / 127
+/// quantized_output = round(u / quantized_scale)             to nearest, ties to even: -127 to 127
+/// ```
+///
+/// The op has these two tensors and no `output`:
+///
+/// | slot | shape | |
+/// |---|---|---|
+/// | `quantized_output` | the other axes, then `[ceil(len / 4)]` | u32, four elements a word |
+/// | `quantized_scale` | the other axes; with blocks, then `[ceil(len / block)]` | f32 |
+///
+/// with `len` as the number of normalized elements. Element i of a word has the bits 8i to 8i + 7, in two's complement:
+/// the order of WGSL's `dot4I8Packed`. Each row begins at a word, with zeros behind its last element. The last block of
+/// a row may be shorter.
+///
+/// A block of zeros has the scale 0, and zeros. So has a block whose scale would be below the normal numbers of f32. If
+/// a block has a NaN or an infinity, so is its scale, and its elements are undefined.
+///
+/// ```
+/// use wgpu_norm::{Norm, Quantized, RmsNorm, Tensors};
+///
+/// // The mean square is 12.5: the output is 3 and 4, over its root.
+/// let op = RmsNorm::new(&[1, 2], 1..).weight(false).quantized(Quantized::rows());
+/// let truth = op.reference(&Tensors::new(&[3., 4.]))?;
+/// assert!((truth.quantized_scale()[0] - 4. / 12.5_f64.sqrt() / 127.).abs() < 1e-6);
+/// // 3 / 4 of 127 is 95.25. A word has four elements, and this row two.
+/// assert_eq!(truth.quantized_output(), [95., 127., 0., 0.]);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Quantized {
+    /// Neighbours that share a scale; `None`: whole rows.
+    pub block: Option<usize>,
+}
+
+impl Quantized {
+    /// The lengths of blocks.
+    pub const BLOCKS: [usize; 2] = [32, 128];
+
+    /// A scale for each row.
+    #[must_use]
+    pub const fn rows() -> Self {
+        Self { block: None }
+    }
+
+    /// A scale for each block of so many neighbours: 32 or 128.
+    #[must_use]
+    pub const fn blocks(len: usize) -> Self {
+        Self { block: Some(len) }
+    }
+
+    /// Elements of a block. A row has no more than this many.
+    pub(crate) fn block(self) -> usize {
+        self.block.unwrap_or(MAX_ELEMENTS as usize)
+    }
+}
+
 /// A gate: a tensor of the input's shape, of which a function is a factor.
 ///
-/// A factor of the input comes before a residual is added to it, one of the normalized tensor after weight and bias, and
-/// before a residual there. With [`strides`](crate::RmsNorm::strides) of 0, all rows of a sample share a gate: the
+/// A factor of the input comes before a residual is added to it, one of the normalized tensor after weight and bias,
+/// and before a residual there. With [`strides`](crate::RmsNorm::strides) of 0, all rows of a sample share a gate: the
 /// modulation of diffusion transformers, a scale for each channel, or a constant.
 ///
 /// ```

@@ -5,7 +5,7 @@ mod common;
 use common::{gpu, methods::BY_LANES, run};
 use wgpu_norm::{
     Access, Activation, BatchMoments, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LpNormalize, Method, Norm, Order, Pairs, Planner, RmsNorm, Rotary, RunningStats, Slot, Strategy,
+    LpNormalize, Method, Norm, Order, Pairs, Planner, Quantized, RmsNorm, Rotary, RunningStats, Slot, Strategy,
     host::{self, Gpu},
     shaders,
     testing::{self, Data},
@@ -153,10 +153,11 @@ fn every_option_works_in_chunks() {
     let image = BatchNorm::training(&[40, 6, 14, 14]);
     let activated = image.clone().residual(true).activation(Activation::Relu);
     let heads = RmsNorm::new(&[700, 3, 36], 2..).affine_axes(1..);
-    let ops: [(&str, &dyn Norm); 14] = [
+    let ops: [(&str, &dyn Norm); 15] = [
         ("bf16 with weights in f32", &rows().dtype(DType::BF16).affine_dtype(DType::F32)),
         ("chunks of another size in the output", &rows().output_dtype(DType::F16).activation(Activation::Gelu)),
         ("in place", &rows().in_place(true)),
+        ("an output in int8, which is no chunk", &rows().quantized(Quantized::blocks(32))),
         ("rows of the input with gaps", &rows().strides(Slot::Input, &[300, 1])),
         ("odd rows of the input with gaps", &strided.backward()),
         ("a sum of another type", &sum),

@@ -11,7 +11,7 @@ use common::{
 };
 use wgpu_norm::{
     Access, Activation, BatchNorm, Caps, Coefficients, DType, Epilogue, Error, GroupNorm, LayerNorm, LpNormalize, Norm,
-    Outputs, Planner, Result, RmsNorm, RowsBound, RowsPlan, Slot, Strategy, Tensors,
+    Outputs, Planner, Quantized, Result, RmsNorm, RowsBound, RowsPlan, Slot, Strategy, TensorSpec, Tensors,
     host::Gpu,
     shaders,
     testing::{Data, compare_outputs},
@@ -77,19 +77,28 @@ fn check<N: Norm + 'static>(planner: &Planner, of_rows: impl Fn(usize) -> N) {
         let expected = run(&fixed, &op, &first, Strategy::Inferred).expect("it runs");
         for spec in specs.iter().filter(|spec| spec.access != Access::Read) {
             let name = format!("{}, {rows} rows: {}", op.name(), spec.slot);
+            // A word has four elements.
+            let gather = |spec: &TensorSpec, values: &[f32]| match spec.slot {
+                Slot::QuantizedOutput => values.to_vec(),
+                _ => spec.gather(values),
+            };
             let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             let all = actual.get(spec.slot).expect("an output");
             let expected = expected.get(spec.slot).unwrap_or_default();
-            assert_eq!(bits(&spec.gather(all)), bits(&spec.gather(expected)), "{name}");
+            let own = gather(spec, expected).len();
+            assert_eq!(bits(&gather(spec, all)[..own]), bits(&gather(spec, expected)), "{name}");
             // Rows behind the last one keep what they had.
             let whole = plan.tensors().iter().find(|whole| whole.slot == spec.slot).expect("the same tensors");
-            let rest = &whole.gather(all)[spec.gather(all).len()..];
-            let pattern = spec.dtype.decode(&PATTERN.to_ne_bytes());
+            let rest = &gather(whole, all)[own..];
+            let mut pattern = spec.dtype.decode(&PATTERN.to_ne_bytes());
+            if spec.slot == Slot::QuantizedOutput {
+                pattern = PATTERN.to_ne_bytes().map(|byte| f32::from(byte as i8)).to_vec();
+            }
             let is_pattern = |x: f32| pattern.iter().any(|p| p.to_bits() == x.to_bits());
             let unchanged = match tensors.get(spec.slot) {
                 None => rest.iter().all(|&x| is_pattern(x)),
                 Some(values) => {
-                    let before = whole.gather(values).split_off(spec.gather(all).len());
+                    let before = gather(whole, values).split_off(own);
                     before.iter().zip(rest).all(|(a, b)| spec.dtype.round(*a).to_bits() == b.to_bits())
                 }
             };
@@ -111,6 +120,7 @@ fn a_call_has_the_bits_of_a_plan_for_as_many_rows() {
     check(&planner, rms);
     check(&planner, |rows| LayerNorm::new(&[rows, 72], 1..).activation(Activation::Gelu).save_stats(true));
     check(&planner, |rows| LpNormalize::new(&[rows, 13], 1..));
+    check(&planner, |rows| RmsNorm::new(&[rows, 100], 1..).quantized(Quantized::blocks(32)));
     check(&planner, |rows| GroupNorm::new(&[rows, 6, 5, 4], 2));
     check(&planner, |rows| BatchNorm::inference(&[rows, 6, 5, 4]));
     check(&planner, |rows| BatchNorm::inference(&[rows, 24]));

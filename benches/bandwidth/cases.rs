@@ -1,8 +1,8 @@
 //! What is timed: the shapes of models, and those where a kernel might do badly.
 
 use wgpu_norm::{
-    BatchNorm, DType, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm, RmsNorm,
-    RunningStats, Slot,
+    BatchNorm, DType, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Norm,
+    Quantized, RmsNorm, RunningStats, Slot,
 };
 
 pub type Ops = Vec<Box<dyn Norm>>;
@@ -26,6 +26,10 @@ pub fn quick() -> Ops {
         ops.push(Box::new(RmsNorm::new(&shape, 1..)));
     }
     fused(&mut ops);
+    // int8 by rows, and by blocks.
+    for quantized in [Quantized::rows(), Quantized::blocks(32)] {
+        ops.push(Box::new(RmsNorm::new(&[4096, 1024], 1..).quantized(quantized)));
+    }
     let shape = [8, 64, 56, 56];
     ops.push(Box::new(BatchNorm::inference(&shape)));
     ops.push(Box::new(BatchNorm::training(&shape).running_stats(RunningStats::PYTORCH)));
@@ -60,6 +64,12 @@ pub fn full() -> Ops {
             if (count, len) != (4096, 768) {
                 rows(&mut ops, &[count, len]);
             }
+        }
+    }
+    for quantized in [Quantized::rows(), Quantized::blocks(32), Quantized::blocks(128)] {
+        for shape in [[4096, 1024], [1, 4096], [1024, 4096], [1024, 16384]] {
+            ops.push(Box::new(RmsNorm::new(&shape, 1..).quantized(quantized)));
+            ops.push(Box::new(RmsNorm::new(&shape, 1..).dtype(DType::F16).quantized(quantized)));
         }
     }
     // Queries and keys of attention heads; one row; the most rows.

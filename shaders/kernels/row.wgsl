@@ -176,6 +176,33 @@ fn run(team: Team) {
             next_rstd = rstd_of(team_sum(pack_sum(power), team) / len, len, 1.0);
         }
 
+        // An output in int8. `finish` has no output then, and stores the sum of input and residual.
+        if QUANTIZED {
+            var peak: array<i32, BLOCK>;
+            var factor: array<f32, BLOCK>;
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                d[k] = output_of(y[k], affine[k], at_of(first, column[k]));
+                let own = select(0, pack_peak(d[k]), is_in_row[k]);
+                peak[k / QUANTIZED_PACKS] = max(peak[k / QUANTIZED_PACKS], own);
+            }
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                if k % QUANTIZED_PACKS == 0u {
+                    let largest = peak_of_block(peak[k / QUANTIZED_PACKS], team);
+                    factor[k / QUANTIZED_PACKS] = quantized_factor(largest);
+                    if has_row && is_in_row[k] {
+                        put_quantized_scale(params.first + row, column[k], team.lane, largest);
+                    }
+                }
+            }
+            if has_row {
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    if is_in_row[k] {
+                        put_quantized(params.first + row, column[k], d[k], factor[k / QUANTIZED_PACKS]);
+                    }
+                }
+            }
+        }
+
         if has_row {
             // In order of k: of two packs that are stored as a pair, the second one stores both. See `vec4x2`.
             for (var k = 0u; k < BLOCK; k += 1u) { // unroll

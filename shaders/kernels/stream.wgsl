@@ -235,7 +235,73 @@ fn run(team: Team) {
             }
         }
 
-        let end = select(0u, packs, has_rows);
+        // An output in int8: whole blocks of the row at a time. A lane with several packs of a block reads them again
+        // before it overwrites them.
+        if QUANTIZED {
+            let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
+            let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
+            for (var begin = 0u; begin < packs; begin += together * team.lanes) {
+                var u: array<Pack, BLOCK>; // unroll
+                var sum: array<Pack, BLOCK>; // unroll
+                var peak: array<i32, BLOCK>; // unroll
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    u[k] = Pack(0.0);
+                    sum[k] = Pack(0.0);
+                    peak[k] = 0;
+                }
+                for (var i = 0u; i < together; i += 1u) {
+                    let pack = begin + i * team.lanes + team.lane;
+                    let column = column_at(min(pack, packs - 1u));
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(affine_column(column));
+                    }
+                    for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                        if !SHARED {
+                            affine = affine_at(row_affine_index(params.first + row[k], column));
+                        }
+                        let at = at_of(first[k], column);
+                        sum[k] = load_x(at);
+                        u[k] = output_of((sum[k] - mean[k] - correction[k]) * scale[k] * rstd[k], affine, at);
+                        // In place of a pack behind the row, this is the row's last, which is in the same block.
+                        peak[k] = max(peak[k], pack_peak(u[k]));
+                    }
+                }
+                var factor: array<f32, BLOCK>; // unroll
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    peak[k] = peak_of_block(peak[k], team);
+                    factor[k] = quantized_factor(peak[k]);
+                    let start = begin + team.lane;
+                    if has_rows && has_row[k] && start < packs {
+                        put_quantized_scale(params.first + row[k], column_at(start), team.lane, peak[k]);
+                    }
+                }
+                for (var i = 0u; i < together; i += 1u) {
+                    let pack = begin + i * team.lanes + team.lane;
+                    let column = column_at(min(pack, packs - 1u));
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(affine_column(column));
+                    }
+                    for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                        let at = at_of(first[k], column);
+                        if QUANTIZED_PACKS > 1u {
+                            if !SHARED {
+                                affine = affine_at(row_affine_index(params.first + row[k], column));
+                            }
+                            sum[k] = load_x(at);
+                            u[k] = output_of((sum[k] - mean[k] - correction[k]) * scale[k] * rstd[k], affine, at);
+                        }
+                        if has_rows && has_row[k] && pack < packs {
+                            put_sum(at, sum[k]);
+                            put_quantized(params.first + row[k], column, u[k], factor[k]);
+                        }
+                    }
+                }
+            }
+        }
+
+        let end = select(0u, packs, has_rows && !QUANTIZED);
         for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack);
             var affine = Affine();

@@ -22,6 +22,10 @@ fn pack_component__scalar(v: Pack__scalar, i: u32) -> f32 {
     return v;
 }
 
+fn pack_peak__scalar(v: Pack__scalar) -> i32 {
+    return bitcast<i32>(v) & 0x7fffffff;
+}
+
 // A NaN shows in the bits. Compilers may assume that floats are numbers, and some drop a comparison of floats.
 fn pack_nan_of__scalar(u: Pack__scalar, v: Pack__scalar) -> Pack__scalar {
     return select(v, u, (bitcast<u32>(u) & u32(0x7fffffffu)) > u32(0x7f800000u));
@@ -47,6 +51,11 @@ fn pack_sum__vec4(v: Pack__vec4) -> f32 {
 
 fn pack_component__vec4(v: Pack__vec4, i: u32) -> f32 {
     return v[i];
+}
+
+fn pack_peak__vec4(v: Pack__vec4) -> i32 {
+    let m = bitcast<vec4<i32>>(v) & vec4<i32>(0x7fffffff);
+    return max(max(m.x, m.y), max(m.z, m.w));
 }
 
 // A NaN shows in the bits. Compilers may assume that floats are numbers, and some drop a comparison of floats.

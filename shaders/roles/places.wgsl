@@ -31,4 +31,6 @@ struct Places {
     grad_gate: vec4<u32>,
     next_weight: vec4<u32>,
     next_output: vec4<u32>,
+    quantized_output: vec4<u32>,
+    quantized_scale: vec4<u32>,
 }

@@ -24,6 +24,10 @@ fn team_sum4__lane(v: vec4<f32>, team: Team) -> vec4<f32> {
     return v;
 }
 
+fn team_peak__lane(v: i32, team: Team) -> i32 {
+    return v;
+}
+
 // Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main__lane(
@@ -101,6 +105,29 @@ fn team_sum4__cluster(v: vec4<f32>, team: Team) -> vec4<f32> {
     return sum;
 }
 
+fn team_peak__cluster(v: i32, team: Team) -> i32 {
+    var peak = v;
+    if QUANTIZED_LANES > 1u && CLUSTER > 1u {
+        peak = max(peak, subgroupShuffleXor(peak, 1u));
+    }
+    if QUANTIZED_LANES > 2u && CLUSTER > 2u {
+        peak = max(peak, subgroupShuffleXor(peak, 2u));
+    }
+    if QUANTIZED_LANES > 4u && CLUSTER > 4u {
+        peak = max(peak, subgroupShuffleXor(peak, 4u));
+    }
+    if QUANTIZED_LANES > 8u && CLUSTER > 8u {
+        peak = max(peak, subgroupShuffleXor(peak, 8u));
+    }
+    if QUANTIZED_LANES > 16u && CLUSTER > 16u {
+        peak = max(peak, subgroupShuffleXor(peak, 16u));
+    }
+    if QUANTIZED_LANES > 32u && CLUSTER > 32u {
+        peak = max(peak, subgroupShuffleXor(peak, 32u));
+    }
+    return peak;
+}
+
 // Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main__cluster(
@@ -135,6 +162,35 @@ fn team_sum4__subgroup(v: vec4<f32>, team: Team) -> vec4<f32> {
     return subgroupAdd(v);
 }
 
+fn team_peak__subgroup(v: i32, team: Team) -> i32 {
+    if QUANTIZED_LANES > 128u {
+        return subgroupMax(v);
+    }
+    var peak = v;
+    if QUANTIZED_LANES > 1u {
+        peak = max(peak, subgroupShuffleXor(peak, 1u));
+    }
+    if QUANTIZED_LANES > 2u {
+        peak = max(peak, subgroupShuffleXor(peak, 2u));
+    }
+    if QUANTIZED_LANES > 4u {
+        peak = max(peak, subgroupShuffleXor(peak, 4u));
+    }
+    if QUANTIZED_LANES > 8u {
+        peak = max(peak, subgroupShuffleXor(peak, 8u));
+    }
+    if QUANTIZED_LANES > 16u {
+        peak = max(peak, subgroupShuffleXor(peak, 16u));
+    }
+    if QUANTIZED_LANES > 32u {
+        peak = max(peak, subgroupShuffleXor(peak, 32u));
+    }
+    if QUANTIZED_LANES > 64u {
+        peak = max(peak, subgroupShuffleXor(peak, 64u));
+    }
+    return peak;
+}
+
 // Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main__subgroup(
@@ -147,6 +203,29 @@ fn main__subgroup(
 ) {
     let workgroup = workgroup_id.y * num_workgroups.x + workgroup_id.x;
     run(Team(workgroup * num_subgroups + subgroup_id, subgroup_lane, subgroup_size));
+}
+
+// ---- peaks of a workgroup
+//
+// The largest of some neighbouring lanes of a workgroup, through workgroup memory.
+//
+// Uniformity: every invocation of the workgroup calls it.
+
+var<workgroup> peaks: array<atomic<i32>, WORKGROUP_SIZE>;
+
+fn largest_of_lanes(v: i32, lane: u32) -> i32 {
+    let first = lane / QUANTIZED_LANES * QUANTIZED_LANES;
+    // All lanes have read what the call before wrote.
+    workgroupBarrier();
+    if lane == first {
+        atomicStore(&peaks[first], v);
+    }
+    workgroupBarrier();
+    if lane != first {
+        atomicMax(&peaks[first], v);
+    }
+    workgroupBarrier();
+    return atomicLoad(&peaks[first]);
 }
 
 // ---- team: workgroup
@@ -190,6 +269,10 @@ fn team_sum2__workgroup(v: vec2<f32>, team: Team) -> vec2<f32> {
 fn team_sum4__workgroup(v: vec4<f32>, team: Team) -> vec4<f32> {
     let first = team_sum2__workgroup(v.xy, team);
     return vec4<f32>(first, team_sum2__workgroup(v.zw, team));
+}
+
+fn team_peak__workgroup(v: i32, team: Team) -> i32 {
+    return largest_of_lanes(v, team.lane);
 }
 
 // Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.
@@ -276,6 +359,14 @@ fn share(sum: vec4<f32>, team: Team__workgroup_subgroups) -> u32 {
     // A lane here has read the sums of the previous call. All lanes have read those of the call before it.
     workgroupBarrier();
     return first;
+}
+
+fn team_peak__workgroup_subgroups(v: i32, team: Team__workgroup_subgroups) -> i32 {
+    // The lanes of a subgroup need not be neighbours in their workgroup.
+    if QUANTIZED_LANES < WORKGROUP_SIZE {
+        return largest_of_lanes(v, team.lane);
+    }
+    return largest_of_lanes(subgroupMax(v), team.lane);
 }
 
 // Builtins are arguments: naga 30 writes no HLSL for builtins in a struct.

@@ -96,11 +96,7 @@ pub(crate) trait Code: fmt::Debug {
 
     /// Bytes of workgroup memory.
     fn workgroup_storage(&self) -> u32 {
-        match self.team() {
-            Some(Team::Workgroup) => self.workgroup_size() * 8 + self.workgroup_size() / 16 * 8,
-            Some(Team::WorkgroupSubgroups) => 2 * (self.workgroup_size() / 4) * 16,
-            _ => 0,
-        }
+        self.team().map_or(0, |team| team_storage(team, self.workgroup_size()))
     }
 
     /// The storage buffers.
@@ -311,6 +307,15 @@ impl fmt::Display for ShaderKey {
 impl fmt::Debug for ShaderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}, {:?}", self.kernel.code(), self.constants)
+    }
+}
+
+/// Bytes of workgroup memory that the sums of a team take.
+fn team_storage(team: Team, workgroup_size: u32) -> u32 {
+    match team {
+        Team::Workgroup => workgroup_size * 8 + workgroup_size / 16 * 8,
+        Team::WorkgroupSubgroups => 2 * (workgroup_size / 4) * 16,
+        Team::Lane | Team::Cluster | Team::Subgroup => 0,
     }
 }
 

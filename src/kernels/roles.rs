@@ -223,8 +223,37 @@ pub(crate) enum Output {
     InPlace,
     /// Over the residual behind the norm.
     OverResidual,
+    Quantized(Quantized),
     /// Only statistics or the sum of input and residual are asked for.
     None,
+}
+
+/// int8 of resident or streamed rows. Where fewer packs of a lane or lanes of a team are in a row, all share a scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Quantized {
+    /// Elements that share a scale.
+    pub block: u32,
+    /// Packs of a lane that do.
+    pub packs: u32,
+    /// Neighbouring lanes that do; `Quantized::TEAM`: all of a team.
+    pub lanes: u32,
+}
+
+impl Quantized {
+    /// More lanes than a team has.
+    pub const TEAM: u32 = 1 << 31;
+
+    fn bind(buffers: &mut Buffers) {
+        let element = if buffers.layout == VectorLayout::Scalar { Element::Bytes } else { Element::Word };
+        buffers.other(Slot::QuantizedOutput, Access::Write, element);
+        buffers.values(&[Slot::QuantizedScale], Access::Write);
+    }
+
+    pub fn constants(self) -> Vec<String> {
+        let Self { block, packs, lanes } = self;
+        let constants = [("QUANTIZED_BLOCK", block), ("QUANTIZED_PACKS", packs), ("QUANTIZED_LANES", lanes)];
+        constants.map(|(name, value)| format!("const {name}: u32 = {value}u;")).to_vec()
+    }
 }
 
 /// The caller's function, which kernels apply last.
@@ -340,6 +369,9 @@ impl Forward {
         if let Output::Tensor(dtype) = self.output {
             buffers.tensor(Slot::Output, Access::Write, Some(dtype));
         }
+        if let Output::Quantized(_) = self.output {
+            Quantized::bind(buffers);
+        }
         if let Some(next) = self.next {
             buffers.table(Buffer::Tensor(Slot::NextWeight), Access::Read, next.weight, by);
             buffers.tensor(Slot::NextOutput, Access::Write, Some(next.output));
@@ -364,7 +396,7 @@ impl Forward {
         });
         let is_in_place = self.output == Output::InPlace;
         match self.output {
-            Output::None => variants.push("no_output"),
+            Output::Quantized(_) | Output::None => variants.push("no_output"),
             Output::OverResidual => variants.push("over_residual"),
             Output::Tensor(_) | Output::InPlace => {
                 if let Some(rotation) = self.rotation {
@@ -378,6 +410,11 @@ impl Forward {
                 }
             }
         }
+        variants.extend(match (self.output, layout) {
+            (Output::Quantized(_), VectorLayout::Scalar) => vec!["quantized", "quantized_bytes"],
+            (Output::Quantized(_), _) => vec!["quantized", "quantized_words"],
+            _ => vec!["not_quantized"],
+        });
         variants.push(match self.next {
             None => "no_next",
             Some(Next { weight: Some(_), .. }) => "next",

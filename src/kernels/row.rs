@@ -3,7 +3,8 @@
 
 use super::{
     Code, ParamField, flag, params,
-    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Rotation, Saved, X},
+    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Output, Quantized, Rotation, Saved, X},
+    team_storage,
 };
 use crate::{
     layout::{TableAccess, VectorLayout},
@@ -73,7 +74,7 @@ impl Direction {
                     _ => Saved::None.variant(),
                 };
                 variants.extend(GradInput::variants(Some(grad_input)));
-                variants.extend(["backward", "no_next", saved]);
+                variants.extend(["backward", "no_next", "not_quantized", saved]);
                 variants
             }
         }
@@ -135,6 +136,15 @@ impl Row {
     }
 }
 
+impl Row {
+    fn quantized(&self) -> Option<Quantized> {
+        match self.direction {
+            Direction::Forward(Forward { output: Output::Quantized(quantized), .. }, _) => Some(quantized),
+            _ => None,
+        }
+    }
+}
+
 impl Code for Row {
     fn workgroup_size(&self) -> u32 {
         self.workgroup_size
@@ -172,6 +182,11 @@ impl Code for Row {
             variants[0] = "unscaled";
         }
         variants
+    }
+
+    fn workgroup_storage(&self) -> u32 {
+        let has_peaks = matches!(self.team, Team::Workgroup | Team::WorkgroupSubgroups) && self.quantized().is_some();
+        team_storage(self.team, self.workgroup_size) + if has_peaks { self.workgroup_size * 4 } else { 0 }
     }
 
     fn block(&self) -> u32 {
@@ -220,6 +235,7 @@ impl Code for Row {
         };
         let mut constants = vec![flag("SHARED", self.shared), half_precision, residency];
         constants.extend(self.rotation().map(|rotation| rotation.constants(self.layout)).unwrap_or_default());
+        constants.extend(self.quantized().map(Quantized::constants).unwrap_or_default());
         constants
     }
 

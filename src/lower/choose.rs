@@ -66,9 +66,9 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if rows.packs <= lane_packs(problem) {
         return Method::Resident(Team::Lane);
     }
-    // Only teams that own their rows find them by an index.
-    let may_split = !problem.options.is_indexed();
-    if may_split && problem.stats.group_count() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
+    // Only teams that own their rows find them by an index, and know their largest element.
+    let splits = !problem.options.is_indexed() && problem.options.quantized.is_none();
+    if splits && problem.stats.group_count() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
         return Method::Split(largest);
     }
     let smaller = has_smaller.then_some(Team::Subgroup);

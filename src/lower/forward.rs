@@ -35,6 +35,7 @@ pub(super) fn lower(
         output: match (options.in_place, options.writes_over_residual()) {
             (true, _) => Output::InPlace,
             (_, true) => Output::OverResidual,
+            _ if options.quantized.is_some() => Output::None,
             _ => Output::Tensor(options.types.output()),
         },
         epilogue: problem.epilogue()?,
@@ -65,10 +66,19 @@ pub(super) fn lower(
             why: "they are for rows that a team owns".into(),
         });
     }
+    if options.quantized.is_some() && !by_rows {
+        return Err(Error::Unsupported {
+            what: format!("a quantized output by the method {method}"),
+            why: "it is for rows that a team owns: the normalized axes are the last, and statistics are not given"
+                .into(),
+        });
+    }
     let mut passes = Passes::default();
     let (given, stats) = match (method, definition.source) {
         (Method::Resident(team) | Method::Streamed(team), _) => {
             let rows = TeamRows::new(&problem, team, method == Method::Streamed(team))?;
+            let output = options.quantized.map_or(forward.output, |q| Output::Quantized(rows.quantized(q)));
+            let forward = Forward { output, ..forward };
             passes.calls = rows.calls(rows.rows_per_team(), row::Direction::Forward(forward, problem.saved()))?;
             return Lowered::new(method, tensors, passes, caps);
         }

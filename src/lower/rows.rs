@@ -12,11 +12,11 @@ use crate::{
     error::{Error, Result},
     geometry::{Broadcast, Lookup, Reduction},
     kernels::{
-        SMALL_WORKGROUP, TEAM_WORKGROUPS,
+        SMALL_WORKGROUP, TEAM_WORKGROUPS, roles,
         row::{Direction, Order, Residency, Row, RowParams},
     },
     layout::{TableAccess, VectorLayout},
-    types::{Method, Team},
+    types::{Method, Quantized, Team},
 };
 
 /// Packs of a row that a lane of a cluster holds, at most. On a GPU, clusters own all rows of more than four elements
@@ -230,7 +230,8 @@ pub(super) fn resident_rows(problem: &Problem<'_>) -> Option<Rows> {
     let unaligned = Rows { view: RowView { layout, ..rows.view }, packs: layout.packs(rows.view.cols), ..rows };
     let cols = rows.view.cols;
     let is_odd = rows.view.layout == VectorLayout::Scalar && !cols.is_multiple_of(4) && !problem.is_strided();
-    let is_odd = is_odd && problem.caps.offsets != Offsets::Element;
+    // A pack of such rows has elements of two words of int8.
+    let is_odd = is_odd && problem.caps.offsets != Offsets::Element && problem.options.quantized.is_none();
     Some(if is_odd && problem.is_half_precision() { unaligned } else { rows })
 }
 
@@ -271,6 +272,7 @@ pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
         && whole
         && shares_weights
         && problem.has_own_statistics()
+        && problem.options.quantized.is_none()
         && !problem.is_strided()
         && problem.caps.offsets != Offsets::Element)
         .then_some(rows)
@@ -417,6 +419,20 @@ impl<'a> TeamRows<'a> {
             problem.call(chunk, rows.view.cols, kernel, &params, self.workgroups(teams))
         });
         calls.collect()
+    }
+
+    /// How the lanes of a team share the scales of a quantized output. Packs and lanes are powers of two.
+    pub fn quantized(&self, quantized: Quantized) -> roles::Quantized {
+        let Self { problem, team, rows, .. } = self;
+        let layout = rows.view.layout;
+        let lanes = lanes(*team, rows.workgroup_size(*team, problem.caps), problem.caps);
+        let block = quantized.block() as u32;
+        let runs = block / layout.elements() / layout.neighbours();
+        roles::Quantized {
+            block,
+            packs: (runs / lanes).max(1) * layout.neighbours(),
+            lanes: if runs < lanes { runs } else { roles::Quantized::TEAM },
+        }
     }
 
     /// The residency at this number of rows per team: known to be whole, if no block lacks a row.

@@ -36,6 +36,7 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `input_index` | `[shape[0]]`, u32 | read, with [`gather_rows`](Self::gather_rows) |
 /// | `output_index` | `[shape[0]]`, u32 | read, with [`scatter_rows`](Self::scatter_rows) |
+/// | `quantized_output`, `quantized_scale` | [`Quantized`](crate::Quantized) | in place of `output`, if asked for |
 /// | `mean`, `rstd` | the other axes | written, if [`save_stats`](Self::save_stats); rstd is `1 / sqrt(var + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 /// | `positions`, `rotary_table` | those of [`Rotary`](crate::Rotary) | read, with [`rotary`](Self::rotary) |
@@ -133,8 +134,8 @@ impl LayerNorm {
 }
 
 setters!(LayerNorm:
-    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate activation
-    epilogue rotary in_place dtype affine_dtype strides index);
+    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate quantized
+    activation epilogue rotary in_place dtype affine_dtype strides index);
 
 impl LayerNorm {
     fn definition(&self) -> Result<Definition> {

@@ -33,6 +33,7 @@ use crate::{
 /// | `output` | `shape` | written |
 /// | `input_index` | `[shape[0]]`, u32 | read, with [`gather_rows`](Self::gather_rows) |
 /// | `output_index` | `[shape[0]]`, u32 | read, with [`scatter_rows`](Self::scatter_rows) |
+/// | `quantized_output`, `quantized_scale` | [`Quantized`](crate::Quantized) | in place of `output`, if asked for |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): the factor, `1 / max(norm, eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 ///
@@ -117,7 +118,8 @@ impl LpNormalize {
 }
 
 setters!(LpNormalize:
-    backward eps weight bias affine_axes save_stats activation epilogue in_place dtype affine_dtype strides index);
+    backward eps weight bias affine_axes save_stats quantized activation epilogue in_place dtype affine_dtype strides
+    index);
 
 impl LpNormalize {
     fn definition(&self) -> Result<Definition> {

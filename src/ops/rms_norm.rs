@@ -37,6 +37,7 @@ use crate::{
 /// | `next_weight`, `next_output` | as `weight`, `shape` | read and written, with [`next_norm`](Self::next_norm) |
 /// | `input_index` | `[shape[0]]`, u32 | read, with [`gather_rows`](Self::gather_rows) |
 /// | `output_index` | `[shape[0]]`, u32 | read, with [`scatter_rows`](Self::scatter_rows) |
+/// | `quantized_output`, `quantized_scale` | [`Quantized`](crate::Quantized) | in place of `output`, if asked for |
 /// | `rstd` | the other axes | written, if [`save_stats`](Self::save_stats): `1 / sqrt(mean(input^2) + eps)` |
 /// | `epilogue_a`, `epilogue_b` | their lengths, f32 | read, if the [`epilogue`](Self::epilogue) has buffers |
 /// | `positions`, `rotary_table` | those of [`Rotary`](crate::Rotary) | read, with [`rotary`](Self::rotary) |
@@ -132,7 +133,7 @@ impl RmsNorm {
 
 setters!(RmsNorm:
     backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate
-    next_norm activation epilogue rotary in_place dtype affine_dtype strides index);
+    next_norm quantized activation epilogue rotary in_place dtype affine_dtype strides index);
 
 impl RmsNorm {
     fn definition(&self) -> Result<Definition> {

@@ -190,10 +190,22 @@ macro_rules! setters {
         ///
         /// The backward pass is that of two ops. The one of the second norm is that of an op with `residual` and
         /// `residual_output`. Of `output` as its `residual_output`, and the gradient of `output` from its other uses as
-        /// `grad_residual_output`, it makes the whole gradient of `output`. This is the `grad_output` of the first norm.
+        /// `grad_residual_output`, it makes the whole gradient of `output`: the `grad_output` of the first norm.
         #[must_use]
         pub fn next_norm(mut self, next_norm: bool) -> Self {
             self.options.next_norm = next_norm;
+            self
+        }
+    };
+    (@ quantized) => {
+        /// Sets that the op writes int8 with scales in place of `output`, for a matrix product of integers. By default,
+        /// it does not. [`Quantized`](crate::Quantized) has the formula and the shapes.
+        ///
+        /// The op still writes the sum of input and residual. The normalized axes must be the last, and the op computes
+        /// their statistics. It has no backward pass, `in_place` or epilogue.
+        #[must_use]
+        pub fn quantized(mut self, quantized: $crate::Quantized) -> Self {
+            self.options.quantized = Some(quantized);
             self
         }
     };

@@ -15,7 +15,7 @@ use crate::{
     running_stats::RunningStats,
     slot::Slot,
     tensor::{Access, DType, Outputs, Tensors},
-    types::{Gate, Scale},
+    types::{Gate, Quantized, Scale},
 };
 
 /// The indices of an element's statistic and weight, from its index along each axis.
@@ -224,6 +224,30 @@ impl<'a> Elements<'a> {
         output.iter().zip(&self.places).map(next).collect()
     }
 
+    /// Sets the output as int8, with zeros up to the next word behind each row.
+    fn set_quantized(&self, outputs: &mut Outputs<f64>, quantized: Quantized, output: &[f64]) {
+        let len = self.definition.group_len();
+        let mut rows = vec![Vec::with_capacity(len); self.definition.stats_shape.iter().product()];
+        for (&u, &[group, _]) in output.iter().zip(&self.places) {
+            rows[group].push(u);
+        }
+        let (mut elements, mut scales) = (Vec::new(), Vec::new());
+        for row in rows {
+            for block in row.chunks(quantized.block()) {
+                // A NaN is the largest.
+                let peak = block.iter().map(|u| u.abs()).max_by(f64::total_cmp).unwrap_or(0.0);
+                let scale = peak / 127.0;
+                let is_zero = scale < f64::from(f32::MIN_POSITIVE);
+                scales.push(if is_zero { 0.0 } else { scale });
+                elements.extend(block.iter().map(|u| if is_zero { 0.0 } else { u / scale }));
+            }
+            elements.resize(elements.len().next_multiple_of(4), 0.0);
+        }
+        outputs.set(Slot::QuantizedScale, scales);
+        outputs.set(Slot::QuantizedOutput, elements.iter().map(|x| x.round_ties_even()).collect());
+        outputs.set_unrounded(elements);
+    }
+
     /// The terms of the affine map of an element.
     fn affine(&self, i: usize, normalized: f64) -> [f64; 2] {
         let weight = self.places[i][1];
@@ -358,7 +382,10 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
         elements.set(&mut outputs, Slot::NextOutput, elements.next_norm(&output));
     }
     let output = if options.is_indexed() { elements.scattered(&output) } else { output };
-    elements.set(&mut outputs, slot, output);
+    match options.quantized {
+        Some(quantized) => elements.set_quantized(&mut outputs, quantized, &output),
+        None => elements.set(&mut outputs, slot, output),
+    }
     track(definition, tensors, &statistics, &mut outputs);
     for slot in [Slot::Mean, Slot::RunningMean, Slot::Statistics] {
         outputs.set_scale(slot, elements.x.iter().copied());

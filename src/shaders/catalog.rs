@@ -18,7 +18,7 @@ use crate::{
     slot::Slot,
     tensor::DType,
     tuning::Tuning,
-    types::{Activation, Gate, GateFunction, Method, Strategy, Team},
+    types::{Activation, Gate, GateFunction, Method, Quantized, Strategy, Team},
 };
 
 /// A catalog of shaders, as lowering makes them. It has each kernel for every team, with few and with many registers,
@@ -41,6 +41,12 @@ pub fn all() -> Vec<Shader> {
             for strategy in forced() {
                 catalog.add(&LayerNorm::new(&shape, 1..), caps, strategy);
                 catalog.add(&LayerNorm::new(&shape, 1..).backward(), caps, strategy);
+            }
+        }
+        // Quantized rows: scales of blocks of all lanes of a team, of some, and of several packs of a lane.
+        for (len, quantized) in QUANTIZED {
+            for strategy in forced() {
+                catalog.add(&RmsNorm::new(&[7, len], 1..).quantized(quantized), caps, strategy);
             }
         }
         // Perpendicular rows; partial results that two passes merge.
@@ -68,11 +74,12 @@ pub fn all() -> Vec<Shader> {
         let sum = op.clone().residual(true).residual_output(true);
         let sums = LayerNorm::new(&[1 << 20, len], 1..).dtype(dtype).backward();
         let grouped = GroupNorm::new(&[3, 6, len], 2).dtype(dtype);
+        let quantized = op.clone().quantized(Quantized::blocks(32));
         let wide = op.clone().output_dtype(DType::F32).affine_dtype(DType::F32);
         let in_place = op.clone().in_place(true);
         let (backward, sum_backward, grouped_backward) = (op.backward(), sum.backward(), grouped.backward());
-        let ops: [&dyn Norm; 9] =
-            [&op, &in_place, &backward, &sum, &sum_backward, &sums, &grouped, &grouped_backward, &wide];
+        let ops: [&dyn Norm; 10] =
+            [&op, &in_place, &backward, &sum, &sum_backward, &sums, &grouped, &grouped_backward, &wide, &quantized];
         for (op, strategy) in ops.iter().flat_map(|op| resident().map(move |strategy| (op, strategy))) {
             catalog.add(*op, &devices[2], strategy);
         }
@@ -126,6 +133,15 @@ impl Catalog {
     }
 }
 
+/// Lengths of rows with a quantized output, of single elements and of packs.
+const QUANTIZED: [(usize, Quantized); 5] = [
+    (37, Quantized::rows()),
+    (37, Quantized::blocks(32)),
+    (384, Quantized::rows()),
+    (384, Quantized::blocks(32)),
+    (384, Quantized::blocks(128)),
+];
+
 /// One team of every method.
 const METHODS: [Method; 5] = [
     Method::Resident(Team::Subgroup),
@@ -149,6 +165,8 @@ fn embedded(catalog: &mut Catalog, devices: &[Caps]) {
         for op in [&pairs as &dyn Norm, &pairs.backward(), &merged, &BatchMoments::new(&[3, 8, 12]), &rows] {
             catalog.add(op, &placed, Strategy::Inferred);
         }
+        let sum = pairs.residual(true).residual_in_place(true);
+        catalog.add(&sum.quantized(Quantized::rows()), &placed, Strategy::Inferred);
     }
     // Tensors with strides, by every kernel that has them.
     for strategy in METHODS.map(Strategy::Forced) {

@@ -82,8 +82,8 @@ pub fn slot_bound(slot: Slot, expected: &Outputs<f64>) -> f64 {
         slot,
         Slot::GradInput | Slot::GradResidual | Slot::GradGate | Slot::GradWeight | Slot::GradBias | Slot::Coefficients
     );
-    // A gradient is linear in the gradient of the output, and usually far below 1.
-    let bound = if gradient { PROMISE * largest(values) } else { bound(values) };
+    // A gradient is linear in the gradient of the output, and usually far below 1. So is a scale in its elements.
+    let bound = if gradient || slot == Slot::QuantizedScale { PROMISE * largest(values) } else { bound(values) };
     bound.max(PROMISE * expected.scale(slot))
 }
 
@@ -112,6 +112,11 @@ pub fn compare_outputs(
 ) -> Result<(), String> {
     for spec in op.tensors().map_err(|e| e.to_string())? {
         let TensorSpec { slot, dtype, access, .. } = spec;
+        match slot {
+            Slot::QuantizedOutput => compare_quantized(actual, expected)?,
+            Slot::QuantizedScale => compare_scales(actual, expected)?,
+            _ => {}
+        }
         match (actual.get(slot), expected.get(slot)) {
             _ if access == Access::Read || dtype == DType::U32 => {}
             (Some(actual), Some(values)) => {
@@ -134,6 +139,40 @@ pub fn compare_outputs(
     }
 }
 
+/// The distance from a tie at which a quantized element may be rounded to either side: [`PROMISE`] of the largest, 127.
+pub const TIE: f64 = 127.0 * PROMISE;
+
+/// Compares quantized elements: each is the rounded f64 value or, within [`TIE`] of a tie, that of the other side.
+fn compare_quantized(actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<(), String> {
+    let (slot, unrounded) = (Slot::QuantizedOutput, expected.unrounded());
+    let actual = actual.get(slot).ok_or_else(|| format!("{slot}: only the reference has it"))?;
+    if actual.len() != unrounded.len() {
+        return Err(format!("{slot}: {} elements, expected {}", actual.len(), unrounded.len()));
+    }
+    for (i, (&a, &e)) in actual.iter().zip(unrounded).enumerate() {
+        let a = f64::from(a);
+        // Elements of a block that has a NaN or an infinity are undefined.
+        let is_rounded = a == e.round_ties_even() || (a - e).abs() <= 0.5 + TIE;
+        if e.is_finite() && !is_rounded {
+            return Err(format!("{slot}[{i}]: {a}, expected {e}"));
+        }
+    }
+    Ok(())
+}
+
+/// Compares the scales of quantized elements: [`PROMISE`] is relative to each one.
+fn compare_scales(actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<(), String> {
+    let slot = Slot::QuantizedScale;
+    let (actual, expected) = (actual.get(slot).unwrap_or_default(), expected.get(slot).unwrap_or_default());
+    max_error(slot.name(), DType::F32, actual, expected)?;
+    for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
+        if (f64::from(a) - e).abs() > PROMISE * e.abs() {
+            return Err(format!("{slot}[{i}]: {a}, expected {e}"));
+        }
+    }
+    Ok(())
+}
+
 /// The largest error of any tensor, as a fraction of its [`slot_bound`].
 ///
 /// # Errors
@@ -144,7 +183,8 @@ pub fn worst_error(specs: &[TensorSpec], actual: &Outputs<f32>, expected: &Outpu
         let slot = spec.slot;
         if let (Some(actual), Some(values)) = (actual.get(slot), expected.get(slot)) {
             let bound = slot_bound(slot, expected);
-            if bound > 0.0 {
+            // Integers have no error between 0 and their bound.
+            if spec.dtype != DType::U32 && bound > 0.0 {
                 worst =
                     worst.max(max_error(slot.name(), spec.dtype, &spec.gather(actual), &spec.gather(values))? / bound);
             }

@@ -26,8 +26,8 @@ macro_rules! files {
 
 /// The roles, in the order in which a shader has them.
 pub(super) const ROLES: &[(&str, &str)] = files!("roles": "half_precision" "numbers" "places" "positions" "teams"
-    "access" "tables" "lookups" "affine" "activations" "scales" "gradients" "elements" "rows" "partials" "sums"
-    "windows" "epilogue" "rotary");
+    "access" "tables" "lookups" "affine" "activations" "scales" "gradients" "elements" "quantized" "rows" "partials"
+    "sums" "windows" "epilogue" "rotary");
 
 /// An item of a module, with the comment before it.
 #[derive(Clone, Debug)]

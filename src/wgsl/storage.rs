@@ -68,6 +68,8 @@ pub(crate) enum Element {
     Vec4,
     /// Unsigned integers.
     Word,
+    /// Unsigned integers, of which lanes share the bytes.
+    Bytes,
     /// Scratch of a type that the shaders define.
     Raw(&'static str),
 }
@@ -78,7 +80,7 @@ impl Element {
         match self {
             Self::Floats(dtype, _) | Self::Gather(dtype) => Some(dtype),
             Self::Vec4 => Some(DType::F32),
-            Self::Word => Some(DType::U32),
+            Self::Word | Self::Bytes => Some(DType::U32),
             Self::Raw(_) => None,
         }
     }
@@ -127,6 +129,7 @@ impl Storage {
             Element::Raw(_) => return None,
             Element::Vec4 => "vec4_f32",
             Element::Word => "word",
+            Element::Bytes => "bytes",
             Element::Gather(_) if is_half => "gather_half",
             Element::Gather(_) => "gather_f32",
             Element::Floats(_, layout) => match (layout, is_half, writes) {
@@ -222,6 +225,7 @@ impl Storage {
         match self.element {
             Element::Floats(_, VectorLayout::Scalar) => "f32",
             Element::Floats(..) | Element::Gather(_) | Element::Vec4 => "vec4<f32>",
+            Element::Bytes => "vec2<u32>",
             Element::Word | Element::Raw(_) => "u32",
         }
     }
@@ -233,7 +237,7 @@ impl Storage {
             Element::Floats(_, VectorLayout::HalfUnaligned) => 2,
             Element::Floats(_, layout) => layout.unit(),
             Element::Vec4 => 4,
-            Element::Gather(_) | Element::Word | Element::Raw(_) => 1,
+            Element::Gather(_) | Element::Word | Element::Bytes | Element::Raw(_) => 1,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use wgpu_norm::{
     Activation, BatchMoments, BatchNorm, Caps, Coefficients, DType, Gate, GateFunction, GroupNorm, InstanceNorm,
-    LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm, Offsets, Pairs, RmsNorm, Rotary, RunningStats,
-    Slot, Strategy,
+    LayerNorm, Layout, LocalResponseNorm, LpNormalize, Method, Norm, Offsets, Pairs, Quantized, RmsNorm, Rotary,
+    RunningStats, Slot, Strategy,
 };
 
 /// Numbers choose from lists by their remainder.
@@ -100,6 +100,9 @@ impl Descriptor {
         let next = self.gate & 16 > 0 && (gate.is_some() || activation == Activation::None);
         let rms_norm = with_options!(RmsNorm::new(shape, start..end)).affine_axes(start / 2..end);
         let twice = rms_norm.clone().next_norm(next);
+        let blocks = [Quantized::rows(), Quantized::blocks(32), Quantized::blocks(128)];
+        let mut quantized = rms_norm.clone().quantized(choose(&blocks, self.gate / 32)).in_place(false);
+        quantized.options.residual_in_place = false;
         let mut batch_norm = with_options!(BatchNorm::training(shape)).layout(layout);
         let o = &mut batch_norm.options;
         (o.residual_output, o.per_sample, o.gate) = (false, false, None);
@@ -148,6 +151,7 @@ impl Descriptor {
         }
         ops.push(Box::new(given));
         ops.push(Box::new(twice));
+        ops.push(Box::new(quantized));
         ops.push(Box::new(layer_norm.statistics()));
         ops.push(Box::new(layer_norm.moments()));
         ops.push(Box::new(rms_norm.statistics().merge(stride)));
