@@ -604,7 +604,7 @@ impl Outputs<f32> {
             Slot::QuantizedOutput => {
                 let words = bytemuck::pod_collect_to_vec::<u8, u32>(bytes);
                 let elements = words.iter().flat_map(|word| word.to_le_bytes());
-                self.set(spec.slot, elements.map(|byte| f32::from(byte as i8)).collect());
+                self.set(spec.slot, elements.map(|byte| f32::from(byte.cast_signed())).collect());
             }
             slot => self.set(slot, spec.decode(bytes)),
         }

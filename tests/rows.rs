@@ -92,7 +92,7 @@ fn check<N: Norm + 'static>(planner: &Planner, of_rows: impl Fn(usize) -> N) {
             let rest = &gather(whole, all)[own..];
             let mut pattern = spec.dtype.decode(&PATTERN.to_ne_bytes());
             if spec.slot == Slot::QuantizedOutput {
-                pattern = PATTERN.to_ne_bytes().map(|byte| f32::from(byte as i8)).to_vec();
+                pattern = PATTERN.to_ne_bytes().map(|byte| f32::from(byte.cast_signed())).to_vec();
             }
             let is_pattern = |x: f32| pattern.iter().any(|p| p.to_bits() == x.to_bits());
             let unchanged = match tensors.get(spec.slot) {
