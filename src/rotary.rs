@@ -163,6 +163,7 @@ impl Rotary {
             ("epilogue", options.epilogue.is_some()),
             ("residual", options.residual),
             ("gate", options.gate.is_some()),
+            ("quantized", options.quantized.is_some()),
             ("next_norm", options.next_norm),
             ("save_stats", options.save_stats),
             ("given_statistics", given.is_some()),
