@@ -1,5 +1,5 @@
-//! The norms in the blocks of today's models: each path as one op with what the model fuses with it, and as a plain norm
-//! with passes around it.
+//! The norms in the blocks of today's models: each path as one op with what the model fuses with it, and as a plain
+//! norm with passes around it.
 //!
 //! `cargo run --release --example modern_blocks`
 //!

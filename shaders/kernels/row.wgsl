@@ -2,8 +2,8 @@
 // instance norm of channels-first tensors.
 //
 // A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all of its
-// rows share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
-// lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
+// rows share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK
+// packs a lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
 //
 // Numerics: corrected two-pass. The first mean is of x - x[0]. A second reduction sums the deviations d from it. The
 // result corrects the variance and the output, since f32 cannot hold the mean of data with a large offset. The mean of
@@ -60,10 +60,12 @@ fn run(team: Team) {
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
+        let first_row = params.first + row_of(min(team.index, params.rows - 1u));
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-            affine[k] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(k, team)));
+            let i = row_affine_index(first_row, column_of(k, team));
+            affine[k] = affine_at(i);
             if NEXT {
-                next[k] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(k, team)));
+                next[k] = next_weight_at(i);
             }
         }
     }

@@ -201,6 +201,7 @@ mod tests {
 
     #[test]
     fn the_product_with_the_inverse_is_the_quotient() {
+        const LAST: u32 = (1 << 31) - 1;
         // `outer_of` of `shaders/roles/positions.wgsl`. Here an overflow is an error.
         let quotient = |row: u32, (inverse, shift): (u32, u32)| {
             let twice = row * 2;
@@ -209,10 +210,9 @@ mod tests {
             let carried = (twice & 0xffff) * high + (middle & 0xffff);
             ((twice >> 16) * high + (middle >> 16) + (carried >> 16)) >> shift
         };
-        const LAST: u32 = (1 << 31) - 1;
         let near = |n: u32| [n.saturating_sub(1), n, n + 1];
         let powers = (0..31).flat_map(|shift| near(1 << shift));
-        let divisors = powers.chain([3, 5, 7, 10, 641, 6700417, LAST, LAST + 1]).filter(|&divisor| divisor > 0);
+        let divisors = powers.chain([3, 5, 7, 10, 641, 6_700_417, LAST, LAST + 1]).filter(|&divisor| divisor > 0);
         for divisor in divisors {
             let inverse = inverse(divisor);
             let last = LAST / divisor;

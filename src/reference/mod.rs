@@ -539,28 +539,38 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         statistics.rstd[group] * (g[i] - statistics_gradient) + grad_sum.as_ref().map_or(0.0, |grad| grad[i])
     });
     let grad_x: Vec<f64> = grad_input.collect();
-    let grad_input = grad_x.iter().enumerate().map(|(i, grad)| grad * elements.gate(true, i)[0]);
-    elements.set(&mut outputs, Slot::GradInput, grad_input.collect());
     let scale = |(i, &[group, _]): (usize, &[usize; 2])| {
         let given =
             |region: usize| if gradients.coefficients == Coefficients::Given { coefficients[region] } else { 0.0 };
         let given = given(group).abs().max((given(groups + group) * normalized[i]).abs());
         g_scale[i].abs().max(given) * statistics.rstd[group]
     };
-    let scales: Vec<f64> = places.iter().enumerate().map(scale).collect();
-    if gradients.residual && !definition.residual_after {
-        elements.set(&mut outputs, Slot::GradResidual, grad_x.clone());
-        outputs.set_scale(Slot::GradResidual, scales.iter().copied());
-    }
-    if let (Some(input), true) = (&elements.input, gradients.gate && options.gate_at(true).is_some()) {
-        let derivative = |i: usize| input[i] * elements.gate(true, i)[1];
-        let grad_gate = grad_x.iter().enumerate().map(|(i, grad)| grad * derivative(i));
-        elements.set(&mut outputs, Slot::GradGate, grad_gate.collect());
-        outputs.set_scale(Slot::GradGate, scales.iter().enumerate().map(|(i, scale)| scale * derivative(i).abs()));
-    }
-    let scales = scales.iter().enumerate().map(|(i, scale)| scale * elements.gate(true, i)[0]);
-    outputs.set_scale(Slot::GradInput, scales);
+    before_norm(elements, gradients, &grad_x, &places.iter().enumerate().map(scale).collect::<Vec<_>>(), &mut outputs);
     outputs
+}
+
+/// The gradients of input, gate and residual before the norm, from that of their sum. `scales`: those of its errors.
+fn before_norm(
+    elements: &Elements<'_>,
+    gradients: Gradients,
+    grad_x: &[f64],
+    scales: &[f64],
+    outputs: &mut Outputs<f64>,
+) {
+    let times = |values: &[f64], factor: &dyn Fn(usize) -> f64| -> Vec<f64> {
+        values.iter().enumerate().map(|(i, value)| value * factor(i)).collect()
+    };
+    let mut set = |slot, factor: &dyn Fn(usize) -> f64| {
+        elements.set(outputs, slot, times(grad_x, factor));
+        outputs.set_scale(slot, times(scales, factor).into_iter());
+    };
+    set(Slot::GradInput, &|i| elements.gate(true, i)[0]);
+    if gradients.residual && !elements.definition.residual_after {
+        set(Slot::GradResidual, &|_| 1.0);
+    }
+    if let (Some(input), true) = (&elements.input, gradients.gate && elements.options.gate_at(true).is_some()) {
+        set(Slot::GradGate, &|i| input[i] * elements.gate(true, i)[1]);
+    }
 }
 
 /// The moments of one part of a channel.

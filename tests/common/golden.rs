@@ -203,7 +203,7 @@ impl Golden {
             if place == "before" { Gate::before(function) } else { Gate::after(function) }
         });
         options.rotary = self.text("pairs").map(|pairs| {
-            assert_eq!(pairs, "halves", "{}", self.name);
+            assert_eq!(pairs, "i, i + len / 2", "{}", self.name);
             let len = self.shape[self.shape.len() - 1];
             Rotary::new(Pairs::Halves, len, self.floats[Slot::RotaryTable.name()].len() / len)
         });

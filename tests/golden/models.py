@@ -185,7 +185,7 @@ def qwen3():
     weight = np.concatenate([np.tile(query, (heads, 1)), np.tile(key, (key_heads, 1))])
     tensors = dict(input=packed[:, : heads + key_heads].copy(), weight=weight, rotary_table=pairs)
     expected = detached(dict(expected_output=torch.cat(rotated, 1)))
-    options = dict(affine_axes="1,2", pairs="halves", positions=",".join(map(str, positions)))
+    options = dict(affine_axes="1,2", pairs="i, i + len / 2", positions=",".join(map(str, positions)))
     save("qwen3", tensors | expected, op="rms-norm", axes="2", eps=config.rms_norm_eps, **options)
 
 

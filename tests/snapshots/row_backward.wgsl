@@ -4,8 +4,8 @@
 // Normalizes contiguous rows, or computes their gradients: layer, RMS and Lp norm over the last axes, group and
 // instance norm of channels-first tensors.
 //
-// A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all rows
-// share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
+// A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all of its
+// rows share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
 // lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
 //
 // Numerics: corrected two-pass. The first mean is of x - x[0]. A second reduction sums the deviations d from it. The
@@ -35,6 +35,11 @@ fn pack_sum(v: Pack) -> f32 {
 
 fn pack_component(v: Pack, i: u32) -> f32 {
     return v[i];
+}
+
+fn pack_peak(v: Pack) -> i32 {
+    let m = bitcast<vec4<i32>>(v) & vec4<i32>(0x7fffffff);
+    return max(max(m.x, m.y), max(m.z, m.w));
 }
 
 // ==== roles/positions.wgsl
@@ -243,6 +248,26 @@ fn put_grad_input(at: At, v: Pack) {
 fn put_grad_gate_after(at: At, affine: Affine, y: Pack) {
 }
 
+// ==== roles/quantized.wgsl
+
+const QUANTIZED: bool = false;
+
+const QUANTIZED_PACKS: u32 = 1u;
+
+fn peak_of_block(peak: i32, team: Team) -> i32 {
+    return peak;
+}
+
+fn quantized_factor(peak: i32) -> f32 {
+    return 0.0;
+}
+
+fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {
+}
+
+fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {
+}
+
 // ==== roles/rows.wgsl
 
 struct Params {
@@ -271,6 +296,10 @@ fn row_affine_index(row: u32, column: Column) -> AffineAt {
     return first + affine_column(column);
 }
 
+fn row_of(i: u32) -> u32 {
+    return i;
+}
+
 const BACKWARD: bool = true;
 
 const BACKWARD_NEEDS_Y: bool = GRADIENT_NEEDS_Y;
@@ -290,7 +319,13 @@ fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
 
 const NEXT: bool = false;
 
-fn put_next(at: At, i: AffineAt, y: Pack) {
+alias NextWeight = u32;
+
+fn next_weight_at(i: AffineAt) -> NextWeight {
+    return 0u;
+}
+
+fn finish_both(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight) {
 }
 
 const SUMS: bool = true;
@@ -345,7 +380,7 @@ fn store_grad_input(i: u32, v: vec4<f32>) {
     grad_input[i] = v;
 }
 
-@group(0) @binding(29) var<storage, read_write> partial_sums: array<vec2<f32>>;
+@group(0) @binding(31) var<storage, read_write> partial_sums: array<vec2<f32>>;
 
 // ==== kernels/row.wgsl
 
@@ -395,19 +430,32 @@ fn run(team: Team) {
     let column_3 = column_of(3u, team);
     let mask_3 = mask_of(column_3, is_in_row_3);
     var affine: array<Affine, BLOCK>;
+    var next: array<NextWeight, BLOCK>;
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
-        affine[0u] = affine_at(affine_column(column_of(0u, team)));
-        affine[1u] = affine_at(affine_column(column_of(1u, team)));
-        affine[2u] = affine_at(affine_column(column_of(2u, team)));
-        affine[3u] = affine_at(affine_column(column_of(3u, team)));
+        affine[0u] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(0u, team)));
+        if NEXT {
+            next[0u] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(0u, team)));
+        }
+        affine[1u] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(1u, team)));
+        if NEXT {
+            next[1u] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(1u, team)));
+        }
+        affine[2u] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(2u, team)));
+        if NEXT {
+            next[2u] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(2u, team)));
+        }
+        affine[3u] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(3u, team)));
+        if NEXT {
+            next[3u] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(3u, team)));
+        }
     }
 
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
         let index = round * params.teams + team.index;
         let has_row = team.index < params.teams && index < params.rows;
-        let row = min(index, params.rows - 1u);
+        let row = row_of(min(index, params.rows - 1u));
         let first = first_of(row, params.stride);
         var shift = 0.0;
         if !HALF_PRECISION {
@@ -595,6 +643,7 @@ fn run(team: Team) {
         }
 
         // A second norm, of the output. It has no mean.
+        var next_rstd = 0.0;
         if NEXT {
             var power = Pack(0.0);
             d_0 = masked(output_of(y_0, affine[0u], at_of(first, column_0)), mask_0);
@@ -605,23 +654,65 @@ fn run(team: Team) {
             power += measure(d_2);
             d_3 = masked(output_of(y_3, affine[3u], at_of(first, column_3)), mask_3);
             power += measure(d_3);
-            let next_rstd = rstd_of(team_sum(pack_sum(power), team) / len, len, 1.0);
+            next_rstd = rstd_of(team_sum(pack_sum(power), team) / len, len, 1.0);
+        }
+
+        // An output in int8. `finish` has no output then, and stores the sum of input and residual.
+        if QUANTIZED {
+            var peak: array<i32, BLOCK>;
+            var factor: array<f32, BLOCK>;
+            d_0 = output_of(y_0, affine[0u], at_of(first, column_0));
+            let own_0 = select(0, pack_peak(d_0), is_in_row_0);
+            peak[0u / QUANTIZED_PACKS] = max(peak[0u / QUANTIZED_PACKS], own_0);
+            d_1 = output_of(y_1, affine[1u], at_of(first, column_1));
+            let own_1 = select(0, pack_peak(d_1), is_in_row_1);
+            peak[1u / QUANTIZED_PACKS] = max(peak[1u / QUANTIZED_PACKS], own_1);
+            d_2 = output_of(y_2, affine[2u], at_of(first, column_2));
+            let own_2 = select(0, pack_peak(d_2), is_in_row_2);
+            peak[2u / QUANTIZED_PACKS] = max(peak[2u / QUANTIZED_PACKS], own_2);
+            d_3 = output_of(y_3, affine[3u], at_of(first, column_3));
+            let own_3 = select(0, pack_peak(d_3), is_in_row_3);
+            peak[3u / QUANTIZED_PACKS] = max(peak[3u / QUANTIZED_PACKS], own_3);
+            if 0u % QUANTIZED_PACKS == 0u {
+                let largest = peak_of_block(peak[0u / QUANTIZED_PACKS], team);
+                factor[0u / QUANTIZED_PACKS] = quantized_factor(largest);
+                if has_row && is_in_row_0 {
+                    put_quantized_scale(params.first + row, column_0, team.lane, largest);
+                }
+            }
+            if 1u % QUANTIZED_PACKS == 0u {
+                let largest = peak_of_block(peak[1u / QUANTIZED_PACKS], team);
+                factor[1u / QUANTIZED_PACKS] = quantized_factor(largest);
+                if has_row && is_in_row_1 {
+                    put_quantized_scale(params.first + row, column_1, team.lane, largest);
+                }
+            }
+            if 2u % QUANTIZED_PACKS == 0u {
+                let largest = peak_of_block(peak[2u / QUANTIZED_PACKS], team);
+                factor[2u / QUANTIZED_PACKS] = quantized_factor(largest);
+                if has_row && is_in_row_2 {
+                    put_quantized_scale(params.first + row, column_2, team.lane, largest);
+                }
+            }
+            if 3u % QUANTIZED_PACKS == 0u {
+                let largest = peak_of_block(peak[3u / QUANTIZED_PACKS], team);
+                factor[3u / QUANTIZED_PACKS] = quantized_factor(largest);
+                if has_row && is_in_row_3 {
+                    put_quantized_scale(params.first + row, column_3, team.lane, largest);
+                }
+            }
             if has_row {
                 if is_in_row_0 {
-                    let i = row_affine_index(params.first + row, column_0);
-                    put_next(at_of(first, column_0), i, d_0 * next_rstd);
+                    put_quantized(params.first + row, column_0, d_0, factor[0u / QUANTIZED_PACKS]);
                 }
                 if is_in_row_1 {
-                    let i = row_affine_index(params.first + row, column_1);
-                    put_next(at_of(first, column_1), i, d_1 * next_rstd);
+                    put_quantized(params.first + row, column_1, d_1, factor[1u / QUANTIZED_PACKS]);
                 }
                 if is_in_row_2 {
-                    let i = row_affine_index(params.first + row, column_2);
-                    put_next(at_of(first, column_2), i, d_2 * next_rstd);
+                    put_quantized(params.first + row, column_2, d_2, factor[2u / QUANTIZED_PACKS]);
                 }
                 if is_in_row_3 {
-                    let i = row_affine_index(params.first + row, column_3);
-                    put_next(at_of(first, column_3), i, d_3 * next_rstd);
+                    put_quantized(params.first + row, column_3, d_3, factor[3u / QUANTIZED_PACKS]);
                 }
             }
         }
@@ -634,13 +725,20 @@ fn run(team: Team) {
                     grad_y_sum[0u] += grad_0 * y_0;
                 }
                 let g = apply_weight(grad_0, affine[0u].weight);
-                finish(
-                    at_of(first, column_0),
-                    affine[0u],
-                    x_0,
-                    y_0,
-                    (g - coefficients.x - measure_derivative(y_0) * coefficients.y) * rstd * scale,
-                );
+                if NEXT {
+                    if !SHARED {
+                        next[0u] = next_weight_at(row_affine_index(params.first + row, column_0));
+                    }
+                    finish_both(at_of(first, column_0), x_0, d_0, d_0 * next_rstd, next[0u]);
+                } else {
+                    finish(
+                        at_of(first, column_0),
+                        affine[0u],
+                        x_0,
+                        y_0,
+                        (g - coefficients.x - measure_derivative(y_0) * coefficients.y) * rstd * scale,
+                    );
+                }
             }
             if is_in_row_1 {
                 if SUMS && SUMS_BRANCH {
@@ -648,13 +746,20 @@ fn run(team: Team) {
                     grad_y_sum[1u] += grad_1 * y_1;
                 }
                 let g = apply_weight(grad_1, affine[1u].weight);
-                finish(
-                    at_of(first, column_1),
-                    affine[1u],
-                    x_1,
-                    y_1,
-                    (g - coefficients.x - measure_derivative(y_1) * coefficients.y) * rstd * scale,
-                );
+                if NEXT {
+                    if !SHARED {
+                        next[1u] = next_weight_at(row_affine_index(params.first + row, column_1));
+                    }
+                    finish_both(at_of(first, column_1), x_1, d_1, d_1 * next_rstd, next[1u]);
+                } else {
+                    finish(
+                        at_of(first, column_1),
+                        affine[1u],
+                        x_1,
+                        y_1,
+                        (g - coefficients.x - measure_derivative(y_1) * coefficients.y) * rstd * scale,
+                    );
+                }
             }
             if is_in_row_2 {
                 if SUMS && SUMS_BRANCH {
@@ -662,13 +767,20 @@ fn run(team: Team) {
                     grad_y_sum[2u] += grad_2 * y_2;
                 }
                 let g = apply_weight(grad_2, affine[2u].weight);
-                finish(
-                    at_of(first, column_2),
-                    affine[2u],
-                    x_2,
-                    y_2,
-                    (g - coefficients.x - measure_derivative(y_2) * coefficients.y) * rstd * scale,
-                );
+                if NEXT {
+                    if !SHARED {
+                        next[2u] = next_weight_at(row_affine_index(params.first + row, column_2));
+                    }
+                    finish_both(at_of(first, column_2), x_2, d_2, d_2 * next_rstd, next[2u]);
+                } else {
+                    finish(
+                        at_of(first, column_2),
+                        affine[2u],
+                        x_2,
+                        y_2,
+                        (g - coefficients.x - measure_derivative(y_2) * coefficients.y) * rstd * scale,
+                    );
+                }
             }
             if is_in_row_3 {
                 if SUMS && SUMS_BRANCH {
@@ -676,13 +788,20 @@ fn run(team: Team) {
                     grad_y_sum[3u] += grad_3 * y_3;
                 }
                 let g = apply_weight(grad_3, affine[3u].weight);
-                finish(
-                    at_of(first, column_3),
-                    affine[3u],
-                    x_3,
-                    y_3,
-                    (g - coefficients.x - measure_derivative(y_3) * coefficients.y) * rstd * scale,
-                );
+                if NEXT {
+                    if !SHARED {
+                        next[3u] = next_weight_at(row_affine_index(params.first + row, column_3));
+                    }
+                    finish_both(at_of(first, column_3), x_3, d_3, d_3 * next_rstd, next[3u]);
+                } else {
+                    finish(
+                        at_of(first, column_3),
+                        affine[3u],
+                        x_3,
+                        y_3,
+                        (g - coefficients.x - measure_derivative(y_3) * coefficients.y) * rstd * scale,
+                    );
+                }
             }
             if team.lane == 0u {
                 save(params.first + row, mean, correction, rstd, scale);

@@ -28,6 +28,11 @@ fn pack_sum(v: Pack) -> f32 {
     return (v.x + v.y) + (v.z + v.w);
 }
 
+fn pack_peak(v: Pack) -> i32 {
+    let m = bitcast<vec4<i32>>(v) & vec4<i32>(0x7fffffff);
+    return max(max(m.x, m.y), max(m.z, m.w));
+}
+
 struct Pair {
     hi: Real,
     lo: Real,
@@ -234,6 +239,29 @@ fn at_scale(sums: vec3<f32>, scale: f32) -> f32 {
     return sums.y;
 }
 
+// ==== roles/quantized.wgsl
+
+const QUANTIZED: bool = false;
+
+const QUANTIZED_PACKS: u32 = 1u;
+
+fn peak_of_block(peak: i32, team: Team) -> i32 {
+    return peak;
+}
+
+fn quantized_factor(peak: i32) -> f32 {
+    return 0.0;
+}
+
+fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {
+}
+
+fn put_sum(at: At, x: Pack) {
+}
+
+fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {
+}
+
 // ==== roles/rows.wgsl
 
 struct Params {
@@ -262,6 +290,10 @@ fn row_affine_index(row: u32, column: Column) -> AffineAt {
     return first + affine_column(column);
 }
 
+fn row_of(i: u32) -> u32 {
+    return i;
+}
+
 const BACKWARD: bool = false;
 
 const BACKWARD_NEEDS_Y: bool = false;
@@ -281,7 +313,13 @@ fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
 
 const NEXT: bool = false;
 
-fn put_next(at: At, i: AffineAt, y: Pack) {
+alias NextWeight = u32;
+
+fn next_weight_at(i: AffineAt) -> NextWeight {
+    return 0u;
+}
+
+fn finish_both(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight) {
 }
 
 alias Sum = f32;
@@ -395,12 +433,13 @@ fn run(team: Team) {
     let packs = params.packs;
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
+    let first_row = row_of(min(team.index, params.rows - 1u));
     let start = column_at(0u);
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
         let index_0 = (round * BLOCK + 0u) * params.teams + team.index;
         // A constant saves a branch around the loads and stores of a row.
         let has_row_0 = select(index_0 < params.rows, true, WHOLE);
-        let row_0 = min(index_0, params.rows - 1u);
+        let row_0 = row_of(min(index_0, params.rows - 1u));
         let first_0 = first_of(row_0, params.stride);
         let shift_0 = first_of_rows(load_x(at_of(first_0, start)));
         var shifted_sum_0 = Pair();
@@ -440,7 +479,7 @@ fn run(team: Team) {
                 let column = column_at(pack);
                 var affine = Affine();
                 if SHARED && EARLY {
-                    affine = affine_at(affine_column(column));
+                    affine = affine_at(row_affine_index(params.first + first_row, column));
                 }
                 let x_0 = load_x(at_of(first_0, column));
                 let d_0 = x_0 - mean_0;
@@ -491,7 +530,7 @@ fn run(team: Team) {
                     let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(affine_column(column));
+                        affine = affine_at(row_affine_index(params.first + first_row, column));
                     }
                     if !SHARED {
                         affine = affine_at(row_affine_index(params.first + row_0, column));
@@ -538,12 +577,66 @@ fn run(team: Team) {
             next_rstd_0 = rstds_of(row_sum(total_of(measure_sum_0), team) / len, len, Sum(1.0));
         }
 
-        let end = select(0u, packs, has_rows);
+        // An output in int8: whole blocks of the row at a time. A lane with several packs of a block reads them again
+        // before it overwrites them.
+        if QUANTIZED {
+            let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
+            let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
+            for (var begin = 0u; begin < packs; begin += together * team.lanes) {
+                var u_0 = Pack(0.0);
+                var sum_0 = Pack(0.0);
+                var peak_0 = 0;
+                for (var i = 0u; i < together; i += 1u) {
+                    let pack = begin + i * team.lanes + team.lane;
+                    let column = column_at(min(pack, packs - 1u));
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(affine_column(column));
+                    }
+                    if !SHARED {
+                        affine = affine_at(row_affine_index(params.first + row_0, column));
+                    }
+                    let at_0 = at_of(first_0, column);
+                    sum_0 = load_x(at_0);
+                    u_0 = output_of((sum_0 - mean_0 - correction_0) * scale_0 * rstd_0, affine, at_0);
+                    // In place of a pack behind the row, this is the row's last, which is in the same block.
+                    peak_0 = max(peak_0, pack_peak(u_0));
+                }
+                peak_0 = peak_of_block(peak_0, team);
+                let factor_0 = quantized_factor(peak_0);
+                let start_0 = begin + team.lane;
+                if has_rows && has_row_0 && start_0 < packs {
+                    put_quantized_scale(params.first + row_0, column_at(start_0), team.lane, peak_0);
+                }
+                for (var i = 0u; i < together; i += 1u) {
+                    let pack = begin + i * team.lanes + team.lane;
+                    let column = column_at(min(pack, packs - 1u));
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(affine_column(column));
+                    }
+                    let at_0 = at_of(first_0, column);
+                    if QUANTIZED_PACKS > 1u {
+                        if !SHARED {
+                            affine = affine_at(row_affine_index(params.first + row_0, column));
+                        }
+                        sum_0 = load_x(at_0);
+                        u_0 = output_of((sum_0 - mean_0 - correction_0) * scale_0 * rstd_0, affine, at_0);
+                    }
+                    if has_rows && has_row_0 && pack < packs {
+                        put_sum(at_0, sum_0);
+                        put_quantized(params.first + row_0, column, u_0, factor_0);
+                    }
+                }
+            }
+        }
+
+        let end = select(0u, packs, has_rows && !QUANTIZED);
         for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack);
             var affine = Affine();
             if SHARED {
-                affine = affine_at(affine_column(column));
+                affine = affine_at(row_affine_index(params.first + first_row, column));
             }
             var grad_sum = Pack(0.0);
             var grad_y_sum = Pack(0.0);
@@ -557,16 +650,18 @@ fn run(team: Team) {
                 let grad = row_gradient(y, affine, at);
                 let g = apply_weight(grad, affine.weight);
                 if NEXT {
-                    let i = row_affine_index(params.first + row_0, column);
-                    put_next(at, i, output_of(y, affine, at) * next_rstd_0);
+                    let output = output_of(y, affine, at);
+                    let next = next_weight_at(row_affine_index(params.first + row_0, column));
+                    finish_both(at, x, output, output * next_rstd_0, next);
+                } else {
+                    finish(
+                        at,
+                        affine,
+                        x,
+                        y,
+                        (g - coefficients_0.a - measure_derivative(y) * coefficients_0.b) * rstd_0 * scale_0,
+                    );
                 }
-                finish(
-                    at,
-                    affine,
-                    x,
-                    y,
-                    (g - coefficients_0.a - measure_derivative(y) * coefficients_0.b) * rstd_0 * scale_0,
-                );
                 grad_sum += grad;
                 grad_y_sum += grad * y;
             }
