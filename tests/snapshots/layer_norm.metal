@@ -299,54 +299,10 @@ Column column_of(
     return _e14;
 }
 
-metal::float4 load_weight(
-    uint i_2,
-    device type_8 const& weight_2,
-    constant _mslBufferSizes& _buffer_sizes
+uint row_of(
+    uint i_2
 ) {
-    metal::float4 _e3 = weight_2[i_2];
-    return _e3;
-}
-
-Pack weight_at(
-    AffineAt i_3,
-    constant Params& params,
-    device type_8 const& weight_2,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e1 = load_weight(i_3, weight_2, _buffer_sizes);
-    float _e4 = params.weight_offset;
-    return _e1 + metal::float4(_e4);
-}
-
-metal::float4 load_bias(
-    uint i_4,
-    device type_8 const& bias_1,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e3 = bias_1[i_4];
-    return _e3;
-}
-
-Pack bias_at(
-    AffineAt i_5,
-    device type_8 const& bias_1,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    metal::float4 _e1 = load_bias(i_5, bias_1, _buffer_sizes);
-    return _e1;
-}
-
-Affine affine_at(
-    AffineAt i_6,
-    constant Params& params,
-    device type_8 const& weight_2,
-    device type_8 const& bias_1,
-    constant _mslBufferSizes& _buffer_sizes
-) {
-    Pack _e1 = weight_at(i_6, params, weight_2, _buffer_sizes);
-    Pack _e2 = bias_at(i_6, bias_1, _buffer_sizes);
-    return Affine {_e1, _e2};
+    return i_2;
 }
 
 AffineAt affine_column(
@@ -378,10 +334,54 @@ AffineAt row_affine_index(
     return first_2 + _e19;
 }
 
-uint row_of(
-    uint i_7
+metal::float4 load_weight(
+    uint i_3,
+    device type_8 const& weight_2,
+    constant _mslBufferSizes& _buffer_sizes
 ) {
-    return i_7;
+    metal::float4 _e3 = weight_2[i_3];
+    return _e3;
+}
+
+Pack weight_at(
+    AffineAt i_4,
+    constant Params& params,
+    device type_8 const& weight_2,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::float4 _e1 = load_weight(i_4, weight_2, _buffer_sizes);
+    float _e4 = params.weight_offset;
+    return _e1 + metal::float4(_e4);
+}
+
+metal::float4 load_bias(
+    uint i_5,
+    device type_8 const& bias_1,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::float4 _e3 = bias_1[i_5];
+    return _e3;
+}
+
+Pack bias_at(
+    AffineAt i_6,
+    device type_8 const& bias_1,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    metal::float4 _e1 = load_bias(i_6, bias_1, _buffer_sizes);
+    return _e1;
+}
+
+Affine affine_at(
+    AffineAt i_7,
+    constant Params& params,
+    device type_8 const& weight_2,
+    device type_8 const& bias_1,
+    constant _mslBufferSizes& _buffer_sizes
+) {
+    Pack _e1 = weight_at(i_7, params, weight_2, _buffer_sizes);
+    Pack _e2 = bias_at(i_7, bias_1, _buffer_sizes);
+    return Affine {_e1, _e2};
 }
 
 NextWeight next_weight_at(
@@ -669,37 +669,25 @@ void run(
     Column _e15 = column_of(1u, team_6, params);
     Mask _e16 = mask_of(_e15, _e13);
     if (SHARED) {
-        uint _e25 = params.first;
-        uint _e29 = params.rows;
-        uint _e33 = row_of(metal::min(team_6.index, _e29 - 1u));
-        Column _e36 = column_of(0u, team_6, params);
-        AffineAt _e37 = row_affine_index(_e25 + _e33, _e36, params);
-        Affine _e38 = affine_at(_e37, params, weight_2, bias_1, _buffer_sizes);
+        uint _e24 = params.first;
+        uint _e28 = params.rows;
+        uint _e32 = row_of(metal::min(team_6.index, _e28 - 1u));
+        uint first_row = _e24 + _e32;
+        Column _e35 = column_of(0u, team_6, params);
+        AffineAt _e36 = row_affine_index(first_row, _e35, params);
+        Affine _e38 = affine_at(_e36, params, weight_2, bias_1, _buffer_sizes);
         affine_3.inner[0] = _e38;
         if (NEXT) {
-            uint _e43 = params.first;
-            uint _e47 = params.rows;
-            uint _e51 = row_of(metal::min(team_6.index, _e47 - 1u));
-            Column _e54 = column_of(0u, team_6, params);
-            AffineAt _e55 = row_affine_index(_e43 + _e51, _e54, params);
-            NextWeight _e56 = next_weight_at(_e55);
-            next.inner[0] = _e56;
+            NextWeight _e41 = next_weight_at(_e36);
+            next.inner[0] = _e41;
         }
-        uint _e60 = params.first;
-        uint _e64 = params.rows;
-        uint _e68 = row_of(metal::min(team_6.index, _e64 - 1u));
-        Column _e71 = column_of(1u, team_6, params);
-        AffineAt _e72 = row_affine_index(_e60 + _e68, _e71, params);
-        Affine _e73 = affine_at(_e72, params, weight_2, bias_1, _buffer_sizes);
-        affine_3.inner[1] = _e73;
+        Column _e43 = column_of(1u, team_6, params);
+        AffineAt _e44 = row_affine_index(first_row, _e43, params);
+        Affine _e46 = affine_at(_e44, params, weight_2, bias_1, _buffer_sizes);
+        affine_3.inner[1] = _e46;
         if (NEXT) {
-            uint _e78 = params.first;
-            uint _e82 = params.rows;
-            uint _e86 = row_of(metal::min(team_6.index, _e82 - 1u));
-            Column _e89 = column_of(1u, team_6, params);
-            AffineAt _e90 = row_affine_index(_e78 + _e86, _e89, params);
-            NextWeight _e91 = next_weight_at(_e90);
-            next.inner[1] = _e91;
+            NextWeight _e49 = next_weight_at(_e44);
+            next.inner[1] = _e49;
         }
     }
     uint2 loop_bound_2 = uint2(4294967295u);
@@ -708,78 +696,78 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e703 = round;
-            round = _e703 + 1u;
+            uint _e661 = round;
+            round = _e661 + 1u;
         }
         loop_init_2 = false;
-        uint _e94 = round;
-        uint _e97 = params.rows_per_team;
-        if (_e94 < _e97) {
+        uint _e52 = round;
+        uint _e55 = params.rows_per_team;
+        if (_e52 < _e55) {
         } else {
             break;
         }
         {
-            uint _e99 = round;
-            uint _e102 = params.teams;
-            uint index = (_e99 * _e102) + team_6.index;
-            uint _e109 = params.teams;
-            if (team_6.index < _e109) {
-                uint _e115 = params.rows;
-                local_2 = index < _e115;
+            uint _e57 = round;
+            uint _e60 = params.teams;
+            uint index = (_e57 * _e60) + team_6.index;
+            uint _e67 = params.teams;
+            if (team_6.index < _e67) {
+                uint _e73 = params.rows;
+                local_2 = index < _e73;
             } else {
                 local_2 = false;
             }
             bool has_row = local_2;
-            uint _e121 = params.rows;
-            uint _e125 = row_of(metal::min(index, _e121 - 1u));
-            uint _e128 = params.stride;
-            First _e129 = first_of(_e125, _e128);
+            uint _e79 = params.rows;
+            uint _e83 = row_of(metal::min(index, _e79 - 1u));
+            uint _e86 = params.stride;
+            First _e87 = first_of(_e83, _e86);
             shift = 0.0;
             if (true) {
-                Column _e139 = column_of_lane(0u, 0u, 1u, true, team_6.index, false);
-                At _e140 = at_of(_e129, _e139);
-                Pack _e141 = load_x(_e140, input, _buffer_sizes);
-                float _e142 = first_inside(_e141, _e139);
-                shift = _e142;
+                Column _e97 = column_of_lane(0u, 0u, 1u, true, team_6.index, false);
+                At _e98 = at_of(_e87, _e97);
+                Pack _e99 = load_x(_e98, input, _buffer_sizes);
+                float _e100 = first_inside(_e99, _e97);
+                shift = _e100;
             }
-            At _e143 = at_of(_e129, _e10);
-            Pack _e144 = load_x(_e143, input, _buffer_sizes);
+            At _e101 = at_of(_e87, _e10);
+            Pack _e102 = load_x(_e101, input, _buffer_sizes);
             grad_0_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e150 = affine_3.inner[0];
-                At _e151 = at_of(_e129, _e10);
-                Pack _e152 = row_gradient(_e144, _e150, _e151);
-                Pack _e153 = masked(_e152, _e11);
-                grad_0_ = _e153;
+                Affine _e108 = affine_3.inner[0];
+                At _e109 = at_of(_e87, _e10);
+                Pack _e110 = row_gradient(_e102, _e108, _e109);
+                Pack _e111 = masked(_e110, _e11);
+                grad_0_ = _e111;
             }
-            At _e154 = at_of(_e129, _e15);
-            Pack _e155 = load_x(_e154, input, _buffer_sizes);
+            At _e112 = at_of(_e87, _e15);
+            Pack _e113 = load_x(_e112, input, _buffer_sizes);
             grad_1_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e161 = affine_3.inner[1];
-                At _e162 = at_of(_e129, _e15);
-                Pack _e163 = row_gradient(_e155, _e161, _e162);
-                Pack _e164 = masked(_e163, _e16);
-                grad_1_ = _e164;
+                Affine _e119 = affine_3.inner[1];
+                At _e120 = at_of(_e87, _e15);
+                Pack _e121 = row_gradient(_e113, _e119, _e120);
+                Pack _e122 = masked(_e121, _e16);
+                grad_1_ = _e122;
             }
             shares = metal::float4(0.0);
-            metal::float4 _e168 = shares;
-            float _e169 = shift;
-            Pack _e173 = masked((_e144 - metal::float4(_e169)) * share, _e11);
-            shares = _e168 + _e173;
-            metal::float4 _e175 = shares;
-            float _e176 = shift;
-            Pack _e180 = masked((_e155 - metal::float4(_e176)) * share, _e16);
-            shares = _e175 + _e180;
+            metal::float4 _e126 = shares;
+            float _e127 = shift;
+            Pack _e131 = masked((_e102 - metal::float4(_e127)) * share, _e11);
+            shares = _e126 + _e131;
+            metal::float4 _e133 = shares;
+            float _e134 = shift;
+            Pack _e138 = masked((_e113 - metal::float4(_e134)) * share, _e16);
+            shares = _e133 + _e138;
             mean_1 = 0.0;
             if (CENTERED) {
-                float _e185 = shift;
-                metal::float4 _e186 = shares;
-                float _e187 = pack_sum(_e186);
-                float _e188 = team_sum(_e187, team_6, leaves, branches);
-                float _e190 = first_inside(_e144, _e10);
-                float _e191 = rounded(_e185 + _e188, _e190, params);
-                mean_1 = _e191;
+                float _e143 = shift;
+                metal::float4 _e144 = shares;
+                float _e145 = pack_sum(_e144);
+                float _e146 = team_sum(_e145, team_6, leaves, branches);
+                float _e148 = first_inside(_e102, _e10);
+                float _e149 = rounded(_e143 + _e146, _e148, params);
+                mean_1 = _e149;
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
@@ -787,312 +775,312 @@ void run(
             up_sum = metal::float4(0.0);
             g_sum = metal::float4(0.0);
             gd_sum = metal::float4(0.0);
-            float _e210 = mean_1;
-            Pack _e213 = masked(_e144 - metal::float4(_e210), _e11);
-            d_0_ = _e213;
-            metal::float4 _e215 = d_sum;
-            Pack _e216 = d_0_;
-            d_sum = _e215 + _e216;
-            metal::float4 _e218 = measure_sum;
-            Pack _e219 = d_0_;
-            Pack _e220 = measure(_e219);
-            measure_sum = _e218 + _e220;
+            float _e168 = mean_1;
+            Pack _e171 = masked(_e102 - metal::float4(_e168), _e11);
+            d_0_ = _e171;
+            metal::float4 _e173 = d_sum;
+            Pack _e174 = d_0_;
+            d_sum = _e173 + _e174;
+            metal::float4 _e176 = measure_sum;
+            Pack _e177 = d_0_;
+            Pack _e178 = measure(_e177);
+            measure_sum = _e176 + _e178;
             if (SCALED) {
-                metal::float4 _e223 = down_sum;
-                Pack _e224 = d_0_;
-                Pack _e227 = measure(_e224 * DOWN);
-                down_sum = _e223 + _e227;
-                metal::float4 _e229 = up_sum;
-                Pack _e230 = d_0_;
-                Pack _e233 = measure(_e230 * UP);
-                up_sum = _e229 + _e233;
+                metal::float4 _e181 = down_sum;
+                Pack _e182 = d_0_;
+                Pack _e185 = measure(_e182 * DOWN);
+                down_sum = _e181 + _e185;
+                metal::float4 _e187 = up_sum;
+                Pack _e188 = d_0_;
+                Pack _e191 = measure(_e188 * UP);
+                up_sum = _e187 + _e191;
             }
             if (EARLY) {
                 if (false) {
-                    uint _e240 = params.first;
-                    AffineAt _e242 = row_affine_index(_e240 + _e125, _e10, params);
-                    Affine _e243 = affine_at(_e242, params, weight_2, bias_1, _buffer_sizes);
-                    affine_3.inner[0] = _e243;
+                    uint _e198 = params.first;
+                    AffineAt _e200 = row_affine_index(_e198 + _e83, _e10, params);
+                    Affine _e201 = affine_at(_e200, params, weight_2, bias_1, _buffer_sizes);
+                    affine_3.inner[0] = _e201;
                 }
-                metal::float4 _e244 = grad_0_;
-                Pack _e247 = affine_3.inner[0].weight;
-                Pack _e248 = apply_weight(_e244, _e247);
-                metal::float4 _e249 = g_sum;
-                g_sum = _e249 + _e248;
-                metal::float4 _e251 = gd_sum;
-                Pack _e252 = d_0_;
-                gd_sum = _e251 + (_e248 * _e252);
+                metal::float4 _e202 = grad_0_;
+                Pack _e205 = affine_3.inner[0].weight;
+                Pack _e206 = apply_weight(_e202, _e205);
+                metal::float4 _e207 = g_sum;
+                g_sum = _e207 + _e206;
+                metal::float4 _e209 = gd_sum;
+                Pack _e210 = d_0_;
+                gd_sum = _e209 + (_e206 * _e210);
             }
-            float _e255 = mean_1;
-            Pack _e258 = masked(_e155 - metal::float4(_e255), _e16);
-            d_1_ = _e258;
-            metal::float4 _e260 = d_sum;
-            Pack _e261 = d_1_;
-            d_sum = _e260 + _e261;
-            metal::float4 _e263 = measure_sum;
-            Pack _e264 = d_1_;
-            Pack _e265 = measure(_e264);
-            measure_sum = _e263 + _e265;
+            float _e213 = mean_1;
+            Pack _e216 = masked(_e113 - metal::float4(_e213), _e16);
+            d_1_ = _e216;
+            metal::float4 _e218 = d_sum;
+            Pack _e219 = d_1_;
+            d_sum = _e218 + _e219;
+            metal::float4 _e221 = measure_sum;
+            Pack _e222 = d_1_;
+            Pack _e223 = measure(_e222);
+            measure_sum = _e221 + _e223;
             if (SCALED) {
-                metal::float4 _e268 = down_sum;
-                Pack _e269 = d_1_;
-                Pack _e272 = measure(_e269 * DOWN);
-                down_sum = _e268 + _e272;
-                metal::float4 _e274 = up_sum;
-                Pack _e275 = d_1_;
-                Pack _e278 = measure(_e275 * UP);
-                up_sum = _e274 + _e278;
+                metal::float4 _e226 = down_sum;
+                Pack _e227 = d_1_;
+                Pack _e230 = measure(_e227 * DOWN);
+                down_sum = _e226 + _e230;
+                metal::float4 _e232 = up_sum;
+                Pack _e233 = d_1_;
+                Pack _e236 = measure(_e233 * UP);
+                up_sum = _e232 + _e236;
             }
             if (EARLY) {
                 if (false) {
-                    uint _e285 = params.first;
-                    AffineAt _e287 = row_affine_index(_e285 + _e125, _e15, params);
-                    Affine _e288 = affine_at(_e287, params, weight_2, bias_1, _buffer_sizes);
-                    affine_3.inner[1] = _e288;
+                    uint _e243 = params.first;
+                    AffineAt _e245 = row_affine_index(_e243 + _e83, _e15, params);
+                    Affine _e246 = affine_at(_e245, params, weight_2, bias_1, _buffer_sizes);
+                    affine_3.inner[1] = _e246;
                 }
-                metal::float4 _e289 = grad_1_;
-                Pack _e292 = affine_3.inner[1].weight;
-                Pack _e293 = apply_weight(_e289, _e292);
-                metal::float4 _e294 = g_sum;
-                g_sum = _e294 + _e293;
-                metal::float4 _e296 = gd_sum;
-                Pack _e297 = d_1_;
-                gd_sum = _e296 + (_e293 * _e297);
+                metal::float4 _e247 = grad_1_;
+                Pack _e250 = affine_3.inner[1].weight;
+                Pack _e251 = apply_weight(_e247, _e250);
+                metal::float4 _e252 = g_sum;
+                g_sum = _e252 + _e251;
+                metal::float4 _e254 = gd_sum;
+                Pack _e255 = d_1_;
+                gd_sum = _e254 + (_e251 * _e255);
             }
-            metal::float4 _e300 = d_sum;
-            float _e301 = pack_sum(_e300);
-            metal::float4 _e302 = measure_sum;
-            float _e303 = pack_sum(_e302);
-            metal::float4 _e304 = g_sum;
-            float _e305 = pack_sum(_e304);
-            metal::float4 _e306 = gd_sum;
-            float _e307 = pack_sum(_e306);
-            sums_2 = metal::float4(_e301, _e303, _e305, _e307);
+            metal::float4 _e258 = d_sum;
+            float _e259 = pack_sum(_e258);
+            metal::float4 _e260 = measure_sum;
+            float _e261 = pack_sum(_e260);
+            metal::float4 _e262 = g_sum;
+            float _e263 = pack_sum(_e262);
+            metal::float4 _e264 = gd_sum;
+            float _e265 = pack_sum(_e264);
+            sums_2 = metal::float4(_e259, _e261, _e263, _e265);
             measured = metal::float3 {};
             if (SCALED) {
-                metal::float4 _e313 = down_sum;
-                float _e314 = pack_sum(_e313);
-                float _e316 = sums_2.y;
-                metal::float4 _e317 = up_sum;
-                float _e318 = pack_sum(_e317);
-                metal::float4 _e321 = team_sum4_(metal::float4(_e314, _e316, _e318, 0.0), team_6, leaves, branches);
-                measured = _e321.xyz;
+                metal::float4 _e271 = down_sum;
+                float _e272 = pack_sum(_e271);
+                float _e274 = sums_2.y;
+                metal::float4 _e275 = up_sum;
+                float _e276 = pack_sum(_e275);
+                metal::float4 _e279 = team_sum4_(metal::float4(_e272, _e274, _e276, 0.0), team_6, leaves, branches);
+                measured = _e279.xyz;
             } else {
                 if (EARLY) {
-                    metal::float4 _e324 = sums_2;
-                    metal::float4 _e325 = team_sum4_(_e324, team_6, leaves, branches);
-                    sums_2 = _e325;
+                    metal::float4 _e282 = sums_2;
+                    metal::float4 _e283 = team_sum4_(_e282, team_6, leaves, branches);
+                    sums_2 = _e283;
                 } else {
-                    metal::float4 _e326 = sums_2;
-                    metal::float2 _e328 = team_sum2_(_e326.xy, team_6, leaves, branches);
-                    sums_2 = metal::float4(_e328, 0.0, 0.0);
+                    metal::float4 _e284 = sums_2;
+                    metal::float2 _e286 = team_sum2_(_e284.xy, team_6, leaves, branches);
+                    sums_2 = metal::float4(_e286, 0.0, 0.0);
                 }
-                float _e334 = sums_2.y;
-                measured.y = _e334;
+                float _e292 = sums_2.y;
+                measured.y = _e292;
             }
-            float _e336 = sums_2.x;
-            float correction = CENTERED ? (_e336 / len) : 0.0;
-            metal::float3 _e341 = measured;
-            float _e342 = scale_of(_e341);
-            metal::float3 _e343 = measured;
-            float _e344 = at_scale(_e343, _e342);
-            float _e348 = rstd_of((_e344 / len) - (correction * correction), len, _e342, params);
-            Pack _e349 = d_0_;
-            Pack y_0_ = ((_e349 - metal::float4(correction)) * _e342) * _e348;
+            float _e294 = sums_2.x;
+            float correction = CENTERED ? (_e294 / len) : 0.0;
+            metal::float3 _e299 = measured;
+            float _e300 = scale_of(_e299);
+            metal::float3 _e301 = measured;
+            float _e302 = at_scale(_e301, _e300);
+            float _e306 = rstd_of((_e302 / len) - (correction * correction), len, _e300, params);
+            Pack _e307 = d_0_;
+            Pack y_0_ = ((_e307 - metal::float4(correction)) * _e300) * _e306;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e359 = local_3;
-            if (_e359) {
-                uint _e363 = params.first;
-                AffineAt _e365 = row_affine_index(_e363 + _e125, _e10, params);
-                Affine _e366 = affine_at(_e365, params, weight_2, bias_1, _buffer_sizes);
-                affine_3.inner[0] = _e366;
+            bool _e317 = local_3;
+            if (_e317) {
+                uint _e321 = params.first;
+                AffineAt _e323 = row_affine_index(_e321 + _e83, _e10, params);
+                Affine _e324 = affine_at(_e323, params, weight_2, bias_1, _buffer_sizes);
+                affine_3.inner[0] = _e324;
             }
             if (LATE) {
-                Affine _e369 = affine_3.inner[0];
-                At _e370 = at_of(_e129, _e10);
-                Pack _e371 = row_gradient(y_0_, _e369, _e370);
-                Pack _e372 = masked(_e371, _e11);
-                grad_0_ = _e372;
-                metal::float4 _e373 = grad_0_;
-                Pack _e376 = affine_3.inner[0].weight;
-                Pack _e377 = apply_weight(_e373, _e376);
-                metal::float4 _e378 = g_sum;
-                g_sum = _e378 + _e377;
-                metal::float4 _e380 = gd_sum;
-                Pack _e381 = d_0_;
-                gd_sum = _e380 + (_e377 * (_e381 * _e342));
+                Affine _e327 = affine_3.inner[0];
+                At _e328 = at_of(_e87, _e10);
+                Pack _e329 = row_gradient(y_0_, _e327, _e328);
+                Pack _e330 = masked(_e329, _e11);
+                grad_0_ = _e330;
+                metal::float4 _e331 = grad_0_;
+                Pack _e334 = affine_3.inner[0].weight;
+                Pack _e335 = apply_weight(_e331, _e334);
+                metal::float4 _e336 = g_sum;
+                g_sum = _e336 + _e335;
+                metal::float4 _e338 = gd_sum;
+                Pack _e339 = d_0_;
+                gd_sum = _e338 + (_e335 * (_e339 * _e300));
             }
             if (SUMS) {
                 local_4 = false;
             } else {
                 local_4 = false;
             }
-            bool _e390 = local_4;
-            if (_e390) {
-                Pack _e392 = grad_sum.inner[0];
-                metal::float4 _e395 = grad_0_;
-                grad_sum.inner[0] = _e392 + (has_row ? _e395 : metal::float4(0.0));
-                Pack _e399 = grad_y_sum.inner[0];
-                metal::float4 _e402 = grad_0_;
-                grad_y_sum.inner[0] = _e399 + (has_row ? (_e402 * y_0_) : metal::float4(0.0));
+            bool _e348 = local_4;
+            if (_e348) {
+                Pack _e350 = grad_sum.inner[0];
+                metal::float4 _e353 = grad_0_;
+                grad_sum.inner[0] = _e350 + (has_row ? _e353 : metal::float4(0.0));
+                Pack _e357 = grad_y_sum.inner[0];
+                metal::float4 _e360 = grad_0_;
+                grad_y_sum.inner[0] = _e357 + (has_row ? (_e360 * y_0_) : metal::float4(0.0));
             }
-            Pack _e406 = d_1_;
-            Pack y_1_ = ((_e406 - metal::float4(correction)) * _e342) * _e348;
+            Pack _e364 = d_1_;
+            Pack y_1_ = ((_e364 - metal::float4(correction)) * _e300) * _e306;
             if (false) {
                 local_5 = true;
             } else {
                 local_5 = false;
             }
-            bool _e416 = local_5;
-            if (_e416) {
-                uint _e420 = params.first;
-                AffineAt _e422 = row_affine_index(_e420 + _e125, _e15, params);
-                Affine _e423 = affine_at(_e422, params, weight_2, bias_1, _buffer_sizes);
-                affine_3.inner[1] = _e423;
+            bool _e374 = local_5;
+            if (_e374) {
+                uint _e378 = params.first;
+                AffineAt _e380 = row_affine_index(_e378 + _e83, _e15, params);
+                Affine _e381 = affine_at(_e380, params, weight_2, bias_1, _buffer_sizes);
+                affine_3.inner[1] = _e381;
             }
             if (LATE) {
-                Affine _e426 = affine_3.inner[1];
-                At _e427 = at_of(_e129, _e15);
-                Pack _e428 = row_gradient(y_1_, _e426, _e427);
-                Pack _e429 = masked(_e428, _e16);
-                grad_1_ = _e429;
-                metal::float4 _e430 = grad_1_;
-                Pack _e433 = affine_3.inner[1].weight;
-                Pack _e434 = apply_weight(_e430, _e433);
-                metal::float4 _e435 = g_sum;
-                g_sum = _e435 + _e434;
-                metal::float4 _e437 = gd_sum;
-                Pack _e438 = d_1_;
-                gd_sum = _e437 + (_e434 * (_e438 * _e342));
+                Affine _e384 = affine_3.inner[1];
+                At _e385 = at_of(_e87, _e15);
+                Pack _e386 = row_gradient(y_1_, _e384, _e385);
+                Pack _e387 = masked(_e386, _e16);
+                grad_1_ = _e387;
+                metal::float4 _e388 = grad_1_;
+                Pack _e391 = affine_3.inner[1].weight;
+                Pack _e392 = apply_weight(_e388, _e391);
+                metal::float4 _e393 = g_sum;
+                g_sum = _e393 + _e392;
+                metal::float4 _e395 = gd_sum;
+                Pack _e396 = d_1_;
+                gd_sum = _e395 + (_e392 * (_e396 * _e300));
             }
             if (SUMS) {
                 local_6 = false;
             } else {
                 local_6 = false;
             }
-            bool _e447 = local_6;
-            if (_e447) {
-                Pack _e449 = grad_sum.inner[1];
-                metal::float4 _e452 = grad_1_;
-                grad_sum.inner[1] = _e449 + (has_row ? _e452 : metal::float4(0.0));
-                Pack _e456 = grad_y_sum.inner[1];
-                metal::float4 _e459 = grad_1_;
-                grad_y_sum.inner[1] = _e456 + (has_row ? (_e459 * y_1_) : metal::float4(0.0));
+            bool _e405 = local_6;
+            if (_e405) {
+                Pack _e407 = grad_sum.inner[1];
+                metal::float4 _e410 = grad_1_;
+                grad_sum.inner[1] = _e407 + (has_row ? _e410 : metal::float4(0.0));
+                Pack _e414 = grad_y_sum.inner[1];
+                metal::float4 _e417 = grad_1_;
+                grad_y_sum.inner[1] = _e414 + (has_row ? (_e417 * y_1_) : metal::float4(0.0));
             }
             coefficients = metal::float2 {};
             if (BACKWARD) {
                 if (LATE) {
-                    metal::float4 _e467 = sums_2;
-                    metal::float4 _e469 = g_sum;
-                    float _e470 = pack_sum(_e469);
-                    metal::float4 _e471 = gd_sum;
-                    float _e472 = pack_sum(_e471);
-                    metal::float2 _e474 = team_sum2_(metal::float2(_e470, _e472), team_6, leaves, branches);
-                    sums_2 = metal::float4(_e467.xy, _e474);
+                    metal::float4 _e425 = sums_2;
+                    metal::float4 _e427 = g_sum;
+                    float _e428 = pack_sum(_e427);
+                    metal::float4 _e429 = gd_sum;
+                    float _e430 = pack_sum(_e429);
+                    metal::float2 _e432 = team_sum2_(metal::float2(_e428, _e430), team_6, leaves, branches);
+                    sums_2 = metal::float4(_e425.xy, _e432);
                 }
-                float _e477 = sums_2.w;
-                float _e479 = sums_2.z;
-                float gy_sum = (_e477 - (correction * _e479)) * _e348;
-                float _e484 = sums_2.z;
-                float _e489 = product_share(len, _e348, _e342);
-                coefficients = metal::float2(CENTERED ? (_e484 / len) : 0.0, gy_sum * _e489);
+                float _e435 = sums_2.w;
+                float _e437 = sums_2.z;
+                float gy_sum = (_e435 - (correction * _e437)) * _e306;
+                float _e442 = sums_2.z;
+                float _e447 = product_share(len, _e306, _e300);
+                coefficients = metal::float2(CENTERED ? (_e442 / len) : 0.0, gy_sum * _e447);
             }
             next_rstd = 0.0;
             if (NEXT) {
                 power_1 = metal::float4(0.0);
-                Affine _e499 = affine_3.inner[0];
-                At _e500 = at_of(_e129, _e10);
-                Pack _e501 = output_of(y_0_, _e499, _e500);
-                Pack _e502 = masked(_e501, _e11);
-                d_0_ = _e502;
-                metal::float4 _e503 = power_1;
-                Pack _e504 = d_0_;
-                Pack _e505 = measure(_e504);
-                power_1 = _e503 + _e505;
-                Affine _e508 = affine_3.inner[1];
-                At _e509 = at_of(_e129, _e15);
-                Pack _e510 = output_of(y_1_, _e508, _e509);
-                Pack _e511 = masked(_e510, _e16);
-                d_1_ = _e511;
-                metal::float4 _e512 = power_1;
-                Pack _e513 = d_1_;
-                Pack _e514 = measure(_e513);
-                power_1 = _e512 + _e514;
-                metal::float4 _e516 = power_1;
-                float _e517 = pack_sum(_e516);
-                float _e518 = team_sum(_e517, team_6, leaves, branches);
-                float _e521 = rstd_of(_e518 / len, len, 1.0, params);
-                next_rstd = _e521;
+                Affine _e457 = affine_3.inner[0];
+                At _e458 = at_of(_e87, _e10);
+                Pack _e459 = output_of(y_0_, _e457, _e458);
+                Pack _e460 = masked(_e459, _e11);
+                d_0_ = _e460;
+                metal::float4 _e461 = power_1;
+                Pack _e462 = d_0_;
+                Pack _e463 = measure(_e462);
+                power_1 = _e461 + _e463;
+                Affine _e466 = affine_3.inner[1];
+                At _e467 = at_of(_e87, _e15);
+                Pack _e468 = output_of(y_1_, _e466, _e467);
+                Pack _e469 = masked(_e468, _e16);
+                d_1_ = _e469;
+                metal::float4 _e470 = power_1;
+                Pack _e471 = d_1_;
+                Pack _e472 = measure(_e471);
+                power_1 = _e470 + _e472;
+                metal::float4 _e474 = power_1;
+                float _e475 = pack_sum(_e474);
+                float _e476 = team_sum(_e475, team_6, leaves, branches);
+                float _e479 = rstd_of(_e476 / len, len, 1.0, params);
+                next_rstd = _e479;
             }
             if (QUANTIZED) {
                 peak_3 = type_13 {};
                 factor_1 = type_14 {};
-                Affine _e528 = affine_3.inner[0];
-                At _e529 = at_of(_e129, _e10);
-                Pack _e530 = output_of(y_0_, _e528, _e529);
-                d_0_ = _e530;
-                Pack _e531 = d_0_;
-                int _e532 = pack_peak(_e531);
-                int own_0_ = _e8 ? _e532 : 0;
-                int _e537 = peak_3.inner[0];
-                peak_3.inner[0] = metal::max(_e537, own_0_);
-                Affine _e540 = affine_3.inner[1];
-                At _e541 = at_of(_e129, _e15);
-                Pack _e542 = output_of(y_1_, _e540, _e541);
-                d_1_ = _e542;
-                Pack _e543 = d_1_;
-                int _e544 = pack_peak(_e543);
-                int own_1_ = _e13 ? _e544 : 0;
-                int _e549 = peak_3.inner[1];
-                peak_3.inner[1] = metal::max(_e549, own_1_);
+                Affine _e486 = affine_3.inner[0];
+                At _e487 = at_of(_e87, _e10);
+                Pack _e488 = output_of(y_0_, _e486, _e487);
+                d_0_ = _e488;
+                Pack _e489 = d_0_;
+                int _e490 = pack_peak(_e489);
+                int own_0_ = _e8 ? _e490 : 0;
+                int _e495 = peak_3.inner[0];
+                peak_3.inner[0] = metal::max(_e495, own_0_);
+                Affine _e498 = affine_3.inner[1];
+                At _e499 = at_of(_e87, _e15);
+                Pack _e500 = output_of(y_1_, _e498, _e499);
+                d_1_ = _e500;
+                Pack _e501 = d_1_;
+                int _e502 = pack_peak(_e501);
+                int own_1_ = _e13 ? _e502 : 0;
+                int _e507 = peak_3.inner[1];
+                peak_3.inner[1] = metal::max(_e507, own_1_);
                 if (true) {
-                    int _e553 = peak_3.inner[0];
-                    int _e554 = peak_of_block(_e553, team_6);
-                    float _e556 = quantized_factor(_e554);
-                    factor_1.inner[0] = _e556;
+                    int _e511 = peak_3.inner[0];
+                    int _e512 = peak_of_block(_e511, team_6);
+                    float _e514 = quantized_factor(_e512);
+                    factor_1.inner[0] = _e514;
                     if (has_row) {
                         local_7 = _e8;
                     } else {
                         local_7 = false;
                     }
-                    bool _e560 = local_7;
-                    if (_e560) {
-                        uint _e563 = params.first;
-                        put_quantized_scale(_e563 + _e125, _e10, team_6.lane, _e554);
+                    bool _e518 = local_7;
+                    if (_e518) {
+                        uint _e521 = params.first;
+                        put_quantized_scale(_e521 + _e83, _e10, team_6.lane, _e512);
                     }
                 }
                 if (true) {
-                    int _e568 = peak_3.inner[1];
-                    int _e569 = peak_of_block(_e568, team_6);
-                    float _e571 = quantized_factor(_e569);
-                    factor_1.inner[1] = _e571;
+                    int _e526 = peak_3.inner[1];
+                    int _e527 = peak_of_block(_e526, team_6);
+                    float _e529 = quantized_factor(_e527);
+                    factor_1.inner[1] = _e529;
                     if (has_row) {
                         local_8 = _e13;
                     } else {
                         local_8 = false;
                     }
-                    bool _e575 = local_8;
-                    if (_e575) {
-                        uint _e578 = params.first;
-                        put_quantized_scale(_e578 + _e125, _e15, team_6.lane, _e569);
+                    bool _e533 = local_8;
+                    if (_e533) {
+                        uint _e536 = params.first;
+                        put_quantized_scale(_e536 + _e83, _e15, team_6.lane, _e527);
                     }
                 }
                 if (has_row) {
                     if (_e8) {
-                        uint _e583 = params.first;
-                        Pack _e585 = d_0_;
-                        float _e587 = factor_1.inner[0];
-                        put_quantized(_e583 + _e125, _e10, _e585, _e587);
+                        uint _e541 = params.first;
+                        Pack _e543 = d_0_;
+                        float _e545 = factor_1.inner[0];
+                        put_quantized(_e541 + _e83, _e10, _e543, _e545);
                     }
                     if (_e13) {
-                        uint _e590 = params.first;
-                        Pack _e592 = d_1_;
-                        float _e594 = factor_1.inner[1];
-                        put_quantized(_e590 + _e125, _e15, _e592, _e594);
+                        uint _e548 = params.first;
+                        Pack _e550 = d_1_;
+                        float _e552 = factor_1.inner[1];
+                        put_quantized(_e548 + _e83, _e15, _e550, _e552);
                     }
                 }
             }
@@ -1103,38 +1091,38 @@ void run(
                     } else {
                         local_9 = false;
                     }
-                    bool _e600 = local_9;
-                    if (_e600) {
-                        Pack _e602 = grad_sum.inner[0];
-                        metal::float4 _e603 = grad_0_;
-                        grad_sum.inner[0] = _e602 + _e603;
-                        Pack _e606 = grad_y_sum.inner[0];
-                        metal::float4 _e607 = grad_0_;
-                        grad_y_sum.inner[0] = _e606 + (_e607 * y_0_);
+                    bool _e558 = local_9;
+                    if (_e558) {
+                        Pack _e560 = grad_sum.inner[0];
+                        metal::float4 _e561 = grad_0_;
+                        grad_sum.inner[0] = _e560 + _e561;
+                        Pack _e564 = grad_y_sum.inner[0];
+                        metal::float4 _e565 = grad_0_;
+                        grad_y_sum.inner[0] = _e564 + (_e565 * y_0_);
                     }
-                    metal::float4 _e610 = grad_0_;
-                    Pack _e613 = affine_3.inner[0].weight;
-                    Pack _e614 = apply_weight(_e610, _e613);
+                    metal::float4 _e568 = grad_0_;
+                    Pack _e571 = affine_3.inner[0].weight;
+                    Pack _e572 = apply_weight(_e568, _e571);
                     if (NEXT) {
                         if (false) {
-                            uint _e620 = params.first;
-                            AffineAt _e622 = row_affine_index(_e620 + _e125, _e10, params);
-                            NextWeight _e623 = next_weight_at(_e622);
-                            next.inner[0] = _e623;
+                            uint _e578 = params.first;
+                            AffineAt _e580 = row_affine_index(_e578 + _e83, _e10, params);
+                            NextWeight _e581 = next_weight_at(_e580);
+                            next.inner[0] = _e581;
                         }
-                        At _e624 = at_of(_e129, _e10);
-                        Pack _e625 = d_0_;
-                        Pack _e626 = d_0_;
-                        float _e627 = next_rstd;
-                        NextWeight _e630 = next.inner[0];
-                        finish_both(_e624, _e144, _e625, _e626 * _e627, _e630);
+                        At _e582 = at_of(_e87, _e10);
+                        Pack _e583 = d_0_;
+                        Pack _e584 = d_0_;
+                        float _e585 = next_rstd;
+                        NextWeight _e588 = next.inner[0];
+                        finish_both(_e582, _e102, _e583, _e584 * _e585, _e588);
                     } else {
-                        At _e631 = at_of(_e129, _e10);
-                        Affine _e633 = affine_3.inner[0];
-                        float _e635 = coefficients.x;
-                        Pack _e638 = measure_derivative(y_0_);
-                        float _e640 = coefficients.y;
-                        finish(_e631, _e633, _e144, y_0_, (((_e614 - metal::float4(_e635)) - (_e638 * _e640)) * _e348) * _e342, output_1, _buffer_sizes);
+                        At _e589 = at_of(_e87, _e10);
+                        Affine _e591 = affine_3.inner[0];
+                        float _e593 = coefficients.x;
+                        Pack _e596 = measure_derivative(y_0_);
+                        float _e598 = coefficients.y;
+                        finish(_e589, _e591, _e102, y_0_, (((_e572 - metal::float4(_e593)) - (_e596 * _e598)) * _e306) * _e300, output_1, _buffer_sizes);
                     }
                 }
                 if (_e13) {
@@ -1143,75 +1131,75 @@ void run(
                     } else {
                         local_10 = false;
                     }
-                    bool _e650 = local_10;
-                    if (_e650) {
-                        Pack _e652 = grad_sum.inner[1];
-                        metal::float4 _e653 = grad_1_;
-                        grad_sum.inner[1] = _e652 + _e653;
-                        Pack _e656 = grad_y_sum.inner[1];
-                        metal::float4 _e657 = grad_1_;
-                        grad_y_sum.inner[1] = _e656 + (_e657 * y_1_);
+                    bool _e608 = local_10;
+                    if (_e608) {
+                        Pack _e610 = grad_sum.inner[1];
+                        metal::float4 _e611 = grad_1_;
+                        grad_sum.inner[1] = _e610 + _e611;
+                        Pack _e614 = grad_y_sum.inner[1];
+                        metal::float4 _e615 = grad_1_;
+                        grad_y_sum.inner[1] = _e614 + (_e615 * y_1_);
                     }
-                    metal::float4 _e660 = grad_1_;
-                    Pack _e663 = affine_3.inner[1].weight;
-                    Pack _e664 = apply_weight(_e660, _e663);
+                    metal::float4 _e618 = grad_1_;
+                    Pack _e621 = affine_3.inner[1].weight;
+                    Pack _e622 = apply_weight(_e618, _e621);
                     if (NEXT) {
                         if (false) {
-                            uint _e670 = params.first;
-                            AffineAt _e672 = row_affine_index(_e670 + _e125, _e15, params);
-                            NextWeight _e673 = next_weight_at(_e672);
-                            next.inner[1] = _e673;
+                            uint _e628 = params.first;
+                            AffineAt _e630 = row_affine_index(_e628 + _e83, _e15, params);
+                            NextWeight _e631 = next_weight_at(_e630);
+                            next.inner[1] = _e631;
                         }
-                        At _e674 = at_of(_e129, _e15);
-                        Pack _e675 = d_1_;
-                        Pack _e676 = d_1_;
-                        float _e677 = next_rstd;
-                        NextWeight _e680 = next.inner[1];
-                        finish_both(_e674, _e155, _e675, _e676 * _e677, _e680);
+                        At _e632 = at_of(_e87, _e15);
+                        Pack _e633 = d_1_;
+                        Pack _e634 = d_1_;
+                        float _e635 = next_rstd;
+                        NextWeight _e638 = next.inner[1];
+                        finish_both(_e632, _e113, _e633, _e634 * _e635, _e638);
                     } else {
-                        At _e681 = at_of(_e129, _e15);
-                        Affine _e683 = affine_3.inner[1];
-                        float _e685 = coefficients.x;
-                        Pack _e688 = measure_derivative(y_1_);
-                        float _e690 = coefficients.y;
-                        finish(_e681, _e683, _e155, y_1_, (((_e664 - metal::float4(_e685)) - (_e688 * _e690)) * _e348) * _e342, output_1, _buffer_sizes);
+                        At _e639 = at_of(_e87, _e15);
+                        Affine _e641 = affine_3.inner[1];
+                        float _e643 = coefficients.x;
+                        Pack _e646 = measure_derivative(y_1_);
+                        float _e648 = coefficients.y;
+                        finish(_e639, _e641, _e113, y_1_, (((_e622 - metal::float4(_e643)) - (_e646 * _e648)) * _e306) * _e300, output_1, _buffer_sizes);
                     }
                 }
                 if (team_6.lane == 0u) {
-                    uint _e700 = params.first;
-                    float _e702 = mean_1;
-                    save(_e700 + _e125, _e702, correction, _e348, _e342);
+                    uint _e658 = params.first;
+                    float _e660 = mean_1;
+                    save(_e658 + _e83, _e660, correction, _e306, _e300);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e712 = params.teams;
-        local_11 = team_6.index < _e712;
+        uint _e670 = params.teams;
+        local_11 = team_6.index < _e670;
     } else {
         local_11 = false;
     }
-    bool _e715 = local_11;
-    if (_e715) {
-        bool _e717 = in_row(0u, team_6, params);
-        if (_e717) {
-            uint _e720 = params.first_partial;
-            uint _e724 = params.elements;
-            uint to = _e720 + (team_6.index * _e724);
-            Column _e728 = column_of(0u, team_6, params);
-            Pack _e730 = grad_sum.inner[0];
-            Pack _e732 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e728, _e730, _e732);
+    bool _e673 = local_11;
+    if (_e673) {
+        bool _e675 = in_row(0u, team_6, params);
+        if (_e675) {
+            uint _e678 = params.first_partial;
+            uint _e682 = params.elements;
+            uint to = _e678 + (team_6.index * _e682);
+            Column _e686 = column_of(0u, team_6, params);
+            Pack _e688 = grad_sum.inner[0];
+            Pack _e690 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e686, _e688, _e690);
         }
-        bool _e734 = in_row(1u, team_6, params);
-        if (_e734) {
-            uint _e737 = params.first_partial;
-            uint _e741 = params.elements;
-            uint to_1 = _e737 + (team_6.index * _e741);
-            Column _e745 = column_of(1u, team_6, params);
-            Pack _e747 = grad_sum.inner[1];
-            Pack _e749 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e745, _e747, _e749);
+        bool _e692 = in_row(1u, team_6, params);
+        if (_e692) {
+            uint _e695 = params.first_partial;
+            uint _e699 = params.elements;
+            uint to_1 = _e695 + (team_6.index * _e699);
+            Column _e703 = column_of(1u, team_6, params);
+            Pack _e705 = grad_sum.inner[1];
+            Pack _e707 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e703, _e705, _e707);
             return;
         } else {
             return;

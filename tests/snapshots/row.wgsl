@@ -5,8 +5,8 @@
 // instance norm of channels-first tensors.
 //
 // A team reads a row once, holds it in registers and writes it once, then takes its next row. Weights that all of its
-// rows share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK packs a
-// lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
+// rows share stay in registers too, and so do the sums over rows that are the gradients of weight and bias. BLOCK
+// packs a lane cover a row. Weights that rows do not share are loaded late, when fewer registers are taken.
 //
 // Numerics: corrected two-pass. The first mean is of x - x[0]. A second reduction sums the deviations d from it. The
 // result corrects the variance and the output, since f32 cannot hold the mean of data with a large offset. The mean of
@@ -419,21 +419,26 @@ fn run(team: Team) {
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
-        affine[0u] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(0u, team)));
+        let first_row = params.first + row_of(min(team.index, params.rows - 1u));
+        let i_0 = row_affine_index(first_row, column_of(0u, team));
+        affine[0u] = affine_at(i_0);
         if NEXT {
-            next[0u] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(0u, team)));
+            next[0u] = next_weight_at(i_0);
         }
-        affine[1u] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(1u, team)));
+        let i_1 = row_affine_index(first_row, column_of(1u, team));
+        affine[1u] = affine_at(i_1);
         if NEXT {
-            next[1u] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(1u, team)));
+            next[1u] = next_weight_at(i_1);
         }
-        affine[2u] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(2u, team)));
+        let i_2 = row_affine_index(first_row, column_of(2u, team));
+        affine[2u] = affine_at(i_2);
         if NEXT {
-            next[2u] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(2u, team)));
+            next[2u] = next_weight_at(i_2);
         }
-        affine[3u] = affine_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(3u, team)));
+        let i_3 = row_affine_index(first_row, column_of(3u, team));
+        affine[3u] = affine_at(i_3);
         if NEXT {
-            next[3u] = next_weight_at(row_affine_index(params.first + row_of(min(team.index, params.rows - 1u)), column_of(3u, team)));
+            next[3u] = next_weight_at(i_3);
         }
     }
 
