@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, process::ExitCode, time::Instant};
 
 use wgpu_norm::{
-    Access, Bindings, DType, Gate, GateFunction, LayerNorm, Norm, RmsNorm, Slot, TensorSpec,
+    Access, Bindings, DType, Gate, GateFunction, LayerNorm, Norm, Pairs, RmsNorm, Rotary, Slot, TensorSpec,
     host::Gpu,
     testing::{self, Data},
     wgpu,
@@ -21,6 +21,7 @@ use nets::{Command, Kernels, Part, Result, download, hold, run, upload, zeros};
 const TOKENS: usize = 1024;
 const WIDTH: usize = 1024;
 const SAMPLES: usize = 4;
+const HEADS: usize = 8;
 /// Pairs of times, of which the medians count.
 const ROUNDS: usize = 9;
 
@@ -37,6 +38,24 @@ fn sigmoid(v: vec4<f32>) -> vec4<f32> { return 1.0 / (1.0 + exp(-v)); }
 
 // The table of the sample that the pack belongs to.
 fn of_sample(i: u32) -> u32 { return i / (sizes.row * sizes.rows) * sizes.row + i % sizes.row; }
+
+@group(0) @binding(12) var<storage> positions: array<u32>;
+
+// Rows are heads here, as many a token as sizes.rows: an invocation for a pack of the first half and its partners.
+@compute @workgroup_size(64)
+fn rotate(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= sizes.packs / 2u { return; }
+    let half = sizes.row / 2u;
+    let head = id.x / half;
+    let first = head * sizes.row + id.x % half;
+    let angle = positions[head / sizes.rows] * sizes.row + id.x % half * 2u;
+    let cos = vec4(a[angle].xz, a[angle + 1u].xz);
+    let sin = vec4(a[angle].yw, a[angle + 1u].yw);
+    let u = out[first];
+    let v = out[first + half];
+    out[first] = u * cos - v * sin;
+    out[first + half] = v * cos + u * sin;
+}
 
 @compute @workgroup_size(64)
 fn add(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -122,7 +141,20 @@ fn blocks() -> Vec<Block> {
     let adaptive = LayerNorm::new(&dit, 2..).per_sample(true).zero_centered(true);
     let groups = RmsNorm::new(&[TOKENS, 8, WIDTH / 8], 2..).affine_axes(1..);
     let in_out = |to| vec![(Slot::Input, Of(Slot::Input)), (Slot::Weight, Of(Slot::Weight)), (Slot::Output, to)];
+    let heads = RmsNorm::new(&[TOKENS, HEADS, WIDTH / HEADS], 2..).affine_axes(1..);
     vec![
+        Block {
+            model: "Qwen3",
+            what: "norm of queries and keys, rotated",
+            fused: Box::new(heads.clone().rotary(Rotary::new(Pairs::Halves, WIDTH / HEADS, TOKENS))),
+            separate: vec![
+                Pass::Norm(Box::new(heads), in_out(Of(Slot::Output))),
+                Pass::Kernel(
+                    "rotate",
+                    vec![(8, Of(Slot::RotaryTable)), (12, Of(Slot::Positions)), (11, Of(Slot::Output))],
+                ),
+            ],
+        },
         Block {
             model: "Gemma 2, 3",
             what: "residual + norm, and the next norm",
@@ -227,13 +259,19 @@ fn blocks() -> Vec<Block> {
 impl Block {
     fn show(&self, kernels: &Kernels<'_>) -> Result<()> {
         let gpu = kernels.gpu;
-        let data = Data::random(&*self.fused, 1);
         let specs = self.fused.tensors()?;
+        let data = Data::random(&*self.fused, 1);
+        let data = match specs.iter().any(|spec| spec.slot == Slot::Positions) {
+            true => data.with_indices(Slot::Positions, (0..TOKENS as u32).collect()),
+            false => data,
+        };
         let mut buffers = BTreeMap::new();
         for spec in &specs {
-            let buffer = match data.tensors().get(spec.slot) {
-                Some(values) => upload(gpu, values),
-                None => zeros(gpu, spec.len()),
+            let tensors = data.tensors();
+            let buffer = match (tensors.get(spec.slot), tensors.get_indices(spec.slot)) {
+                (Some(values), _) => upload(gpu, values),
+                (_, Some(indices)) => upload(gpu, bytemuck::cast_slice(indices)),
+                _ => zeros(gpu, spec.len()),
             };
             buffers.insert(Tensor::Of(spec.slot), buffer);
         }
@@ -308,7 +346,9 @@ impl Pass {
             Self::Norm(op, tensors) => norm(kernels.gpu, &**op, tensors, buffers),
             Self::Kernel(name, tensors) => {
                 let packs = TOKENS * WIDTH / 4;
-                let sizes = [packs, WIDTH / 4, TOKENS / SAMPLES, 0].map(|n| n as u32);
+                let (row, rows) =
+                    if *name == "rotate" { (WIDTH / HEADS / 4, HEADS) } else { (WIDTH / 4, TOKENS / SAMPLES) };
+                let sizes = [packs, row, rows, 0].map(|n| n as u32);
                 let parts: Vec<_> = tensors.iter().map(|(at, tensor)| (*at, Part::from(&buffers[tensor]))).collect();
                 Ok(kernels.bind(name, &sizes, &parts, [packs.div_ceil(64), 1]))
             }
