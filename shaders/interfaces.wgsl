@@ -423,6 +423,7 @@ fn row_of(i: u32) -> u32 { return i; }
 const QUANTIZED: bool = false; // there is one
 const QUANTIZED_BLOCK: u32 = 32u; // elements that share a scale
 const QUANTIZED_PACKS: u32 = 1u; // packs of a lane that share a scale, or more than the lane has
+const QUANTIZED_STEP: u32 = 64u; // packs that a team streams at once, or more than a row has
 const QUANTIZED_LANES: u32 = 1u; // neighbouring lanes that share it, or more than the team has
 
 // The largest peak of the lanes that share a scale. Uniformity: as team_sum.

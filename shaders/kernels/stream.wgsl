@@ -240,7 +240,7 @@ fn run(team: Team) {
         if QUANTIZED {
             let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
             let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
-            for (var begin = 0u; begin < packs; begin += together * team.lanes) {
+            for (var begin = 0u; begin < packs; begin += QUANTIZED_STEP) {
                 var u: array<Pack, BLOCK>; // unroll
                 var sum: array<Pack, BLOCK>; // unroll
                 var peak: array<i32, BLOCK>; // unroll
@@ -254,7 +254,7 @@ fn run(team: Team) {
                     let column = column_at(min(pack, packs - 1u));
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(affine_column(column));
+                        affine = affine_at(row_affine_index(params.first + first_row, column));
                     }
                     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                         if !SHARED {
@@ -281,7 +281,7 @@ fn run(team: Team) {
                     let column = column_at(min(pack, packs - 1u));
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(affine_column(column));
+                        affine = affine_at(row_affine_index(params.first + first_row, column));
                     }
                     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                         let at = at_of(first[k], column);

@@ -13,6 +13,8 @@ const QUANTIZED__not_quantized: bool = false;
 
 const QUANTIZED_PACKS__not_quantized: u32 = 1u;
 
+const QUANTIZED_STEP__not_quantized: u32 = 1u;
+
 fn peak_of_block__not_quantized(peak: i32, team: Team) -> i32 {
     return peak;
 }

@@ -237,6 +237,8 @@ pub(crate) struct Quantized {
     pub packs: u32,
     /// Neighbouring lanes that do; `Quantized::TEAM`: all of a team.
     pub lanes: u32,
+    /// Packs that a team streams at once: whole blocks.
+    pub step: u32,
 }
 
 impl Quantized {
@@ -250,8 +252,13 @@ impl Quantized {
     }
 
     pub fn constants(self) -> Vec<String> {
-        let Self { block, packs, lanes } = self;
-        let constants = [("QUANTIZED_BLOCK", block), ("QUANTIZED_PACKS", packs), ("QUANTIZED_LANES", lanes)];
+        let Self { block, packs, lanes, step } = self;
+        let constants = [
+            ("QUANTIZED_BLOCK", block),
+            ("QUANTIZED_PACKS", packs),
+            ("QUANTIZED_LANES", lanes),
+            ("QUANTIZED_STEP", step),
+        ];
         constants.map(|(name, value)| format!("const {name}: u32 = {value}u;")).to_vec()
     }
 }

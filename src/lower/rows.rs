@@ -428,11 +428,9 @@ impl<'a> TeamRows<'a> {
         let lanes = lanes(*team, rows.workgroup_size(*team, problem.caps), problem.caps);
         let block = quantized.block() as u32;
         let runs = block / layout.elements() / layout.neighbours();
-        roles::Quantized {
-            block,
-            packs: (runs / lanes).max(1) * layout.neighbours(),
-            lanes: if runs < lanes { runs } else { roles::Quantized::TEAM },
-        }
+        let packs = (runs / lanes).max(1) * layout.neighbours();
+        let shared = if runs < lanes { runs } else { roles::Quantized::TEAM };
+        roles::Quantized { block, packs, lanes: shared, step: packs * lanes }
     }
 
     /// The residency at this number of rows per team: known to be whole, if no block lacks a row.
