@@ -27,6 +27,11 @@ fn weights_of_heads() {
         conforms_by_lanes("weight and bias for each group", &groups, Can::Rows(len));
         conforms_by_lanes("weight and bias for each group", &groups.backward(), Can::Rows(len));
     }
+    // The weights of a team's rows, in each section of the kernels.
+    let quantized = RmsNorm::new(&[300, 3, 36], 2..).affine_axes(1..).quantized(Quantized::rows());
+    for method in [Method::Resident(Team::Lane), Method::Streamed(Team::Lane)] {
+        conforms_by("quantized heads", gpu(), &quantized, Strategy::Forced(method));
+    }
     let heads = RmsNorm::new(&[300, 4, 128], 2..).affine_axes(1..);
     conforms_as_inferred("many heads of 128", &heads);
     conforms_as_inferred("many heads of 128", &heads.backward());

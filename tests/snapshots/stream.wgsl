@@ -245,6 +245,8 @@ const QUANTIZED: bool = false;
 
 const QUANTIZED_PACKS: u32 = 1u;
 
+const QUANTIZED_STEP: u32 = 1u;
+
 fn peak_of_block(peak: i32, team: Team) -> i32 {
     return peak;
 }
@@ -582,7 +584,7 @@ fn run(team: Team) {
         if QUANTIZED {
             let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
             let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
-            for (var begin = 0u; begin < packs; begin += together * team.lanes) {
+            for (var begin = 0u; begin < packs; begin += QUANTIZED_STEP) {
                 var u_0 = Pack(0.0);
                 var sum_0 = Pack(0.0);
                 var peak_0 = 0;
@@ -591,7 +593,7 @@ fn run(team: Team) {
                     let column = column_at(min(pack, packs - 1u));
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(affine_column(column));
+                        affine = affine_at(row_affine_index(params.first + first_row, column));
                     }
                     if !SHARED {
                         affine = affine_at(row_affine_index(params.first + row_0, column));
@@ -613,7 +615,7 @@ fn run(team: Team) {
                     let column = column_at(min(pack, packs - 1u));
                     var affine = Affine();
                     if SHARED {
-                        affine = affine_at(affine_column(column));
+                        affine = affine_at(row_affine_index(params.first + first_row, column));
                     }
                     let at_0 = at_of(first_0, column);
                     if QUANTIZED_PACKS > 1u {
