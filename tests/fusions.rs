@@ -47,7 +47,7 @@ fn weights_of_samples() {
         conforms_by("many rows of a sample", gpu(), &rows, Strategy::Forced(method));
         conforms_by("many rows of a sample", gpu(), &rows.backward(), Strategy::Forced(method));
     }
-    let odd = LayerNorm::new(&[5, 333, 33], 2..).per_sample(true).dtype(DType::F16);
+    let odd = LayerNorm::new(&[4, 100, 33], 2..).per_sample(true).dtype(DType::F16);
     conforms_as_inferred("odd rows of a sample", &odd);
     conforms_as_inferred("odd rows of a sample", &odd.backward());
 }

@@ -226,9 +226,11 @@ impl Rows {
 /// The problem as resident rows, if its groups are rows.
 pub(super) fn resident_rows(problem: &Problem<'_>) -> Option<Rows> {
     let rows = rows(problem)?;
-    let layout = VectorLayout::HalfUnaligned;
-    let unaligned = Rows { view: RowView { layout, ..rows.view }, packs: layout.packs(rows.view.cols), ..rows };
     let cols = rows.view.cols;
+    let layout = VectorLayout::HalfUnaligned;
+    // In memory, the rows of a team have one alignment phase.
+    let period = rows.period.filter(|&(order, _)| order == Order::Memory);
+    let unaligned = Rows { view: RowView { layout, ..rows.view }, packs: layout.packs(cols), period, ..rows };
     let is_odd = rows.view.layout == VectorLayout::Scalar && !cols.is_multiple_of(4) && !problem.is_strided();
     // A pack of such rows has elements of two words of int8.
     let is_odd = is_odd && problem.caps.offsets != Offsets::Element && problem.options.quantized.is_none();
