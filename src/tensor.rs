@@ -453,13 +453,22 @@ impl<'a> Tensors<'a> {
     }
 }
 
+/// What the reference knows of a quantized output before it rounds it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Unrounded {
+    /// Each element in steps of its scale, and the largest terms of an element of its block in the same steps.
+    pub elements: Vec<[f64; 2]>,
+    /// The largest terms of an element of each block.
+    pub terms: Vec<f64>,
+}
+
 /// The tensors that an op wrote, on the host: f32 from a GPU, f64 from the reference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs<T> {
     tensors: [Option<Vec<T>>; Slot::COUNT],
     scales: [f64; Slot::COUNT],
-    /// The elements of `quantized_output`, before the reference rounded them.
-    unrounded: Vec<f64>,
+    condition: f64,
+    unrounded: Unrounded,
     num_batches_tracked: Option<u32>,
 }
 
@@ -468,7 +477,8 @@ impl<T> Default for Outputs<T> {
         Self {
             tensors: [const { None }; Slot::COUNT],
             scales: [0.0; Slot::COUNT],
-            unrounded: Vec::new(),
+            condition: 1.0,
+            unrounded: Unrounded::default(),
             num_batches_tracked: None,
         }
     }
@@ -552,15 +562,24 @@ impl<T> Outputs<T> {
         self.scales[slot as usize] = parts.map(f64::abs).filter(|x| x.is_finite()).fold(0.0, f64::max);
     }
 
-    /// The elements of `quantized_output` before they were rounded, if the reference set them.
+    /// The factor by which bounds grow where f32 computes the values to normalize: 1 without a gate before the norm.
+    /// `docs/numerics.md` derives it.
+    #[must_use]
+    pub fn condition(&self) -> f64 {
+        self.condition
+    }
+
+    pub(crate) fn set_condition(&mut self, condition: f64) {
+        self.condition = condition;
+    }
+
     #[cfg(feature = "testing")]
-    pub(crate) fn unrounded(&self) -> &[f64] {
+    pub(crate) fn unrounded(&self) -> &Unrounded {
         &self.unrounded
     }
 
-    /// Sets the elements of `quantized_output` before they are rounded.
-    pub(crate) fn set_unrounded(&mut self, elements: Vec<f64>) {
-        self.unrounded = elements;
+    pub(crate) fn set_unrounded(&mut self, unrounded: Unrounded) {
+        self.unrounded = unrounded;
     }
 
     /// The number of batches in the cumulative average, including this one.
@@ -588,6 +607,7 @@ impl Outputs<f64> {
         Outputs {
             tensors: std::array::from_fn(|slot| round(&self.tensors[slot])),
             scales: self.scales,
+            condition: self.condition,
             unrounded: self.unrounded.clone(),
             num_batches_tracked: self.num_batches_tracked,
         }

@@ -397,3 +397,20 @@ fn the_gradient_of_a_second_norm_is_that_of_two_ops() {
         assert!(abs_diff_eq!(found.grad_input()[i], expected, epsilon = 1e-6), "{i}");
     }
 }
+
+/// An input is exact at any offset. A gated sum has the errors of its terms, which a small deviation keeps.
+#[test]
+fn the_condition_of_a_gated_sum() {
+    let condition = |op: &LayerNorm, input: &[f32], gate: &[f32]| {
+        let tensors = Tensors::new(input).set(Slot::Gate, gate);
+        let tensors = if op.options.gate.is_some() { tensors } else { Tensors::new(input) };
+        op.reference(&tensors).expect("reference").condition()
+    };
+    let plain = LayerNorm::new(&[1, 4], 1..).eps(0.0).weight(false).bias(false);
+    let gated = plain.clone().gate(Gate::before(GateFunction::Identity));
+    let offset = |mean: f32| [-1.0, 1.0, -1.0, 1.0].map(|x| mean + x);
+    assert_eq!(condition(&plain, &offset(1e6), &[]), 1.0);
+    assert_eq!(condition(&gated, &offset(10.0), &[1.0; 4]), 1.0);
+    // Products of 6,400 with deviations of 2: the largest exceeds its deviation by 6,400.
+    assert_eq!(condition(&gated, &offset(3200.0), &[2.0; 4]), 6400.0 / 64.0);
+}

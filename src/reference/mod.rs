@@ -14,7 +14,7 @@ use crate::{
     options::Options,
     running_stats::RunningStats,
     slot::Slot,
-    tensor::{Access, DType, Outputs, Tensors},
+    tensor::{Access, DType, Outputs, Tensors, Unrounded},
     types::{Gate, Quantized, Scale},
 };
 
@@ -23,18 +23,26 @@ type Place<'a> = &'a dyn Fn(&[usize]) -> [usize; 2];
 
 /// Computes an op. The caller checked the tensors against the descriptor.
 pub(crate) fn compute(operation: &Operation, place: Place<'_>, tensors: &Tensors<'_>) -> Outputs<f64> {
-    match operation {
-        Operation::Forward(definition, options) => forward(&Elements::new(definition, options, place, tensors)),
-        Operation::Backward(definition, options, gradients) => {
-            backward(&Elements::new(definition, options, place, tensors), *gradients)
-        }
-        Operation::Moments(definition, options) => moments(&Elements::new(definition, options, place, tensors)),
-        Operation::Statistics(definition, options) => {
-            statistics_alone(&Elements::new(definition, options, place, tensors))
-        }
-        Operation::Window { window, backward: false } => local_response_norm::forward(window, tensors),
-        Operation::Window { window, backward: true } => local_response_norm::backward(window, tensors),
+    let (definition, options) = match operation {
+        Operation::Forward(definition, options)
+        | Operation::Backward(definition, options, _)
+        | Operation::Moments(definition, options)
+        | Operation::Statistics(definition, options) => (definition, options),
+        Operation::Window { window, backward: false } => return local_response_norm::forward(window, tensors),
+        Operation::Window { window, backward: true } => return local_response_norm::backward(window, tensors),
+    };
+    let elements = Elements::new(definition, options, place, tensors);
+    let mut outputs = match operation {
+        Operation::Backward(_, _, gradients) => backward(&elements, *gradients),
+        Operation::Moments(..) => moments(&elements),
+        Operation::Statistics(..) => statistics_alone(&elements),
+        _ => forward(&elements),
+    };
+    if options.gate_at(true).is_some() {
+        let errors = elements.errors(&elements.statistics()).into_iter();
+        outputs.set_condition(errors.filter(|error| error.is_finite()).fold(1.0, f64::max));
     }
+    outputs
 }
 
 /// An op, element by element.
@@ -194,6 +202,19 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// The errors of normalized values in units of their bound, where x is no input, which is exact: f32 has an error of
+    /// a few ulps in the terms of a gated sum, and all of it in a small deviation from the mean.
+    fn errors(&self, statistics: &Statistics) -> Vec<f64> {
+        let (Some(_), Some(input)) = (self.options.gate_at(true), &self.input) else { return vec![0.0; self.x.len()] };
+        let error = |(i, (x, input)): (usize, (&f64, &f64))| {
+            let product = input * self.gate(true, i)[0];
+            let group = self.places[i][0];
+            let excess = product.abs() + (x - product).abs() - (x - statistics.mean[group]).abs();
+            excess.max(0.0) * statistics.rstd[group] / 32.0
+        };
+        self.x.iter().zip(input).enumerate().map(error).collect()
+    }
+
     fn normalized(&self, statistics: &Statistics) -> Vec<f64> {
         let normalize = |(x, &[group, _]): (&f64, &[usize; 2])| (x - statistics.mean[group]) * statistics.rstd[group];
         self.x.iter().zip(&self.places).map(normalize).collect()
@@ -224,28 +245,34 @@ impl<'a> Elements<'a> {
         output.iter().zip(&self.places).map(next).collect()
     }
 
-    /// Sets the output as int8, with zeros up to the next word behind each row.
-    fn set_quantized(&self, outputs: &mut Outputs<f64>, quantized: Quantized, output: &[f64]) {
+    /// Sets the output as int8, with zeros up to the next word behind each row. `terms`: the magnitude of the terms of
+    /// each element.
+    fn set_quantized(&self, outputs: &mut Outputs<f64>, quantized: Quantized, output: &[f64], terms: &[f64]) {
         let len = self.definition.group_len();
         let mut rows = vec![Vec::with_capacity(len); self.definition.stats_shape.iter().product()];
-        for (&u, &[group, _]) in output.iter().zip(&self.places) {
-            rows[group].push(u);
+        for ((&u, &terms), &[group, _]) in output.iter().zip(terms).zip(&self.places) {
+            rows[group].push((u, terms));
         }
-        let (mut elements, mut scales) = (Vec::new(), Vec::new());
+        // A NaN is the largest.
+        let largest =
+            |values: &mut dyn Iterator<Item = f64>| values.map(f64::abs).max_by(f64::total_cmp).unwrap_or(0.0);
+        let (mut unrounded, mut scales) = (Unrounded::default(), Vec::new());
+        let elements = &mut unrounded.elements;
         for row in rows {
             for block in row.chunks(quantized.block()) {
-                // A NaN is the largest.
-                let peak = block.iter().map(|u| u.abs()).max_by(f64::total_cmp).unwrap_or(0.0);
-                let scale = peak / 127.0;
+                let scale = largest(&mut block.iter().map(|&(u, _)| u)) / 127.0;
+                let terms = largest(&mut block.iter().flat_map(|&(u, terms)| [u, terms]));
                 let is_zero = scale < f64::from(f32::MIN_POSITIVE);
+                let element = |&(u, _): &(f64, f64)| if is_zero { [0.0; 2] } else { [u / scale, terms / scale] };
                 scales.push(if is_zero { 0.0 } else { scale });
-                elements.extend(block.iter().map(|u| if is_zero { 0.0 } else { u / scale }));
+                elements.extend(block.iter().map(element));
+                unrounded.terms.push(terms);
             }
-            elements.resize(elements.len().next_multiple_of(4), 0.0);
+            elements.resize(elements.len().next_multiple_of(4), [0.0; 2]);
         }
         outputs.set(Slot::QuantizedScale, scales);
-        outputs.set(Slot::QuantizedOutput, elements.iter().map(|x| x.round_ties_even()).collect());
-        outputs.set_unrounded(elements);
+        outputs.set(Slot::QuantizedOutput, elements.iter().map(|[x, _]| x.round_ties_even()).collect());
+        outputs.set_unrounded(unrounded);
     }
 
     /// The terms of the affine map of an element.
@@ -356,6 +383,13 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     let statistics = elements.statistics();
     let normalized = elements.normalized(&statistics);
     let before = elements.before_activation(&normalized);
+    let terms: Vec<f64> = if options.quantized.is_some() {
+        let errors =
+            elements.errors(&statistics).into_iter().enumerate().map(|(i, error)| elements.affine(i, error)[0]);
+        before.iter().zip(errors).map(|(terms, error)| terms.iter().chain([&error]).map(|x| x.abs()).sum()).collect()
+    } else {
+        Vec::new()
+    };
     let activated = before.into_iter().map(|terms| activation::apply(options.activation, terms.iter().sum()));
     let output: Vec<f64> = match options.epilogue.as_ref().and_then(|epilogue| epilogue.reference) {
         Some(epilogue) => {
@@ -383,7 +417,7 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
     }
     let output = if options.is_indexed() { elements.scattered(&output) } else { output };
     match options.quantized {
-        Some(quantized) => elements.set_quantized(&mut outputs, quantized, &output),
+        Some(quantized) => elements.set_quantized(&mut outputs, quantized, &output, &terms),
         None => elements.set(&mut outputs, slot, output),
     }
     track(definition, tensors, &statistics, &mut outputs);

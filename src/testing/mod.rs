@@ -84,7 +84,7 @@ pub fn slot_bound(slot: Slot, expected: &Outputs<f64>) -> f64 {
     );
     // A gradient is linear in the gradient of the output, and usually far below 1. So is a scale in its elements.
     let bound = if gradient || slot == Slot::QuantizedScale { PROMISE * largest(values) } else { bound(values) };
-    bound.max(PROMISE * expected.scale(slot))
+    bound.max(PROMISE * expected.scale(slot)) * expected.condition()
 }
 
 /// Compares an f32 tensor within [`bound`].
@@ -139,32 +139,31 @@ pub fn compare_outputs(
     }
 }
 
-/// The distance from a tie at which a quantized element may be rounded to either side: [`PROMISE`] of the largest, 127.
-pub const TIE: f64 = 127.0 * PROMISE;
-
-/// Compares quantized elements: each is the rounded f64 value or, within [`TIE`] of a tie, that of the other side.
+/// Compares quantized elements: each is the rounded f64 value or, near a tie, that of the other side. Near is [`PROMISE`]
+/// of the block's largest terms, which are 127 steps where they don't cancel.
 fn compare_quantized(actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<(), String> {
-    let (slot, unrounded) = (Slot::QuantizedOutput, expected.unrounded());
+    let (slot, unrounded) = (Slot::QuantizedOutput, &expected.unrounded().elements);
     let actual = actual.get(slot).ok_or_else(|| format!("{slot}: only the reference has it"))?;
     if actual.len() != unrounded.len() {
         return Err(format!("{slot}: {} elements, expected {}", actual.len(), unrounded.len()));
     }
-    for (i, (&a, &e)) in actual.iter().zip(unrounded).enumerate() {
+    for (i, (&a, &[e, terms])) in actual.iter().zip(unrounded).enumerate() {
         // Elements of a block that has a NaN or an infinity are undefined.
-        if e.is_finite() && (f64::from(a) - e).abs() > 0.5 + TIE {
+        if e.is_finite() && (f64::from(a) - e).abs() > 0.5 + PROMISE * terms {
             return Err(format!("{slot}[{i}]: {a}, expected {e}"));
         }
     }
     Ok(())
 }
 
-/// Compares the scales of quantized elements: [`PROMISE`] is relative to each one.
+/// Compares the scales of quantized elements: [`PROMISE`] is relative to the largest terms of each block.
 fn compare_scales(actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<(), String> {
     let slot = Slot::QuantizedScale;
+    let terms = &expected.unrounded().terms;
     let (actual, expected) = (actual.get(slot).unwrap_or_default(), expected.get(slot).unwrap_or_default());
     max_error(slot.name(), DType::F32, actual, expected)?;
-    for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
-        if (f64::from(a) - e).abs() > PROMISE * e.abs() {
+    for (i, ((&a, &e), terms)) in actual.iter().zip(expected).zip(terms).enumerate() {
+        if (f64::from(a) - e).abs() > PROMISE * terms / 127.0 {
             return Err(format!("{slot}[{i}]: {a}, expected {e}"));
         }
     }
