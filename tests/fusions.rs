@@ -11,7 +11,8 @@ use common::{
 };
 use wgpu_norm::{
     Activation, BatchNorm, DType, Error, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm, Layout, LpNormalize,
-    Method, Norm, Order, Pairs, Quantized, RmsNorm, Rotary, Slot, Strategy, Team, testing::compare_outputs,
+    Method, Norm, Order, Pairs, Quantized, RmsNorm, Rotary, Slot, Strategy, Team,
+    testing::{Data, compare_outputs},
 };
 
 /// Rows of packs, and rows of single elements.
@@ -127,6 +128,48 @@ fn gates() {
     }
 }
 
+/// Terms with an element for each channel of an image, which its pixels share: runs of packs, of single elements where
+/// a pack has parts of two runs, and rows inside a run.
+#[test]
+fn terms_that_neighbours_share() {
+    for shape in [[3, 6, 4, 5], [2, 6, 3, 3], [1, 6, 64, 64]] {
+        let strides = [12, 1, 0, 0];
+        let norm = GroupNorm::new(&shape, 3);
+        let time = norm.clone().activation(Activation::Silu).residual(true).strides(Slot::Residual, &strides);
+        let scale = norm.gate(Gate::after(GateFunction::OnePlus)).residual(true).residual_after(true);
+        let scale = [Slot::Gate, Slot::Residual].iter().fold(scale, |op, &slot| op.strides(slot, &strides));
+        let can = Can::Rows(2 * shape[2] * shape[3]);
+        if shape[3] < 64 {
+            conforms_by_lanes("a residual of channels", &time, can);
+            conforms_by_lanes("scale and shift of channels", &scale, can);
+            conforms_by_lanes("a residual of channels", &time.backward(), can);
+        }
+        conforms_as_inferred("a residual of channels", &time);
+        conforms_as_inferred("scale and shift of channels", &scale);
+        conforms_as_inferred("a residual of channels", &time.backward());
+        conforms_as_inferred("scale and shift of channels", &scale.backward());
+    }
+    let rows = RmsNorm::new(&[9, 12], 1..).gate(Gate::after(GateFunction::Identity)).strides(Slot::Gate, &[3, 0]);
+    conforms_by_lanes("a factor for each row", &rows, Can::Rows(12));
+    let half = rows.clone().dtype(DType::F16).residual(true).strides(Slot::Residual, &[0, 0]);
+    conforms_by_lanes("one residual for all", &half, Can::Rows(12));
+    conforms_as_inferred("one residual for all", &half.backward());
+    let columns = LayerNorm::new(&[3, 6, 8], 1..2).gate(Gate::before(GateFunction::Tanh));
+    let columns = columns.strides(Slot::Gate, &[6, 1, 0]);
+    conforms_as_inferred("columns", &columns);
+    conforms_as_inferred("columns", &columns.backward());
+    let channels = BatchNorm::training(&[5, 6, 8]).residual(true).strides(Slot::Residual, &[6, 1, 0]);
+    conforms_as_inferred("batch norm", &channels);
+    conforms_as_inferred("batch norm", &channels.backward());
+    let last = GroupNorm::new(&[3, 5, 7, 6], 2).layout(Layout::ChannelsLast).residual(true);
+    conforms_as_inferred("channels last", &last.strides(Slot::Residual, &[6, 0, 0, 1]));
+    let op = LayerNorm::new(&[4, 6], 1..).strides(Slot::Input, &[1, 0]);
+    assert!(matches!(
+        run(gpu(), &op, &Data::random(&op, 1).tensors(), Strategy::Inferred),
+        Err(Error::Unsupported { .. })
+    ));
+}
+
 /// A gate that all rows of a sample share, as a part of the sample's modulation.
 #[test]
 fn modulation() {
@@ -236,6 +279,11 @@ fn models() -> Vec<(&'static str, String, Box<dyn Norm>)> {
             .gate(Gate::before(GateFunction::Identity)).strides(Slot::Gate, &[0, 1]),
         "GPT-NeoX, Falcon": LayerNorm::new(&[tokens, 2, width], 2..).affine_axes(1..)
             .strides(Slot::Input, &[width, 0, 1]),
+        "UNets of Stable Diffusion": GroupNorm::new(&[samples, width, 4, 5], groups).activation(Activation::Silu)
+            .residual(true).strides(Slot::Residual, &[width, 1, 0, 0]),
+        "UNets with scale and shift, ADM": GroupNorm::new(&[samples, width, 4, 5], groups)
+            .gate(Gate::after(GateFunction::OnePlus)).strides(Slot::Gate, &[2 * width, 1, 0, 0])
+            .residual(true).residual_after(true).strides(Slot::Residual, &[2 * width, 1, 0, 0]),
         "nGPT": LpNormalize::new(&[tokens, heads, dim], 2..).weight(true).affine_axes(1..),
         "gated delta nets, q and k": RmsNorm::new(&[tokens, heads, dim], 2..).eps(1e-6 / dim as f32),
     }

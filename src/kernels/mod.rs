@@ -14,12 +14,13 @@ use std::fmt;
 
 use crate::{
     caps::{Caps, Offsets},
+    slot::Slot,
     tensor::DType,
     types::{Scale, Team},
     wgsl::{
         Variant,
         compose::{Source, compose},
-        storage::{Addressing, Buffer, Storage},
+        storage::{Addressing, Buffer, Element, Runs, Storage},
     },
 };
 
@@ -198,6 +199,7 @@ impl ShaderKey {
                 shared: caps.shared_buffers,
                 offsets: caps.offsets != Offsets::Binding && binds_tensors,
                 strides: false,
+                runs: Runs::default(),
                 indexed: code.index() != roles::Index::None,
             },
             by_call: false,
@@ -206,8 +208,10 @@ impl ShaderKey {
     }
 
     /// The same kernel for elementwise tensors with strides.
-    pub fn with_strides(mut self, strides: bool) -> Self {
-        self.constants.addressing.strides = strides;
+    pub fn with_strides(mut self, strides: bool, runs: Runs) -> Self {
+        let binds = |slot| self.kernel.code().storage().iter().any(|storage| storage.buffer == Buffer::Tensor(slot));
+        let runs = Runs { residual: runs.residual && binds(Slot::Residual), gate: runs.gate && binds(Slot::Gate) };
+        (self.constants.addressing.strides, self.constants.addressing.runs) = (strides, runs);
         self
     }
 
@@ -247,6 +251,15 @@ impl ShaderKey {
     /// The storage buffers, in the order of their binding numbers.
     pub fn storage(&self) -> Vec<Storage> {
         let mut storage = self.kernel.code().storage();
+        let Runs { residual, gate } = self.constants.addressing.runs;
+        for (slot, _) in [(Slot::Residual, residual), (Slot::Gate, gate)].into_iter().filter(|(_, has_runs)| *has_runs)
+        {
+            for storage in storage.iter_mut().filter(|storage| storage.buffer == Buffer::Tensor(slot)) {
+                if let Element::Floats(dtype, layout) = storage.element {
+                    storage.element = Element::Run(dtype, layout);
+                }
+            }
+        }
         storage.sort_by_key(|storage| storage.buffer.binding());
         storage
     }

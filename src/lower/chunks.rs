@@ -60,6 +60,10 @@ impl Chunk {
     /// The part of a tensor in this chunk.
     pub fn range(self, spec: &TensorSpec) -> Range {
         let (elements, apart) = outermost(spec);
+        if apart == 0 {
+            // All chunks share it.
+            return Range { slot: spec.slot, offset: 0, size: spec.bytes().next_multiple_of(4) };
+        }
         let at = |element: u32| u64::from(element) / elements as u64 * apart as u64 * spec.dtype.size();
         let (offset, end) = (at(self.first), at(self.first + self.len).min(spec.bytes()));
         Range { slot: spec.slot, offset, size: (end - offset).next_multiple_of(4) }

@@ -106,7 +106,7 @@ impl KernelCall {
     }
 
     fn set_places(&mut self, places: Places) {
-        self.key = self.key.with_strides(places.is_strided());
+        self.key = self.key.with_strides(places.is_strided(), places.has_runs());
         self.places = places;
     }
 }

@@ -4,8 +4,8 @@ use crate::{
     error::{Error, Result},
     options::Options,
     slot::Slot,
-    tensor::{TensorSpec, show},
-    wgsl::storage::{Buffer, Storage},
+    tensor::{MAX_ELEMENTS, TensorSpec, show},
+    wgsl::storage::{Buffer, Runs, Storage},
 };
 
 /// Bytes of the uniform with the places of tensors: `Places` in `shaders/roles/places.wgsl`.
@@ -19,13 +19,15 @@ pub(crate) struct Places {
     pub rows: u32,
     /// The strides `[outer, inner]` of each tensor, in elements.
     pub strides: Vec<(Slot, [u32; 2])>,
+    /// The tensors with one element for each run of so many neighbours in a row. The op only reads them.
+    pub runs: Vec<(Slot, u32)>,
     /// The outer indices of input and output, if an index names them: others are out of range.
     pub lens: Vec<(Slot, u32)>,
 }
 
 impl Places {
     /// Dense tensors: one index for all of them.
-    pub const DENSE: Self = Self { rows: 0, strides: Vec::new(), lens: Vec::new() };
+    pub const DENSE: Self = Self { rows: 0, strides: Vec::new(), runs: Vec::new(), lens: Vec::new() };
 
     /// The places of rows of `cols` elements. The rows of a tensor lie at two levels at most, and all tensors with two
     /// levels have the same number of rows in the inner one.
@@ -33,10 +35,20 @@ impl Places {
         let mut places = Self { rows: 1, ..Self::DENSE };
         let mut all = Vec::new();
         for spec in tensors {
-            let rows = match rows(spec, cols as usize) {
-                Ok(rows) => rows,
-                Err(axis) => return refuse(spec, ends(axis, cols)),
+            let (rows, run) = match runs(spec, cols as usize) {
+                Some(rows_and_run) => rows_and_run,
+                None => match rows(spec, cols as usize) {
+                    Ok(rows) => (rows, 1),
+                    Err(axis) => return refuse(spec, ends(axis, cols)),
+                },
             };
+            if run > 1 {
+                // Shaders count the elements of all runs.
+                if spec.len() as u64 * u64::from(run) > MAX_ELEMENTS {
+                    return refuse(spec, format!("its runs of {run} have more than {MAX_ELEMENTS} elements"));
+                }
+                places.runs.push((spec.slot, run));
+            }
             if rows.len() > 2 {
                 let why = format!("rows of {cols} elements have {} strides, and kernels have two", rows.len());
                 return refuse(spec, why);
@@ -69,7 +81,7 @@ impl Places {
     pub fn indexed<'a>(tensors: impl Iterator<Item = &'a TensorSpec>, cols: u32, options: &Options) -> Result<Self> {
         let len = |slot, len: Option<usize>| (slot, len.map_or(u32::MAX, |len| len as u32));
         let lens = vec![len(Slot::Input, options.gather_rows), len(Slot::Output, options.scatter_rows)];
-        let mut places = Self { rows: 1, strides: Vec::new(), lens };
+        let mut places = Self { rows: 1, lens, ..Self::DENSE };
         for spec in tensors {
             let strides = spec.strides();
             let inner = TensorSpec::new(spec.slot, &spec.shape[1..], spec.dtype, spec.access);
@@ -104,8 +116,10 @@ impl Places {
             words.extend(tensor.map_or([0; 4], |tensor| {
                 let unit = tensor.unit();
                 let size = tensor.element.dtype().unwrap_or_default().size();
-                let len = self.lens.iter().find(|(of, _)| *of == slot).map_or(0, |(_, len)| *len);
-                [(offset(slot) / size) as u32 / unit, outer / unit, inner / unit, len]
+                let number = |list: &[(Slot, u32)]| list.iter().find(|(of, _)| *of == slot).map(|(_, number)| *number);
+                let run = number(&self.runs).map_or(1, |run| run / tensor.pack());
+                let place = [(offset(slot) / size) as u32, outer, inner].map(|elements| elements / unit * run);
+                [place[0], place[1], place[2], number(&self.lens).unwrap_or(run)]
             }));
         }
         bytemuck::cast_slice(&words).to_vec()
@@ -116,9 +130,18 @@ impl Places {
         self.rows > 0
     }
 
-    /// Whether all rows begin at multiples of these elements.
+    /// The tensors with runs of neighbours.
+    pub fn has_runs(&self) -> Runs {
+        let has = |slot| self.runs.iter().any(|(of, _)| *of == slot);
+        Runs { residual: has(Slot::Residual), gate: has(Slot::Gate) }
+    }
+
+    /// Whether all rows begin at multiples of these elements, and runs are multiples of them.
     pub fn are_multiples_of(&self, elements: u32) -> bool {
-        self.strides.iter().flat_map(|(_, strides)| strides).all(|stride| stride.is_multiple_of(elements))
+        self.strides.iter().all(|(slot, strides)| match self.runs.iter().find(|(of, _)| of == slot) {
+            Some((_, run)) => run.is_multiple_of(elements),
+            None => strides.iter().all(|stride| stride.is_multiple_of(elements)),
+        })
     }
 }
 
@@ -139,15 +162,25 @@ fn ends(axis: usize, cols: u32) -> String {
     format!("axis {axis} ends the adjacent elements, and a kernel needs {cols} of them")
 }
 
+/// Numbers and strides of rows of `cols` elements, outermost first, and the elements of a row that neighbours share, if
+/// they share some.
+fn runs(spec: &TensorSpec, cols: usize) -> Option<(Vec<(usize, usize)>, u32)> {
+    let mut levels = spec.levels();
+    let has_runs = cols > 1 && matches!(spec.slot, Slot::Residual | Slot::Gate);
+    let (run, _) = levels.pop_if(|&mut (_, stride)| stride == 0 && has_runs)?;
+    if run.is_multiple_of(cols) {
+        // Whole rows are in a run.
+        levels.extend((run > cols).then_some((run / cols, 0)));
+        return Some((levels, cols as u32));
+    }
+    let rows = rows_of(levels, cols.is_multiple_of(run).then_some(cols / run)?)?;
+    Some((rows, run as u32))
+}
+
 /// Numbers and strides of rows of `cols` adjacent elements, outermost first. The error is the axis that ends a shorter
 /// run of adjacent elements.
 fn rows(spec: &TensorSpec, cols: usize) -> std::result::Result<Vec<(usize, usize)>, usize> {
-    let mut rows = spec.levels();
-    if cols == 1 {
-        return Ok(rows);
-    }
-    let adjacent = rows.pop().filter(|&(count, stride)| stride == 1 && count.is_multiple_of(cols));
-    let Some((count, _)) = adjacent else {
+    rows_of(spec.levels(), cols).ok_or_else(|| {
         let strides = spec.strides();
         let mut extent = 1;
         let ends = |&axis: &usize| {
@@ -155,14 +188,22 @@ fn rows(spec: &TensorSpec, cols: usize) -> std::result::Result<Vec<(usize, usize
             extent *= spec.shape[axis];
             !is_adjacent
         };
-        return Err((0..strides.len()).rev().find(ends).unwrap_or(0));
-    };
-    match (count / cols, rows.last_mut()) {
+        (0..strides.len()).rev().find(ends).unwrap_or(0)
+    })
+}
+
+/// The same from the levels of a tensor.
+fn rows_of(mut levels: Vec<(usize, usize)>, cols: usize) -> Option<Vec<(usize, usize)>> {
+    if cols == 1 {
+        return Some(levels);
+    }
+    let (count, _) = levels.pop().filter(|&(count, stride)| stride == 1 && count.is_multiple_of(cols))?;
+    match (count / cols, levels.last_mut()) {
         (1, _) => {}
         (n, Some((last, stride))) if *stride == n * cols => (*last, *stride) = (*last * n, cols),
-        (n, _) => rows.push((n, cols)),
+        (n, _) => levels.push((n, cols)),
     }
-    Ok(rows)
+    Some(levels)
 }
 
 #[cfg(test)]
@@ -241,6 +282,34 @@ mod tests {
         check(&[heads, dense.clone()], 4);
         check(&[spec(Slot::Input, &[2, 6, 5, 5], &[300, 25, 5, 1])], 50);
         check(&[spec(Slot::Input, &[2, 1, 5, 5], &[300, 7, 5, 1])], 25);
+    }
+
+    /// The elements of a tensor with runs, as a shader finds them.
+    fn check_runs(tensor: &TensorSpec, cols: usize, run: u32) {
+        let places = Places::new(std::iter::once(tensor), cols as u32).unwrap();
+        assert_eq!(places.runs, [(tensor.slot, run)]);
+        let (_, [outer, inner]) = places.strides[0];
+        for (i, position) in tensor.positions().into_iter().enumerate() {
+            let (row, column) = ((i / cols) as u32, (i % cols) as u32);
+            let first = row / places.rows * outer + row % places.rows * inner;
+            assert_eq!((first * run + column) / run, position as u32, "{tensor:?} in rows of {cols}: {i}");
+        }
+    }
+
+    #[test]
+    fn runs_are_where_the_strides_say() {
+        let channels = spec(Slot::Residual, &[3, 4, 5, 2], &[9, 1, 0, 0]);
+        check_runs(&channels, 40, 10);
+        check_runs(&channels, 20, 10);
+        // Rows inside a run.
+        check_runs(&channels, 10, 10);
+        check_runs(&spec(Slot::Residual, &[3, 4, 5, 2], &[4, 1, 0, 0]), 5, 5);
+        check_runs(&spec(Slot::Gate, &[3, 8], &[2, 0]), 8, 8);
+        check_runs(&spec(Slot::Gate, &[3, 8], &[0, 0]), 8, 8);
+        assert!(Places::new([&channels].into_iter(), 4).is_err(), "a row has parts of two runs");
+        let large = spec(Slot::Gate, &[1 << 14, 1 << 16], &[1 << 16, 0]);
+        let message = Places::new([&large].into_iter(), 1 << 16).unwrap_err().to_string();
+        assert!(message.contains("its runs of 65536 have more than"), "{message}");
     }
 
     #[test]

@@ -202,8 +202,8 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// The errors of normalized values in units of their bound, where x is no input, which is exact: f32 has an error of
-    /// a few ulps in the terms of a gated sum, and all of it in a small deviation from the mean.
+    /// The errors of normalized values in units of their bound, where x is no input, which is exact. f32 has an error
+    /// of a few ulps in the terms of a gated sum, and all of it in a small deviation from the mean.
     fn errors(&self, statistics: &Statistics) -> Vec<f64> {
         let (Some(_), Some(input)) = (self.options.gate_at(true), &self.input) else { return vec![0.0; self.x.len()] };
         let error = |(i, (x, input)): (usize, (&f64, &f64))| {

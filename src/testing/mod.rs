@@ -139,8 +139,8 @@ pub fn compare_outputs(
     }
 }
 
-/// Compares quantized elements: each is the rounded f64 value or, near a tie, that of the other side. Near is [`PROMISE`]
-/// of the block's largest terms, which are 127 steps where they don't cancel.
+/// Compares quantized elements: each is the rounded f64 value or, near a tie, that of the other side. Near is
+/// [`PROMISE`] of the block's largest terms, which are 127 steps where they don't cancel.
 fn compare_quantized(actual: &Outputs<f32>, expected: &Outputs<f64>) -> Result<(), String> {
     let (slot, unrounded) = (Slot::QuantizedOutput, &expected.unrounded().elements);
     let actual = actual.get(slot).ok_or_else(|| format!("{slot}: only the reference has it"))?;

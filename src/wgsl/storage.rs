@@ -64,6 +64,8 @@ pub(crate) enum Element {
     Floats(DType, VectorLayout),
     /// Floats of a storage type, which a shader reads four at a time, from four indices.
     Gather(DType),
+    /// Floats of a storage type, each for a run of packs.
+    Run(DType, VectorLayout),
     /// Four f32 that belong together.
     Vec4,
     /// Unsigned integers.
@@ -78,12 +80,19 @@ impl Element {
     /// The storage type, for floats.
     pub fn dtype(self) -> Option<DType> {
         match self {
-            Self::Floats(dtype, _) | Self::Gather(dtype) => Some(dtype),
+            Self::Floats(dtype, _) | Self::Gather(dtype) | Self::Run(dtype, _) => Some(dtype),
             Self::Vec4 => Some(DType::F32),
             Self::Word | Self::Bytes => Some(DType::U32),
             Self::Raw(_) => None,
         }
     }
+}
+
+/// Which tensors have an element for each run of neighbours, such as one for each channel of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Runs {
+    pub residual: bool,
+    pub gate: bool,
 }
 
 /// How a shader finds tensors in its buffers.
@@ -95,6 +104,8 @@ pub(crate) struct Addressing {
     pub offsets: bool,
     /// Elementwise tensors have strides of their own.
     pub strides: bool,
+    /// The elementwise tensors that have an element for each run of neighbours.
+    pub runs: Runs,
     /// Rows lie where an index says, if it is in range.
     pub indexed: bool,
 }
@@ -132,6 +143,8 @@ impl Storage {
             Element::Bytes => "bytes",
             Element::Gather(_) if is_half => "gather_half",
             Element::Gather(_) => "gather_f32",
+            Element::Run(..) if is_half => "scalar_half_read",
+            Element::Run(..) => "scalar_f32",
             Element::Floats(_, layout) => match (layout, is_half, writes) {
                 (VectorLayout::Scalar, false, _) => "scalar_f32",
                 (VectorLayout::Scalar, true, false) => "scalar_half_read",
@@ -182,7 +195,9 @@ impl Storage {
             .replace("@binding(0) var<storage, read_write>", &format!("@binding({binding}) var<storage, {mode}>"));
         let Some((at, index)) = place else { return text };
         let value = self.value();
-        let load = format!("\nfn load_{name}({at}) -> {value} {{\n    return load_bound_{name}({index});\n}}\n");
+        let loaded = format!("load_bound_{name}({index})");
+        let loaded = if matches!(element, Element::Run(..)) { format!("Pack({loaded})") } else { loaded };
+        let load = format!("\nfn load_{name}({at}) -> {value} {{\n    return {loaded};\n}}\n");
         let stored = format!("store_bound_{name}({index}, v);");
         let stored = if addressing.indexed && matches!(buffer, Buffer::Tensor(slot) if slot.is_elementwise()) {
             format!("if at.is_there {{\n        {stored}\n    }}")
@@ -203,8 +218,12 @@ impl Storage {
         let Buffer::Tensor(slot) = self.buffer else { return None };
         let name = slot.name();
         if addressing.strides && slot.is_elementwise() {
-            // The place of its row has the offset.
-            return Some(("at: At", format!("at.{name}")));
+            // The place of its row has the offset. That of a run counts all of its packs.
+            let is_run = matches!(self.element, Element::Run(..));
+            return Some((
+                "at: At",
+                if is_run { format!("at.{name} / places.{name}.w") } else { format!("at.{name}") },
+            ));
         }
         let offset = format!("places.{name}.x");
         addressing.offsets.then(|| match self.element {
@@ -224,6 +243,7 @@ impl Storage {
     fn value(&self) -> &'static str {
         match self.element {
             Element::Floats(_, VectorLayout::Scalar) => "f32",
+            Element::Run(..) => "Pack",
             Element::Floats(..) | Element::Gather(_) | Element::Vec4 => "vec4<f32>",
             Element::Bytes => "vec2<u32>",
             Element::Word | Element::Raw(_) => "u32",
@@ -237,7 +257,15 @@ impl Storage {
             Element::Floats(_, VectorLayout::HalfUnaligned) => 2,
             Element::Floats(_, layout) => layout.unit(),
             Element::Vec4 => 4,
-            Element::Gather(_) | Element::Word | Element::Bytes | Element::Raw(_) => 1,
+            Element::Gather(_) | Element::Run(..) | Element::Word | Element::Bytes | Element::Raw(_) => 1,
+        }
+    }
+
+    /// Elements of a row that the shader loads at once.
+    pub fn pack(&self) -> u32 {
+        match self.element {
+            Element::Floats(_, layout) | Element::Run(_, layout) => layout.elements(),
+            _ => 1,
         }
     }
 }

@@ -231,6 +231,11 @@ fn behind() -> LayerNorm {
     LayerNorm::new(&[7, 36], 1..).residual(true).residual_after(true).gate(Gate::after(GateFunction::Sigmoid))
 }
 
+pub fn behind_with_runs() -> Case {
+    let op = GroupNorm::new(&[3, 4, 8], 2).residual(true).residual_after(true);
+    Case::new("a residual for each channel", op.strides(Slot::Residual, &[9, 1, 0]), BY_WORKGROUPS)
+}
+
 pub fn twice() -> Case {
     Case::new("a second norm", second(), BY_WORKGROUPS)
 }

@@ -120,6 +120,8 @@ pub const FUSIONS: &[Mutation] = &[
         "u * gate_factor(load_gate(at)) + load_residual(at)",
         "(u + load_residual(at)) * gate_factor(load_gate(at))",
         "The gate is a factor of the residual too."),
+    (&[behind_with_runs], "at.residual / places.residual.w", "at.residual",
+        "Elements of a run take those of other runs."),
     (&[gated_behind_backward],
         "return load_grad_output(at) * gate_factor(load_gate(at));",
         "return load_grad_output(at);",
