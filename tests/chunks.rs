@@ -4,8 +4,9 @@ mod common;
 
 use common::{gpu, methods::BY_LANES, run};
 use wgpu_norm::{
-    Access, Activation, BatchMoments, BatchNorm, Caps, DType, Error, GroupNorm, InstanceNorm, LayerNorm, Layout,
-    LpNormalize, Method, Norm, Order, Pairs, Planner, Quantized, RmsNorm, Rotary, RunningStats, Slot, Strategy,
+    Access, Activation, BatchMoments, BatchNorm, Caps, DType, Error, Gate, GateFunction, GroupNorm, InstanceNorm,
+    LayerNorm, Layout, LpNormalize, Method, Norm, Order, Pairs, Planner, Quantized, RmsNorm, Rotary, RunningStats,
+    Slot, Strategy,
     host::{self, Gpu},
     shaders,
     testing::{self, Data},
@@ -153,7 +154,9 @@ fn every_option_works_in_chunks() {
     let image = BatchNorm::training(&[40, 6, 14, 14]);
     let activated = image.clone().residual(true).activation(Activation::Relu);
     let heads = RmsNorm::new(&[700, 3, 36], 2..).affine_axes(1..);
-    let ops: [(&str, &dyn Norm); 15] = [
+    let factors = rows().gate(Gate::after(GateFunction::OnePlus)).strides(Slot::Gate, &[0, 1]);
+    let of_rows = rows().gate(Gate::after(GateFunction::OnePlus)).strides(Slot::Gate, &[1, 0]);
+    let ops: [(&str, &dyn Norm); 17] = [
         ("bf16 with weights in f32", &rows().dtype(DType::BF16).affine_dtype(DType::F32)),
         ("chunks of another size in the output", &rows().output_dtype(DType::F16).activation(Activation::Gelu)),
         ("in place", &rows().in_place(true)),
@@ -167,6 +170,8 @@ fn every_option_works_in_chunks() {
         ("norms", &LpNormalize::new(&[200, 129], 1..).order(Order::L1).backward()),
         ("a weight for each head", &heads),
         ("a weight for each head", &heads.backward()),
+        ("a gate that all rows share", &factors),
+        ("a gate for each row", &of_rows.backward()),
         ("moments", &BatchMoments::new(&[40, 6, 14, 14])),
         ("a residual with given statistics", &BatchNorm::inference(&[40, 6, 14, 14]).residual(true)),
     ];
