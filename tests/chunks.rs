@@ -26,8 +26,9 @@ fn small(bytes: u64) -> Gpu {
 /// The number of chunks that the tensors of an op are bound in.
 fn chunks(op: &dyn Norm, caps: &Caps, strategy: Strategy) -> usize {
     let program = shaders::program(op, caps, strategy).expect("it lowers");
-    let offsets = program.dispatches.iter().flat_map(|d| d.ranges.iter().map(|range| range.offset));
-    offsets.collect::<std::collections::BTreeSet<_>>().len().max(1)
+    let ranges = || program.dispatches.iter().flat_map(|d| &d.ranges);
+    assert!(ranges().all(|range| range.size > 0), "{:?}", ranges().collect::<Vec<_>>());
+    ranges().map(|range| range.offset).collect::<std::collections::BTreeSet<_>>().len().max(1)
 }
 
 fn conforms_in_chunks(gpu: &Gpu, op: &dyn Norm, strategy: Strategy) -> bool {
