@@ -7,7 +7,7 @@ use crate::{
     options::{Options, Types},
     running_stats::RunningStats,
     slot::Slot,
-    tensor::{Access, DType, TensorSpec, element_count},
+    tensor::{Access, DType, MAX_ELEMENTS, TensorSpec, dense_strides, element_count, show},
     types::{Activation, Quantized, Scale},
 };
 
@@ -223,6 +223,50 @@ impl Definition {
         TensorSpec::new(slot, &self.affine_shape, dtype, access)
     }
 
+    /// The weight or the bias that the op reads.
+    pub(crate) fn parameter(&self, options: &Options, slot: Slot) -> TensorSpec {
+        self.affine(slot, options.types.affine(), Access::Read).with_strides(options.strides.get(&slot))
+    }
+
+    /// Checks the strides of weight and bias, of which each sample has its own: those of a sample are adjacent.
+    pub(crate) fn check_parameters(self, options: &Options) -> Result<Self> {
+        for (slot, strides) in options.strides.iter().filter(|(slot, _)| matches!(slot, Slot::Weight | Slot::Bias)) {
+            let refuse = |expected: String| {
+                let value = format!("{} of {slot}", show(strides));
+                Err(Error::InvalidArgument { argument: "strides", value, expected })
+            };
+            let shape = &self.affine_shape;
+            if strides.len() != shape.len() {
+                return refuse(format!("one for each of the {} axes of {}", shape.len(), show(shape)));
+            }
+            let dense = dense_strides(shape);
+            if strides[0] < dense[0] || strides[1..] != dense[1..] {
+                return refuse(format!("at least {} and then {}", dense[0], show(&dense[1..])));
+            }
+            let last = (strides[0] as u64).saturating_mul(shape[0] as u64);
+            if last > MAX_ELEMENTS {
+                return refuse(format!("those of a tensor of at most {MAX_ELEMENTS} elements"));
+            }
+        }
+        let [weight, bias] = [Slot::Weight, Slot::Bias].map(|slot| self.parameter(options, slot).strides());
+        if options.weight && options.bias && weight != bias {
+            return Err(Error::InvalidArgument {
+                argument: "strides",
+                value: format!("{} of weight, {} of bias", show(&weight), show(&bias)),
+                expected: "the same ones".into(),
+            });
+        }
+        let [samples, _, channels, neighbours] = self.affine;
+        if options.sample_stride().is_some() && samples > 1 && channels > 1 && neighbours > 1 {
+            return Err(Error::Unsupported {
+                what: "a weight or bias with strides".into(),
+                why: "the elements of a channel are neighbours, and kernels then take those of all samples as one"
+                    .into(),
+            });
+        }
+        Ok(self)
+    }
+
     fn running(&self, access: Access) -> impl Iterator<Item = TensorSpec> + '_ {
         let channels = &self.stats_shape[self.stats_shape.len() - 1..];
         [Slot::RunningMean, Slot::RunningVar]
@@ -251,8 +295,8 @@ impl Definition {
         let types = options.types;
         let mut tensors = vec![self.input(options, if options.in_place { Access::ReadWrite } else { Access::Read })];
         let mut add = |on: bool, spec: TensorSpec| tensors.extend(on.then_some(spec));
-        add(options.weight, self.affine(Slot::Weight, types.affine(), Access::Read));
-        add(options.bias, self.affine(Slot::Bias, types.affine(), Access::Read));
+        add(options.weight, self.parameter(options, Slot::Weight));
+        add(options.bias, self.parameter(options, Slot::Bias));
         let tensor = |slot, dtype, access| self.elementwise(options, slot, dtype, access);
         let access = if options.residual_in_place { Access::ReadWrite } else { Access::Read };
         add(options.residual, tensor(Slot::Residual, types.residual(), access));
@@ -376,11 +420,11 @@ impl Definition {
             tensor(Slot::Residual, types.residual(), Access::Read),
         );
         let weighted = options.weight && (gradients.input_or_coefficients() || activation);
-        add(weighted, self.affine(Slot::Weight, types.affine(), Access::Read));
+        add(weighted, self.parameter(options, Slot::Weight));
         let factor = gate_before && ((needs_input && !summed) || gradients.input);
         add(factor || gate_after, tensor(Slot::Gate, types.gate(), Access::Read));
         let biased = activation || (gate_after && gradients.gate);
-        add(options.bias && biased, self.affine(Slot::Bias, types.affine(), Access::Read));
+        add(options.bias && biased, self.parameter(options, Slot::Bias));
         add(true, tensor(Slot::GradOutput, options.result_dtype(), Access::Read));
         let sum = tensor(Slot::GradResidualOutput, options.sum_dtype(), Access::Read);
         add(summed && gradients.input, sum);

@@ -164,6 +164,12 @@ impl Options {
         shape
     }
 
+    /// The stride from the weight and bias of a sample to those of the next, if it is not that of dense tensors.
+    pub(crate) fn sample_stride(&self) -> Option<usize> {
+        let of = |on: bool, slot| self.strides.get(&slot).filter(|_| on);
+        of(self.weight, Slot::Weight).or(of(self.bias, Slot::Bias)).map(|strides| strides[0])
+    }
+
     /// The constant that the op adds to the weight.
     pub(crate) fn weight_offset(&self) -> f32 {
         if self.zero_centered { 1.0 } else { 0.0 }
@@ -241,7 +247,9 @@ impl Options {
         }
         let validate =
             |(&slot, strides): (&Slot, &Vec<usize>)| self.validate_strides(slot, &self.shape_of(slot, shape), strides);
-        self.strides.iter().try_for_each(validate)
+        // With `per_sample`, weight and bias may have strides. Those are checked where their shape is known.
+        let is_checked = |slot: &Slot| self.per_sample && matches!(slot, Slot::Weight | Slot::Bias);
+        self.strides.iter().filter(|(slot, _)| !is_checked(slot)).try_for_each(validate)
     }
 
     /// The option by which an index says where rows are, and its value.
@@ -327,7 +335,8 @@ impl Options {
             Err(Error::InvalidArgument { argument: "strides", value: format!("{} of {slot}", show(strides)), expected })
         };
         if !slot.is_elementwise() {
-            return refuse("strides of a tensor that has the shape of the input".into());
+            let parameters = "or of weight and bias with `per_sample`";
+            return refuse(format!("strides of a tensor that has the shape of the input, {parameters}"));
         }
         if strides.len() != shape.len() {
             return refuse(format!("one for each of the {} axes of {}", shape.len(), show(shape)));

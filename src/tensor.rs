@@ -241,7 +241,7 @@ impl TensorSpec {
 }
 
 /// The strides of a dense tensor.
-fn dense_strides(shape: &[usize]) -> Vec<usize> {
+pub(crate) fn dense_strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis];

@@ -53,6 +53,43 @@ fn weights_of_samples() {
     conforms_as_inferred("odd rows of a sample", &odd.backward());
 }
 
+/// A row of a table has scale, shift and more of a sample.
+#[test]
+fn weights_of_samples_are_parts_of_a_table() {
+    let table = [Slot::Weight, Slot::Bias];
+    for (len, stride) in [(12, 72), (12, 75), (9, 31)] {
+        let op = LayerNorm::new(&[3, 5, len], 2..).per_sample(true).zero_centered(true);
+        let op = table.iter().fold(op, |op, &slot| op.strides(slot, &[stride, 1]));
+        conforms_by_lanes("rows of a sample", &op, Can::Rows(len));
+        conforms_as_inferred("rows of a sample", &op.backward());
+        conforms_as_inferred("f16", &op.clone().dtype(DType::F16).activation(Activation::Silu).backward());
+    }
+    // So many rows that teams take those of one sample.
+    let many = RmsNorm::new(&[4, 700, 12], 2..).per_sample(true).strides(Slot::Weight, &[72, 1]);
+    for method in [Method::Resident(Team::Lane), Method::Streamed(Team::Lane)] {
+        conforms_by("many rows of a sample", gpu(), &many, Strategy::Forced(method));
+        conforms_by("many rows of a sample", gpu(), &many.backward(), Strategy::Forced(method));
+    }
+    let last = GroupNorm::new(&[3, 5, 8], 2).layout(Layout::ChannelsLast).per_sample(true);
+    let last = table.iter().fold(last, |op, &slot| op.strides(slot, &[16, 1]));
+    conforms_as_inferred("channels last", &last);
+    conforms_as_inferred("channels last", &last.backward());
+    let each = InstanceNorm::new(&[3, 5, 8]).layout(Layout::ChannelsLast).per_sample(true).weight(true);
+    conforms_as_inferred("instance norm", &each.strides(Slot::Weight, &[17, 1]).backward());
+    let first = GroupNorm::new(&[3, 8, 5], 2).per_sample(true).bias(false).strides(Slot::Weight, &[16, 1]);
+    assert!(matches!(first.tensors(), Err(Error::Unsupported { .. })), "{:?}", first.tensors());
+    let expect = |op: LayerNorm, part: &str| {
+        let message = op.tensors().expect_err("strides that can't be").to_string();
+        assert!(message.contains("strides") && message.contains(part), "{message}");
+    };
+    let op = || LayerNorm::new(&[3, 5, 8], 2..).per_sample(true);
+    expect(op().strides(Slot::Weight, &[16, 1]), "[16, 1] of weight, [8, 1] of bias");
+    expect(op().bias(false).strides(Slot::Weight, &[7, 1]), "at least 8");
+    expect(op().bias(false).strides(Slot::Weight, &[16, 2]), "and then [1]");
+    expect(op().bias(false).strides(Slot::Weight, &[16]), "2 axes of [3, 8]");
+    expect(op().per_sample(false).strides(Slot::Weight, &[1]), "per_sample");
+}
+
 #[test]
 fn weights_of_norms() {
     for order in [Order::L1, Order::L2] {
@@ -263,7 +300,8 @@ fn models() -> Vec<(&'static str, String, Box<dyn Norm>)> {
             .gate(Gate::before(GateFunction::Silu)),
         "DiT, SD3, Flux, Wan, Qwen-Image": LayerNorm::new(&[samples, tokens, width], 2..).per_sample(true)
             .zero_centered(true).residual(true).residual_output(true).gate(Gate::before(GateFunction::Identity))
-            .strides(Slot::Gate, &[width, 0, 1]),
+            .strides(Slot::Gate, &[6 * width, 0, 1]).strides(Slot::Weight, &[6 * width, 1])
+            .strides(Slot::Bias, &[6 * width, 1]),
         "Z-Image, Lumina 2, the scale": RmsNorm::new(&[samples, tokens, width], 2..)
             .gate(Gate::after(GateFunction::OnePlus)).strides(Slot::Gate, &[width, 0, 1]),
         "Z-Image, Lumina 2, the gate": RmsNorm::new(&[samples, tokens, width], 2..).residual(true).residual_after(true)

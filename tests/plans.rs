@@ -98,7 +98,8 @@ fn strides_that_make_no_tensor_are_refused() {
     assert_eq!(message(Slot::Input, &[4, 1]), "[4, 1] of input, expected one for each of the 3 axes of [2, 3, 4]");
     assert_eq!(
         message(Slot::Weight, &[12, 4, 1]),
-        "[12, 4, 1] of weight, expected strides of a tensor that has the shape of the input"
+        "[12, 4, 1] of weight, expected strides of a tensor that has the shape of the input, \
+         or of weight and bias with `per_sample`"
     );
     // A few elements with a large stride.
     assert_eq!(

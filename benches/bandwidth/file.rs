@@ -18,6 +18,9 @@ struct Entry {
     dtype: TypeName,
     shape: Vec<usize>,
     groups: Option<usize>,
+    /// Adds a residual before a norm of rows, and writes the sum too.
+    #[serde(default)]
+    residual: bool,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq)]
@@ -65,12 +68,14 @@ impl Entry {
         }
         let shape = &self.shape[..];
         let last = shape.len().saturating_sub(1);
+        let add = self.residual;
         let op = match (self.op, self.groups) {
             (OpName::GroupNorm, Some(groups)) => directed!(GroupNorm::new(shape, groups)),
             (OpName::GroupNorm, None) => return Err("group_norm needs groups".into()),
             (_, Some(_)) => return Err("groups are for group_norm".into()),
-            (OpName::LayerNorm, None) => directed!(LayerNorm::new(shape, last..)),
-            (OpName::RmsNorm, None) => directed!(RmsNorm::new(shape, last..)),
+            (OpName::LayerNorm, None) => directed!(LayerNorm::new(shape, last..).residual(add).residual_output(add)),
+            (OpName::RmsNorm, None) => directed!(RmsNorm::new(shape, last..).residual(add).residual_output(add)),
+            _ if add => return Err("a residual is for layer_norm and rms_norm".into()),
             (OpName::BatchNormInference, None) => directed!(BatchNorm::inference(shape)),
             (OpName::BatchNormTraining, None) => {
                 directed!(BatchNorm::training(shape).running_stats(RunningStats::PYTORCH))

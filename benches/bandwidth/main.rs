@@ -45,7 +45,8 @@ struct Args {
     /// A short list, of a minute.
     #[arg(long, conflicts_with = "cases")]
     quick: bool,
-    /// Only the cases of this JSON list: op, direction (forward), dtype (f32), shape, and groups for group_norm.
+    /// Only the cases of this JSON list: op, direction (forward), dtype (f32), shape, groups for group_norm, residual
+    /// for norms of rows.
     #[arg(long, value_name = "FILE")]
     cases: Option<PathBuf>,
     /// Only the host's times: to plan, build, bind and record.

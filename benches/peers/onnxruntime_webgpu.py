@@ -32,6 +32,8 @@ NODES = {
     "rms_norm": ("RMSNormalization", 23, ["weight"]),
     "batch_norm_inference": ("BatchNormalization", 17, ["weight", "bias", "mean", "var"]),
 }
+# Of ONNX Runtime's own operator set. The fourth output is the sum.
+SKIP_NODES = {"layer_norm": "SkipLayerNormalization", "rms_norm": "SkipSimplifiedLayerNormalization"}
 
 
 def model(case):
@@ -57,14 +59,21 @@ def model(case):
     else:
         node, opset, parameters = NODES[case.op]
         constants = {name: case.numpy(getattr(case, name)) for name in parameters}
+        if case.residual:
+            inputs, outputs, domain = ["x", "other", *parameters], ["y", "", "", "sum"], "com.microsoft"
+            node = SKIP_NODES[case.op]
+        else:
+            inputs, outputs, domain = ["x", *parameters], ["y"], ""
         # The last axis is the default.
-        nodes = [helper.make_node(node, ["x", *parameters], ["y"], epsilon=peers.EPS)]
+        nodes = [helper.make_node(node, inputs, outputs, domain=domain, epsilon=peers.EPS)]
     element = helper.np_dtype_to_tensor_dtype(np.dtype(peers.NUMPY[case.dtype]))
     tensor = lambda name: helper.make_tensor_value_info(name, element, case.shape)
     initializers = [numpy_helper.from_array(values, name) for name, values in constants.items()]
-    graph = helper.make_graph(nodes, case.name, [tensor("x")], [tensor("y")], initializers)
+    inputs, outputs = (["x", "other"], ["y", "sum"]) if case.residual else (["x"], ["y"])
+    graph = helper.make_graph(nodes, case.name, list(map(tensor, inputs)), list(map(tensor, outputs)), initializers)
+    sets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
     # The least IR version that has the newest of these operator sets.
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=11).SerializeToString()
+    return helper.make_model(graph, opset_imports=sets, ir_version=11).SerializeToString()
 
 
 def prepare(_, case):
@@ -81,13 +90,18 @@ def prepare(_, case):
     memory = DEVICE.memory_info(ort.OrtDeviceMemoryType.DEFAULT)
     kind = peers.NUMPY[case.dtype]
     on_device = lambda: ort.OrtValue.ortvalue_from_shape_and_type(case.shape, kind, memory_info=memory)
-    x, y = on_device(), on_device()
-    ort.copy_tensors([ort.OrtValue.ortvalue_from_numpy(case.numpy(case.x))], [x], None)
+    inputs = {"x": case.x, "other": case.other} if case.residual else {"x": case.x}
+    outputs = {name: on_device() for name in (["y", "sum"] if case.residual else ["y"])}
     binding = session.io_binding()
-    binding.bind_ortvalue_input("x", x)
-    binding.bind_ortvalue_output("y", y)
+    for name, values in inputs.items():
+        value = on_device()
+        ort.copy_tensors([ort.OrtValue.ortvalue_from_numpy(case.numpy(values))], [value], None)
+        binding.bind_ortvalue_input(name, value)
+    for name, value in outputs.items():
+        binding.bind_ortvalue_output(name, value)
     # `synchronize_outputs` returns before the GPU is done. Reading the output waits, as its copy comes after all runs.
-    return lambda: session.run_with_iobinding(binding), y.numpy, lambda: [y.numpy()]
+    read = lambda: [value.numpy() for value in outputs.values()]
+    return lambda: session.run_with_iobinding(binding), outputs["y"].numpy, read
 
 
-peers.drive(["onnxruntime"], None, prepare)
+peers.drive(["onnxruntime"], None, prepare, adds_residuals=True)

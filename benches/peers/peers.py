@@ -38,6 +38,8 @@ class Case:
     def __init__(self, fields):
         self.op, self.direction, self.dtype = fields["op"], fields["direction"], fields["dtype"]
         self.shape, self.groups = fields["shape"], fields.get("groups")
+        # An add before the norm, whose sum is a result too.
+        self.residual = fields.get("residual", False)
         self.backward = self.direction == "backward"
         self.rows = self.op in ("layer_norm", "rms_norm")
         channels = self.shape[-1] if self.rows else self.shape[1]
@@ -46,13 +48,15 @@ class Case:
         stored = lambda values: as_stored(values, self.dtype)
         self.x = stored(random.standard_normal(self.shape, np.float32))
         self.grad = stored(random.standard_normal(self.shape, np.float32))
+        self.other = stored(random.standard_normal(self.shape, np.float32)) if self.residual else None
         self.weight = stored(random.uniform(0.5, 1.5, channels))
         self.bias = stored(random.uniform(-1, 1, channels))
         self.mean = stored(random.uniform(-1, 1, channels))
         self.var = stored(random.uniform(0.5, 1.5, channels))
 
     def __str__(self):
-        return f"{self.name} {'x'.join(map(str, self.shape))} {self.dtype}"
+        residual = " with a residual" if self.residual else ""
+        return f"{self.name} {'x'.join(map(str, self.shape))} {self.dtype}{residual}"
 
     @property
     def name(self):
@@ -66,14 +70,19 @@ class Case:
 
     @functools.cached_property
     def expected(self):
-        """The results in f64: the output, or the gradients of input, weight and, if there is one, bias."""
+        """The results in f64: the output, or the gradients of input, weight and, if there is one, bias. With a residual,
+        the output and the sum."""
         x, w, b = (v.astype(np.float64) for v in (self.x, self.weight, self.bias))
+        if self.residual and (self.backward or not self.rows):
+            raise Skip("a residual is for norms of rows, forward")
         if self.rows:
+            if self.residual:
+                x = x + self.other
             mean = x.mean(-1, keepdims=True) if self.op == "layer_norm" else 0.0
             rstd = 1 / np.sqrt(((x - mean) ** 2).mean(-1, keepdims=True) + EPS)
             y = (x - mean) * rstd
             if not self.backward:
-                return [y * w + b if self.op == "layer_norm" else y * w]
+                return [y * w + b if self.op == "layer_norm" else y * w] + ([x] if self.residual else [])
             g = self.grad.astype(np.float64)
             gw = g * w
             dx = gw - y * (gw * y).mean(-1, keepdims=True)
@@ -115,11 +124,13 @@ class Case:
             # Input, its gradient and that of the output; the weight, the gradients of weight and bias.
             elements, parameters = 3 * elements, 1 + parameters
         else:
-            elements = 2 * elements
+            elements = (4 if self.residual else 2) * elements
         return (elements + parameters * channels) * BYTES[self.dtype]
 
     def outputs(self):
-        return {"layer_norm": 3, "rms_norm": 2}[self.op] if self.backward else 1
+        if self.backward:
+            return {"layer_norm": 3, "rms_norm": 2}[self.op]
+        return 2 if self.residual else 1
 
 
 def as_stored(values, dtype):
@@ -169,7 +180,7 @@ def seconds(run, wait, rounds):
     return median, (quartiles[1] - quartiles[0]) / median
 
 
-def drive(engines, adapter, prepare):
+def drive(engines, adapter, prepare, adds_residuals=False):
     """Times every case on every engine and writes the rows.
 
     `prepare(engine, case)` gives `run`, `wait` and `read`: queue the op once, wait for all that was queued, the results
@@ -182,6 +193,8 @@ def drive(engines, adapter, prepare):
         case = Case(fields)
         for engine in engines:
             try:
+                if case.residual and not adds_residuals:
+                    raise Skip("no op with a residual here")
                 run, wait, read = prepare(engine, case)
                 run()
                 wait()

@@ -83,9 +83,17 @@ impl Problem<'_> {
         }
     }
 
+    /// The lookup of weights, which may be parts of a wider tensor for each sample.
+    fn affine_lookup(&self, cols: u32) -> Option<Lookup> {
+        let lookup = self.affine.lookup(cols)?;
+        let Some(stride) = self.options.sample_stride().filter(|_| self.affine.outer > 1) else { return Some(lookup) };
+        let by_samples = lookup.quotient == self.affine.groups && lookup.remainder == 0;
+        by_samples.then_some(Lookup { quotient: stride as u32, ..lookup })
+    }
+
     /// The tensor as rows of `cols` elements, if both lookups exist for them.
     pub(super) fn view(&self, stats: Reduction, cols: u32) -> Option<RowView> {
-        let (stat, affine) = (stats.lookup(cols)?, self.affine.lookup(cols)?);
+        let (stat, affine) = (stats.lookup(cols)?, self.affine_lookup(cols)?);
         // A CPU takes up to 1.7 times as long to gather.
         let gathers = self.caps.few_kernels && !self.caps.cpu;
         let view = RowView { cols, stat, affine, layout: self.layout(cols, &[stat, affine]), gathers };

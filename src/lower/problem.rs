@@ -219,6 +219,11 @@ impl<'a> Problem<'a> {
         self.options.weight_offset()
     }
 
+    /// Whether weight and bias lie in the order of their groups, as merges take them.
+    pub fn has_dense_weights(&self) -> bool {
+        self.options.sample_stride().is_none()
+    }
+
     /// Whether an elementwise tensor is not dense, or an index says where its rows are.
     pub fn is_strided(&self) -> bool {
         self.options.is_indexed() || self.elementwise_tensors().any(|spec| !spec.is_dense())

@@ -59,7 +59,7 @@ pub(super) fn merge_to_one(groups: u32, partials: u32) -> MergeSumsParams {
 
 /// Whether the sums of split rows, which the input's gradient needs, give the gradients of weight and bias too.
 pub(super) fn sums_by_parts(problem: &Problem<'_>) -> bool {
-    problem.wants_affine_gradients() && parts(&problem.stats, &problem.affine, false).is_some()
+    problem.wants_affine_gradients() && parts(problem, false).is_some()
 }
 
 /// Storage buffers that a kernel binds.
@@ -72,8 +72,8 @@ impl Backward<'_> {
     pub fn sums_for_input(&self, columns: bool) -> (Reduction, Target) {
         let Problem { stats, affine, .. } = self.problem;
         let wants_affine = self.gradients.weight || self.gradients.bias;
-        match parts(stats, affine, columns).filter(|_| wants_affine) {
-            _ if wants_affine && stats == affine => (*stats, Target::Both),
+        match parts(self.problem, columns).filter(|_| wants_affine) {
+            _ if wants_affine && stats == affine && self.problem.has_dense_weights() => (*stats, Target::Both),
             Some(parts) => (parts, Target::Parts),
             None if columns => (*stats, Target::Coefficients),
             None => (runs(stats, affine), Target::Coefficients),
@@ -311,7 +311,8 @@ fn fixed_in_columns(reduction: &Reduction, lookup: Lookup) -> bool {
 
 /// The parts of the statistics' groups that also share a weight, if their order is that of the weights. They are the
 /// columns of channels-last group norm, or the channels of a channels-first sample.
-fn parts(stats: &Reduction, affine: &Reduction, columns: bool) -> Option<Reduction> {
+fn parts(problem: &Problem<'_>, columns: bool) -> Option<Reduction> {
+    let Problem { stats, affine, .. } = problem;
     let parts = if columns {
         stats.by_columns()
     } else if stats.reduced == 1 && stats.inner.is_multiple_of(affine.inner) {
@@ -324,7 +325,7 @@ fn parts(stats: &Reduction, affine: &Reduction, columns: bool) -> Option<Reducti
     let is_each = affine.inner == parts.inner && (affine.outer == 1 || weights == parts.group_count());
     let few = parts.group_count() / stats.group_count() <= MAX_MEMBERS;
     // By columns, `sums` derives the columns from the whole reduction.
-    (in_order && is_each && few).then_some(if columns { *stats } else { parts })
+    (in_order && is_each && few && problem.has_dense_weights()).then_some(if columns { *stats } else { parts })
 }
 
 /// A reduction whose runs end where the weight changes, so that a run has one weight: group norm of channels-first

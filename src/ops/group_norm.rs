@@ -112,7 +112,7 @@ impl GroupNorm {
         }
         let of_group = channels / self.groups;
         let per_sample = self.options.per_sample;
-        Ok(Definition {
+        let definition = Definition {
             shape: self.shape.clone(),
             stats_shape: vec![samples, self.groups],
             affine_shape: all.affine_shape(per_sample),
@@ -124,7 +124,8 @@ impl GroupNorm {
             scale: Scale::Variance,
             source: Source::Batch { parts: None, tracked: None },
             residual_after: self.options.residual_after,
-        })
+        };
+        definition.check_parameters(&self.options)
     }
 }
 

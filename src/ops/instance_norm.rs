@@ -131,7 +131,7 @@ impl InstanceNorm {
         }
         let tracked = Tracked::new(self.running_stats, self.running_low)?;
         let per_sample = self.options.per_sample;
-        Ok(Definition {
+        let definition = Definition {
             shape: self.shape.clone(),
             stats_shape: vec![samples, channels],
             affine_shape: all.affine_shape(per_sample),
@@ -144,7 +144,8 @@ impl InstanceNorm {
             scale: Scale::Variance,
             source: Source::Batch { parts: None, tracked },
             residual_after: self.options.residual_after,
-        })
+        };
+        definition.check_parameters(&self.options)
     }
 }
 

@@ -101,7 +101,7 @@ impl OverAxes<'_> {
         if options.per_sample {
             affine_shape.insert(0, samples);
         }
-        Ok(Definition {
+        let definition = Definition {
             shape: shape.to_vec(),
             stats_shape: [&shape[..axes.start], &shape[axes.end..]].concat(),
             affine_shape,
@@ -113,7 +113,8 @@ impl OverAxes<'_> {
                 None => Source::Batch { parts: None, tracked: None },
             },
             residual_after: options.residual_after,
-        })
+        };
+        definition.check_parameters(options)
     }
 
     /// See [`Norm::place`](super::Norm::place).

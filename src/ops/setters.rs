@@ -345,11 +345,14 @@ macro_rules! setters {
     };
     (@ strides) => {
         /// Sets the strides of a tensor that has the shape of the input, in elements, for each axis: of the input, the
-        /// output, the residual, the sum, or their gradients. The default is a dense tensor.
+        /// output, the residual, the sum, the gate, or their gradients. The default is a dense tensor.
         ///
         /// The tensor may have padding, or be a part of a wider tensor. A tensor that the op only reads may have
         /// strides of 0. Strides of a gradient count in the backward pass. Elements that share a statistic and are
-        /// adjacent in the shape must be adjacent in memory.
+        /// adjacent in the shape must be adjacent in memory, but for those of a residual or a gate that share one
+        /// element.
+        ///
+        /// With `per_sample`, weight and bias may have a stride between samples, the same for both.
         #[must_use]
         pub fn strides(mut self, slot: $crate::Slot, strides: &[usize]) -> Self {
             self.options.strides.insert(slot, strides.to_vec());

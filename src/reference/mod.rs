@@ -99,7 +99,10 @@ impl<'a> Elements<'a> {
                 place
             })
             .collect();
-        let read = |slot, dtype| values(tensors, slot, dtype);
+        let read = |slot| {
+            let spec = definition.parameter(options, slot);
+            Some(spec.gather(&values(tensors, slot, types.affine())?))
+        };
         let elements = |slot, dtype| elements(definition, options, tensors, slot, dtype);
         let residual = elements(Slot::Residual, types.residual());
         let (before, after) = if definition.residual_after { (None, residual) } else { (residual, None) };
@@ -135,8 +138,8 @@ impl<'a> Elements<'a> {
             places,
             input,
             gate,
-            gain: read(Slot::Weight, types.affine()).map(|weight| weight.iter().map(|w| w + offset).collect()),
-            bias: read(Slot::Bias, types.affine()),
+            gain: read(Slot::Weight).map(|weight| weight.iter().map(|w| w + offset).collect()),
+            bias: read(Slot::Bias),
             residual: after,
         }
     }

@@ -300,7 +300,10 @@ fn number(row: &Value, field: &str) -> f64 {
 
 /// What is measured in a row, for engines to be compared.
 fn case(row: &Value) -> (String, String, String) {
-    (text(row, "op"), text(row, "shape"), text(row, "dtype"))
+    // A forward norm that writes two tensors writes its sum with a residual.
+    let has_residual = text(row, "direction") == "forward" && row["outputs"].as_u64() == Some(2);
+    let op = text(row, "op") + if has_residual { ", residual" } else { "" };
+    (op, text(row, "shape"), text(row, "dtype"))
 }
 
 /// The rows of all rounds by engine and case: of each the one with the median time, its spread over the rounds.

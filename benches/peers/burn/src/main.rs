@@ -31,6 +31,9 @@ struct Case {
     dtype: String,
     shape: Vec<usize>,
     groups: Option<usize>,
+    /// Adds a residual before a norm of rows, and returns the sum too.
+    #[serde(default)]
+    residual: bool,
 }
 
 struct Args {
@@ -89,12 +92,21 @@ fn row(case: &Case, device: &Device, rounds: usize) -> Result<serde_json::Value>
         "backward" => true,
         other => return Err(format!("no direction {other}").into()),
     };
+    if case.residual && (backward || !matches!(case.op.as_str(), "layer_norm" | "rms_norm")) {
+        return Err("a residual is for norms of rows, forward".into());
+    }
     let rank = case.shape.len();
     // The same op of this crate: what it reads and writes, and the true result.
     let op: Box<dyn Norm> = match (case.op.as_str(), backward) {
-        ("layer_norm", false) => Box::new(LayerNorm::new(&case.shape, rank - 1..).dtype(dtype)),
+        ("layer_norm", false) => {
+            let op = LayerNorm::new(&case.shape, rank - 1..).dtype(dtype);
+            Box::new(op.residual(case.residual).residual_output(case.residual))
+        }
         ("layer_norm", true) => Box::new(LayerNorm::new(&case.shape, rank - 1..).dtype(dtype).backward()),
-        ("rms_norm", false) => Box::new(RmsNorm::new(&case.shape, rank - 1..).dtype(dtype)),
+        ("rms_norm", false) => {
+            let op = RmsNorm::new(&case.shape, rank - 1..).dtype(dtype);
+            Box::new(op.residual(case.residual).residual_output(case.residual))
+        }
         ("rms_norm", true) => Box::new(RmsNorm::new(&case.shape, rank - 1..).dtype(dtype).backward()),
         ("batch_norm_inference", false) => Box::new(BatchNorm::inference(&case.shape).dtype(dtype)),
         ("group_norm", false) => Box::new(GroupNorm::new(&case.shape, case.groups.ok_or("no groups")?).dtype(dtype)),
@@ -234,6 +246,14 @@ impl Inputs<'_> {
             }
             _ => return Err("not driven here".into()),
         };
+        if self.case.residual {
+            let other = self.tensor(Slot::Residual, shape);
+            let op = move || {
+                let sum = x.clone() + other.clone();
+                vec![Box::new(sum.clone()) as Box<dyn Output>, Box::new(forward(sum))]
+            };
+            return Ok((Box::new(op), None));
+        }
         if self.case.direction == "forward" {
             return Ok((Box::new(move || vec![Box::new(forward(x.clone()))]), None));
         }
