@@ -1,0 +1,2 @@
+
+BscaleJJ,¯¾WBœA
