@@ -1,8 +1,8 @@
 // Places: where tensors are in their bindings, if shaders know more than a binding's first byte.
 
 // A tensor has its offset in x. Its row number i begins at i / rows * y + i % rows * z further. All count what an index
-// of the tensor counts. In shaders with an index of rows, w is the number of outer indices of the input or the output. In shaders with strides,
-// each element of a tensor is that of w packs, which all numbers count.
+// of the tensor counts. In shaders with an index of rows, w is the number of outer indices of the input or the output.
+// In others with strides, each element of a tensor is that of w packs, and x, y and z count these packs.
 struct Places {
     rows: u32, // at least 1
     inverse: u32, // 2^(31 + shift) / rows, rounded up
