@@ -48,6 +48,8 @@
 //! another version of wgpu. The folder `vulkan/` of the repository is such a program on Vulkan alone. `validate` adds
 //! `shaders::translate` (with naga). `testing` adds the module `testing`.
 
+// docs.rs shows the feature that an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // The text links to what the feature adds.
 #![cfg_attr(not(feature = "wgpu"), allow(rustdoc::broken_intra_doc_links))]
 #![warn(missing_docs, unsafe_op_in_unsafe_fn, clippy::pedantic)]

@@ -107,7 +107,9 @@ fn tools() -> Result<PathBuf, String> {
     let there = Command::new(program).arg("--version").output();
     if !there.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(&format!(" {version}"))) {
         println!("installing wasm-bindgen {version} below target, which takes some minutes");
-        run(cargo_command(&["install", "--quiet", "wasm-bindgen-cli", "--version", version, "--root"]).arg(&tools))?;
+        // Without optimization, which would take longer than it saves on one small module.
+        let install = ["install", "--debug", "--quiet", "wasm-bindgen-cli", "--version", version, "--root"];
+        run(cargo_command(&install).arg(&tools).env("CARGO_PROFILE_DEV_DEBUG", "false"))?;
     }
     Ok(tools.join("bin"))
 }
