@@ -144,6 +144,8 @@ fn store_rstd(i: u32, v: f32) {}
 
 fn load_moments(i: u32) -> vec4<f32> { return vec4<f32>(); } // partial statistics, as in `partials`
 fn store_moments(i: u32, v: vec4<f32>) {}
+fn load_grad_sums(i: u32) -> vec4<f32> { return vec4<f32>(); } // of g, of g * y, and their number
+fn store_grad_sums(i: u32, v: vec4<f32>) {}
 fn load_num_batches_tracked(i: u32) -> u32 { return 0u; }
 fn store_num_batches_tracked(i: u32, v: u32) {}
 
@@ -604,7 +606,7 @@ fn scaled(sums: ExactSums, statistics: Statistics, count: u32) -> ExactSums { re
 struct GroupSums {
     g: vec2<f32>,
     gy: vec2<f32>,
-    y: vec2<f32>, // the part's share of the mean of y
+    y: vec2<f32>, // the part's share of the mean of y, or the number of values
 }
 
 // Sums of a part as they are; those of a whole group without the mean of y, which is a rounding error.

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     options::{Layout, Options},
     running_stats::RunningStats,
+    tensor::element_count,
     types::Scale,
 };
 
@@ -188,6 +189,10 @@ impl BatchNorm {
         if self.training && self.parts.is_none() && channels.samples == 1 && channels.spatial == 1 {
             let shape = crate::tensor::show(&self.shape);
             return refuse("shape", shape, "more than one value per channel in training");
+        }
+        if let Some(parts) = self.parts {
+            // Indices into the moments and the sums of all parts are u32.
+            element_count(&[parts, channels.channels, 4])?;
         }
         let tracked = Tracked::new(self.running_stats, self.running_low)?;
         let reduction = channels.affine(false);

@@ -425,14 +425,14 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
         outputs.set_scale(slot, elements.x.iter().copied());
     }
     elements.set_sum(&mut outputs);
-    if options.save_for_backward && !elements.places.is_empty() {
+    if options.save_for_backward && definition.has_statistics() {
         outputs.set(Slot::Statistics, statistics.tensor());
     }
     if options.save_stats {
         for &slot in definition.saved() {
             let values = if slot == Slot::Mean { &statistics.mean } else { &statistics.rstd };
             // The channels of an empty batch have no statistics.
-            if values.is_empty() || !elements.places.is_empty() {
+            if values.is_empty() || definition.has_statistics() {
                 outputs.set(slot, values.clone());
             }
         }
@@ -443,7 +443,7 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
 /// Updates running statistics with the average over all samples; an empty batch changes nothing.
 fn track(definition: &Definition, tensors: &Tensors<'_>, statistics: &Statistics, outputs: &mut Outputs<f64>) {
     let Source::Batch { tracked: Some(Tracked { convention, low }), .. } = definition.source else { return };
-    let empty = definition.shape.contains(&0);
+    let empty = !definition.has_statistics();
     let batches = tensors.batches().map(|n| if empty { n } else { n.wrapping_add(1) });
     let average = 1.0 / f64::from(batches.unwrap_or(1));
     let (old, new) = convention.weights().unwrap_or((1.0 - average, average));
@@ -529,11 +529,25 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         outputs.set_scale(Slot::GradGate, grad_output.iter().enumerate().map(scale));
     }
 
+    let groups = statistics.rstd.len();
+    let merged = definition.merged_parts().is_some();
+    if merged && gradients.coefficients == Coefficients::Written {
+        let mut sums = vec![[0.0; 4]; groups];
+        for (i, &[group, _]) in places.iter().enumerate() {
+            let [sum, product, count, _] = &mut sums[group];
+            *sum += g[i];
+            *product += g[i] * normalized[i];
+            *count += 1.0;
+        }
+        outputs.set_scale(Slot::GradSums, g_scale.iter().zip(&normalized).map(|(g, y)| g * y.abs().max(1.0)));
+        outputs.set(Slot::GradSums, sums.concat());
+        return outputs;
+    }
+
     // The gradient of the normalized values: g times the gain.
     let gain = |weight: usize| elements.gain.as_ref().map_or(1.0, |gain| gain[weight]);
     let scaled = |g: Vec<f64>| -> Vec<f64> { g.iter().zip(places).map(|(g, &[_, weight])| g * gain(weight)).collect() };
     let (g, g_scale) = (scaled(g), scaled(g_scale));
-    let groups = statistics.rstd.len();
     let (mut sum, mut product) = (vec![0.0; groups], vec![0.0; groups]);
     for (i, &[group, _]) in places.iter().enumerate() {
         sum[group] += g[i];
@@ -553,6 +567,13 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     }
     if let Some(given) = values(tensors, Slot::Coefficients, DType::F32) {
         coefficients = given;
+    }
+    if let Some(sums) = values(tensors, Slot::GradSums, DType::F32) {
+        // Those of all parts. A channel has one weight.
+        let total = |channel: usize, of: usize| sums[4 * channel..].iter().skip(of).step_by(4 * groups).sum::<f64>();
+        let mean = |of: usize| (0..groups).map(move |c| (c, of));
+        let means = mean(0).chain(mean(1));
+        coefficients = means.map(|(c, of)| gain(c) * total(c, of) / total(c, 2)).collect();
     }
     let eps = f64::from(options.eps);
     let grad_sum = given(Slot::GradResidualOutput, options.sum_dtype());

@@ -386,6 +386,9 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
             let batch = BatchNorm::training(image).layout(layout).running_stats(convention);
             ops.push(Box::new(batch.clone().running_low(true)));
             ops.push(Box::new(batch.clone().save_stats(true).merge(3)));
+            let merged = batch.clone().save_for_backward(true).residual(true).activation(Activation::Relu).merge(3);
+            ops.push(Box::new(merged.backward().coefficients(Coefficients::Written)));
+            ops.push(Box::new(merged.backward().coefficients(Coefficients::Given)));
             ops.push(Box::new(batch));
             ops.push(Box::new(InstanceNorm::new(image).layout(layout).running_stats(convention)));
         }
