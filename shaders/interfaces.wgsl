@@ -144,8 +144,6 @@ fn store_rstd(i: u32, v: f32) {}
 
 fn load_moments(i: u32) -> vec4<f32> { return vec4<f32>(); } // partial statistics, as in `partials`
 fn store_moments(i: u32, v: vec4<f32>) {}
-fn load_grad_sums(i: u32) -> vec4<f32> { return vec4<f32>(); } // of g, of g * y, and their number
-fn store_grad_sums(i: u32, v: vec4<f32>) {}
 fn load_num_batches_tracked(i: u32) -> u32 { return 0u; }
 fn store_num_batches_tracked(i: u32, v: u32) {}
 
@@ -156,6 +154,9 @@ fn store_num_batches_tracked(i: u32, v: u32) {}
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4<f32>>;
 
 @group(0) @binding(4) var<storage, read_write> partial_sums: array<vec2<f32>>;
+
+// Sums of parts of a batch: of g, of g * y, their number, and 0.
+@group(0) @binding(9) var<storage, read_write> grad_sums: array<vec4<f32>>;
 
 // == stat: made by src/wgsl and src/kernels, the lookup of statistics
 

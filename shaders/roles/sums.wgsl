@@ -155,7 +155,7 @@ fn put_sums__from_numbers(i: u32, sums: GroupSums) {
 const MEAN_OF_Y__from_parts: bool = true;
 
 fn sums_at__from_parts(i: u32) -> GroupSums {
-    let sums = load_grad_sums(i);
+    let sums = grad_sums[i];
     return GroupSums(vec2<f32>(sums.x, 0.0), vec2<f32>(sums.y, 0.0), vec2<f32>(sums.z, 0.0));
 }
 
@@ -198,7 +198,7 @@ fn put_merged_sums__to_coefficients(group: u32, sums: GroupSums) {
 // The sums of a part of a batch go to the caller, with the number of values that they are of.
 
 fn put_merged_sums__to_grad_sums(group: u32, sums: GroupSums) {
-    store_grad_sums(group, vec4<f32>(sums.g.x + sums.g.y, sums.gy.x + sums.gy.y, params.count, 0.0));
+    grad_sums[group] = vec4<f32>(sums.g.x + sums.g.y, sums.gy.x + sums.gy.y, params.count, 0.0);
 }
 
 // ---- merged sums: to_coefficients_of_parts

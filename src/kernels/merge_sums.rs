@@ -12,7 +12,7 @@ use crate::{
     types::Scale,
     wgsl::{
         Variant, kernel,
-        storage::{Buffer, Element, Storage},
+        storage::{Buffer, Storage},
     },
 };
 
@@ -105,7 +105,7 @@ impl Code for MergeSums {
         let mut buffers = Buffers::new(VectorLayout::Scalar);
         let sums = if self.numbers { "vec2<f32>" } else { "GroupSums" };
         match self.merged {
-            Merged::OfParts(_) => buffers.other(Slot::GradSums, Access::Read, Element::Vec4),
+            Merged::OfParts(_) => buffers.raw(Buffer::Tensor(Slot::GradSums), Access::Read, "vec4<f32>"),
             _ => buffers.raw(Buffer::PartialSums, Access::ReadWrite, sums),
         }
         self.gradients.bind(&mut buffers);
@@ -116,7 +116,7 @@ impl Code for MergeSums {
                 buffers.values(&[Slot::Statistics], if saved { Access::Read } else { Access::ReadWrite });
                 buffers.values(&[Slot::Coefficients], Access::Write);
             }
-            Merged::GradSums => buffers.other(Slot::GradSums, Access::Write, Element::Vec4),
+            Merged::GradSums => buffers.raw(Buffer::Tensor(Slot::GradSums), Access::Write, "vec4<f32>"),
             Merged::OfParts(_) => buffers.values(&[Slot::Coefficients], Access::Write),
         }
         buffers.list()
