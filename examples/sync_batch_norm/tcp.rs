@@ -59,10 +59,14 @@ impl Hub {
             }
         }
         let streams: Vec<TcpStream> = streams.into_iter().flatten().collect();
-        for stream in &streams {
-            prepare(stream, timeout)?;
-        }
-        Ok(Self { streams })
+        let hub = Self { streams };
+        hub.set_timeout(timeout)?;
+        Ok(hub)
+    }
+
+    /// Sets how long this process waits for one of the others.
+    pub fn set_timeout(&self, timeout: Duration) -> Result<()> {
+        self.streams.iter().try_for_each(|stream| prepare(stream, timeout))
     }
 }
 
