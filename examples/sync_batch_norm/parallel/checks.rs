@@ -92,15 +92,16 @@ pub fn run(gpu: &Gpu, exchange: &mut Meter<'_>) -> Result<()> {
     let first = exchange.is_first();
     if first {
         println!(
-            "\nbatch norm of {SHAPE:?} with a residual and relu: errors in parts of the bound, by f64 in one process\n"
+            "\nbatch norm of {SHAPE:?} with a residual and relu: errors in parts of the bound, beside f64 in one process\n"
         );
         print!("{:<16}{:>8}", "samples", "offset");
         COLUMNS.iter().for_each(|(slot, _)| print!("{:>15}", slot.name()));
         println!();
     }
     let mut worst = 0.0_f64;
-    for split in Split::ALL {
-        let parts = split.of(SHAPE[0], exchange.processes());
+    let mut splits = Split::ALL.map(|split| split.of(SHAPE[0], exchange.processes())).to_vec();
+    splits.dedup();
+    for parts in splits {
         for offset in OFFSETS {
             let batch = Batch::new(&SHAPE, offset);
             let before: usize = parts[..exchange.rank()].iter().sum();
@@ -156,6 +157,7 @@ pub fn summed(parts: &[Vec<f32>]) -> Vec<f32> {
 pub fn time(gpu: &Gpu, exchange: &mut Meter<'_>) -> Result<()> {
     const SHAPE: [usize; 4] = [16, 64, 14, 14];
     const ROUNDS: u32 = 3;
+    const GATHERS: u32 = 200;
     let parts = Split::Even.of(SHAPE[0], exchange.processes());
     let before: usize = parts[..exchange.rank()].iter().sum();
     let batch = Batch::new(&SHAPE, 3.0);
@@ -168,18 +170,31 @@ pub fn time(gpu: &Gpu, exchange: &mut Meter<'_>) -> Result<()> {
     for _ in 0..ROUNDS {
         both(gpu, exchange, layer())?;
     }
+    let own = exchange.exchanges - exchanges;
+    let sent = exchange.bytes - bytes;
     let [all, in_exchange] = [start.elapsed(), exchange.time - in_exchange].map(|time| time / ROUNDS);
     if exchange.is_first() {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         println!(
-            "\nboth directions of batch norm of {SHAPE:?}: {:.1} ms, of which {:.1} ms ({:.0} %) are {} exchanges with the\n\
-             wait for the slowest process. A process sends {} bytes.",
+            "\nboth directions of batch norm of {SHAPE:?}: {:.1} ms, of which {:.1} ms ({:.0} %) are {} exchanges\n\
+             with the wait for the slowest process. A process sends {} bytes.",
             ms(all),
             ms(in_exchange),
             100.0 * in_exchange.as_secs_f64() / all.as_secs_f64(),
-            (exchange.exchanges - exchanges) as u32 / ROUNDS,
-            (exchange.bytes - bytes) as u32 / ROUNDS,
+            own / ROUNDS as usize,
+            sent / ROUNDS as usize,
         );
+    }
+    // What an exchange takes where nothing else is to be done.
+    let table = vec![1.0; 4 * SHAPE[1]];
+    exchange.gather(&table)?;
+    let start = Instant::now();
+    for _ in 0..GATHERS {
+        exchange.gather(&table)?;
+    }
+    if exchange.is_first() {
+        let us = start.elapsed().as_secs_f64() * 1e6 / f64::from(GATHERS);
+        println!("A gather of {} bytes from each process, by itself: {us:.0} us", size_of_val(&table[..]));
     }
     Ok(())
 }

@@ -189,9 +189,9 @@ pub fn run(gpu: &Gpu, exchange: &mut Meter<'_>) -> Result<()> {
     let largest = alone.iter().fold(1.0_f32, |largest, x| largest.max(x.abs()));
     let apart = learned.iter().zip(&alone).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
     println!(
-        "\ntraining, {STEPS} steps of {SAMPLES} samples, four batch norm layers: a step has {exchanges} exchanges, in which a\n\
-         process sends {bytes} bytes: 16 for each channel of a layer and each direction, the rest gradients. Exchanges\n\
-         take {:.0} % of the time.\n\n{:>6}{:>20}{:>20}",
+        "\ntraining, {STEPS} steps of {SAMPLES} samples, four batch norm layers: a step has {exchanges} exchanges,\n\
+         in which a process sends {bytes} bytes: 16 for each channel of a layer and direction, the rest\n\
+         gradients. Exchanges take {:.0} % of the time.\n\n{:>6}{:>20}{:>20}",
         100.0 * share,
         "step",
         format!("loss, {} processes", exchange.processes()),
