@@ -62,12 +62,13 @@ use crate::{
 /// | `Given` | these, `weight`, and `grad_sums`, `[parts, C, 4]` | `grad_input`, `grad_residual` |
 ///
 /// `grad_sums` has for each channel `sum(g)` and `sum(g * y)` over the part, the number of its values, and 0. An empty
-/// part writes zeros. The gradients of weight and bias are those of the part. The second pass merges the parts in a fixed
-/// order, so that all devices of a kind have the same bits. With the sums over all parts
+/// part writes zeros. The gradients of weight and bias are those of the part. The second pass merges the parts in a
+/// fixed order, so that all devices of a kind have the same bits. With the sums over all parts
 /// ```text
 /// grad_input = rstd * weight * (g - (sum(g) + y * sum(g * y)) / n)
 /// ```
-/// An activation needs weight, bias and residual in both passes. `docs/distributed.md` has the exchanges and their cost.
+/// An activation needs weight, bias and residual in both passes. `docs/distributed.md` has the exchanges and their
+/// cost.
 ///
 /// ```
 /// use wgpu_norm::{BatchMoments, BatchNorm, Coefficients, Norm, Tensors};

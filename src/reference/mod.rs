@@ -530,17 +530,9 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     }
 
     let groups = statistics.rstd.len();
-    let merged = definition.merged_parts().is_some();
-    if merged && gradients.coefficients == Coefficients::Written {
-        let mut sums = vec![[0.0; 4]; groups];
-        for (i, &[group, _]) in places.iter().enumerate() {
-            let [sum, product, count, _] = &mut sums[group];
-            *sum += g[i];
-            *product += g[i] * normalized[i];
-            *count += 1.0;
-        }
+    if definition.merged_parts().is_some() && gradients.coefficients == Coefficients::Written {
         outputs.set_scale(Slot::GradSums, g_scale.iter().zip(&normalized).map(|(g, y)| g * y.abs().max(1.0)));
-        outputs.set(Slot::GradSums, sums.concat());
+        outputs.set(Slot::GradSums, sums_of_part(places, groups, &g, &normalized));
         return outputs;
     }
 
@@ -565,15 +557,8 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         outputs.set(Slot::Coefficients, coefficients);
         return outputs;
     }
-    if let Some(given) = values(tensors, Slot::Coefficients, DType::F32) {
+    if let Some(given) = given_coefficients(tensors, groups, &gain) {
         coefficients = given;
-    }
-    if let Some(sums) = values(tensors, Slot::GradSums, DType::F32) {
-        // Those of all parts. A channel has one weight.
-        let total = |channel: usize, of: usize| sums[4 * channel..].iter().skip(of).step_by(4 * groups).sum::<f64>();
-        let mean = |of: usize| (0..groups).map(move |c| (c, of));
-        let means = mean(0).chain(mean(1));
-        coefficients = means.map(|(c, of)| gain(c) * total(c, of) / total(c, 2)).collect();
     }
     let eps = f64::from(options.eps);
     let grad_sum = given(Slot::GradResidualOutput, options.sum_dtype());
@@ -602,6 +587,28 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     };
     before_norm(elements, gradients, &grad_x, &places.iter().enumerate().map(scale).collect::<Vec<_>>(), &mut outputs);
     outputs
+}
+
+/// The sums of a part of a batch for each group: of g, of g * y, the number of values, and 0.
+fn sums_of_part(places: &[[usize; 2]], groups: usize, g: &[f64], normalized: &[f64]) -> Vec<f64> {
+    let mut sums = vec![[0.0; 4]; groups];
+    for ((&[group, _], g), y) in places.iter().zip(g).zip(normalized) {
+        sums[group][0] += g;
+        sums[group][1] += g * y;
+        sums[group][2] += 1.0;
+    }
+    sums.concat()
+}
+
+/// The coefficients that the caller gives, or those of the sums of all parts of a batch. `gain`: that of a channel,
+/// which is a group.
+fn given_coefficients(tensors: &Tensors<'_>, groups: usize, gain: &dyn Fn(usize) -> f64) -> Option<Vec<f64>> {
+    let Some(sums) = values(tensors, Slot::GradSums, DType::F32) else {
+        return values(tensors, Slot::Coefficients, DType::F32);
+    };
+    let total = |of: usize, group: usize| sums[4 * group + of..].iter().step_by(4 * groups).sum::<f64>();
+    let mean = |i: usize| gain(i % groups) * total(i / groups, i % groups) / total(2, i % groups);
+    Some((0..2 * groups).map(mean).collect())
 }
 
 /// The gradients of input, gate and residual before the norm, from that of their sum. `scales`: those of its errors.

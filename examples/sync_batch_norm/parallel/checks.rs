@@ -45,7 +45,7 @@ impl Batch {
         let mut input = random.normal(elements, 0.0, 1.0);
         for (i, x) in input.iter_mut().enumerate() {
             // Channels have means of both signs.
-            let sign = if i % of_sample / (of_sample / channels) % 2 == 0 { 1.0 } else { -1.0 };
+            let sign = if (i % of_sample / (of_sample / channels)).is_multiple_of(2) { 1.0 } else { -1.0 };
             *x = (f64::from(*x) + sign * offset) as f32;
         }
         Self {
@@ -91,9 +91,7 @@ fn both(gpu: &Gpu, exchange: &mut Meter<'_>, layer: Layer<'_>) -> Result<Outputs
 pub fn run(gpu: &Gpu, exchange: &mut Meter<'_>) -> Result<()> {
     let first = exchange.is_first();
     if first {
-        println!(
-            "\nbatch norm of {SHAPE:?} with a residual and relu: errors in parts of the bound, beside f64 in one process\n"
-        );
+        println!("\nbatch norm of {SHAPE:?} with a residual and relu: errors beside f64, in parts of the bound\n");
         print!("{:<16}{:>8}", "samples", "offset");
         COLUMNS.iter().for_each(|(slot, _)| print!("{:>15}", slot.name()));
         println!();
