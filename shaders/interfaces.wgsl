@@ -155,6 +155,9 @@ fn store_num_batches_tracked(i: u32, v: u32) {}
 
 @group(0) @binding(4) var<storage, read_write> partial_sums: array<vec2<f32>>;
 
+// Sums of parts of a batch: of g, of g * y, their number, and 0.
+@group(0) @binding(9) var<storage, read_write> grad_sums: array<vec4<f32>>;
+
 // == stat: made by src/wgsl and src/kernels, the lookup of statistics
 
 // What the column adds to the index of the statistics.
@@ -604,7 +607,7 @@ fn scaled(sums: ExactSums, statistics: Statistics, count: u32) -> ExactSums { re
 struct GroupSums {
     g: vec2<f32>,
     gy: vec2<f32>,
-    y: vec2<f32>, // the part's share of the mean of y
+    y: vec2<f32>, // the part's share of the mean of y, or the number of values
 }
 
 // Sums of a part as they are; those of a whole group without the mean of y, which is a rounding error.

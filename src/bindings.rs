@@ -140,6 +140,8 @@ bindings! {
     input_index: InputIndex,
     /// The index of the output for each index of the op: u32, with `scatter_rows`.
     output_index: OutputIndex,
+    /// The sums of a part of a batch for the gradient through merged statistics, or those of all parts.
+    grad_sums: GradSums,
     /// Scratch memory of [`Plan::scratch_size`](crate::Plan::scratch_size) bytes. Without it,
     /// [`Plan::bind`](crate::Plan::bind) allocates scratch if the plan needs any. Its old contents do not matter. Plans
     /// that run one after the other may share it.

@@ -290,6 +290,19 @@ impl Definition {
         TensorSpec::new(Slot::Moments, &shape, DType::F32, Access::Read)
     }
 
+    /// The number of parts whose statistics are merged.
+    pub(crate) fn merged_parts(&self) -> Option<usize> {
+        match self.source {
+            Source::Batch { parts, .. } => parts,
+            Source::Running | Source::Given { .. } => None,
+        }
+    }
+
+    /// Whether a batch without elements has statistics too: those of the other parts.
+    pub(crate) fn has_statistics(&self) -> bool {
+        !self.shape.contains(&0) || self.merged_parts().is_some()
+    }
+
     /// The tensors of the forward pass.
     pub(crate) fn forward(&self, options: &Options) -> Vec<TensorSpec> {
         let types = options.types;
@@ -419,7 +432,10 @@ impl Definition {
             (needs_input && before && !summed) || (after && activation),
             tensor(Slot::Residual, types.residual(), Access::Read),
         );
-        let weighted = options.weight && (gradients.input_or_coefficients() || activation);
+        let merged_parts = self.merged_parts();
+        // The sums of a part of a batch have no weight yet.
+        let coefficients = gradients.coefficients == Coefficients::Written && merged_parts.is_none();
+        let weighted = options.weight && (gradients.input || coefficients || activation);
         add(weighted, self.parameter(options, Slot::Weight));
         let factor = gate_before && ((needs_input && !summed) || gradients.input);
         add(factor || gate_after, tensor(Slot::Gate, types.gate(), Access::Read));
@@ -435,10 +451,15 @@ impl Definition {
         let is_given = matches!(self.source, Source::Given { .. });
         add((options.save_for_backward || is_given) && needs_input, self.statistics_tensor(Access::Read));
         let coefficients = |access| self.for_each_statistic(Slot::Coefficients, 2, access);
-        match gradients.coefficients {
-            Coefficients::Computed => {}
-            Coefficients::Written => add(true, coefficients(Access::Write)),
-            Coefficients::Given => add(true, coefficients(Access::Read)),
+        let sums = |parts: &[usize], access| {
+            TensorSpec::new(Slot::GradSums, &[parts, &self.stats_shape[..], &[4]].concat(), DType::F32, access)
+        };
+        match (gradients.coefficients, merged_parts) {
+            (Coefficients::Computed, _) => {}
+            (Coefficients::Written, None) => add(true, coefficients(Access::Write)),
+            (Coefficients::Given, None) => add(true, coefficients(Access::Read)),
+            (Coefficients::Written, Some(_)) => add(true, sums(&[], Access::Write)),
+            (Coefficients::Given, Some(parts)) => add(true, sums(&[parts], Access::Read)),
         }
         add(gradients.input, tensor(Slot::GradInput, types.input(), Access::Write));
         add(gradients.gate, tensor(Slot::GradGate, types.gate(), Access::Write));
@@ -488,17 +509,26 @@ impl Definition {
                 why: "it is for inference only".into(),
             });
         }
-        if matches!(self.source, Source::Batch { parts: Some(_), .. }) {
-            return Err(Error::Unsupported {
-                what: "the backward pass of merged statistics".into(),
-                why: "its sums run over all parts of the batch".into(),
-            });
+        let is_merged = self.merged_parts().is_some();
+        let in_parts = is_merged || matches!(self.source, Source::Given { .. });
+        let coefficients = |expected: &str| {
+            let value = format!("{:?}", gradients.coefficients);
+            Err(Error::InvalidArgument { argument: "coefficients", value, expected: expected.into() })
+        };
+        match gradients.coefficients {
+            Coefficients::Computed if is_merged => {
+                return coefficients("Written, then Given, where the op merges the statistics of parts");
+            }
+            Coefficients::Written | Coefficients::Given if !in_parts => {
+                return coefficients("Computed where the op has neither given_statistics nor merge");
+            }
+            _ => {}
         }
-        if gradients.coefficients != Coefficients::Computed && !matches!(self.source, Source::Given { .. }) {
+        if is_merged && !options.save_for_backward {
             return Err(Error::InvalidArgument {
-                argument: "coefficients",
-                value: format!("{:?}", gradients.coefficients),
-                expected: "Computed where the op has no given_statistics".into(),
+                argument: "save_for_backward",
+                value: "false".into(),
+                expected: "true: the backward pass reads the merged statistics".into(),
             });
         }
         gradients.validate(options, options.has_own_grad_residual(self.residual_after))
@@ -513,6 +543,9 @@ impl Definition {
 ///
 /// A part of a row has the same sums over its own elements, divided by the length of the whole row. So the coefficients
 /// of all parts add up to those of the row.
+///
+/// Batch norm over devices ([`BatchNorm::merge`](crate::BatchNorm::merge)) has a table of sums in their place:
+/// [`BatchNorm`](crate::BatchNorm#a-batch-on-several-devices) describes it.
 ///
 /// ```
 /// use wgpu_norm::{Coefficients, Norm, RmsNorm, Tensors};
@@ -535,9 +568,9 @@ pub enum Coefficients {
     /// The op computes them, and takes the input for whole rows.
     #[default]
     Computed,
-    /// The op writes those of its part of each row, and no gradient of the input.
+    /// The op writes those of its part of each row, or the sums of its part of a batch, and no gradient of the input.
     Written,
-    /// The caller gives those of whole rows.
+    /// The caller gives those of whole rows, or the sums of all parts of a batch.
     Given,
 }
 

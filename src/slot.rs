@@ -93,6 +93,9 @@ slots! {
     InputIndex = "input_index",
     /// The index of the output's first axis for each index of the op's, with `scatter_rows`.
     OutputIndex = "output_index",
+    /// The sums of a part of a batch for the gradient through merged statistics, for each channel: of g, of g times the
+    /// normalized values, the number of values, and 0.
+    GradSums = "grad_sums",
 }
 
 impl Slot {

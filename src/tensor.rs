@@ -338,6 +338,8 @@ tensors! {
     statistics: Statistics,
     /// The coefficients of the gradient through given statistics.
     coefficients: Coefficients,
+    /// The sums of all parts of a batch, for the gradient through merged statistics.
+    grad_sums: GradSums,
     /// The first buffer of an [`Epilogue`](crate::Epilogue).
     epilogue_a: EpilogueA,
     /// The second buffer of an [`Epilogue`](crate::Epilogue).
@@ -536,6 +538,8 @@ outputs! {
     statistics: Statistics,
     /// The coefficients of the gradient through given statistics.
     coefficients: Coefficients,
+    /// The sums of a part of a batch, for the gradient through merged statistics.
+    grad_sums: GradSums,
 }
 
 impl<T> Outputs<T> {

@@ -11,6 +11,23 @@ fn the_code_of_the_readme_is_the_example() {
     assert!(readme.contains(&format!("```rust\n{code}```\n")), "README.md does not show examples/layer_norm.rs");
 }
 
+/// Each line of a block stands in one of the files, behind the line before it.
+#[test]
+fn the_code_of_distributed_md_is_that_of_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect(path);
+    let page = read("docs/distributed.md");
+    let code = read("examples/sync_batch_norm/parallel/layers.rs");
+    let blocks: Vec<&str> = page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty(), "the page shows code");
+    for block in blocks {
+        let mut rest = code.lines().map(str::trim);
+        for line in block.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")) {
+            assert!(rest.any(|other| other == line), "examples/sync_batch_norm does not have, in this order: {line}");
+        }
+    }
+}
+
 #[test]
 fn every_file_that_a_document_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -165,6 +165,17 @@ fn calls_of_statistics_alone_and_of_given_ones() {
     check(&planner, move |rows| backward(rows).coefficients(Coefficients::Given));
 }
 
+/// The first pass of a part's gradients has the number of its values, and a kernel for each.
+#[test]
+fn calls_of_a_part_of_a_batch() {
+    let planner = Planner::new(gpu().device());
+    let merged = |rows| BatchNorm::training(&[rows, 6, 20]).merge(3).save_for_backward(true);
+    check(&planner, merged);
+    check(&planner, move |rows| merged(rows).backward().coefficients(Coefficients::Given));
+    let first = planner.plan_rows(merged(1).backward().coefficients(Coefficients::Written), MAX_ROWS);
+    assert!(matches!(first, Err(Error::Unsupported { .. })), "{first:?}");
+}
+
 #[test]
 fn a_backward_call_has_the_bits_of_a_plan_for_as_many_rows() {
     let planner = Planner::new(gpu().device());

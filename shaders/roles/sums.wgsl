@@ -148,6 +148,17 @@ fn put_sums__from_numbers(i: u32, sums: GroupSums) {
     partial_sums[i] = vec2<f32>(sums.g.x + sums.g.y, sums.gy.x + sums.gy.y);
 }
 
+// ---- merged from: from_parts
+//
+// Sums of the parts of a batch, from the caller: of g, of g * y, and their number, which takes the place of y.
+
+const MEAN_OF_Y__from_parts: bool = true;
+
+fn sums_at__from_parts(i: u32) -> GroupSums {
+    let sums = grad_sums[i];
+    return GroupSums(vec2<f32>(sums.x, 0.0), vec2<f32>(sums.y, 0.0), vec2<f32>(sums.z, 0.0));
+}
+
 // ---- merged sums: to_nothing
 //
 // Only the gradients of weight and bias are asked for.
@@ -180,4 +191,22 @@ fn put_merged_sums__to_coefficients(group: u32, sums: GroupSums) {
         store_coefficients(i, g_mean);
         store_coefficients(params.stats_stride + i, gy);
     }
+}
+
+// ---- merged sums: to_grad_sums
+//
+// The sums of a part of a batch go to the caller, with the number of values that they are of.
+
+fn put_merged_sums__to_grad_sums(group: u32, sums: GroupSums) {
+    grad_sums[group] = vec4<f32>(sums.g.x + sums.g.y, sums.gy.x + sums.gy.y, params.count, 0.0);
+}
+
+// ---- merged sums: to_coefficients_of_parts
+//
+// The two coefficients, from sums that have their number in the place of y.
+
+fn put_merged_sums__to_coefficients_of_parts(group: u32, sums: GroupSums) {
+    let count = sums.y.x + sums.y.y;
+    store_coefficients(group, (sums.g.x + sums.g.y) / count);
+    store_coefficients(params.stats_stride + group, (sums.gy.x + sums.gy.y) / count);
 }

@@ -33,6 +33,10 @@ pub(crate) enum Merged {
     /// Fewer partial sums.
     Partials,
     Coefficients(Coefficients),
+    /// The sums of one part of a batch, for the caller.
+    GradSums,
+    /// The coefficients, of the sums of all parts of a batch that the caller gives, with the weight for these.
+    OfParts(Option<DType>),
 }
 
 /// The key of the kernel.
@@ -64,8 +68,16 @@ params! {
 }
 
 impl MergeSums {
+    /// The weight by which the merge multiplies the sums.
+    fn weight(&self) -> Option<DType> {
+        match self.merged {
+            Merged::Coefficients(Coefficients { weight, .. }) | Merged::OfParts(weight) => weight,
+            Merged::Nothing | Merged::Partials | Merged::GradSums => None,
+        }
+    }
+
     fn is_weighted(&self) -> bool {
-        matches!(self.merged, Merged::Coefficients(Coefficients { weight: Some(_), .. }))
+        self.weight().is_some()
     }
 }
 
@@ -81,7 +93,7 @@ impl Code for MergeSums {
     fn scale(&self) -> Option<Scale> {
         match self.merged {
             Merged::Coefficients(Coefficients { scale, .. }) => Some(scale),
-            Merged::Nothing | Merged::Partials => None,
+            Merged::Nothing | Merged::Partials | Merged::GradSums | Merged::OfParts(_) => None,
         }
     }
 
@@ -92,12 +104,20 @@ impl Code for MergeSums {
     fn storage(&self) -> Vec<Storage> {
         let mut buffers = Buffers::new(VectorLayout::Scalar);
         let sums = if self.numbers { "vec2<f32>" } else { "GroupSums" };
-        buffers.raw(Buffer::PartialSums, Access::ReadWrite, sums);
+        match self.merged {
+            Merged::OfParts(_) => buffers.raw(Buffer::Tensor(Slot::GradSums), Access::Read, "vec4<f32>"),
+            _ => buffers.raw(Buffer::PartialSums, Access::ReadWrite, sums),
+        }
         self.gradients.bind(&mut buffers);
-        if let Merged::Coefficients(Coefficients { weight, saved, .. }) = self.merged {
-            buffers.table(Buffer::Tensor(Slot::Weight), Access::Read, weight, TableAccess::Row);
-            buffers.values(&[Slot::Statistics], if saved { Access::Read } else { Access::ReadWrite });
-            buffers.values(&[Slot::Coefficients], Access::Write);
+        buffers.table(Buffer::Tensor(Slot::Weight), Access::Read, self.weight(), TableAccess::Row);
+        match self.merged {
+            Merged::Nothing | Merged::Partials => {}
+            Merged::Coefficients(Coefficients { saved, .. }) => {
+                buffers.values(&[Slot::Statistics], if saved { Access::Read } else { Access::ReadWrite });
+                buffers.values(&[Slot::Coefficients], Access::Write);
+            }
+            Merged::GradSums => buffers.raw(Buffer::Tensor(Slot::GradSums), Access::Write, "vec4<f32>"),
+            Merged::OfParts(_) => buffers.values(&[Slot::Coefficients], Access::Write),
         }
         buffers.list()
     }
@@ -120,12 +140,19 @@ impl Code for MergeSums {
 
     fn variants(&self) -> Vec<Variant> {
         let mut variants = roles::pack(VectorLayout::Scalar);
-        variants.extend(["sum_vec2", "affine_row", if self.numbers { "from_numbers" } else { "from_hi_lo" }]);
+        variants.extend(["sum_vec2", "affine_row"]);
+        variants.push(match (self.merged, self.numbers) {
+            (Merged::OfParts(_), _) => "from_parts",
+            (_, true) => "from_numbers",
+            (_, false) => "from_hi_lo",
+        });
         variants.extend([roles::merging(self.by_workgroup), roles::weight(self.is_weighted())]);
         match self.merged {
             Merged::Nothing => variants.push("to_nothing"),
             Merged::Partials => variants.push("to_partial_sums"),
             Merged::Coefficients(_) => variants.push("to_coefficients"),
+            Merged::GradSums => variants.push("to_grad_sums"),
+            Merged::OfParts(_) => variants.push("to_coefficients_of_parts"),
         }
         variants.extend(self.gradients.variants());
         variants

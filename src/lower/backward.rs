@@ -48,15 +48,19 @@ pub(super) fn lower(
     Lowered::new(method, tensors, passes, caps)
 }
 
-/// An empty batch: the gradients of weight and bias are zero. A kernel writes the zeros, unless the op accumulates.
+/// An empty batch: the gradients of weight and bias are zero, and so are the sums of a part. A kernel writes the zeros,
+/// unless the op accumulates.
 fn nothing(definition: &Definition, gradients: Gradients, tensors: Vec<TensorSpec>, caps: &Caps) -> Result<Lowered> {
     let groups = element_count(&definition.affine_shape)?;
+    let of_part = definition.merged_parts().is_some() && gradients.coefficients == Coefficients::Written;
+    let merged = if of_part { Merged::GradSums } else { Merged::Nothing };
     let gradients = affine_gradients(gradients);
-    if gradients.accumulate || groups == 0 || !(gradients.weight || gradients.bias) {
+    let writes_zeros = !gradients.accumulate && (gradients.weight || gradients.bias);
+    if groups == 0 || !(writes_zeros || of_part) {
         return Ok(Lowered::nothing(tensors));
     }
     let by_workgroup = merges_by_workgroup(0, true, caps);
-    let kernel = MergeSums { by_workgroup, numbers: true, merged: Merged::Nothing, gradients };
+    let kernel = MergeSums { by_workgroup, numbers: true, merged, gradients };
     let params = sums::merge_to_one(groups, 0);
     let call = KernelCall::new(kernel, &params, merging_workgroups(groups, by_workgroup), caps)?;
     // The kernel merges no partial sums, but binds their buffer.
@@ -108,13 +112,18 @@ impl Backward<'_> {
         let taken = matches!(given, Given::Batch | Given::Norms | Given::Saved);
         let through_statistics = taken && gradients.input_or_coefficients() && !by_rows;
         let mut has_affine = false;
+        let parts = problem.definition.merged_parts();
         if through_statistics && gradients.coefficients != Coefficients::Given {
-            // Given statistics are those of columns too.
-            let columns = method == Method::Columns || (method == Method::Elementwise && problem.is_columns());
+            // Given statistics are those of columns too, and a part of a batch may have one value a channel.
+            let is_columns = problem.is_columns() || (parts.is_some() && stats.inner == 1);
+            let columns = method == Method::Columns || (method == Method::Elementwise && is_columns);
             let (reduction, target) = self.sums_for_input(columns);
             // One pass over both tensors may compute all sums.
-            has_affine = matches!(target, Target::Both | Target::Parts);
+            has_affine = matches!(target, Target::Both | Target::Parts | Target::GradSums);
             self.sums(&reduction, columns, team, given, stats, target)?;
+        }
+        if let (Some(parts), Coefficients::Given) = (parts, gradients.coefficients) {
+            self.merge_parts(parts as u32)?;
         }
         if (gradients.input && !by_rows) || self.writes_grad_residual() {
             self.apply(given, stats, through_statistics)?;

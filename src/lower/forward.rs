@@ -5,6 +5,7 @@ use crate::{
     caps::Caps,
     definition::{Definition, Source},
     error::{Error, Result},
+    geometry::Reduction,
     kernels::{
         apply,
         finalize::{Merged, Partials},
@@ -12,7 +13,7 @@ use crate::{
         row,
     },
     options::Options,
-    tensor::TensorSpec,
+    tensor::{TensorSpec, element_count},
     types::{Method, Scale, Strategy},
 };
 
@@ -25,7 +26,7 @@ pub(super) fn lower(
     strategy: Strategy,
 ) -> Result<Lowered> {
     let Some(problem) = Problem::new(definition, options, &tensors, caps)? else {
-        return Ok(Lowered::nothing(tensors));
+        return nothing(definition, options, tensors, caps);
     };
     let method = choose(&problem, strategy, true)?;
     let forward = Forward {
@@ -97,6 +98,23 @@ pub(super) fn lower(
     };
     passes.calls.extend(problem.elementwise(given, stats, &[apply::Direction::Forward(forward)])?);
     Lowered::new(method, tensors, passes, caps)
+}
+
+/// An empty batch has nothing to normalize. As a part of a batch it has the statistics of the other parts, which its
+/// device may save and track.
+fn nothing(definition: &Definition, options: &Options, tensors: Vec<TensorSpec>, caps: &Caps) -> Result<Lowered> {
+    let Some(parts) = definition.merged_parts() else { return Ok(Lowered::nothing(tensors)) };
+    // The merge needs the number of channels alone.
+    let stats = Reduction::new(1, 1, element_count(&definition.stats_shape)?, 1);
+    let problem = Problem { definition, options, stats, affine: stats, tensors: &tensors, chunks: Vec::new(), caps };
+    if problem.has_own_statistics() && !options.save_stats {
+        return Ok(Lowered::nothing(tensors));
+    }
+    let merged = Merged::Statistics(problem.scale(), problem.saved());
+    let calls = problem.finalize(Partials::Moments, parts as u32, 1, merged)?;
+    let mut passes = Passes { calls, ..Passes::default() };
+    problem.statistics_scratch(&mut passes, stats);
+    Lowered::new(Method::Elementwise, tensors, passes, caps)
 }
 
 /// Lowers the pass that computes statistics or moments, and no output.

@@ -5,7 +5,7 @@ use super::{
     KernelCall,
     backward::Backward,
     layout::IndexMap,
-    occupancy::{MAX_MEMBERS, left_to_merge, merges_by_workgroup, merging_workgroups},
+    occupancy::{MAX_MEMBERS, MAX_TURNS, left_to_merge, merges_by_workgroup, merging_workgroups, turns_to_merge},
     problem::Problem,
 };
 use crate::{
@@ -35,6 +35,8 @@ pub(super) enum Target {
     Both,
     /// Both, if the groups of the statistics consist of parts that share a weight: the pass sums over these parts.
     Parts,
+    /// The sums of a part of a batch, and the gradients of weight and bias.
+    GradSums,
 }
 
 /// Bytes of partial sums as hi and lo, see `GroupSums` in `roles/sums.wgsl`.
@@ -72,6 +74,9 @@ impl Backward<'_> {
     pub fn sums_for_input(&self, columns: bool) -> (Reduction, Target) {
         let Problem { stats, affine, .. } = self.problem;
         let wants_affine = self.gradients.weight || self.gradients.bias;
+        if self.problem.definition.merged_parts().is_some() {
+            return (*stats, Target::GradSums);
+        }
         match parts(self.problem, columns).filter(|_| wants_affine) {
             _ if wants_affine && stats == affine && self.problem.has_dense_weights() => (*stats, Target::Both),
             Some(parts) => (parts, Target::Parts),
@@ -120,7 +125,8 @@ impl Backward<'_> {
         let is_weights = match target {
             Target::Both | Target::Affine => true,
             Target::Parts => whole.group_count() == problem.stats.group_count(),
-            Target::Coefficients => false,
+            // A part of a batch has a mean.
+            Target::Coefficients | Target::GradSums => false,
         };
         let zero_mean = is_weights && lookups.stats_fixed && self.have_zero_mean(reduction, given);
         let kernel = |over| Sums { over, layout, lookups, gradient, weighted, zero_mean };
@@ -236,11 +242,14 @@ impl Backward<'_> {
         let scale = problem.scale();
         let merged = match target {
             Target::Affine => Merged::Nothing,
-            _ => Merged::Coefficients(merge_sums::Coefficients { scale, weight, saved }),
+            Target::GradSums => Merged::GradSums,
+            Target::Coefficients | Target::Both | Target::Parts => {
+                Merged::Coefficients(merge_sums::Coefficients { scale, weight, saved })
+            }
         };
         let gradients = match target {
             Target::Coefficients | Target::Parts => AffineGradients::NONE,
-            Target::Affine | Target::Both => self.affine_gradients(),
+            Target::Affine | Target::Both | Target::GradSums => self.affine_gradients(),
         };
         let groups = reduction.group_count();
         // At most the number of elements.
@@ -270,6 +279,31 @@ impl Backward<'_> {
             self.passes.need(Buffer::Tensor(Slot::Coefficients), u64::from(stats.group_count()) * 2 * 4);
         }
         Ok(left)
+    }
+
+    /// Merges the sums of all parts of a batch to the coefficients of its statistics.
+    pub fn merge_parts(&mut self, parts: u32) -> Result<()> {
+        let problem = self.problem;
+        let groups = problem.stats.group_count();
+        if turns_to_merge(parts.into(), 1) > MAX_TURNS.into() {
+            return Err(Error::Unsupported {
+                what: format!("the sums of {parts} parts of a batch"),
+                why: format!("an invocation merges them, and goes through {} at most", MAX_TURNS / 2),
+            });
+        }
+        // The op checked that the table of all parts fits u32.
+        let partials = parts * groups;
+        let params = MergeSumsParams {
+            weights: problem.affine.group_count(),
+            stats_stride: groups,
+            weight_offset: problem.weight_offset(),
+            whole: 0,
+            ..merge_to_one(groups, partials)
+        };
+        let merged = Merged::OfParts(problem.affine().weight);
+        self.merge_call(false, merged, AffineGradients::NONE, &params)?;
+        self.passes.need(Buffer::Tensor(Slot::Coefficients), u64::from(groups) * 2 * 4);
+        Ok(())
     }
 
     /// Merges the `splits` partial sums of each of `groups` to one.

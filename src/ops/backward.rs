@@ -34,6 +34,7 @@ use crate::{
 /// | `running_mean`, `running_var` | read, in batch norm inference |
 /// | `statistics` | read, if batch norm [saved](crate::BatchNorm::save_for_backward) them, or the caller [gives] them |
 /// | `coefficients` | written or read, with [`coefficients`](Self::coefficients) |
+/// | `grad_sums` | the same, `[C, 4]` or `[parts, C, 4]`, where batch norm [merges](crate::BatchNorm::merge) parts |
 /// | `grad_input` | written, if [wanted](Self::grad_input); also the gradient of a residual before the norm |
 /// | `grad_residual` | written, if [wanted](Self::grad_residual) |
 /// | `grad_gate` | written, if [wanted](Self::grad_gate) |
@@ -48,7 +49,8 @@ use crate::{
 /// # Errors
 /// - The errors of the op.
 /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument): no gradient at all; a gradient of a tensor that the op
-///   lacks; `accumulate` without a gradient of weight or bias; an op in place.
+///   lacks; `accumulate` without a gradient of weight or bias; an op in place; merged statistics without
+///   `save_for_backward`, or with `Computed` coefficients; other coefficients than these for statistics of its own.
 /// - [`Error::Unsupported`](crate::Error::Unsupported): an op with an epilogue or a rotary embedding.
 ///
 /// # Example
@@ -113,16 +115,18 @@ impl<N> Backward<N> {
     }
 
     /// Sets where the op has the [`Coefficients`] of the gradient through [given
-    /// statistics](crate::LayerNorm::given_statistics), and with it the gradients that it writes. With
-    /// [`Written`](Coefficients::Written) these are `coefficients` and the gradients of weight and bias, and with
-    /// [`Given`](Coefficients::Given) that of the input alone.
+    /// statistics](crate::LayerNorm::given_statistics) or [merged](crate::BatchNorm::merge) ones, and with it what it
+    /// writes. With [`Written`](Coefficients::Written) these are the coefficients and the gradients of weight and bias,
+    /// and with [`Given`](Coefficients::Given) those of the input and the residual.
     ///
-    /// So each device of rows in parts runs two passes. Between them, the caller adds up the coefficients of all parts.
+    /// So each device with a part of each row, or of a batch, runs two passes. Between them, the caller adds up the
+    /// coefficients of all parts, or gathers the sums of all parts.
     #[must_use]
     pub fn coefficients(mut self, coefficients: Coefficients) -> Self {
         self.gradients.coefficients = coefficients;
         self.gradients.input = coefficients != Coefficients::Written;
         self.gradients.gate &= self.gradients.input;
+        self.gradients.residual &= self.gradients.input;
         if coefficients == Coefficients::Given {
             (self.gradients.weight, self.gradients.bias) = (false, false);
         }

@@ -12,7 +12,7 @@ use crate::{
 /// The moments of a part of a batch, for batch norm over several devices.
 ///
 /// Each device computes the moments of its part. [`BatchNorm::merge`] normalizes with the moments of any number of
-/// parts, of any sizes.
+/// parts, of any sizes, and [has a backward pass](BatchNorm#a-batch-on-several-devices).
 ///
 /// # Tensors
 /// | slot | shape | |

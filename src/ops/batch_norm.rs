@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     options::{Layout, Options},
     running_stats::RunningStats,
+    tensor::element_count,
     types::Scale,
 };
 
@@ -23,7 +24,8 @@ use crate::{
 ///
 /// # Shapes
 /// `shape` is the shape of input and output. The channels are the second axis or, with [`layout`](Self::layout), the
-/// last. An empty batch (N = 0) is a no-op: the op reads and writes nothing.
+/// last. An empty batch (N = 0) is a no-op: the op reads and writes nothing. But an empty part of a batch has
+/// [statistics](#a-batch-on-several-devices) to write.
 ///
 /// # Tensors
 /// | slot | shape | inference | training |
@@ -49,6 +51,45 @@ use crate::{
 /// # A batch on several devices
 /// Each device computes the [`BatchMoments`](crate::BatchMoments) of its part. The caller exchanges them between the
 /// devices. With [`merge`](Self::merge), each device then normalizes its part with the statistics of the whole batch.
+/// An empty part takes part too: its device saves and tracks the same statistics as all others.
+///
+/// The backward pass needs [`save_for_backward`](Self::save_for_backward), and runs in two, with one exchange between
+/// them. g is the gradient of the activation's argument, y the normalized input, n the number of values of all parts.
+///
+/// | [`coefficients`](Backward::coefficients) | reads | writes |
+/// |---|---|---|
+/// | `Written` | `input`, `grad_output`, `statistics` | `grad_sums`, `[C, 4]`, f32; `grad_weight`, `grad_bias` |
+/// | `Given` | these, `weight`, and `grad_sums`, `[parts, C, 4]` | `grad_input`, `grad_residual` |
+///
+/// `grad_sums` has for each channel `sum(g)` and `sum(g * y)` over the part, the number of its values, and 0. An empty
+/// part writes zeros. The gradients of weight and bias are those of the part. The second pass merges the parts in a
+/// fixed order, so that all devices of a kind have the same bits. With the sums over all parts
+/// ```text
+/// grad_input = rstd * weight * (g - (sum(g) + y * sum(g * y)) / n)
+/// ```
+/// An activation needs weight, bias and residual in both passes. `docs/distributed.md` has the exchanges and their
+/// cost.
+///
+/// ```
+/// use wgpu_norm::{BatchMoments, BatchNorm, Coefficients, Norm, Tensors};
+///
+/// // Two devices with one and two of three samples, of one channel.
+/// let op = |n| BatchNorm::training(&[n, 1]).weight(false).bias(false).save_for_backward(true).merge(2);
+/// let (x, grad) = ([&[1.][..], &[2., 4.]], [&[1.][..], &[0., 0.]]);
+/// let moments = x.map(|x| BatchMoments::new(&[x.len(), 1]).reference(&Tensors::new(x)).map(|m| m.to_f32()));
+/// let [left, right] = moments;
+/// let moments = [left?.moments(), right?.moments()].concat();
+/// let statistics = op(1).reference(&Tensors::new(x[0]).moments(&moments))?.to_f32();
+/// let tensors = |i: usize| Tensors::new(x[i]).grad_output(grad[i]).statistics(statistics.statistics());
+/// let first = |i: usize| op(x[i].len()).backward().coefficients(Coefficients::Written).reference(&tensors(i));
+/// let sums = [first(0)?.to_f32().grad_sums(), first(1)?.to_f32().grad_sums()].concat();
+/// let second = op(1).backward().coefficients(Coefficients::Given).reference(&tensors(0).grad_sums(&sums))?;
+/// // As one device with all three samples.
+/// let all = BatchNorm::training(&[3, 1]).weight(false).bias(false).backward();
+/// let truth = all.reference(&Tensors::new(&[1., 2., 4.]).grad_output(&[1., 0., 0.]))?;
+/// assert!((second.grad_input()[0] - truth.grad_input()[0]).abs() < 1e-6);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
@@ -64,8 +105,9 @@ use crate::{
 /// # Errors
 /// - [`Error::InvalidArgument`]: a rank other than 2 to 5; an empty axis after N; `eps` negative or not finite; a
 ///   momentum that is not finite; an option without the option that it needs; training with one value per channel,
-///   which has no variance; `running_stats`, `save_stats`, `save_for_backward` or `merge` in inference.
-/// - [`Error::Unsupported`]: the backward pass of merged statistics.
+///   which has no variance; `running_stats`, `save_stats`, `save_for_backward` or `merge` in inference; the backward
+///   pass of merged statistics without `save_for_backward`, or without its two passes.
+/// - [`Error::Unsupported`]: more than 29,999 parts.
 /// - [`Error::Limit`]: more than 2^31 elements, or a tensor larger than the device binds.
 ///
 /// # Example
@@ -188,6 +230,10 @@ impl BatchNorm {
         if self.training && self.parts.is_none() && channels.samples == 1 && channels.spatial == 1 {
             let shape = crate::tensor::show(&self.shape);
             return refuse("shape", shape, "more than one value per channel in training");
+        }
+        if let Some(parts) = self.parts {
+            // Indices into the moments and the sums of all parts are u32.
+            element_count(&[parts, channels.channels, 4])?;
         }
         let tracked = Tracked::new(self.running_stats, self.running_low)?;
         let reduction = channels.affine(false);

@@ -428,14 +428,14 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
         outputs.set_scale(slot, elements.x.iter().copied());
     }
     elements.set_sum(&mut outputs);
-    if options.save_for_backward && !elements.places.is_empty() {
+    if options.save_for_backward && definition.has_statistics() {
         outputs.set(Slot::Statistics, statistics.tensor());
     }
     if options.save_stats {
         for &slot in definition.saved() {
             let values = if slot == Slot::Mean { &statistics.mean } else { &statistics.rstd };
             // The channels of an empty batch have no statistics.
-            if values.is_empty() || !elements.places.is_empty() {
+            if values.is_empty() || definition.has_statistics() {
                 outputs.set(slot, values.clone());
             }
         }
@@ -446,7 +446,7 @@ fn forward(elements: &Elements<'_>) -> Outputs<f64> {
 /// Updates running statistics with the average over all samples; an empty batch changes nothing.
 fn track(definition: &Definition, tensors: &Tensors<'_>, statistics: &Statistics, outputs: &mut Outputs<f64>) {
     let Source::Batch { tracked: Some(Tracked { convention, low }), .. } = definition.source else { return };
-    let empty = definition.shape.contains(&0);
+    let empty = !definition.has_statistics();
     let batches = tensors.batches().map(|n| if empty { n } else { n.wrapping_add(1) });
     let average = 1.0 / f64::from(batches.unwrap_or(1));
     let (old, new) = convention.weights().unwrap_or((1.0 - average, average));
@@ -532,11 +532,17 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         outputs.set_scale(Slot::GradGate, grad_output.iter().enumerate().map(scale));
     }
 
+    let groups = statistics.rstd.len();
+    if definition.merged_parts().is_some() && gradients.coefficients == Coefficients::Written {
+        outputs.set_scale(Slot::GradSums, g_scale.iter().zip(&normalized).map(|(g, y)| g * y.abs().max(1.0)));
+        outputs.set(Slot::GradSums, sums_of_part(places, groups, &g, &normalized));
+        return outputs;
+    }
+
     // The gradient of the normalized values: g times the gain.
     let gain = |weight: usize| elements.gain.as_ref().map_or(1.0, |gain| gain[weight]);
     let scaled = |g: Vec<f64>| -> Vec<f64> { g.iter().zip(places).map(|(g, &[_, weight])| g * gain(weight)).collect() };
     let (g, g_scale) = (scaled(g), scaled(g_scale));
-    let groups = statistics.rstd.len();
     let (mut sum, mut product) = (vec![0.0; groups], vec![0.0; groups]);
     for (i, &[group, _]) in places.iter().enumerate() {
         sum[group] += g[i];
@@ -554,7 +560,7 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
         outputs.set(Slot::Coefficients, coefficients);
         return outputs;
     }
-    if let Some(given) = values(tensors, Slot::Coefficients, DType::F32) {
+    if let Some(given) = given_coefficients(tensors, groups, &gain) {
         coefficients = given;
     }
     let eps = f64::from(options.eps);
@@ -584,6 +590,28 @@ fn backward(elements: &Elements<'_>, gradients: Gradients) -> Outputs<f64> {
     };
     before_norm(elements, gradients, &grad_x, &places.iter().enumerate().map(scale).collect::<Vec<_>>(), &mut outputs);
     outputs
+}
+
+/// The sums of a part of a batch for each group: of g, of g * y, the number of values, and 0.
+fn sums_of_part(places: &[[usize; 2]], groups: usize, g: &[f64], normalized: &[f64]) -> Vec<f64> {
+    let mut sums = vec![[0.0; 4]; groups];
+    for ((&[group, _], g), y) in places.iter().zip(g).zip(normalized) {
+        sums[group][0] += g;
+        sums[group][1] += g * y;
+        sums[group][2] += 1.0;
+    }
+    sums.concat()
+}
+
+/// The coefficients that the caller gives, or those of the sums of all parts of a batch. `gain`: that of a channel,
+/// which is a group.
+fn given_coefficients(tensors: &Tensors<'_>, groups: usize, gain: &dyn Fn(usize) -> f64) -> Option<Vec<f64>> {
+    let Some(sums) = values(tensors, Slot::GradSums, DType::F32) else {
+        return values(tensors, Slot::Coefficients, DType::F32);
+    };
+    let total = |of: usize, group: usize| sums[4 * group + of..].iter().step_by(4 * groups).sum::<f64>();
+    let mean = |i: usize| gain(i % groups) * total(i / groups, i % groups) / total(2, i % groups);
+    Some((0..2 * groups).map(mean).collect())
 }
 
 /// The gradients of input, gate and residual before the norm, from that of their sum. `scales`: those of its errors.

@@ -284,6 +284,19 @@ fn windows(len: usize, dtype: DType) -> impl Iterator<Item = Box<dyn Norm>> {
     ops.into_iter().flat_map(|op| [Box::new(op.backward()) as Box<dyn Norm>, Box::new(op)])
 }
 
+/// What a device with one of three parts of a batch runs.
+fn parts(image: &[usize], layout: Layout) -> Vec<Box<dyn Norm>> {
+    let batch = BatchNorm::training(image).layout(layout).merge(3);
+    let tracked = |convention| batch.clone().running_stats(convention).save_stats(true);
+    let merged = batch.clone().save_for_backward(true).residual(true).activation(Activation::Relu).backward();
+    vec![
+        Box::new(tracked(RunningStats::PYTORCH)),
+        Box::new(tracked(RunningStats::CUMULATIVE)),
+        Box::new(merged.clone().coefficients(Coefficients::Written)),
+        Box::new(merged.coefficients(Coefficients::Given)),
+    ]
+}
+
 /// Ops with each tensor in each storage type.
 fn storage_types(len: usize) -> Vec<Box<dyn Norm>> {
     let mut ops: Vec<Box<dyn Norm>> = Vec::new();
@@ -385,10 +398,10 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
         for convention in [RunningStats::PYTORCH, RunningStats::CUMULATIVE] {
             let batch = BatchNorm::training(image).layout(layout).running_stats(convention);
             ops.push(Box::new(batch.clone().running_low(true)));
-            ops.push(Box::new(batch.clone().save_stats(true).merge(3)));
             ops.push(Box::new(batch));
             ops.push(Box::new(InstanceNorm::new(image).layout(layout).running_stats(convention)));
         }
+        ops.extend(parts(image, layout));
         both!(ops:
             GroupNorm::new(image, 2).layout(layout).per_sample(true),
             InstanceNorm::new(image).layout(layout).weight(true).bias(true),

@@ -81,6 +81,8 @@ impl Data {
                 Slot::Weight => (1.0, 0.5),
                 Slot::GradOutput => (0.5, 1.0),
                 Slot::RunningVar => (2.0, 0.1),
+                // Numbers of values, beside sums of as many.
+                Slot::GradSums => (8.0, 1.0),
                 _ => (0.0, 1.0),
             };
             (spec.slot, random.normal(spec.len(), offset, spread))

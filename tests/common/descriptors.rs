@@ -103,6 +103,7 @@ impl Descriptor {
         let blocks = [Quantized::rows(), Quantized::blocks(32), Quantized::blocks(128)];
         let mut quantized = rms_norm.clone().quantized(choose(&blocks, self.gate / 32)).in_place(false);
         quantized.options.residual_in_place = false;
+        let mut merges = Vec::new();
         let mut batch_norm = with_options!(BatchNorm::training(shape)).layout(layout);
         let o = &mut batch_norm.options;
         (o.residual_output, o.per_sample, o.gate) = (false, false, None);
@@ -111,6 +112,12 @@ impl Descriptor {
         batch_norm.running_stats = (tracked && training).then_some(convention);
         batch_norm.options.save_stats &= training;
         batch_norm.options.save_for_backward = training && flags[15];
+        // A part of a batch, which may be empty, among as many parts as a window has channels.
+        let mut merged = batch_norm.clone().merge(stride).save_for_backward(true);
+        (merged.training, merged.options.in_place) = (true, false);
+        for coefficients in [Coefficients::Computed, Coefficients::Written, Coefficients::Given] {
+            merges.push(merged.backward().coefficients(coefficients).accumulate(flags[11]));
+        }
         let group_norm = with_options!(GroupNorm::new(shape, start)).layout(layout);
         let mut instance_norm = with_options!(InstanceNorm::new(shape)).layout(layout);
         instance_norm.running_stats = tracked.then_some(convention);
@@ -150,6 +157,8 @@ impl Descriptor {
             ops.push(Box::new(given.backward().coefficients(coefficients)));
         }
         ops.push(Box::new(given));
+        ops.push(Box::new(merged));
+        ops.extend(merges.into_iter().map(|op| Box::new(op) as Box<dyn Norm>));
         ops.push(Box::new(twice));
         ops.push(Box::new(quantized));
         ops.push(Box::new(layer_norm.statistics()));

@@ -67,6 +67,10 @@ fn training(len: usize, dtype: DType) -> BatchNorm {
     BatchNorm::training(&[4, 5, len]).dtype(dtype).residual(true).activation(Activation::Relu)
 }
 
+fn merged(len: usize, dtype: DType) -> BatchNorm {
+    training(len, dtype).save_for_backward(true).merge(3)
+}
+
 fn inference(len: usize, dtype: DType) -> BatchNorm {
     BatchNorm::inference(&[4, 5, len]).dtype(dtype)
 }
@@ -120,6 +124,8 @@ pub fn backward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
         Box::new(group_last(len, dtype).backward()),
         Box::new(instance(len, dtype).backward()),
         Box::new(training(len, dtype).backward()),
+        Box::new(merged(len, dtype).backward().coefficients(Coefficients::Written)),
+        Box::new(merged(len, dtype).backward().coefficients(Coefficients::Given)),
         Box::new(inference(len, dtype).backward()),
         Box::new(l1(len, dtype).backward()),
         Box::new(window(len, dtype).backward()),

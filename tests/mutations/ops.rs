@@ -1,8 +1,8 @@
 //! The ops that run mutated kernels: each reaches the code that a mutation changes.
 
 use wgpu_norm::{
-    Activation, BatchNorm, DType, Gate, GateFunction, GroupNorm, LayerNorm, Layout, LocalResponseNorm, LpNormalize,
-    Method, Norm, Pairs, RmsNorm, Rotary, RunningStats, Slot, Strategy, Team, testing::Random,
+    Activation, BatchNorm, Coefficients, DType, Gate, GateFunction, GroupNorm, LayerNorm, Layout, LocalResponseNorm,
+    LpNormalize, Method, Norm, Pairs, RmsNorm, Rotary, RunningStats, Slot, Strategy, Team, testing::Random,
 };
 
 use super::Case;
@@ -190,6 +190,20 @@ pub fn middle() -> Case {
 
 pub fn training_backward() -> Case {
     Case::new("five channels", BatchNorm::training(&[3, 5, 7]).backward(), SPLIT)
+}
+
+fn merged() -> BatchNorm {
+    BatchNorm::training(&[3, 5, 7]).merge(3).save_for_backward(true)
+}
+
+pub fn merged_written() -> Case {
+    let op = merged().backward().coefficients(Coefficients::Written);
+    Case::new("sums of a part of a batch", op, Strategy::Inferred)
+}
+
+pub fn merged_given() -> Case {
+    let op = merged().backward().coefficients(Coefficients::Given);
+    Case::new("sums of three parts of a batch", op, Strategy::Inferred)
 }
 
 pub fn residual() -> Case {

@@ -415,6 +415,21 @@ pub const MERGE_SUMS: &[Mutation] = &[
         "Coefficients are stored by groups where each column of a group reads its own."),
     (&[rows_accumulated], "load_grad_weight(i) + v", "v",
         "The gradient of the weight overwrites what it should be added to."),
+    (&[merged_written], "sums.gy.x + sums.gy.y, params.count, 0.0)", "sums.gy.x + sums.gy.y, 1.0, 0.0)",
+        "The sums of a part do not say how many values they are of."),
+    (&[merged_written], "= vec4<f32>(sums.g.x + sums.g.y", "= vec4<f32>(0.0",
+        "The sum of g is missing."),
+    (&[merged_given], "vec2<f32>(sums.z, 0.0)", "vec2<f32>(1.0, 0.0)",
+        "The number of values is the number of parts."),
+    (&[merged_given], "times(sums, vec2<f32>(weight_0))", "sums",
+        "The coefficients are made of g without its weight."),
+    (&[merged_given], "turns = select(0u, params.members * splits", "turns = select(0u, params.members * (splits - 1u)",
+        "The last part is missing."),
+    (&[merged_given], "store_coefficients(group, (sums.g.x + sums.g.y) / count)", "store_coefficients(group, 0.0)",
+        "The gradient of the input keeps the mean of g."),
+    (&[merged_given], "store_coefficients(params.stats_stride + group, (sums.gy.x + sums.gy.y) / count)",
+        "store_coefficients(params.stats_stride + group, 0.0)",
+        "The gradient of the input keeps what lies along the normalized values."),
 ];
 
 #[rustfmt::skip]

@@ -7,6 +7,7 @@ mod adapter;
 mod compare;
 mod drivers;
 mod dx12;
+mod mpi;
 mod report;
 mod rigs;
 mod unpacked;
@@ -60,6 +61,8 @@ Tasks:
   tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning`
                    (target/tuning.txt); some minutes
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
+  mpi [N..]        run batch norm over the processes of MPI jobs of 1, 2 and 4 processes, or of N; Debian's packages of
+                   what is not there are installed
   figures          run the examples that draw the figures of docs/paper.md; half an hour on lavapipe
   accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
   words            look for words that the glossary of docs/architecture.md replaced, and for long lines
@@ -110,6 +113,7 @@ fn main() {
         (Some("tune"), _) => tune(&args),
         (Some("figures"), true) => figures(),
         (Some("accuracy"), true) => accuracy(),
+        (Some("mpi"), _) => mpi::mpi(&args),
         (Some("words"), true) => words::words(),
         (Some("plot"), _) => cargo(&with(&["run", "--quiet", "--example", "plot", "--"], &args)),
         _ => {
