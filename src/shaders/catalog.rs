@@ -174,6 +174,14 @@ fn embedded(catalog: &mut Catalog, devices: &[Caps]) {
             catalog.add(&*op, &devices[0], strategy);
         }
     }
+    // A residual and a gate with an element for each channel, of packs and of single elements.
+    for (dtype, len) in [(DType::F32, 12), (DType::F16, 13)] {
+        let op = GroupNorm::new(&[3, 4, len], 2).dtype(dtype).residual(true).residual_after(true);
+        let op = op.gate(Gate::after(GateFunction::OnePlus)).strides(Slot::Residual, &[8, 1, 0]);
+        let op = op.strides(Slot::Gate, &[8, 1, 0]);
+        catalog.add(&op, &devices[0], Strategy::Inferred);
+        catalog.add(&op.backward(), &devices[0], Strategy::Inferred);
+    }
     // Rows by an index: of packs, and of single elements.
     for (dtype, len) in [(DType::F32, 12), (DType::F16, 12), (DType::F16, 13)] {
         let op = LayerNorm::new(&[7, 3, len], 2..).dtype(dtype);
