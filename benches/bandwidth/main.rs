@@ -35,6 +35,7 @@ use wgpu_norm::{
 
 /// Speed of each op in % of copy bandwidth (higher is better), and the time that the host takes.
 #[derive(Parser)]
+#[command(name = "cargo xtask bench")]
 struct Args {
     /// Writes the rows as a JSON list.
     #[arg(long, value_name = "FILE")]

@@ -24,54 +24,84 @@ use std::process::{self, Command};
 const USAGE: &str = "\
 Usage: cargo xtask <task>
 
-Tasks:
+To use the crate:
   demo             normalize real activations and check the results
   test [--all] [args..]
-                   run the tests; the arguments go to `cargo test --workspace`. --all: also every shape
-  test-adapters [NAME..]
-                   run the tests that every adapter must pass on swiftshader and gl (llvmpipe), or on those that are
-                   named. Others: lavapipe4 and lavapipe16, whose subgroups have 4 and 16 lanes, and mesa25. Debian's
-                   packages of what is not there are installed
-  adapters         print what each adapter of this machine can do, and how ops would be computed on it
-  validate [--fxc] every shader through Tint (Chromium's compiler, from npm), and as naga translates it through
-                   spirv-val and, on Linux, DXC (Microsoft's, from Python's index); needs no adapter. --fxc: through
-                   Microsoft's older compiler too, under Wine, on a Debian 12
-  validate --drivers [NAME,..]
-                   every shader through the compilers of GPU drivers, without a GPU: radv (AMD's, which comes with
-                   lavapipe); and on a Debian 12 on x86-64 radv25 (that of Mesa 25), intel (Intel's) and amd-wgpu
-                   (radv25 through wgpu), for which Mesa 25 and what opens its devices are set up below target
+                   run the tests; the arguments go to `cargo test --workspace`.
+                   --all: also every shape
+  adapters         print what each adapter of this machine can do, and how ops
+                   would be computed on it
+  report [FILE]    write down what the adapter is, whether it computes right and
+                   how fast (target/report.txt)
   web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
-  test-web         run the tests in Chromium, and use the page as a visitor does; Debian's packages of what is not there
-                   are installed
-  test-dx12 [args..]
-                   run the example `conformance` on wgpu's DX12 backend under Wine, on a Debian 12; its packages and
-                   Mesa 25 are installed where they are not there
-  report [FILE]    write down what the adapter is, whether it computes right and how fast (target/report.txt)
-  bench [args..]   measure speed in % of copy bandwidth; the arguments go to `cargo bench --bench bandwidth --`
-  compare [args..] measure other engines on the same adapter, and print them beside this crate:
-                     --adapter mesa25|swiftshader|system  (mesa25 on a Debian 12 without a GPU, which is unpacked below
-                                                          target; else the adapter of the system)
-                     --engines NAME,..                    only these, of burn, onnxruntime, tinygrad, torch
-                     --rounds N                           each engine so many times, in turns (3)
-                     --cases FILE                         (benches/peers/cases.json, on a GPU cases-gpu.json)
-                     --json FILE                          where the rows go (target/compare.json)
-                     --prebuilt FOLDER                    build and install nothing, for a machine without Rust or
-                                                          a network: the folder has `bandwidth` and `peer-burn`, built
-                                                          elsewhere, and python3 has the engines
-  tune [FILE]      measure what is fast on the adapter, and write the table for `Planner::tuning`
-                   (target/tuning.txt); some minutes
-  plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the arguments go to the example `plot`
-  mpi [N..]        run batch norm over the processes of MPI jobs of 1, 2 and 4 processes, or of N; Debian's packages of
-                   what is not there are installed
-  figures          run the examples that draw the figures of docs/paper.md; half an hour on lavapipe
-  accuracy         print how far this crate, and f32 as one would write it, are from f64 on hard data
-  words            look for words that the glossary of docs/architecture.md replaced, and for long lines
+  bench [args..]   measure speed in % of copy bandwidth; --help lists arguments
+  compare [args..] measure other engines on the same adapter, and print them
+                   beside this crate:
+                     --adapter mesa25|swiftshader|system
+                                       mesa25 is unpacked below target on a
+                                       Debian 12, and the default there without
+                                       a GPU; else the adapter of the system
+                     --engines NAME,.. only these, of burn, onnxruntime,
+                                       tinygrad, torch
+                     --rounds N        each engine so many times, in turns (3)
+                     --cases FILE      benches/peers/cases.json, on a GPU
+                                       cases-gpu.json
+                     --json FILE       where rows go (target/compare.json)
+                     --prebuilt FOLDER build and install nothing, for a machine
+                                       without Rust or a network: the folder has
+                                       `bandwidth` and `peer-burn`, built
+                                       elsewhere, and python3 has the engines
+  plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the
+                   arguments go to the example `plot`
+  tune [FILE]      measure what is fast on the adapter, and write the table for
+                   `Planner::tuning` (target/tuning.txt); some minutes
+  accuracy         print how far this crate, and f32 as one would write it, are
+                   from f64 on hard data
+  mpi [N..]        run batch norm over the processes of MPI jobs of 1, 2 and 4
+                   processes, or of N
   help             print this text
 
-All but `validate`, `web`, `test-web` and `words` need a graphics adapter. Where Linux has none, a software adapter
-(Mesa's lavapipe) is installed with the system's package manager, as root or through sudo; the commands are printed.
-`compare` needs Python 3.11 or later too, and downloads the engines; nothing is installed outside of target.
+To change it:
+  test-adapters [NAME..]
+                   run the tests that every adapter must pass on swiftshader and
+                   gl (llvmpipe), or on those that are named. Others: lavapipe4
+                   and lavapipe16, whose subgroups have 4 and 16 lanes, mesa25
+  test-web         run the tests in Chromium, and use the page as a visitor does
+  test-dx12 [args..]
+                   run the example `conformance` on wgpu's DX12 backend under
+                   Wine, on a Debian 12
+  validate [--fxc] every shader through Tint (Chromium's compiler, from npm),
+                   and as naga translates it through spirv-val and, on Linux,
+                   DXC (Microsoft's, from Python's index). --fxc: through
+                   Microsoft's older compiler too, under Wine, on a Debian 12
+  validate --drivers [NAME,..]
+                   every shader through the compilers of GPU drivers, without a
+                   GPU: radv (AMD's, which comes with lavapipe); and on a Debian
+                   12 on x86-64 radv25 (that of Mesa 25), intel (Intel's) and
+                   amd-wgpu (radv25 through wgpu)
+  figures          run the examples that draw the figures of docs/paper.md; half
+                   an hour on lavapipe
+  words            look for words that the glossary of docs/architecture.md
+                   replaced, and for long lines
+
+All but `validate`, `web`, `test-web` and `words` need a graphics adapter. Where
+Linux has none, a software adapter (Mesa's lavapipe) is installed with the
+system's package manager, as root or through sudo; so are Debian's packages
+that `mpi`, `test-adapters`, `test-web` and `test-dx12` lack. The commands are
+printed.
+`compare` needs Python 3.11 or later, and downloads the engines below target.
 ";
+
+/// The tasks of the usage.
+fn tasks() -> impl Iterator<Item = &'static str> {
+    USAGE.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|task| !task.is_empty())
+}
+
+/// The task whose name is the nearest to a word, if one is near.
+fn nearest(word: &str) -> Option<&'static str> {
+    let nearness = |task| strsim::jaro_winkler(word, task);
+    tasks().max_by(|a, b| nearness(a).total_cmp(&nearness(b))).filter(|task| nearness(task) > 0.7)
+}
 
 /// Where the demo writes, relative to the root of the repository.
 const DEMO_FOLDER: &str = "target/demo";
@@ -118,7 +148,11 @@ fn main() {
         (Some("plot"), _) => cargo(&with(&["run", "--quiet", "--example", "plot", "--"], &args)),
         _ => {
             let line: Vec<_> = [&task].into_iter().chain(&args).collect();
-            eprint!("xtask: unknown task `{}`\n\n{USAGE}", joined(&line));
+            eprintln!("xtask: no task `{}`", joined(&line));
+            match nearest(&task.to_string_lossy()) {
+                Some(task) => eprintln!("Did you mean `cargo xtask {task}`? `cargo xtask help` lists all."),
+                None => eprintln!("`cargo xtask help` lists all."),
+            }
             Ok(2)
         }
     };
@@ -333,25 +367,25 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_task() {
-        for task in [
-            "demo",
-            "test",
-            "test-adapters",
-            "adapters",
-            "validate",
-            "web",
-            "test-web",
-            "test-dx12",
-            "report",
-            "bench",
-            "compare",
-            "tune",
-            "plot",
-            "figures",
-            "accuracy",
-            "help",
-        ] {
-            assert!(USAGE.contains(&format!("\n  {task} ")), "{task}");
+        let names: Vec<_> = tasks().collect();
+        let source = include_str!("main.rs");
+        let matched = source.lines().filter_map(|line| line.trim().strip_prefix("(Some(\"")?.split('"').next());
+        let mut count = 0;
+        for task in matched {
+            assert!(names.contains(&task), "{task}");
+            count += 1;
         }
+        assert!(count > 15, "{count} tasks");
+        for line in USAGE.lines() {
+            assert!(line.len() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_task_is_near_a_right_one_or_none() {
+        assert_eq!(nearest("bnech"), Some("bench"));
+        assert_eq!(nearest("adapter"), Some("adapters"));
+        assert_eq!(nearest("test-adapter"), Some("test-adapters"));
+        assert_eq!(nearest("xyzzy"), None);
     }
 }
