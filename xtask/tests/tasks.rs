@@ -219,11 +219,11 @@ fn help_is_printed_and_an_unknown_task_is_refused() {
         assert!(outcome.stdout.starts_with("Usage: cargo xtask"), "{args}");
         assert_eq!(outcome.calls, [""; 0], "{args}");
     }
-    for args in ["tset", "demo layer-norm"] {
+    for (args, task) in [("tset", "test"), ("demo layer-norm", "demo")] {
         let outcome = machine.run(args);
         assert_eq!(outcome.code, Some(2));
-        assert!(outcome.stderr.starts_with(&format!("xtask: unknown task `{args}`")));
-        assert!(outcome.stderr.contains("Usage: cargo xtask"));
+        assert!(outcome.stderr.starts_with(&format!("xtask: no task `{args}`")), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(&format!("Did you mean `cargo xtask {task}`?")), "{}", outcome.stderr);
         assert_eq!(outcome.calls, [""; 0]);
     }
 }
