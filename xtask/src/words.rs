@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const COLUMNS: usize = 120;
 
 /// What is looked through, relative to the root.
-const ROOTS: [&str; 12] = [
+const ROOTS: [&str; 15] = [
     "src",
     "shaders",
     "tests",
@@ -19,6 +19,9 @@ const ROOTS: [&str; 12] = [
     "vulkan/src",
     "xtask/src",
     "web/src",
+    "burn/src",
+    "burn/tests",
+    "burn/examples",
     "docs",
     "README.md",
     "CHANGELOG.md",
