@@ -28,7 +28,7 @@ impl<B: NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
             return Floats::new(outputs.into_iter().map(Self::from_inner).collect());
         }
         let name = call.norm().name();
-        Floats::new(tracked::<B, C>(tensors, &call).unwrap_or_else(|error| panic!("gradients of {name}: {error}")))
+        Floats::new(tracked::<B, C>(&tensors, &call).unwrap_or_else(|error| panic!("gradients of {name}: {error}")))
     }
 }
 
@@ -40,7 +40,7 @@ type Tensors<T> = Vec<(Slot, T)>;
 /// The outputs of a call some of whose tensors need gradients. The output and the sum of input and residual have one,
 /// other outputs have none.
 fn tracked<B: NormOps, C: CheckpointStrategy>(
-    tensors: Tensors<Node<B, C>>,
+    tensors: &[(Slot, Node<B, C>)],
     call: &Call,
 ) -> Result<Vec<Node<B, C>>, Error> {
     let refuse = |what: String, why: &str| Err(Error::Unsupported { what, why: why.into() });
@@ -75,7 +75,7 @@ fn tracked<B: NormOps, C: CheckpointStrategy>(
     // The op after its sum is an op of the sum.
     let sum = sums.then(|| {
         let sum = find(&outputs, Slot::ResidualOutput).clone();
-        add::<B, C>(find(&tensors, Slot::Input), find(&tensors, Slot::Residual), sum)
+        add::<B, C>(find(tensors, Slot::Input), find(tensors, Slot::Residual), sum)
     });
     let mut parents: Tensors<&Node<B, C>> = tensors.iter().map(|(slot, tensor)| (*slot, tensor)).collect();
     if let Some(sum) = &sum {

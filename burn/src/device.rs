@@ -75,7 +75,12 @@ pub fn register(device: &Device, setup: &WgpuSetup) {
 
 /// The device below burn's dispatch, with or without autodiff.
 pub(crate) fn cube_device(device: &Device) -> Option<CubeDevice> {
-    #[allow(clippy::allow_attributes, unreachable_patterns, reason = "a program may enable other backends of burn")]
+    #[allow(
+        clippy::allow_attributes,
+        clippy::match_wildcard_for_single_variants,
+        unreachable_patterns,
+        reason = "a program may enable other backends of burn"
+    )]
     match device.clone().without_autodiff().as_dispatch() {
         DispatchDevice::Cube(cube) => Some(cube.clone()),
         _ => None,
