@@ -70,8 +70,10 @@ class Case:
 
     @functools.cached_property
     def expected(self):
-        """The results in f64: the output, or the gradients of input, weight and, if there is one, bias. With a residual,
-        the output and the sum."""
+        """The results in f64: the output, or the gradients of input, weight and, if there is one, bias.
+
+        With a residual they are the output and the sum.
+        """
         x, w, b = (v.astype(np.float64) for v in (self.x, self.weight, self.bias))
         if self.residual and (self.backward or not self.rows):
             raise Skip("a residual is for norms of rows, forward")
