@@ -93,6 +93,7 @@ struct Places { // and the tables
     grad_residual_output: vec4<u32>,
     grad_input: vec4<u32>,
     grad_residual: vec4<u32>,
+    input_bias: vec4<u32>,
     gate: vec4<u32>,
     grad_gate: vec4<u32>,
     next_output: vec4<u32>,
@@ -109,6 +110,7 @@ fn load_residual(at: At) -> Pack { return Pack(); }
 fn load_residual_output(at: At) -> Pack { return Pack(); }
 fn load_grad_output(at: At) -> Pack { return Pack(); }
 fn load_grad_residual_output(at: At) -> Pack { return Pack(); }
+fn load_input_bias(at: At) -> Pack { return Pack(); }
 fn load_gate(at: At) -> Pack { return Pack(); }
 fn store_input(at: At, v: Pack) {}
 fn store_output(at: At, v: Pack) {}

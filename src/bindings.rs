@@ -105,6 +105,8 @@ bindings! {
     grad_input: GradInput,
     /// Receives the gradient of a residual after the norm.
     grad_residual: GradResidual,
+    /// The bias before the norm.
+    input_bias: InputBias,
     /// The gate.
     gate: Gate,
     /// Receives the gradient of the gate.

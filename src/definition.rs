@@ -215,6 +215,14 @@ impl Definition {
         TensorSpec::new(slot, &shape, dtype, access).with_strides(options.strides.get(&slot))
     }
 
+    /// The bias before the norm: each row has the same one, unless strides say otherwise.
+    pub(crate) fn input_bias(&self, options: &Options) -> TensorSpec {
+        let spec = self.elementwise(options, Slot::InputBias, options.types.affine(), Access::Read);
+        let mut strides = dense_strides(&self.shape);
+        strides[..self.stats_shape.len()].fill(0);
+        spec.with_strides(options.strides.get(&Slot::InputBias).or(Some(&strides)))
+    }
+
     fn input(&self, options: &Options, access: Access) -> TensorSpec {
         self.elementwise(options, Slot::Input, options.types.input(), access)
     }
@@ -313,6 +321,7 @@ impl Definition {
         let tensor = |slot, dtype, access| self.elementwise(options, slot, dtype, access);
         let access = if options.residual_in_place { Access::ReadWrite } else { Access::Read };
         add(options.residual, tensor(Slot::Residual, types.residual(), access));
+        add(options.input_bias, self.input_bias(options));
         add(options.residual_output, tensor(Slot::ResidualOutput, types.residual_output(), Access::Write));
         add(options.next_norm && options.weight, self.affine(Slot::NextWeight, types.affine(), Access::Read));
         add(options.next_norm, tensor(Slot::NextOutput, types.output(), Access::Write));
@@ -380,6 +389,9 @@ impl Definition {
             let access = if options.residual_in_place { Access::ReadWrite } else { Access::Read };
             tensors.push(self.elementwise(options, Slot::Residual, types.residual(), access));
         }
+        if options.input_bias {
+            tensors.push(self.input_bias(options));
+        }
         if options.gate_at(true).is_some() {
             tensors.push(self.elementwise(options, Slot::Gate, types.gate(), Access::Read));
         }
@@ -432,6 +444,7 @@ impl Definition {
             (needs_input && before && !summed) || (after && activation),
             tensor(Slot::Residual, types.residual(), Access::Read),
         );
+        add(needs_input && options.input_bias && !summed, self.input_bias(options));
         let merged_parts = self.merged_parts();
         // The sums of a part of a batch have no weight yet.
         let coefficients = gradients.coefficients == Coefficients::Written && merged_parts.is_none();

@@ -39,6 +39,8 @@ pub struct Options {
     pub residual_in_place: bool,
     /// Whether the op adds the residual after the normalization. Batch norm always does.
     pub residual_after: bool,
+    /// Whether the op adds a bias to the sum of input and residual.
+    pub input_bias: bool,
     /// The gate, of which a function is a factor.
     pub gate: Option<Gate>,
     /// Whether a second norm of the output follows.
@@ -77,6 +79,7 @@ impl Options {
             residual_output: false,
             residual_in_place: false,
             residual_after: false,
+            input_bias: false,
             gate: None,
             next_norm: false,
             quantized: None,
@@ -94,14 +97,14 @@ impl Options {
     /// All options, with floats as their bits.
     fn bits(&self) -> impl Eq + Hash + use<> {
         let Self { eps, weight, zero_centered, bias, per_sample, save_stats, save_for_backward, .. } = *self;
-        let Self { residual, residual_output, residual_in_place, residual_after, .. } = *self;
+        let Self { residual, residual_output, residual_in_place, residual_after, input_bias, .. } = *self;
         let Self { gate, next_norm, quantized, activation, in_place, types, gather_rows, scatter_rows, .. } = *self;
         let saved = [save_stats, save_for_backward];
         (
             eps.to_bits(),
             [weight, zero_centered, bias, per_sample],
             saved,
-            [residual, residual_output, residual_in_place, residual_after, in_place],
+            [residual, residual_output, residual_in_place, residual_after, input_bias, in_place],
             gate,
             (next_norm, quantized),
             activation,
@@ -218,6 +221,10 @@ impl Options {
         }
         if self.residual_after && self.residual_output {
             return refuse("residual_output", "true".into(), "false where the output is the sum: residual_after");
+        }
+        if self.input_bias && (!self.residual || self.residual_after || self.gate_at(true).is_some()) {
+            let expected = "false without a residual before the norm, which may itself be a bias, or with a gate there";
+            return refuse("input_bias", "true".into(), expected);
         }
         if self.writes_over_residual() && (self.in_place || self.epilogue.is_some()) {
             return refuse("residual_in_place", "true".into(), "false with in_place or an epilogue");
@@ -344,7 +351,7 @@ impl Options {
         let is_read = match slot {
             Slot::Input => !self.in_place,
             Slot::Residual => !self.residual_in_place,
-            Slot::GradOutput | Slot::GradResidualOutput | Slot::Gate => true,
+            Slot::GradOutput | Slot::GradResidualOutput | Slot::Gate | Slot::InputBias => true,
             _ => false,
         };
         let mut axes: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1).collect();

@@ -71,6 +71,8 @@ slots! {
     Gate = "gate",
     /// The gradient of the gate, for each element of the input.
     GradGate = "grad_gate",
+    /// A bias that the op adds to the sum of input and residual, before the norm.
+    InputBias = "input_bias",
     /// The weight of a second norm, of the output.
     NextWeight = "next_weight",
     /// The output of a second norm, of the output.
@@ -113,6 +115,7 @@ impl Slot {
                 | Self::GradResidual
                 | Self::Gate
                 | Self::GradGate
+                | Self::InputBias
                 | Self::NextOutput
         )
     }

@@ -318,6 +318,8 @@ tensors! {
     bias: Bias,
     /// The residual.
     residual: Residual,
+    /// The bias before the norm.
+    input_bias: InputBias,
     /// The gate.
     gate: Gate,
     /// The weight of a second norm.

@@ -117,6 +117,34 @@ fn a_residual_behind_the_norm() {
     conforms_by_lanes("an f32 residual", &mixed.backward(), Can::Rows(12));
 }
 
+/// The bias of the layer before, as in BERT.
+#[test]
+fn a_bias_before_the_norm() {
+    for len in LENS {
+        let op = LayerNorm::new(&[7, len], 1..).residual(true).input_bias(true);
+        conforms_by_lanes("not saved", &op, Can::Rows(len));
+        conforms_by_lanes("not saved", &op.backward(), Can::Rows(len));
+        let op = op.residual_output(true);
+        conforms_by_lanes("saved", &op, Can::Rows(len));
+        conforms_by_lanes("saved", &op.backward(), Can::Rows(len));
+    }
+    let axes = RmsNorm::new(&[5, 3, 4], 1..).residual(true).residual_in_place(true).input_bias(true);
+    conforms_as_inferred("two axes", &axes);
+    let mixed =
+        LayerNorm::new(&[9, 33], 1..).dtype(DType::F16).affine_dtype(DType::F32).residual(true).input_bias(true);
+    conforms_as_inferred("an f32 bias of odd rows", &mixed);
+    conforms_as_inferred("an f32 bias of odd rows", &mixed.backward());
+    conforms_as_inferred("of each sample", &mixed.clone().strides(Slot::InputBias, &[35, 1]));
+    conforms_as_inferred(
+        "int8",
+        &LayerNorm::new(&[7, 12], 1..).residual(true).input_bias(true).quantized(Quantized::rows()),
+    );
+    conforms_as_inferred("by an index", &mixed.gather_rows(20));
+    conforms_as_inferred("the statistics alone", &axes.statistics());
+    let long = LayerNorm::new(&[1, 1 << 21], 1..).residual(true).input_bias(true);
+    conforms_as_inferred("a row of many teams", &long);
+}
+
 /// Both directions by every method.
 fn gated(why: &str, op: &(impl Norm + Clone), backward: &dyn Norm, can: Can) {
     conforms_by_lanes(why, op, can);
@@ -247,7 +275,12 @@ fn what_no_model_has_is_refused() {
     expect(&op.clone().residual_after(true), &["residual_after"]);
     let after = op.clone().residual(true).residual_after(true);
     expect(&after.clone().residual_output(true), &["residual_output"]);
-    expect(&after.residual_in_place(true).in_place(true), &["residual_in_place"]);
+    expect(&after.clone().residual_in_place(true).in_place(true), &["residual_in_place"]);
+    expect(&after.input_bias(true), &["input_bias"]);
+    expect(&op.clone().input_bias(true), &["input_bias", "without a residual"]);
+    expect(&op.clone().residual(true).gate(Gate::before(GateFunction::Silu)).input_bias(true), &["input_bias", "gate"]);
+    let middle = LayerNorm::new(&[5, 3, 12], 1..2).residual(true).input_bias(true);
+    expect(&middle, &["input_bias", "1..2", "not the last"]);
     let heads = RmsNorm::new(&[5, 3, 12], 2..);
     expect(&heads.clone().affine_axes(1..2), &["affine_axes", "1..2"]);
     expect(&heads.clone().affine_axes(0..4), &["affine_axes"]);
@@ -317,6 +350,7 @@ fn models() -> Vec<(&'static str, String, Box<dyn Norm>)> {
             .gate(Gate::before(GateFunction::Identity)).strides(Slot::Gate, &[0, 1]),
         "GPT-NeoX, Falcon": LayerNorm::new(&[tokens, 2, width], 2..).affine_axes(1..)
             .strides(Slot::Input, &[width, 0, 1]),
+        "BERT": LayerNorm::new(&[tokens, width], 1..).residual(true).input_bias(true),
         "UNets of Stable Diffusion": GroupNorm::new(&[samples, width, 4, 5], groups).activation(Activation::Silu)
             .residual(true).strides(Slot::Residual, &[width, 1, 0, 0]),
         "UNets with scale and shift, ADM": GroupNorm::new(&[samples, width, 4, 5], groups)

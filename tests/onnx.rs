@@ -199,7 +199,7 @@ fn a_refusal_names_the_attribute_or_the_input() {
         (18, node("", "GroupNormalization", &["x", "c", "c"], y, &[("num_groups", Int(2))]), "[4], expected [2]"),
         (1, node(MICROSOFT, "GroupNorm", &["x", "w", "w"], y, &[("groups", Int(2))]), "groups is 2"),
         (1, node(MICROSOFT, "GroupNorm", &["x", "w", "w"], y, &[("activation", Int(2))]), "activation is 2"),
-        (1, node(MICROSOFT, "SkipLayerNormalization", &["x", "c", "w"], y, &[]), "its skip or bias: its shape is [4]"),
+        (1, node(MICROSOFT, "SkipLayerNormalization", &["x", "c", "w"], y, &[]), "its skip: its shape is [4]"),
         (1, node(MICROSOFT, "SkipLayerNormalization", &["x", "x", "c"], y, &[]), "its input gamma has the shape [4]"),
         (1, node(MICROSOFT, "QuickGelu", &["x"], y, &[]), "it does not normalize"),
         (1, node("my.domain", "LayerNormalization", &["x", "w"], y, &[]), "it does not normalize"),

@@ -45,7 +45,7 @@ fn the_reference_agrees_with_a_sentence_encoder() {
 #[test]
 fn the_reference_agrees_with_pytorch_in_f64() {
     let files = Golden::all("pytorch");
-    assert_eq!(files.len(), 332);
+    assert_eq!(files.len(), 340);
     for file in files {
         file.with_op(|op, tensors| {
             let truth = op.reference(tensors).expect("reference");
@@ -358,6 +358,24 @@ fn gradients_of_fused_options_agree_with_differences() {
     }
     // Input, weight, bias and gate, and the residual of three choices; without gates, all but the gate.
     assert_eq!(compared, 2 * ((10 * 4 - 3) * 4 + (10 * 3 - 3) + 2 * 4) + 2 * 3);
+}
+
+/// The gradient of a bias before the norm is that of the input, summed over the rows, as `input_bias` says.
+#[test]
+fn the_gradient_of_an_input_bias_is_a_sum_of_the_inputs() {
+    for kept in [false, true] {
+        let op = LayerNorm::new(&[2, 3, 6], 2..).eps(0.125).residual(true).residual_output(kept).input_bias(true);
+        let data = data(&op, &op.backward(), &mut Random::new(5));
+        check_gradients("a bias before the norm", &op, &op.backward(), &data, false);
+        let rows = op.backward().reference(&read(&op.backward(), &data)).expect("reference");
+        let rows = rows.grad_input();
+        let expected = differences(&op, &data, Slot::InputBias);
+        let epsilon = DIFFERENCES * largest(&expected).max(1.0);
+        for (i, e) in expected.iter().enumerate() {
+            let sum: f64 = rows.iter().skip(i).step_by(6).sum();
+            assert!(abs_diff_eq!(sum, e, epsilon = epsilon), "{kept}, [{i}]: {sum}, by differences {e}");
+        }
+    }
 }
 
 /// The backward pass of two norms is that of two ops, as `next_norm` says.

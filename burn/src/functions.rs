@@ -139,8 +139,8 @@ impl Outputs {
 ///
 /// # Errors
 /// - [`Error::Norm`]: those of the descriptor; a tensor that is missing or that the op does not take; a descriptor with
-///   strides, an index, a rotary embedding, a quantized output or a cumulative average, whose tensors are no dense
-///   floats.
+///   strides, `input_bias`, an index, a rotary embedding, a quantized output or a cumulative average, whose tensors are
+///   no dense floats.
 /// - [`Error::Shape`], [`Error::DType`], [`Error::OtherDevice`]: of a tensor.
 /// - [`Error::Unregistered`], [`Error::Capturing`].
 ///

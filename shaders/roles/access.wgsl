@@ -24,6 +24,14 @@ fn load_x__x_of_residual(at: At) -> Pack {
     return load_input(at) + load_residual(at);
 }
 
+// ---- x: x_of_residual_and_bias
+//
+// x is the sum of input and residual, and then of the bias of the layer before, in f32.
+
+fn load_x__x_of_residual_and_bias(at: At) -> Pack {
+    return (load_input(at) + load_residual(at)) + load_input_bias(at);
+}
+
 // ---- x: x_of_gated
 //
 // x is the input times the factor of its gate.

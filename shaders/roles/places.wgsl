@@ -30,6 +30,7 @@ struct Places {
     coefficients: vec4<u32>,
     gate: vec4<u32>,
     grad_gate: vec4<u32>,
+    input_bias: vec4<u32>,
     next_weight: vec4<u32>,
     next_output: vec4<u32>,
     quantized_output: vec4<u32>,

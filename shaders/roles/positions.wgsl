@@ -83,6 +83,7 @@ struct At__strided {
     grad_residual_output: u32,
     grad_input: u32,
     grad_residual: u32,
+    input_bias: u32,
     gate: u32,
     grad_gate: u32,
     next_output: u32,
@@ -117,6 +118,7 @@ fn first_of__strided(row: u32, stride: u32) -> First__strided {
         row_at(places.grad_residual_output, outer, inner),
         row_at(places.grad_input, outer, inner),
         row_at(places.grad_residual, outer, inner),
+        row_at(places.input_bias, outer, inner),
         row_at(places.gate, outer, inner),
         row_at(places.grad_gate, outer, inner),
         row_at(places.next_output, outer, inner),
@@ -133,6 +135,7 @@ fn at_of__strided(first: First__strided, column: Column) -> At__strided {
         first.grad_residual_output + column,
         first.grad_input + column,
         first.grad_residual + column,
+        first.input_bias + column,
         first.gate + column,
         first.grad_gate + column,
         first.next_output + column,
@@ -149,6 +152,7 @@ struct At__indexed {
     input: u32,
     residual: u32,
     output: u32,
+    input_bias: u32,
     gate: u32,
 }
 
@@ -165,6 +169,7 @@ fn first_of__indexed(row: u32, stride: u32) -> First__indexed {
         row_at(places.input, select(0u, input, is_there), inner),
         row_at(places.residual, outer, inner),
         row_at(places.output, select(0u, output, is_there), inner),
+        row_at(places.input_bias, outer, inner),
         row_at(places.gate, outer, inner),
     );
 }
@@ -175,6 +180,7 @@ fn at_of__indexed(first: First__indexed, column: Column) -> At__indexed {
         first.input + column,
         first.residual + column,
         first.output + column,
+        first.input_bias + column,
         first.gate + column,
     );
 }

@@ -83,8 +83,12 @@ pub(crate) enum X {
     /// No values: nothing depends on them.
     None,
     Input(DType),
-    /// The sum of input and residual.
-    Residual(DType, DType),
+    /// The sum of input and residual, to which a bias may be added.
+    Residual {
+        input: DType,
+        residual: DType,
+        bias: Option<DType>,
+    },
     /// The input times the factor of its gate, to which a residual may be added.
     Gated(DType, GateFactor, Option<DType>),
     /// The sum that the forward pass wrote.
@@ -97,14 +101,15 @@ impl X {
         let access = |in_place| if in_place { Access::ReadWrite } else { Access::Read };
         match self {
             Self::None => {}
-            Self::Input(input) | Self::Residual(input, _) | Self::Gated(input, ..) => {
+            Self::Input(input) | Self::Residual { input, .. } | Self::Gated(input, ..) => {
                 buffers.tensor(Slot::Input, access(in_place), Some(input));
             }
             Self::Sum(dtype) => buffers.tensor(Slot::ResidualOutput, Access::Read, Some(dtype)),
         }
         match self {
-            Self::Residual(_, residual) => {
+            Self::Residual { residual, bias, .. } => {
                 buffers.tensor(Slot::Residual, access(sum_in_place), Some(residual));
+                buffers.tensor(Slot::InputBias, Access::Read, bias);
             }
             Self::Gated(_, gate, residual) => {
                 gate.bind(buffers);
@@ -118,7 +123,8 @@ impl X {
         match self {
             Self::None => vec!["no_x"],
             Self::Input(_) => vec!["x_of_input"],
-            Self::Residual(..) => vec!["x_of_residual"],
+            Self::Residual { bias: None, .. } => vec!["x_of_residual"],
+            Self::Residual { bias: Some(_), .. } => vec!["x_of_residual_and_bias"],
             Self::Gated(_, gate, None) => vec!["x_of_gated", gate.variant()],
             Self::Gated(_, gate, Some(_)) => vec!["x_of_gated_and_residual", gate.variant()],
             Self::Sum(_) => vec!["x_of_sum"],

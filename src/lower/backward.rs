@@ -147,7 +147,7 @@ impl Backward<'_> {
     fn x(&self) -> X {
         let options = self.problem.options;
         match self.problem.x() {
-            X::Residual(..) | X::Gated(_, _, Some(_)) if options.writes_sum() => X::Sum(options.sum_dtype()),
+            X::Residual { .. } | X::Gated(_, _, Some(_)) if options.writes_sum() => X::Sum(options.sum_dtype()),
             x => x,
         }
     }

@@ -161,7 +161,10 @@ impl<'a> Problem<'a> {
         let residual = residual.then_some(types.residual());
         match (self.gate_factor(true), residual) {
             (Some(gate), residual) => X::Gated(types.input(), gate, residual),
-            (None, Some(residual)) => X::Residual(types.input(), residual),
+            (None, Some(residual)) => {
+                let bias = self.options.input_bias.then_some(types.affine());
+                X::Residual { input: types.input(), residual, bias }
+            }
             (None, None) => X::Input(types.input()),
         }
     }

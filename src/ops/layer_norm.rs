@@ -31,6 +31,7 @@ use crate::{
 /// | `weight` | `shape[affine_axes]`; per sample `[shape[0]]` before | read, if [`weight`](Self::weight) (by default) |
 /// | `bias` | as `weight` | read, if [`bias`](Self::bias) (by default) |
 /// | `residual` | `shape` | read and added, if [`residual`](Self::residual): to `input`, or [after] the norm |
+/// | `input_bias` | `shape[axes]` | read and added, if [`input_bias`](Self::input_bias) |
 /// | `gate` | `shape` | read, if there is a [`gate`](Self::gate) |
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
@@ -134,8 +135,8 @@ impl LayerNorm {
 }
 
 setters!(LayerNorm:
-    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate quantized
-    activation epilogue rotary in_place dtype affine_dtype strides index);
+    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after input_bias gate
+    quantized activation epilogue rotary in_place dtype affine_dtype strides index);
 
 impl LayerNorm {
     fn definition(&self) -> Result<Definition> {

@@ -74,6 +74,10 @@ impl OverAxes<'_> {
                 why: format!("the axes {axes:?} of {} are not the last, or weights are per sample", show(shape)),
             });
         }
+        if options.input_bias && axes.end < rank {
+            let expected = format!("false where the axes {axes:?} of {} are not the last", show(shape));
+            return refuse("input_bias", "true".into(), expected);
+        }
         // An empty first axis makes an empty batch.
         let rows_per_sample = product(0..affine_axes.start).checked_div(samples).unwrap_or(0);
         if inner > 1 && samples > 1 && rows_per_sample > 1 {

@@ -31,6 +31,7 @@ use crate::{
 /// | `weight` | `shape[affine_axes]`; per sample `[shape[0]]` before | read, if [`weight`](Self::weight) (by default) |
 /// | `bias` | as `weight` | read, if [`bias`](Self::bias): the shift of an adaptive norm |
 /// | `residual` | `shape` | read and added, if [`residual`](Self::residual): to `input`, or [after] the norm |
+/// | `input_bias` | `shape[axes]` | read and added, if [`input_bias`](Self::input_bias) |
 /// | `gate` | `shape` | read, if there is a [`gate`](Self::gate) |
 /// | `residual_output` | `shape` | written, if [`residual_output`](Self::residual_output): the sum |
 /// | `output` | `shape` | written |
@@ -132,7 +133,7 @@ impl RmsNorm {
 }
 
 setters!(RmsNorm:
-    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after gate
+    backward statistics eps weight zero_centered bias affine_axes per_sample save_stats residual after input_bias gate
     next_norm quantized activation epilogue rotary in_place dtype affine_dtype strides index);
 
 impl RmsNorm {

@@ -162,6 +162,16 @@ macro_rules! setters {
             self
         }
     };
+    (@ input_bias) => {
+        /// Sets whether the op adds `input_bias` to the sum of input and residual, before the norm; false by default.
+        /// It has the shape of the normalized axes, and the type of weight and bias. Its gradient is the sum of
+        /// `grad_input` over the rows.
+        #[must_use]
+        pub fn input_bias(mut self, input_bias: bool) -> Self {
+            self.options.input_bias = input_bias;
+            self
+        }
+    };
     (@ gate) => {
         /// Sets the gate: a tensor of the input's shape, of which a function is a factor of the input or of the
         /// normalized tensor; none by default.

@@ -119,11 +119,16 @@ impl<'a> Elements<'a> {
             (Some(Gate { before: true, function, .. }), Some(gate)) => activation::gate(function, gate[i])[0],
             _ => 1.0,
         };
+        let input_bias = values(tensors, Slot::InputBias, types.affine());
+        let input_bias = input_bias.map(|values| definition.input_bias(options).gather(&values));
         let x = (0..places.len()).map(|i| match (&sum, &input) {
             (Some(sum), _) => sum[i],
             (None, Some(input)) => match (&before, options.gate_at(true)) {
-                // The op defines the sum as f32, so this rounding is no error.
-                (Some(residual), None) => f64::from((input[i] + residual[i]) as f32),
+                // The op defines the sums as f32, so these roundings are no errors.
+                (Some(residual), None) => {
+                    let sum = f64::from((input[i] + residual[i]) as f32);
+                    input_bias.as_ref().map_or(sum, |bias| f64::from((sum + bias[i]) as f32))
+                }
                 (residual, _) => input[i] * factor(i) + residual.as_ref().map_or(0.0, |residual| residual[i]),
             },
             // No gradient depends on the input.

@@ -254,6 +254,7 @@ fn strided(len: usize) -> Vec<Box<dyn Norm>> {
         Slot::GradResidualOutput,
         Slot::GradInput,
         Slot::GradResidual,
+        Slot::InputBias,
         Slot::Gate,
         Slot::GradGate,
         Slot::NextOutput,
@@ -448,6 +449,7 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
         LayerNorm::new(image, 2..).per_sample(true),
         LayerNorm::new(image, 1..2).per_sample(true),
         RmsNorm::new(rows, 1..).residual(true).residual_output(true),
+        LayerNorm::new(rows, 1..).residual(true).input_bias(true),
     );
     ops
 }

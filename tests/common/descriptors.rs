@@ -96,7 +96,9 @@ impl Descriptor {
                 op
             }};
         }
-        let layer_norm = with_options!(LayerNorm::new(shape, start..end));
+        let mut layer_norm = with_options!(LayerNorm::new(shape, start..end));
+        let before = residual && !after && gate.is_none_or(|gate| !gate.before);
+        layer_norm.options.input_bias = before && self.gate & 64 > 0;
         let next = self.gate & 16 > 0 && (gate.is_some() || activation == Activation::None);
         let rms_norm = with_options!(RmsNorm::new(shape, start..end)).affine_axes(start / 2..end);
         let twice = rms_norm.clone().next_norm(next);
@@ -137,7 +139,7 @@ impl Descriptor {
             )* };
         }
         // Most options are refused beside it.
-        let mut rotated = layer_norm.clone();
+        let mut rotated = layer_norm.clone().input_bias(false);
         let o = &mut rotated.options;
         (o.activation, o.residual, o.residual_output, o.save_stats) = (Activation::None, false, false, false);
         (o.residual_in_place, o.residual_after, o.gate, o.next_norm) = (false, false, None, false);

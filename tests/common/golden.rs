@@ -190,6 +190,7 @@ impl Golden {
         // The forward pass writes the sum, and the backward pass reads it.
         options.residual_output = expects(Slot::ResidualOutput) || self.has("residual_output");
         options.residual_after = self.text("residual_after") == Some("true");
+        options.input_bias = self.has("input_bias");
         options.next_norm = self.text("next_norm") == Some("true");
         options.gate = self.text("gate").map(|place| {
             let function = match self.metadata["gate_function"].as_str() {

@@ -394,7 +394,7 @@ GATES = {
 # The derivatives of these activations jump. That of softplus does at 20, by 2e-9.
 BENT = ("relu", "leaky_relu", "relu6", "hard_swish", "softplus")
 EXPONENTIAL = ("gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "quick_gelu", "softplus")
-DIFFERENTIABLE = ("input", "residual", "weight", "bias", "gate")
+DIFFERENTIABLE = ("input", "residual", "input_bias", "weight", "bias", "gate")
 OVER_AXES = ("layer-norm", "rms-norm", "lp-normalize")
 
 
@@ -437,6 +437,10 @@ def case(
         x = np.round(1024 * x) / 1024
         r = np.round(1024 * rng.standard_normal(shape)) / 1024
         tensors["residual"] = r.astype(np.float32)
+    if "input_bias" in m:
+        # Of the normalized axes, which are the last.
+        b = rng.standard_normal(shape[-len(numbers(m["axes"])) :])
+        tensors["input_bias"] = (np.round(1024 * b) / 1024).astype(np.float32)
     tensors["input"] = x.astype(np.float32)
     if "gate" in m:
         # Multiples of 1/4, so that a product with an input above is a float32 too.
@@ -493,6 +497,10 @@ def case(
     if residual and not own:
         same = f64(grads["grad_output"]) if after else expected["expected_grad_input"]
         assert torch.equal(expected.pop("expected_grad_residual"), same), name
+    if "input_bias" in m:
+        # Nor that of this bias, which is the sum of the input's over the rows.
+        rows = expected["expected_grad_input"].reshape(-1, *tensors["input_bias"].shape)
+        torch.testing.assert_close(expected.pop("expected_grad_input_bias"), rows.sum(0), rtol=0, atol=1e-14)
     save(name, tensors | grads | expected, **m, direction="backward")
 
 
@@ -504,7 +512,7 @@ def pytorch(m, t):
     if m.get("gate") == "before":
         x = x * GATES[m["gate_function"]](t["gate"])
     if "residual" in t and not after:
-        x = found["residual_output"] = x + t["residual"]
+        x = found["residual_output"] = x + t["residual"] + t.get("input_bias", 0)
     if "zero_centered" in m:
         gain = 1 + gain
     apart = "per_sample" in m or "affine_axes" in m or m["op"] == "lp-normalize"
@@ -738,6 +746,10 @@ def fusions():
     for p in (2, 1):
         options = {"axes": "1", "order": p, "eps": 1e-12}
         case(f"l{p}-weight", "lp-normalize", (3, 9), **options)
+    for residual in "added", "kept":
+        options = {"residual": residual, "input_bias": "true"}
+        case(f"ln-input-bias-{residual}", "layer-norm", (3, 17), axes="1", **options)
+        case(f"rms-input-bias-{residual}", "rms-norm", (2, 3, 5), "weight", axes="1,2", **options)
     options = {"residual": "behind", "next_norm": "true", "backward": False}
     case("rms-next-norm", "rms-norm", (3, 17), "weight", axes="1", **options)
 
@@ -865,7 +877,8 @@ def recompute(t, m):
     behind = factor if m.get("gate") == "after" else 1.0
     x = x * before
     if not after:
-        x, residual = x + residual, 0.0
+        # This bias has the last axes of the input.
+        x, residual = x + residual + wide.get("input_bias", 0.0), 0.0
     count = x.size / np.prod(per_statistic)
 
     mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)

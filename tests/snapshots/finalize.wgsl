@@ -180,7 +180,7 @@ fn store_statistics(i: u32, v: f32) {
     statistics[i] = v;
 }
 
-@group(0) @binding(30) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(31) var<storage, read_write> partials: array<vec4<f32>>;
 
 // ==== kernels/finalize.wgsl
 

@@ -134,7 +134,7 @@ fn load_input(i: u32) -> vec4<f32> {
     return input[i];
 }
 
-@group(0) @binding(30) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(31) var<storage, read_write> partials: array<vec4<f32>>;
 
 // ==== kernels/moments.wgsl
 

@@ -380,7 +380,7 @@ fn store_grad_input(i: u32, v: vec4<f32>) {
     grad_input[i] = v;
 }
 
-@group(0) @binding(31) var<storage, read_write> partial_sums: array<vec2<f32>>;
+@group(0) @binding(32) var<storage, read_write> partial_sums: array<vec2<f32>>;
 
 // ==== kernels/row.wgsl
 

@@ -364,7 +364,7 @@ fn store_statistics(i: u32, v: f32) {
     statistics[i] = v;
 }
 
-@group(0) @binding(31) var<storage, read_write> partial_sums: array<GroupSums>;
+@group(0) @binding(32) var<storage, read_write> partial_sums: array<GroupSums>;
 
 // ==== kernels/sums.wgsl
 

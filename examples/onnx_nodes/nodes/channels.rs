@@ -111,8 +111,11 @@ pub fn skip_group_norm(node: &Node<'_>) -> Result<Lowered, Problem> {
         skip.shape.extend(vec![1; spatial]);
         skip.shape.insert(if last { spatial + 1 } else { 1 }, of_sample);
     }
-    let bias = residual::bias(node, 4, channels, if last { 0 } else { spatial })?;
-    Residual::new(x, &skip, bias)?.add_to(&mut op.options, &mut inputs);
+    let mut bias = residual::bias(node, 4, channels)?.cloned();
+    if let Some(bias) = bias.as_mut().filter(|_| !last) {
+        bias.shape.extend(vec![1; spatial]);
+    }
+    Residual::of_channels(x, &skip, bias)?.add_to(&mut op.options, &mut inputs);
     op.options.residual_output = node.wants(1);
     let outputs = node.wanted(&[(0, Slot::Output), (1, Slot::ResidualOutput)]);
     Ok(Lowered { op: Box::new(op), inputs, outputs })

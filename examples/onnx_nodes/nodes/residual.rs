@@ -11,24 +11,31 @@ pub struct Residual {
     values: Vec<f32>,
     dtype: DType,
     strides: Vec<usize>,
+    bias: Option<Vec<f32>>,
 }
 
 impl Residual {
+    /// `skip`, broadcast to the shape of `x`, and the bias of its last axis.
+    pub fn of_rows(x: &Tensor, skip: &Tensor, bias: Option<&Tensor>) -> Result<Self, Problem> {
+        // What the input's axes share needs no copy.
+        let strides = skip.broadcast_strides(&x.shape).map_err(|e| Problem::refused(format!("its skip: {e}")))?;
+        let bias = bias.map(|bias| bias.values.clone());
+        Ok(Self { values: skip.values.clone(), dtype: skip.dtype, strides, bias })
+    }
+
     /// `skip + bias`, both broadcast to the shape of `x`.
-    pub fn new(x: &Tensor, skip: &Tensor, bias: Option<Tensor>) -> Result<Self, Problem> {
+    pub fn of_channels(x: &Tensor, skip: &Tensor, bias: Option<Tensor>) -> Result<Self, Problem> {
         let refuse = |e| Problem::refused(format!("its skip or bias: {e}"));
         let Some(bias) = bias else {
-            // What the input's axes share needs no copy.
-            let strides = skip.broadcast_strides(&x.shape).map_err(refuse)?;
-            return Ok(Self { values: skip.values.clone(), dtype: skip.dtype, strides });
+            return Self::of_rows(x, skip, None);
         };
-        // The ops add one tensor. Here the sum of the other two is f32, so that nothing is rounded twice.
+        // Group norm adds one tensor. Here the sum of the other two is f32, so that nothing is rounded twice.
         let mut values = skip.broadcast(&x.shape).map_err(refuse)?;
         let bias = bias.broadcast(&x.shape).map_err(refuse)?;
         values.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
         let dense = Tensor { shape: x.shape.clone(), dtype: DType::F32, values };
         let strides = dense.broadcast_strides(&x.shape).map_err(refuse)?;
-        Ok(Self { values: dense.values, dtype: dense.dtype, strides })
+        Ok(Self { values: dense.values, dtype: dense.dtype, strides, bias: None })
     }
 
     pub fn add_to(self, options: &mut Options, inputs: &mut Inputs) {
@@ -36,14 +43,14 @@ impl Residual {
         options.types.residual = Some(self.dtype);
         options.strides.insert(Slot::Residual, self.strides);
         inputs.push((Slot::Residual, self.values));
+        options.input_bias = self.bias.is_some();
+        inputs.extend(self.bias.map(|bias| (Slot::InputBias, bias)));
     }
 }
 
-/// The optional bias of a node, one value for each channel, with axes of 1 behind it.
-pub fn bias(node: &Node<'_>, i: usize, channels: usize, axes_behind: usize) -> Result<Option<Tensor>, Problem> {
+/// The optional bias of a node, one value for each channel.
+pub fn bias<'a>(node: &Node<'a>, i: usize, channels: usize) -> Result<Option<&'a Tensor>, Problem> {
     let Some(bias) = node.optional(i)? else { return Ok(None) };
     check_shape("bias", bias, &[channels])?;
-    let mut bias = bias.clone();
-    bias.shape.extend(vec![1; axes_behind]);
     Ok(Some(bias))
 }

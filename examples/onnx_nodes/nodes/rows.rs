@@ -140,8 +140,10 @@ fn width_and_residual(node: &Node<'_>, x: &Tensor, bias: usize) -> Result<(usize
     let &[_, .., width] = &x.shape[..] else {
         return Err(Problem::refused(format!("its input has the shape {:?}, expected two axes or more", x.shape)));
     };
-    let bias = residual::bias(node, bias, width, 0)?;
-    Ok((width, Residual::new(x, node.input(1, "skip")?, bias)?))
+    let bias = residual::bias(node, bias, width)?;
+    // The op has one type for both.
+    affine_dtype(node.input(2, "gamma")?, bias)?;
+    Ok((width, Residual::of_rows(x, node.input(1, "skip")?, bias)?))
 }
 
 pub fn lp_normalize(node: &Node<'_>) -> Result<Lowered, Problem> {
