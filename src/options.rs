@@ -301,7 +301,6 @@ impl Options {
             ("next_norm", self.next_norm),
             ("save_stats", self.save_stats),
             ("given_statistics", given),
-            ("rotary", self.rotary.is_some()),
             ("quantized", self.quantized.is_some()),
         ];
         if let Some((option, _)) = whole.into_iter().find(|(_, on)| *on) {

@@ -345,7 +345,9 @@ fn models() -> Vec<(&'static str, String, Box<dyn Norm>)> {
         "int8 engines: W8A8, BitNet": RmsNorm::new(&[tokens, width], 1..).residual(true).residual_in_place(true)
             .quantized(Quantized::rows()),
         "mixtures of experts, the last token": RmsNorm::new(&[samples, width], 1..).gather_rows(tokens),
-        "a cache of keys": RmsNorm::new(&[tokens, heads, dim], 2..).affine_axes(1..).scatter_rows(2 * tokens),
+        "Qwen3, Gemma 3, a cache of keys": RmsNorm::new(&[tokens, heads, dim], 2..).affine_axes(1..)
+            .strides(Slot::Input, &[2 * heads * dim, dim, 1]).rotary(Rotary::new(Pairs::Halves, dim, 100))
+            .scatter_rows(2 * tokens),
         "Granite, MiniCPM": RmsNorm::new(&[tokens, width], 1..).residual(true).residual_in_place(true)
             .gate(Gate::before(GateFunction::Identity)).strides(Slot::Gate, &[0, 1]),
         "GPT-NeoX, Falcon": LayerNorm::new(&[tokens, 2, width], 2..).affine_axes(1..)

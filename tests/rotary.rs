@@ -132,6 +132,20 @@ fn dense_heads_are_rotated_with_each_option_that_they_have() {
     }
 }
 
+/// The keys of packed rows, as a decoder keeps them. Some indices are out of range.
+#[test]
+fn rotated_keys_go_to_a_cache() {
+    for (dim, len, dtype) in [(64, 64, DType::F32), (36, 16, DType::F16), (36, 20, DType::BF16)] {
+        for pairs in PAIRS {
+            let op = heads(7, 3, dim, pairs, len).dtype(dtype).affine_axes(1..).scatter_rows(11);
+            conforms(&op.clone().strides(Slot::Input, &[5 * dim, dim, 1]));
+            // Rows that begin between the elements of a word.
+            conforms(&op.clone().strides(Slot::Output, &[3 * dim + 5, dim + 1, 1]));
+            conforms(&op.gather_rows(4));
+        }
+    }
+}
+
 /// Strides that are no multiples of what packs move.
 #[test]
 fn heads_with_odd_gaps_are_rotated() {

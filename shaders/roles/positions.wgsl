@@ -455,6 +455,39 @@ fn at_of__strided_apart(first: First__strided_apart, column: Column) -> At__stri
     return At__strided_apart(Column(first.input) + column, Column(first.output) + column);
 }
 
+// ---- at: indexed_apart
+//
+// The same, but an index says where rows of the input or of the output lie, as in `indexed`.
+
+struct At__indexed_apart {
+    is_there: bool,
+    input: Column,
+    output: Column,
+}
+
+struct First__indexed_apart {
+    is_there: bool,
+    input: u32,
+    output: u32,
+}
+
+fn first_of__indexed_apart(row: u32, stride: u32) -> First__indexed_apart {
+    let outer = row / places.rows;
+    let inner = row % places.rows;
+    let input = input_outer(outer);
+    let output = output_outer(outer);
+    let is_there = input < places.input.w && output < places.output.w;
+    return First__indexed_apart(
+        is_there,
+        row_at(places.input, select(0u, input, is_there), inner),
+        row_at(places.output, select(0u, output, is_there), inner),
+    );
+}
+
+fn at_of__indexed_apart(first: First__indexed_apart, column: Column) -> At__indexed_apart {
+    return At__indexed_apart(first.is_there, Column(first.input) + column, Column(first.output) + column);
+}
+
 // ---- mask: mask_packs
 //
 // The elements of a pack that count: all or none, as packs lie inside their row.

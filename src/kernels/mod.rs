@@ -289,10 +289,12 @@ impl ShaderKey {
         let mut variants = code.variants();
         variants.extend(code.scale_variants());
         variants.extend(code.team().map(|team| roles::team(team, self.constants.cluster > 0)));
+        let has_strides = self.constants.addressing.strides;
         if variants.contains(&"contiguous") {
-            variants.extend(if self.constants.addressing.strides { code.index().variants() } else { &["dense"] });
+            variants.extend(if has_strides { code.index().variants(["strided", "indexed"]) } else { vec!["dense"] });
         } else if variants.contains(&"apart") {
-            variants.push(if self.constants.addressing.strides { "strided_apart" } else { "dense_apart" });
+            let strided = ["strided_apart", "indexed_apart"];
+            variants.extend(if has_strides { code.index().variants(strided) } else { vec!["dense_apart"] });
         }
         variants.push(if self.constants.native_f16 { "f16_native" } else { "f16_by_integers" });
         compose(&Source {

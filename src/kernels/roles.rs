@@ -354,13 +354,13 @@ impl Index {
         }
     }
 
-    /// How a kernel of contiguous packs finds the rows of tensors with strides.
-    pub fn variants(self) -> &'static [Variant] {
+    /// How a kernel finds the rows of tensors with strides, by one of these two roles.
+    pub fn variants(self, [strided, indexed]: [Variant; 2]) -> Vec<Variant> {
         match self {
-            Self::None => &["strided"],
-            Self::Input => &["indexed", "input_by_index", "output_in_order"],
-            Self::Output => &["indexed", "input_in_order", "output_by_index"],
-            Self::Both => &["indexed", "input_by_index", "output_by_index"],
+            Self::None => vec![strided],
+            Self::Input => vec![indexed, "input_by_index", "output_in_order"],
+            Self::Output => vec![indexed, "input_in_order", "output_by_index"],
+            Self::Both => vec![indexed, "input_by_index", "output_by_index"],
         }
     }
 }

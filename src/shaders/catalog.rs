@@ -215,6 +215,7 @@ fn rotary(catalog: &mut Catalog, devices: &[Caps]) {
             let packed = op.clone().in_place(true).strides(Slot::Input, &[448, 64, 1]);
             catalog.add(&op, &devices[2], Strategy::Inferred);
             catalog.add(&packed, &at_elements, Strategy::Inferred);
+            catalog.add(&op.scatter_rows(9), &devices[2], Strategy::Inferred);
             catalog.add(&packed, &devices[0], Strategy::Forced(Method::Streamed(Team::Lane)));
         }
     }
