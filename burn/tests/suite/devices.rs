@@ -88,6 +88,14 @@ fn two_hundred_steps_have_the_same_bits_twice() {
 }
 
 #[test]
+fn an_empty_batch_is_empty() {
+    let device = crate::pooled();
+    let output = layer_norm(Tensor::<2>::zeros([0, 8], &device), Some(Tensor::<1>::ones([8], &device)), None, 1e-5);
+    assert_eq!(output.dims(), [0, 8]);
+    assert!(values(output).is_empty());
+}
+
+#[test]
 fn batch_norm_leaves_the_old_statistics() {
     let device = crate::pooled();
     let input = random::<3>(1, [3, 4, 10], &device);

@@ -81,7 +81,29 @@ fn records_load_into_each_other() {
     same(ours.forward(x.clone()), expected.clone());
     let bytes = ours.into_record().into_bytes().unwrap();
     let empty = nn::LayerNormConfig::new(10).init(&device);
-    same(empty.load_record(burn::store::ModuleRecord::from_bytes(bytes).unwrap()).forward(x), expected);
+    same(empty.load_record(burn::store::ModuleRecord::from_bytes(bytes).unwrap()).forward(x.clone()), expected);
+
+    macro_rules! both_ways {
+        ($theirs:expr, $module:ident, $config:expr) => {
+            let theirs = $theirs;
+            let expected = theirs.forward(x.clone());
+            let ours = $module::from($config.init(&device)).load_record(theirs.into_record());
+            same(ours.forward(x.clone()), expected.clone());
+            same($config.init(&device).load_record(ours.into_record()).forward(x.clone()), expected);
+        };
+    }
+    let config = nn::RmsNormConfig::new(10);
+    let mut rms = config.init(&device);
+    rms.gamma = parameter(2, 10, &device);
+    both_ways!(rms, RmsNorm, config);
+    let config = nn::GroupNormConfig::new(2, 4);
+    let mut group = config.init(&device);
+    (group.gamma, group.beta) = (Some(parameter(2, 4, &device)), Some(parameter(3, 4, &device)));
+    both_ways!(group, GroupNorm, config);
+    let config = nn::InstanceNormConfig::new(4);
+    let mut instance = config.init(&device);
+    (instance.gamma, instance.beta) = (Some(parameter(2, 4, &device)), Some(parameter(3, 4, &device)));
+    both_ways!(instance, InstanceNorm, config);
 
     // Running statistics are in a record too.
     let theirs = nn::BatchNormConfig::new(4).init(&device);
