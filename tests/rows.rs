@@ -192,6 +192,7 @@ fn calls_with_strides_at_any_offset_of_one_buffer() {
     check(&planner, |rows| RmsNorm::new(&[rows, 3, 36], 2..).affine_axes(1..).backward());
     check(&planner, |rows| LayerNorm::new(&[rows, 40, 36], 2..).per_sample(true));
     check(&planner, |rows| LayerNorm::new(&[rows, 24], 1..).strides(Slot::Input, &[28, 1]).backward());
+    check(&planner, |rows| LayerNorm::new(&[rows, 24], 1..).residual(true).residual_in_place(true).input_bias(true));
 }
 
 #[test]
