@@ -70,8 +70,8 @@ impl Planner {
     /// Sets whether wgpu compiles shaders with all of its runtime checks; false by default.
     ///
     /// The default omits two checks that cost time: guards against division by zero, and counters that end infinite
-    /// loops. `docs/safety.md` proves that these shaders need neither. Shaders always check buffer accesses. All checks
-    /// are for tests, and for a suspected miscompilation.
+    /// loops. [Safety](crate::guide::safety) proves that these shaders need neither. Shaders always check buffer
+    /// accesses. All checks are for tests, and for a suspected miscompilation.
     #[must_use]
     pub fn checked(self, on: bool) -> Self {
         Self { checked: on, ..self }
@@ -111,8 +111,8 @@ impl Planner {
     /// Sets whether kernels are chosen so that few of them serve all numbers of rows and all image sizes; false by
     /// default. Otherwise they are the fastest for each shape.
     ///
-    /// For programs whose shapes change from call to call, and that must not compile late. `docs/changing-shapes.md`
-    /// has the numbers of kernels, and what they cost.
+    /// For programs whose shapes change from call to call, and that must not compile late.
+    /// [Changing shapes](crate::guide::changing_shapes) has the numbers of kernels, and what they cost.
     #[must_use]
     pub fn few_kernels(mut self, on: bool) -> Self {
         self.caps.few_kernels = on;

@@ -567,7 +567,7 @@ impl<T> Outputs<T> {
     }
 
     /// The factor by which bounds grow where f32 computes the values to normalize: 1 without a gate before the norm.
-    /// `docs/numerics.md` derives it.
+    /// [Numerics](crate::guide::numerics) derives it.
     #[must_use]
     pub fn condition(&self) -> f64 {
         self.condition

@@ -16,7 +16,7 @@ use crate::{
 /// grad_input  = rstd * (g * weight - mean(g * weight) - x * mean(g * weight * x))
 /// ```
 /// with means over the elements that share a statistic. RMS norm subtracts no mean. Batch norm inference has the first
-/// term alone. `docs/math.md` has the formulas of the other ops.
+/// term alone. [Formulas](crate::guide::math#backward) has those of the other ops.
 ///
 /// # Tensors
 /// A gradient has the shape and the storage type of its tensor.

@@ -67,8 +67,8 @@ use crate::{
 /// ```text
 /// grad_input = rstd * weight * (g - (sum(g) + y * sum(g * y)) / n)
 /// ```
-/// An activation needs weight, bias and residual in both passes. `docs/distributed.md` has the exchanges and their
-/// cost.
+/// An activation needs weight, bias and residual in both passes. [Over several machines](crate::guide::distributed) has
+/// the exchanges and their cost.
 ///
 /// ```
 /// use wgpu_norm::{BatchMoments, BatchNorm, Coefficients, Norm, Tensors};
@@ -93,7 +93,7 @@ use crate::{
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
-/// corrected two-pass on shifted data, merged by Chan's formula, see `docs/numerics.md`.
+/// corrected two-pass on shifted data, merged by Chan's formula, see [numerics](crate::guide::numerics).
 ///
 /// # In place
 /// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different

@@ -39,8 +39,9 @@ use crate::{
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). All arithmetic is f32, see
-/// `docs/numerics.md`. The base of the power must be a positive f32: a power of a negative number is NaN, whatever
-/// `beta`. The squares of a window are infinite in f32 for elements above about 1.8e19, and 0 below about 1e-19.
+/// [numerics](crate::guide::numerics). The base of the power must be a positive f32: a power of a negative number is
+/// NaN, whatever `beta`. The squares of a window are infinite in f32 for elements above about 1.8e19, and 0 below about
+/// 1e-19.
 ///
 /// # In place
 /// No: the windows of adjacent channels need the input. Input and output need different buffers.

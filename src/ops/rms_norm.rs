@@ -48,11 +48,12 @@ use crate::{
 ///
 /// [after]: Self::residual_after
 ///
-/// [`affine_axes`](Self::affine_axes) are the normalized axes by default. `docs/models.md` has the options of models.
+/// [`affine_axes`](Self::affine_axes) are the normalized axes by default. [Models](crate::guide::models) use these
+/// options.
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32,
-/// see `docs/numerics.md`.
+/// see [numerics](crate::guide::numerics).
 ///
 /// # Rotary position embedding
 /// With [`rotary`](Self::rotary) the op rotates pairs of elements of its result, as attention needs queries and keys:
