@@ -78,6 +78,7 @@ mod definition;
 mod device;
 mod epilogue;
 mod error;
+mod example;
 mod geometry;
 mod kernels;
 mod layout;

@@ -63,6 +63,21 @@ use crate::{
 /// assert!(truth.grad_input().iter().all(|x| x.abs() < 1e-12));
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
+///
+/// On a device. The weight of a step has its gradient added to that of the steps before:
+/// ```
+/// use wgpu_norm::{Bindings, Planner, RmsNorm};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, grad_output, grad_input] = [(); 3].map(|()| buffer(64 * 384));
+/// # let [weight, grad_weight] = [(); 2].map(|()| buffer(384));
+/// let backward = RmsNorm::new(&[64, 384], 1..).backward().accumulate(true);
+/// let bindings = Bindings::new()
+///     .input(&input).grad_output(&grad_output).grad_input(&grad_input) // [64, 384]
+///     .weight(&weight).grad_weight(&grad_weight);                      // [384]
+/// Planner::new(&device).plan(&backward)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Backward<N> {

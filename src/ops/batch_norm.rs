@@ -121,6 +121,24 @@ use crate::{
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On a device, in training:
+/// ```
+/// use wgpu_norm::{Bindings, BatchNorm, Planner, RunningStats};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(8 * 64 * 14 * 14));
+/// # let [weight, bias, running_mean, running_var] = [(); 4].map(|()| buffer(64));
+/// # let statistics = buffer(3 * 64);
+/// let op = BatchNorm::training(&[8, 64, 14, 14]).running_stats(RunningStats::PYTORCH).save_for_backward(true);
+/// let bindings = Bindings::new()
+///     .input(&input).output(&output)                         // [8, 64, 14, 14]
+///     .weight(&weight).bias(&bias)                           // [64]
+///     .running_mean(&running_mean).running_var(&running_var) // [64], updated
+///     .statistics(&statistics);                              // [3, 64]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Ioffe, Szegedy, Batch Normalization, 2015 (arXiv 1502.03167). PyTorch: `torch.nn.BatchNorm1d`, `2d`, `3d`,
 /// `native_batch_norm`, `batch_norm_gather_stats_with_counts`. ONNX: `BatchNormalization` (15).

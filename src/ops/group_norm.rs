@@ -68,6 +68,21 @@ use crate::{
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On a device, with an activation:
+/// ```
+/// use wgpu_norm::{Activation, Bindings, GroupNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(2 * 320 * 16 * 16));
+/// # let [weight, bias] = [(); 2].map(|()| buffer(320));
+/// let op = GroupNorm::new(&[2, 320, 16, 16], 32).activation(Activation::Silu);
+/// let bindings = Bindings::new()
+///     .input(&input).output(&output) // [2, 320, 16, 16]
+///     .weight(&weight).bias(&bias);  // [320]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Wu, He, Group Normalization, 2018 (arXiv 1803.08494). PyTorch: `torch.nn.GroupNorm`, `native_group_norm`.
 /// ONNX: `GroupNormalization` (21).

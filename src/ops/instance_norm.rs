@@ -72,6 +72,22 @@ use crate::{
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On a device, with a style for each sample, channels last and in place:
+/// ```
+/// use wgpu_norm::{Bindings, InstanceNorm, Layout, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let image = buffer(2 * 32 * 32 * 64);
+/// # let [scale, shift] = [(); 2].map(|()| buffer(2 * 64));
+/// let op = InstanceNorm::new(&[2, 32, 32, 64]).layout(Layout::ChannelsLast);
+/// let op = op.weight(true).bias(true).per_sample(true).in_place(true);
+/// let bindings = Bindings::new()
+///     .input(&image)                // [2, 32, 32, 64], updated
+///     .weight(&scale).bias(&shift); // [2, 64]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Ulyanov, Vedaldi, Lempitsky, Instance Normalization, 2016 (arXiv 1607.08022). PyTorch: `torch.nn.InstanceNorm1d`,
 /// `2d`, `3d`. ONNX: `InstanceNormalization` (22).

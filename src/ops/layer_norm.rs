@@ -95,6 +95,22 @@ use crate::{
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On a device, with the sum of a residual that goes on:
+/// ```
+/// use wgpu_norm::{Bindings, LayerNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [branch, x, sum, output] = [(); 4].map(|()| buffer(64 * 384));
+/// # let [weight, bias] = [(); 2].map(|()| buffer(384));
+/// let op = LayerNorm::new(&[64, 384], 1..).residual(true).residual_output(true);
+/// let bindings = Bindings::new()
+///     .input(&branch).residual(&x)            // [64, 384]
+///     .weight(&weight).bias(&bias)            // [384]
+///     .residual_output(&sum).output(&output); // [64, 384]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Ba, Kiros, Hinton, Layer Normalization, 2016 (arXiv 1607.06450). PyTorch: `torch.nn.LayerNorm`, `native_layer_norm`.
 /// ONNX: `LayerNormalization` (17). Per sample: Peebles, Xie, Scalable Diffusion Models with Transformers, 2022 (arXiv

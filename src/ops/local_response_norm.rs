@@ -73,6 +73,18 @@ use crate::{
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On a device:
+/// ```
+/// use wgpu_norm::{Bindings, LocalResponseNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(96 * 27 * 27));
+/// let op = LocalResponseNorm::new(&[1, 96, 27, 27], 5).k(2.0);
+/// let bindings = Bindings::new().input(&input).output(&output); // [1, 96, 27, 27]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Krizhevsky, Sutskever, Hinton, `ImageNet` Classification with Deep Convolutional Neural Networks, 2012, section 3.3.
 /// The paper does not divide alpha by the size. PyTorch: `torch.nn.LocalResponseNorm`, of three axes or more. ONNX:

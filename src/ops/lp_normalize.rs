@@ -72,6 +72,18 @@ use crate::{
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On a device:
+/// ```
+/// use wgpu_norm::{Bindings, LpNormalize, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [embeddings, unit] = [(); 2].map(|()| buffer(1000 * 512));
+/// let op = LpNormalize::new(&[1000, 512], 1..);
+/// let bindings = Bindings::new().input(&embeddings).output(&unit); // [1000, 512]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// PyTorch: `torch.nn.functional.normalize` with p = 2 and p = 1. ONNX: `LpNormalization` (22), which has no eps. `eps`
 /// 0 gives the same, but for a row of zeros.

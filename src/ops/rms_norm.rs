@@ -94,6 +94,21 @@ use crate::{
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On a device, in bf16 with a weight in f32:
+/// ```
+/// use wgpu_norm::{Bindings, DType, Planner, RmsNorm};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(64 * 4096 / 2));
+/// # let weight = buffer(4096);
+/// let op = RmsNorm::new(&[64, 4096], 1..).eps(1e-6).dtype(DType::BF16).affine_dtype(DType::F32);
+/// let bindings = Bindings::new()
+///     .input(&input).output(&output) // [64, 4096], bf16
+///     .weight(&weight);              // [4096], f32
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Zhang, Sennrich, Root Mean Square Layer Normalization, 2019 (arXiv 1910.07467). PyTorch: `torch.nn.RMSNorm`.
 /// ONNX: `RMSNormalization` (23).
