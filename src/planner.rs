@@ -119,9 +119,8 @@ impl Planner {
         self
     }
 
-    /// Compiles pipelines through this cache, which needs the feature
-    /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE). A program can store the data of the cache on disk for its
-    /// next start.
+    /// Compiles pipelines through this cache, which needs the feature [`wgpu::Features::PIPELINE_CACHE`]. A program can
+    /// store the data of the cache on disk for its next start.
     #[must_use]
     pub fn pipeline_cache(self, cache: wgpu::PipelineCache) -> Self {
         Self { cache: Some(cache), ..self }
