@@ -221,7 +221,8 @@ mod tests {
     fn a_heading_that_is_not_there_is_found() {
         // Any file that is there takes the place of a page.
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let html = r##"<h1 id="a&lt;b">x</h1><a href="#a%3Cb">a</a><a href="src/../Cargo.toml?q#a<b">b</a><a href="#no">c</a>"##;
+        let html = r##"<h1 id="a&lt;b">x</h1><a href="#a%3Cb">a</a>
+            <a href="src/../Cargo.toml?q#a<b">b</a><a href="#no">c</a>"##;
         let pages = HashMap::from([(PathBuf::from("Cargo.toml"), page(html))]);
         let found = check(folder, &pages);
         assert_eq!((found.links, found.broken), (3, vec!["Cargo.toml: #no: no such heading".to_owned()]));
