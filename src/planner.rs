@@ -89,6 +89,7 @@ impl Planner {
     ///
     /// wgpu allows a buffer one usage in a dispatch. So shaders and layouts then bind all storage buffers `read_write`.
     /// A barrier follows each such dispatch: the next dispatch waits for all of it.
+    /// [Embedding](crate::guide::embedding#all-tensors-in-one-buffer) has the rules.
     #[must_use]
     pub fn shared_buffers(mut self, on: bool) -> Self {
         self.caps.shared_buffers = on;
@@ -101,7 +102,7 @@ impl Planner {
     /// A plan then compiles its kernels twice, unless rows are no whole packs anyway. One kernel moves packs of four
     /// elements, for offsets of whole packs of every tensor: multiples of 16 bytes are always some. The other one moves
     /// elements. [`Plan::bind`] takes the first one that the offsets allow. Tensors of f16 and bf16 begin at a multiple
-    /// of two bytes, `moments` at one of 16.
+    /// of two bytes, `moments` at one of 16. [Embedding](crate::guide::embedding#any-offset) has the limits.
     #[must_use]
     pub fn any_offset(mut self, on: bool) -> Self {
         self.caps.offsets = if on { Offsets::Pack } else { Offsets::Binding };
