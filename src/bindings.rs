@@ -7,6 +7,22 @@ use crate::{
 };
 
 /// A range of a buffer: all of it from `&Buffer`, a part from a [`wgpu::BufferSlice`] or from [`View::new`].
+///
+/// With [`Planner::shared_buffers`](crate::Planner::shared_buffers), one buffer may have all tensors.
+/// [Embedding](crate::guide::embedding) has the rules.
+///
+/// ```
+/// use wgpu_norm::{Bindings, Planner, RmsNorm, View};
+///
+#[doc = crate::example::noop!()]
+/// # let arena = buffer(3 * 64 * 256);
+/// // [64, 256] from byte 0, [256] from byte 65536, [64, 256] from byte 66560.
+/// let part = |offset, size| View::new(&arena, offset, size);
+/// let (input, weight, output) = (part(0, 65536), part(65536, 1024), part(66560, 65536));
+/// let plan = Planner::new(&device).shared_buffers(true).plan(&RmsNorm::new(&[64, 256], 1..))?;
+/// plan.bind(&Bindings::new().input(input).weight(weight).output(output))?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View<'a> {
     buffer: &'a wgpu::Buffer,
@@ -49,6 +65,23 @@ impl<'a> From<wgpu::BufferSlice<'a>> for View<'a> {
 ///
 /// A view may be larger than its tensor; the op leaves the rest unchanged. Every buffer needs
 /// [`wgpu::BufferUsages::STORAGE`].
+///
+/// A wrong binding is an error that names it:
+/// ```
+/// use wgpu_norm::{Bindings, GroupNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(4 * 32 * 100));
+/// # let [weight, bias] = [(); 2].map(|()| buffer(32));
+/// // [4, 32, 100] and [32]
+/// let plan = Planner::new(&device).plan(&GroupNorm::new(&[4, 32, 100], 8))?;
+/// let bindings = Bindings::new().input(&input).weight(&weight).output(&output);
+/// let error = plan.bind(&bindings).expect_err("bias is missing");
+/// assert_eq!(error.to_string(), "bias: missing, the descriptor asks for it");
+///
+/// plan.bind(&bindings.bias(&bias))?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Bindings<'a> {
     views: [Option<View<'a>>; Slot::COUNT],

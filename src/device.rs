@@ -26,6 +26,15 @@ pub fn recommended(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) {
 }
 
 /// A printable report on a device: adapter, driver, features, limits, and the methods for some shapes.
+///
+/// ```
+/// use wgpu_norm::{DeviceReport, wgpu};
+///
+/// # let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+/// let report = DeviceReport::new(&device);
+/// println!("{report}");
+/// assert!(report.to_string().contains("layer norm           [4096, 768] ")); // and the method for this shape
+/// ```
 #[derive(Clone, Debug)]
 pub struct DeviceReport {
     info: wgpu::AdapterInfo,

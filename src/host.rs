@@ -75,6 +75,20 @@ pub async fn adapter_async(name: Option<&str>) -> Result<wgpu::Adapter> {
 }
 
 /// A device with its queue and a planner. Cheap to clone.
+///
+/// On the device of the program, or by [`new`](Self::new) on one of its own:
+/// ```
+/// use wgpu_norm::{BatchNorm, Planner, Tensors, host::Gpu, wgpu};
+///
+/// # let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+/// let gpu = Gpu::from_parts(queue, Planner::new(&device)); // or Gpu::new()?
+/// let op = BatchNorm::inference(&[2, 3, 4]);
+/// let input: Vec<f32> = (0..24).map(|i| i as f32).collect(); // [2, 3, 4]
+/// let tensors = Tensors::new(&input).weight(&[1.; 3]).bias(&[0.; 3]).running(&[0.; 3], &[1.; 3]); // [3] each
+/// let outputs = gpu.run(&op, &tensors)?;
+/// assert_eq!(outputs.output().len(), 24);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Gpu {
     device: wgpu::Device,

@@ -34,13 +34,15 @@
 //! - [`shaders`]: the WGSL and its layouts, for programs with a pipeline manager of their own.
 //! - [`recommended`], [`DeviceReport`]: the features and limits to request from an adapter, and a report on a device.
 //! - `testing` (feature): the error bound and the comparator of this crate's tests.
+//! - [`guide`]: formulas, accuracy, speed, limits, and recipes.
+//!
 //! # Conventions
 //! Tensors are row-major, and dense unless the op says otherwise. Their storage type is f32, f16 or bf16. Names are
 //! PyTorch's, and so are semantics where frameworks differ.
 //!
 //! Arithmetic and statistics are f32 and stable. Every result is within 2e-5 of `max(1, its largest value)` of the f64
 //! result of the same input, plus half an ulp of a half-precision type. This holds as long as squares of deviations fit
-//! f32 (`docs/numerics.md`).
+//! f32: see [numerics](guide::numerics).
 //!
 //! # Features
 //! `vulkan`, `metal`, `dx12`, `gles` and `webgpu` enable `wgpu` and its backends, all by default. Without `wgpu` the
@@ -76,6 +78,7 @@ mod definition;
 mod device;
 mod epilogue;
 mod error;
+mod example;
 mod geometry;
 mod kernels;
 mod layout;
@@ -98,6 +101,7 @@ mod tuning;
 mod types;
 mod wgsl;
 
+pub mod guide;
 #[cfg(feature = "wgpu")]
 pub mod host;
 pub mod reference;

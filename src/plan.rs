@@ -16,6 +16,22 @@ use crate::{
 /// An op that is ready for binding: compiled kernels, their uniforms on the GPU, and the tensors that it expects.
 ///
 /// `Send + Sync`, cheap to clone. It outlives its planner.
+///
+/// A plan knows its tensors, so that a program can allocate and bind them without knowing the op:
+/// ```
+/// use wgpu_norm::{Bindings, BatchNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// let plan = Planner::new(&device).plan(&BatchNorm::inference(&[8, 64, 14, 14]))?;
+/// let new = |size| device.create_buffer(&wgpu::BufferDescriptor {
+///     label: None, size, usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST, mapped_at_creation: false,
+/// });
+/// // [8, 64, 14, 14] for input and output, [64] for weight, bias, running mean and variance.
+/// let buffers: Vec<_> = plan.tensors().iter().map(|spec| (spec.slot, new(spec.bytes()))).collect();
+/// let bindings = buffers.iter().fold(Bindings::new(), |bindings, (slot, buffer)| bindings.set(*slot, buffer));
+/// plan.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Plan(Arc<Inner>);
 
@@ -158,6 +174,26 @@ impl Plan {
 }
 
 /// A plan with its tensors, to be recorded any number of times. It keeps its buffers alive.
+///
+/// Two layers of one plan, in one pass, which any number of steps record again:
+/// ```
+/// use wgpu_norm::{Bindings, Planner, RmsNorm};
+///
+#[doc = crate::example::noop!()]
+/// # let [x, y, z] = [(); 3].map(|()| buffer(64 * 512));
+/// # let weights = [(); 2].map(|()| buffer(512));
+/// let plan = Planner::new(&device).plan(&RmsNorm::new(&[64, 512], 1..))?;
+/// // x, y and z are [64, 512], a weight is [512].
+/// let layers = [
+///     plan.bind(&Bindings::new().input(&x).weight(&weights[0]).output(&y))?,
+///     plan.bind(&Bindings::new().input(&y).weight(&weights[1]).output(&z))?,
+/// ];
+///
+/// for bound in &layers {
+///     bound.record(&mut pass);
+/// }
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Bound {
     dispatches: Vec<BoundDispatch>,

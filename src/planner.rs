@@ -70,8 +70,8 @@ impl Planner {
     /// Sets whether wgpu compiles shaders with all of its runtime checks; false by default.
     ///
     /// The default omits two checks that cost time: guards against division by zero, and counters that end infinite
-    /// loops. `docs/safety.md` proves that these shaders need neither. Shaders always check buffer accesses. All checks
-    /// are for tests, and for a suspected miscompilation.
+    /// loops. [Safety](crate::guide::safety) proves that these shaders need neither. Shaders always check buffer
+    /// accesses. All checks are for tests, and for a suspected miscompilation.
     #[must_use]
     pub fn checked(self, on: bool) -> Self {
         Self { checked: on, ..self }
@@ -89,6 +89,7 @@ impl Planner {
     ///
     /// wgpu allows a buffer one usage in a dispatch. So shaders and layouts then bind all storage buffers `read_write`.
     /// A barrier follows each such dispatch: the next dispatch waits for all of it.
+    /// [Embedding](crate::guide::embedding#all-tensors-in-one-buffer) has the rules.
     #[must_use]
     pub fn shared_buffers(mut self, on: bool) -> Self {
         self.caps.shared_buffers = on;
@@ -101,7 +102,7 @@ impl Planner {
     /// A plan then compiles its kernels twice, unless rows are no whole packs anyway. One kernel moves packs of four
     /// elements, for offsets of whole packs of every tensor: multiples of 16 bytes are always some. The other one moves
     /// elements. [`Plan::bind`] takes the first one that the offsets allow. Tensors of f16 and bf16 begin at a multiple
-    /// of two bytes, `moments` at one of 16.
+    /// of two bytes, `moments` at one of 16. [Embedding](crate::guide::embedding#any-offset) has the limits.
     #[must_use]
     pub fn any_offset(mut self, on: bool) -> Self {
         self.caps.offsets = if on { Offsets::Pack } else { Offsets::Binding };
@@ -111,17 +112,16 @@ impl Planner {
     /// Sets whether kernels are chosen so that few of them serve all numbers of rows and all image sizes; false by
     /// default. Otherwise they are the fastest for each shape.
     ///
-    /// For programs whose shapes change from call to call, and that must not compile late. `docs/changing-shapes.md`
-    /// has the numbers of kernels, and what they cost.
+    /// For programs whose shapes change from call to call, and that must not compile late.
+    /// [Changing shapes](crate::guide::changing_shapes) has the numbers of kernels, and what they cost.
     #[must_use]
     pub fn few_kernels(mut self, on: bool) -> Self {
         self.caps.few_kernels = on;
         self
     }
 
-    /// Compiles pipelines through this cache, which needs the feature
-    /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE). A program can store the data of the cache on disk for its
-    /// next start.
+    /// Compiles pipelines through this cache, which needs the feature [`wgpu::Features::PIPELINE_CACHE`]. A program can
+    /// store the data of the cache on disk for its next start.
     #[must_use]
     pub fn pipeline_cache(self, cache: wgpu::PipelineCache) -> Self {
         Self { cache: Some(cache), ..self }

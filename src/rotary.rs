@@ -81,6 +81,25 @@ pub enum Pairs {
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On a device: 8 heads of queries and 2 of keys in rows of 12 heads, in place.
+/// ```
+/// use wgpu_norm::{Bindings, Pairs, Planner, RmsNorm, Rotary, Slot};
+///
+#[doc = crate::example::noop!()]
+/// # let (qkv, weights, positions) = (buffer(5 * 768), buffer(10 * 64), buffer(5));
+/// # let table = buffer(4096 * 32 * 2);
+/// let rotary = Rotary::new(Pairs::Halves, 64, 4096);
+/// let op = RmsNorm::new(&[5, 10, 64], 2..).affine_axes(1..).rotary(rotary);
+/// let op = op.strides(Slot::Input, &[768, 64, 1]).in_place(true);
+/// let bindings = Bindings::new()
+///     .input(&qkv)           // [5, 12, 64], of which the op updates [5, 10, 64]
+///     .weight(&weights)      // [10, 64]
+///     .positions(&positions) // [5], u32
+///     .rotary_table(&table); // [4096, 32, 2], as `rotary.table(10_000.)`
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Su, Lu, Pan, Murtadha, Wen, Liu, `RoFormer`: Enhanced Transformer with Rotary Position Embedding, 2021 (arXiv
 /// 2104.09864). ONNX: `RotaryEmbedding` (23), whose `interleaved` are the pairs [`Neighbours`](Pairs::Neighbours).

@@ -30,6 +30,7 @@ const MAX_PROGRAMS: usize = 64;
 ///
 /// The caller binds tensors of the largest length once. A [`RowsCall`] then has what a number of rows changes: a few
 /// numbers, which the caller writes to a uniform buffer, and the grids. It makes no buffer, bind group or pipeline.
+/// [Changing shapes](crate::guide::changing_shapes) says which ops have such a plan.
 ///
 /// ```
 /// use wgpu_norm::{Bindings, Planner, RmsNorm, wgpu};

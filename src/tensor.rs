@@ -285,6 +285,16 @@ pub(crate) fn show(shape: &[usize]) -> String {
 /// The tensors that an op reads, as slices on the host, for [`host`](crate::host) and
 /// [`reference`](mod@crate::reference). Slots that the descriptor does not use stay unset. Both round each value to the
 /// storage type of its tensor.
+///
+/// ```
+/// use wgpu_norm::{LayerNorm, Norm, Tensors};
+///
+/// let op = LayerNorm::new(&[2, 3], 1..);
+/// let (input, weight, bias) = ([1., 2., 3., 5., 5., 8.], [1., 1., 2.], [0., 0., 10.]); // [2, 3], [3] and [3]
+/// let truth = op.reference(&Tensors::new(&input).weight(&weight).bias(&bias))?;
+/// assert!((truth.output()[2] - 12.449).abs() < 1e-3); // 1.2247 * 2 + 10
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensors<'a> {
     floats: [Option<&'a [f32]>; Slot::COUNT],
@@ -467,6 +477,19 @@ pub(crate) struct Unrounded {
 }
 
 /// The tensors that an op wrote, on the host: f32 from a GPU, f64 from the reference.
+///
+/// The methods are the names of the [`Slot`]s in the table of the op:
+/// ```
+/// use wgpu_norm::{InstanceNorm, Norm, Slot, Tensors};
+///
+/// let op = InstanceNorm::new(&[1, 2, 2]).save_stats(true);
+/// let outputs = op.reference(&Tensors::new(&[1., 3., 10., 30.]))?.to_f32();
+/// assert_eq!(outputs.slots().collect::<Vec<_>>(), [Slot::Output, Slot::Mean, Slot::Rstd]);
+/// assert_eq!(outputs.mean(), [2., 20.]); // [1, 2]: one for each channel of a sample
+/// assert_eq!(outputs.get(Slot::Mean), Some(outputs.mean()));
+/// assert_eq!(outputs.get(Slot::GradInput), None);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs<T> {
     tensors: [Option<Vec<T>>; Slot::COUNT],
@@ -569,7 +592,7 @@ impl<T> Outputs<T> {
     }
 
     /// The factor by which bounds grow where f32 computes the values to normalize: 1 without a gate before the norm.
-    /// `docs/numerics.md` derives it.
+    /// [Numerics](crate::guide::numerics) derives it.
     #[must_use]
     pub fn condition(&self) -> f64 {
         self.condition

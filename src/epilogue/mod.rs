@@ -44,9 +44,9 @@ pub type EpilogueReference = fn(f64, usize, [&[f32]; 2]) -> f64;
 /// [`Planner::shared_buffers`](crate::Planner::shared_buffers), wgpu does not check that.
 ///
 /// # Compilation
-/// A shader with such a function keeps all of wgpu's checks, see `docs/safety.md`. A program that compiles the text of
-/// [`shaders`](mod@crate::shaders) itself should keep them too. Each text has kernels of its own, which a planner holds
-/// as long as it lives, and the text stays in memory until the program ends.
+/// A shader with such a function keeps all of wgpu's checks, see [safety](crate::guide::safety). A program that
+/// compiles the text of [`shaders`](mod@crate::shaders) itself should keep them too. Each text has kernels of its own,
+/// which a planner holds as long as it lives, and the text stays in memory until the program ends.
 ///
 /// # Backward
 /// None: the derivative is unknown.

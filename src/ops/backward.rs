@@ -16,7 +16,7 @@ use crate::{
 /// grad_input  = rstd * (g * weight - mean(g * weight) - x * mean(g * weight * x))
 /// ```
 /// with means over the elements that share a statistic. RMS norm subtracts no mean. Batch norm inference has the first
-/// term alone. `docs/math.md` has the formulas of the other ops.
+/// term alone. [Formulas](crate::guide::math#backward) has those of the other ops.
 ///
 /// # Tensors
 /// A gradient has the shape and the storage type of its tensor.
@@ -61,6 +61,21 @@ use crate::{
 /// let truth = backward.reference(&Tensors::new(&[1., 2., 4.]).grad_output(&[1., 1., 1.]))?;
 /// // Normalization removes a constant from each row, so a constant gradient changes nothing.
 /// assert!(truth.grad_input().iter().all(|x| x.abs() < 1e-12));
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device. The weight of a step has its gradient added to that of the steps before:
+/// ```
+/// use wgpu_norm::{Bindings, Planner, RmsNorm};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, grad_output, grad_input] = [(); 3].map(|()| buffer(64 * 384));
+/// # let [weight, grad_weight] = [(); 2].map(|()| buffer(384));
+/// let backward = RmsNorm::new(&[64, 384], 1..).backward().accumulate(true);
+/// let bindings = Bindings::new()
+///     .input(&input).grad_output(&grad_output).grad_input(&grad_input) // [64, 384]
+///     .weight(&weight).grad_weight(&grad_weight);                      // [384]
+/// Planner::new(&device).plan(&backward)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -40,6 +40,28 @@ use crate::{
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On two devices with 8 and 5 samples, this one is the first:
+/// ```
+/// use wgpu_norm::{BatchMoments, BatchNorm, Bindings, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(8 * 64 * 14 * 14));
+/// # let ([weight, bias], own, all) = ([(); 2].map(|()| buffer(64)), buffer(64 * 4), buffer(2 * 64 * 4));
+/// let planner = Planner::new(&device);
+/// let op = BatchMoments::new(&[8, 64, 14, 14]);
+/// let bindings = Bindings::new().input(&input).moments(&own); // [8, 64, 14, 14] and [64, 4]
+/// planner.plan(&op)?.bind(&bindings)?.record(&mut pass);
+///
+/// // The program exchanges `own`, and writes those of both devices to `all`.
+/// let op = BatchNorm::training(&[8, 64, 14, 14]).merge(2);
+/// let bindings = Bindings::new()
+///     .input(&input).output(&output) // [8, 64, 14, 14]
+///     .weight(&weight).bias(&bias)   // [64]
+///     .moments(&all);                // [2, 64, 4]
+/// planner.plan(&op)?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Chan, Golub, Le Veque, Algorithms for Computing the Sample Variance, 1983. PyTorch: `torch.batch_norm_stats`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -67,8 +67,8 @@ use crate::{
 /// ```text
 /// grad_input = rstd * weight * (g - (sum(g) + y * sum(g * y)) / n)
 /// ```
-/// An activation needs weight, bias and residual in both passes. `docs/distributed.md` has the exchanges and their
-/// cost.
+/// An activation needs weight, bias and residual in both passes. [Over several machines](crate::guide::distributed) has
+/// the exchanges and their cost.
 ///
 /// ```
 /// use wgpu_norm::{BatchMoments, BatchNorm, Coefficients, Norm, Tensors};
@@ -93,7 +93,7 @@ use crate::{
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
-/// corrected two-pass on shifted data, merged by Chan's formula, see `docs/numerics.md`.
+/// corrected two-pass on shifted data, merged by Chan's formula, see [numerics](crate::guide::numerics).
 ///
 /// # In place
 /// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
@@ -118,6 +118,24 @@ use crate::{
 /// let truth = op.reference(&Tensors::new(&[1., 3.]).running(&[0.], &[1.]))?;
 /// assert!((truth.output()[0] + 1.).abs() < 1e-5);
 /// assert!((truth.running_mean()[0] - 0.2).abs() < 1e-6); // 0.9 * 0 + 0.1 * 2
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device, in training:
+/// ```
+/// use wgpu_norm::{Bindings, BatchNorm, Planner, RunningStats};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(8 * 64 * 14 * 14));
+/// # let [weight, bias, running_mean, running_var] = [(); 4].map(|()| buffer(64));
+/// # let statistics = buffer(3 * 64);
+/// let op = BatchNorm::training(&[8, 64, 14, 14]).running_stats(RunningStats::PYTORCH).save_for_backward(true);
+/// let bindings = Bindings::new()
+///     .input(&input).output(&output)                         // [8, 64, 14, 14]
+///     .weight(&weight).bias(&bias)                           // [64]
+///     .running_mean(&running_mean).running_var(&running_var) // [64], updated
+///     .statistics(&statistics);                              // [3, 64]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///

@@ -43,7 +43,7 @@ use crate::{
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
-/// corrected two-pass on shifted data, see `docs/numerics.md`.
+/// corrected two-pass on shifted data, see [numerics](crate::guide::numerics).
 ///
 /// # In place
 /// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
@@ -65,6 +65,21 @@ use crate::{
 /// let op = GroupNorm::new(&[1, 4], 2).weight(false).bias(false);
 /// let truth = op.reference(&Tensors::new(&[1., 3., 10., 30.]))?;
 /// assert!((truth.output()[0] + 1.).abs() < 1e-4 && (truth.output()[3] - 1.).abs() < 1e-4);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device, with an activation:
+/// ```
+/// use wgpu_norm::{Activation, Bindings, GroupNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(2 * 320 * 16 * 16));
+/// # let [weight, bias] = [(); 2].map(|()| buffer(320));
+/// let op = GroupNorm::new(&[2, 320, 16, 16], 32).activation(Activation::Silu);
+/// let bindings = Bindings::new()
+///     .input(&input).output(&output) // [2, 320, 16, 16]
+///     .weight(&weight).bias(&bias);  // [320]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///

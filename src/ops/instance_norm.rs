@@ -49,7 +49,7 @@ use crate::{
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
-/// corrected two-pass on shifted data, see `docs/numerics.md`.
+/// corrected two-pass on shifted data, see [numerics](crate::guide::numerics).
 ///
 /// # In place
 /// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
@@ -69,6 +69,22 @@ use crate::{
 ///
 /// let truth = InstanceNorm::new(&[1, 2, 2]).reference(&Tensors::new(&[1., 3., 10., 30.]))?;
 /// assert!((truth.output()[0] + 1.).abs() < 1e-4 && (truth.output()[3] - 1.).abs() < 1e-4);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device, with a style for each sample, channels last and in place:
+/// ```
+/// use wgpu_norm::{Bindings, InstanceNorm, Layout, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let image = buffer(2 * 32 * 32 * 64);
+/// # let [scale, shift] = [(); 2].map(|()| buffer(2 * 64));
+/// let op = InstanceNorm::new(&[2, 32, 32, 64]).layout(Layout::ChannelsLast);
+/// let op = op.weight(true).bias(true).per_sample(true).in_place(true);
+/// let bindings = Bindings::new()
+///     .input(&image)                // [2, 32, 32, 64], updated
+///     .weight(&scale).bias(&shift); // [2, 64]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///

@@ -49,11 +49,12 @@ use crate::{
 ///
 /// [after]: Self::residual_after
 ///
-/// [`affine_axes`](Self::affine_axes) are the normalized axes by default. `docs/models.md` has the options of models.
+/// [`affine_axes`](Self::affine_axes) are the normalized axes by default. [Models](crate::guide::models) use these
+/// options.
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32:
-/// corrected two-pass on shifted data, see `docs/numerics.md`.
+/// corrected two-pass on shifted data, see [numerics](crate::guide::numerics).
 ///
 /// # Rotary position embedding
 /// With [`rotary`](Self::rotary) the op rotates pairs of elements of its result, as attention needs queries and keys:
@@ -92,6 +93,22 @@ use crate::{
 /// let truth = op.reference(&Tensors::new(&[1., 2., 3., 4., 5., 5., 5., 5.]))?;
 /// assert!((truth.output()[3] - 1.3416).abs() < 1e-4);
 /// assert_eq!(truth.output()[4..], [0.; 4]);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device, with the sum of a residual that goes on:
+/// ```
+/// use wgpu_norm::{Bindings, LayerNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [branch, x, sum, output] = [(); 4].map(|()| buffer(64 * 384));
+/// # let [weight, bias] = [(); 2].map(|()| buffer(384));
+/// let op = LayerNorm::new(&[64, 384], 1..).residual(true).residual_output(true);
+/// let bindings = Bindings::new()
+///     .input(&branch).residual(&x)            // [64, 384]
+///     .weight(&weight).bias(&bias)            // [384]
+///     .residual_output(&sum).output(&output); // [64, 384]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///

@@ -39,8 +39,9 @@ use crate::{
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). All arithmetic is f32, see
-/// `docs/numerics.md`. The base of the power must be a positive f32: a power of a negative number is NaN, whatever
-/// `beta`. The squares of a window are infinite in f32 for elements above about 1.8e19, and 0 below about 1e-19.
+/// [numerics](crate::guide::numerics). The base of the power must be a positive f32: a power of a negative number is
+/// NaN, whatever `beta`. The squares of a window are infinite in f32 for elements above about 1.8e19, and 0 below about
+/// 1e-19.
 ///
 /// # In place
 /// No: the windows of adjacent channels need the input. Input and output need different buffers.
@@ -69,6 +70,18 @@ use crate::{
 /// let truth = op.reference(&Tensors::new(&[2., 2., 4.]))?;
 /// assert_eq!(truth.output()[0], 2. / 3.); // 1 + 4 + 4 is 9
 /// assert_eq!(truth.output()[1], 2. / 5.); // 1 + 4 + 4 + 16 is 25
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device:
+/// ```
+/// use wgpu_norm::{Bindings, LocalResponseNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(96 * 27 * 27));
+/// let op = LocalResponseNorm::new(&[1, 96, 27, 27], 5).k(2.0);
+/// let bindings = Bindings::new().input(&input).output(&output); // [1, 96, 27, 27]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///

@@ -42,7 +42,7 @@ use crate::{
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32,
-/// see `docs/numerics.md`.
+/// see [numerics](crate::guide::numerics).
 ///
 /// # In place
 /// With [`in_place`](Self::in_place) the op writes the result over `input`. Otherwise input and output need different
@@ -69,6 +69,18 @@ use crate::{
 /// assert!((truth.output()[0] - 0.6).abs() < 1e-12);
 /// let truth = LpNormalize::new(&[1, 2], 1..).order(Order::L1).reference(&Tensors::new(&[3., -5.]))?;
 /// assert!((truth.output()[1] + 0.625).abs() < 1e-12);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device:
+/// ```
+/// use wgpu_norm::{Bindings, LpNormalize, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let [embeddings, unit] = [(); 2].map(|()| buffer(1000 * 512));
+/// let op = LpNormalize::new(&[1000, 512], 1..);
+/// let bindings = Bindings::new().input(&embeddings).output(&unit); // [1000, 512]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///

@@ -49,11 +49,12 @@ use crate::{
 ///
 /// [after]: Self::residual_after
 ///
-/// [`affine_axes`](Self::affine_axes) are the normalized axes by default. `docs/models.md` has the options of models.
+/// [`affine_axes`](Self::affine_axes) are the normalized axes by default. [Models](crate::guide::models) use these
+/// options.
 ///
 /// # Types
 /// The storage type of each tensor is f32, f16 or bf16, see [`dtype`](Self::dtype). Statistics and arithmetic are f32,
-/// see `docs/numerics.md`.
+/// see [numerics](crate::guide::numerics).
 ///
 /// # Rotary position embedding
 /// With [`rotary`](Self::rotary) the op rotates pairs of elements of its result, as attention needs queries and keys:
@@ -91,6 +92,21 @@ use crate::{
 /// let op = RmsNorm::new(&[1, 2], 1..).weight(false);
 /// let truth = op.reference(&Tensors::new(&[3., 4.]))?;
 /// assert!((truth.output()[0] - 3. / 12.5_f64.sqrt()).abs() < 1e-6);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device, in bf16 with a weight in f32:
+/// ```
+/// use wgpu_norm::{Bindings, DType, Planner, RmsNorm};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(64 * 4096 / 2));
+/// # let weight = buffer(4096);
+/// let op = RmsNorm::new(&[64, 4096], 1..).eps(1e-6).dtype(DType::BF16).affine_dtype(DType::F32);
+/// let bindings = Bindings::new()
+///     .input(&input).output(&output) // [64, 4096], bf16
+///     .weight(&weight);              // [4096], f32
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///

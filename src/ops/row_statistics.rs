@@ -42,6 +42,27 @@ use crate::{definition::Operation, error::Result};
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 ///
+/// On two devices, each with 2048 elements of 64 rows of 4096:
+/// ```
+/// use wgpu_norm::{Bindings, Planner, RmsNorm};
+///
+#[doc = crate::example::noop!()]
+/// # let [input, output] = [(); 2].map(|()| buffer(64 * 2048));
+/// # let (weight, own, all) = (buffer(2048), buffer(64 * 4), buffer(2 * 64 * 4));
+/// # let statistics = buffer(3 * 64);
+/// let planner = Planner::new(&device);
+/// let part = RmsNorm::new(&[64, 2048], 1..);
+/// let bindings = Bindings::new().input(&input).moments(&own); // [64, 2048] and [64, 4]
+/// planner.plan(&part.moments())?.bind(&bindings)?.record(&mut pass);
+///
+/// // The program exchanges `own`, and writes those of both devices to `all`.
+/// let bindings = Bindings::new().moments(&all).statistics(&statistics); // [2, 64, 4] and [3, 64]
+/// planner.plan(&part.statistics().merge(2))?.bind(&bindings)?.record(&mut pass);
+/// let bindings = Bindings::new().input(&input).statistics(&statistics).weight(&weight).output(&output);
+/// planner.plan(&part.given_statistics(4096))?.bind(&bindings)?.record(&mut pass);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
 /// # Source
 /// Chan, Golub, Le Veque, Algorithms for Computing the Sample Variance, 1983.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +104,18 @@ pub struct Moments<N> {
 /// let op = RmsNorm::new(&[1, 2], 1..).eps(0.).statistics();
 /// let truth = op.reference(&Tensors::new(&[3., 4.]))?;
 /// assert_eq!(truth.statistics(), [0., 0., 1. / 12.5_f64.sqrt()]);
+/// # Ok::<(), wgpu_norm::Error>(())
+/// ```
+///
+/// On a device, for a product of matrices that normalizes as it loads:
+/// ```
+/// use wgpu_norm::{Bindings, LayerNorm, Planner};
+///
+#[doc = crate::example::noop!()]
+/// # let (input, statistics) = (buffer(64 * 384), buffer(3 * 64));
+/// let op = LayerNorm::new(&[64, 384], 1..).statistics();
+/// let bindings = Bindings::new().input(&input).statistics(&statistics); // [64, 384] and [3, 64]
+/// Planner::new(&device).plan(&op)?.bind(&bindings)?.record(&mut pass);
 /// # Ok::<(), wgpu_norm::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -76,7 +76,7 @@ impl Shader {
     }
 
     /// Whether the shader has an [`Epilogue`](crate::Epilogue). A program should compile it with all runtime checks,
-    /// and may compile the others with fewer: see `docs/safety.md`.
+    /// and may compile the others with fewer: see [safety](crate::guide::safety).
     #[must_use]
     pub fn has_epilogue(&self) -> bool {
         self.0.epilogue().is_some()

@@ -17,7 +17,7 @@ pub enum Backend {
     ///
     /// It clamps indices of arrays in registers and in workgroup memory. It does not clamp those of buffers: that is
     /// for the device, which needs the feature `robustBufferAccess2`. It does not zero workgroup memory, bound loops or
-    /// check divisors: this crate's shaders need none of these, as `docs/safety.md` shows.
+    /// check divisors: this crate's shaders need none of these, as [safety](crate::guide::safety) shows.
     SpirV,
     /// Metal Shading Language 2.4.
     Msl,

@@ -18,7 +18,7 @@ use crate::{
 /// the largest magnitude of their terms ([`Outputs::scale`]). For means, these are the elements of the input.
 ///
 /// For gradients, these are the terms of the sum. The unit is `largest` without the 1, as a gradient is linear in the
-/// gradient of the output. `docs/numerics.md` derives the bound.
+/// gradient of the output. [Numerics](crate::guide::numerics) derives the bound.
 pub const PROMISE: f64 = 2e-5;
 
 /// The largest error of real activations, whose offset is a few standard deviations at most.

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod compare;
+mod docs;
 mod drivers;
 mod dx12;
 mod mpi;
@@ -81,14 +82,16 @@ To change it:
                    amd-wgpu (radv25 through wgpu)
   figures          run the examples that draw the figures of docs/paper.md; half
                    an hour on lavapipe
+  docs             build the documentation, and look for links in it that lead
+                   nowhere
   words            look for words that the glossary of docs/architecture.md
                    replaced, and for long lines
 
-All but `validate`, `web`, `test-web` and `words` need a graphics adapter. Where
-Linux has none, a software adapter (Mesa's lavapipe) is installed with the
-system's package manager, as root or through sudo; so are Debian's packages
-that `mpi`, `test-adapters`, `test-web` and `test-dx12` lack. The commands are
-printed.
+All but `validate`, `web`, `test-web`, `docs` and `words` need a graphics
+adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed
+with the system's package manager, as root or through sudo; so are Debian's
+packages that `mpi`, `test-adapters`, `test-web` and `test-dx12` lack. The
+commands are printed.
 `compare` needs Python 3.11 or later, and downloads the engines below target.
 ";
 
@@ -144,6 +147,7 @@ fn main() {
         (Some("figures"), true) => figures(),
         (Some("accuracy"), true) => accuracy(),
         (Some("mpi"), _) => mpi::mpi(&args),
+        (Some("docs"), true) => docs::docs(),
         (Some("words"), true) => words::words(),
         (Some("plot"), _) => cargo(&with(&["run", "--quiet", "--example", "plot", "--"], &args)),
         _ => {
