@@ -168,7 +168,7 @@ function showCrate() {
   if (crate.repository) {
     links.readme = `${crate.repository}#readme`;
     links.examples = `${crate.repository}/tree/main/examples`;
-    by('where').replaceChildren(make('a', 'in an issue', { href: `${crate.repository}/issues` }));
+    by('where').replaceChildren(make('a', 'in an issue', { href: crate.issues }));
   }
   for (const [id, href] of Object.entries(links)) {
     by(id).href = href;

@@ -14,6 +14,8 @@ pub struct About {
     documentation: &'static str,
     /// The address of the repository, if it has one.
     repository: Option<&'static str>,
+    /// Where reports go to.
+    issues: Option<String>,
     ops: [Op; OPS.len()],
     activations: Vec<&'static str>,
 }
@@ -23,9 +25,15 @@ pub fn about() -> About {
         version: version(),
         documentation: DOCUMENTATION,
         repository: field("repository"),
+        issues: issues(),
         ops: OPS,
         activations: wgpu_norm::Activation::ALL.iter().map(|activation| activation.name()).collect(),
     }
+}
+
+/// Where reports go to, if the repository has an address.
+pub fn issues() -> Option<String> {
+    field("repository").map(|repository| format!("{}/issues", repository.trim_end_matches('/')))
 }
 
 /// The crate with its version and, where `cargo xtask web` built the page, its commit.

@@ -5,7 +5,7 @@ use wgpu_norm::{host::Gpu, wgpu};
 
 /// What a measurement takes at least, in milliseconds, but for the most passes. Browsers round times: to 0.1 ms on the
 /// GPU, and to 1 ms outside of it.
-const LONG_ENOUGH: f64 = 50.0;
+const LONG_ENOUGH: f64 = 30.0;
 const MOST_PASSES: u32 = 4096;
 /// Measurements, of which the median counts.
 const ROUNDS: usize = 3;

@@ -111,6 +111,9 @@ pub fn machine(gpu: &Gpu, browser: &Browser) -> Vec<(&'static str, String)> {
 pub fn text(gpu: &Gpu, browser: &Browser, rows: &[Row], date: &str) -> String {
     let mut text = format!("{}, in a browser, {date}\n", about::version());
     // Writing to a String does not fail.
+    if let Some(issues) = about::issues() {
+        let _ = writeln!(text, "{:<20} {issues}", "send this to");
+    }
     for (name, value) in machine(gpu, browser) {
         let _ = writeln!(text, "{name:<20} {value}");
     }

@@ -17,6 +17,8 @@ const MODULE: &str = "wgpu_norm_web";
 const SITE: &str = "target/web/site";
 /// What it has from `web/`, beside the module.
 const PAGE: [&str; 3] = ["index.html", "page.css", "page.js"];
+/// Where the site is too, since a host may have it in any folder.
+const FOLDER: &str = "/wgpu-norm";
 const TOOLS: &str = "target/web/tools";
 /// Names of Chromium.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -67,7 +69,7 @@ pub fn test() -> Result<i32, String> {
 
     build()?;
     let server = listen(0)?;
-    let url = format!("http://{}/", server.server_addr());
+    let url = format!("http://{}{FOLDER}/", server.server_addr());
     thread::spawn(move || answer(&server));
     let folder = root().join("target/web/page");
     fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
@@ -79,7 +81,7 @@ pub fn test() -> Result<i32, String> {
     run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
     run(Command::new("node")
         .arg("page.mjs")
-        .args([browser.as_os_str(), url.as_ref(), root().join("examples/data").as_os_str()])
+        .args([browser.as_os_str(), url.as_ref(), root().as_os_str()])
         .arg(folder.join("page.png"))
         .current_dir(&folder))?;
     Ok(0)
@@ -91,10 +93,9 @@ fn build() -> Result<(), String> {
     let mut build = in_web(&["build", "--release", "--target", TARGET]);
     // Reports say what they are of. Without git, the version alone does.
     let commit = Command::new("git").args(["rev-parse", "--short=10", "HEAD"]).current_dir(root()).output();
-    if let Ok(commit) = commit.as_ref().map(|output| String::from_utf8_lossy(&output.stdout)) {
-        if !commit.is_empty() {
-            build.env("WGPU_NORM_COMMIT", commit.trim());
-        }
+    let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    if !commit.is_empty() {
+        build.env("WGPU_NORM_COMMIT", commit);
     }
     run(&mut build)?;
     let site = root().join(SITE);
@@ -172,7 +173,8 @@ fn listen(port: u16) -> Result<Server, String> {
 /// Answers requests for the files of the site.
 fn answer(server: &Server) {
     for request in server.incoming_requests() {
-        let name = request.url().split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
+        let path = request.url().split(['?', '#']).next().unwrap_or_default();
+        let name = path.strip_prefix(FOLDER).unwrap_or(path).trim_start_matches('/');
         let name = if name.is_empty() { "index.html" } else { name };
         let kind = match Path::new(name).extension().and_then(|extension| extension.to_str()) {
             Some("html") => "text/html; charset=utf-8",
