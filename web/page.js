@@ -181,8 +181,9 @@ function showCrate() {
 // What the browser tells of its adapter. wgpu hands on the description alone.
 async function browser() {
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
-  const { vendor, architecture, device, description, driver } = adapter?.info ?? {};
-  return { userAgent: navigator.userAgent, vendor, architecture, device, description, driver };
+  // The last two only with Chromium's developer features.
+  const { vendor, architecture, device, description, driver, backend } = adapter?.info ?? {};
+  return { userAgent: navigator.userAgent, vendor, architecture, device, description, driver, backend };
 }
 
 form.addEventListener('submit', event => { event.preventDefault(); run(); });

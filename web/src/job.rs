@@ -169,13 +169,22 @@ fn kernels(program: &shaders::Program) -> Vec<Kernel> {
         let label = shader.to_string();
         let name = label.trim_start_matches("wgpu-norm ").split(|c: char| !c.is_alphanumeric()).next();
         Kernel {
-            name: name.unwrap_or_default().to_lowercase(),
+            name: snake_case(name.unwrap_or_default()),
             workgroup_size: shader.workgroup_size(),
             workgroups: dispatch.workgroups,
             wgsl: shader.wgsl(),
         }
     };
     program.dispatches.iter().map(of).collect()
+}
+
+/// A type's name as that of its file.
+fn snake_case(name: &str) -> String {
+    let part = |(i, c): (usize, char)| {
+        let separator = (i > 0 && c.is_uppercase()).then_some('_');
+        separator.into_iter().chain(c.to_lowercase())
+    };
+    name.chars().enumerate().flat_map(part).collect()
 }
 
 fn read(name: &str, bytes: &[u8]) -> Result<Inputs, String> {

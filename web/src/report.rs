@@ -16,8 +16,9 @@ pub struct Browser {
     pub architecture: String,
     pub device: String,
     pub description: String,
-    /// Of Chromium, and only with its developer features.
     pub driver: String,
+    /// The API below WebGPU.
+    pub backend: String,
 }
 
 /// One measurement.
@@ -89,9 +90,12 @@ pub fn digits(value: f64) -> String {
     format!("{value:.*}", usize::try_from(2 - before).unwrap_or(0))
 }
 
+/// What every browser calls itself.
+const EVERY_BROWSER: &str = "Mozilla/5.0 ";
+
 /// Names and values: what the page knows of the GPU.
 pub fn machine(gpu: &Gpu, browser: &Browser) -> Vec<(&'static str, String)> {
-    let Browser { user_agent, vendor, architecture, device, description, driver } = browser;
+    let Browser { user_agent, vendor, architecture, device, description, driver, backend } = browser;
     let of = |parts: &[&String]| {
         let parts: Vec<_> = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
         if parts.is_empty() { "the browser does not tell".to_owned() } else { parts.join(", ") }
@@ -101,8 +105,8 @@ pub fn machine(gpu: &Gpu, browser: &Browser) -> Vec<(&'static str, String)> {
     let clock = if clock::has_timestamps(gpu) { "timestamps of the GPU" } else { "the browser's clock" };
     vec![
         ("adapter", of(&[vendor, architecture, device, description]) + software),
-        ("driver", of(&[driver])),
-        ("browser", of(&[user_agent])),
+        ("driver", of(&[driver, backend])),
+        ("browser", of(&[&user_agent.replacen(EVERY_BROWSER, "", 1)])),
         ("timed by", clock.to_owned()),
     ]
 }

@@ -138,6 +138,11 @@ assert.equal(await run(page), 'Done.');
 assert.equal((await rows(page)).options, 'groups=2 eps=1e-3 affine=no activation=gelu layout=last');
 assert.doesNotMatch(await text(page, '#kernels'), /> (weight|bias):/);
 await page.select('#affine', 'yes');
+await page.select('#direction', 'backward');
+assert.equal(await run(page), 'Done.');
+assert.match((await rows(page)).kernels, /, merge_sums$/);
+assert.match(await text(page, '#kernels'), /> weight:/);
+await page.select('#direction', 'forward');
 // What the visitor wrote stays with another op.
 await page.select('#op', 'layer_norm');
 assert.equal(await value(page, '#eps'), '1e-3');
@@ -292,7 +297,7 @@ assert.equal(await focused(page), 'all');
 const report = await text(page, '#text pre');
 for (const line of [
   new RegExp(`^${version} \\([0-9a-f]{10}\\), in a browser, \\d{4}-\\d\\d-\\d\\d$`, 'm'),
-  /^adapter {14}google, swiftshader/mi, /^driver {15}\S/m, /^browser {14}Mozilla.*Chrome/m, /^timed by {13}\S/m,
+  /^adapter {14}google, swiftshader/mi, /^driver {15}\S/m, /^browser {14}\(.*Chrome/m, /^timed by {13}\S/m,
   /^op +shape +type +method +kernels +ms +copy +GB\/s +error$/m,
   /^copy: % of copy bandwidth/m, /^error: the largest difference from f64/m,
   /^backend, type {8}webgpu/m, /^workgroup {12}\d+ invocations/m, /^layer norm {11}\[4096, 768\] \S+/m,
