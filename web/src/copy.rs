@@ -45,8 +45,7 @@ impl Copier {
         Self { pipeline, group, workgroups: size.div_ceil(WORKGROUP_BYTES) as u32 }
     }
 
-    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
         pass.dispatch_workgroups(self.workgroups, 1, 1);

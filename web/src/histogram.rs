@@ -5,41 +5,37 @@ use std::{error::Error, ops::Range};
 use plotters::prelude::*;
 
 const BINS: usize = 60;
-const SIZE: (u32, u32) = (860, 280);
+const SIZE: (u32, u32) = (430, 280);
 const FONT: &str = "sans-serif";
-const BAR: RGBColor = RGBColor(0, 114, 178);
 
-/// Two histograms side by side, as SVG.
-pub fn side_by_side(panels: [(&str, &[f32]); 2]) -> Result<String, Box<dyn Error>> {
+/// A histogram as SVG. The page gives it its colors.
+pub fn histogram(title: &str, values: &[f32]) -> Result<String, Box<dyn Error>> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
-        for ((title, values), area) in panels.iter().zip(root.split_evenly((1, 2))) {
-            let range = range_of(values);
-            let bins = count(values, &range);
-            let width = (range.end - range.start) / BINS as f32;
-            let top = bins.iter().copied().max().unwrap_or(0).max(1);
-            let mut chart = ChartBuilder::on(&area)
-                .caption(*title, (FONT, 16))
-                .margin(10)
-                .x_label_area_size(38)
-                .y_label_area_size(66)
-                .build_cartesian_2d(range.clone(), 0..top + top / 10 + 1)?;
-            chart
-                .configure_mesh()
-                .disable_mesh()
-                .x_desc("value")
-                .y_desc("elements")
-                .x_labels(6)
-                .y_labels(5)
-                .label_style((FONT, 13))
-                .draw()?;
-            chart.draw_series(bins.iter().enumerate().map(|(i, &n)| {
-                let left = range.start + i as f32 * width;
-                Rectangle::new([(left, 0), (left + width, n)], BAR.filled())
-            }))?;
-        }
+        let range = range_of(values);
+        let bins = count(values, &range);
+        let width = (range.end - range.start) / BINS as f32;
+        let top = bins.iter().copied().max().unwrap_or(0).max(1);
+        let mut chart = ChartBuilder::on(&root)
+            .caption(title, (FONT, 16))
+            .margin(10)
+            .x_label_area_size(38)
+            .y_label_area_size(66)
+            .build_cartesian_2d(range.clone(), 0..top + top / 10 + 1)?;
+        chart
+            .configure_mesh()
+            .disable_mesh()
+            .x_desc("value")
+            .y_desc("elements")
+            .x_labels(6)
+            .y_labels(5)
+            .label_style((FONT, 13))
+            .draw()?;
+        chart.draw_series(bins.iter().enumerate().map(|(i, &n)| {
+            let left = range.start + i as f32 * width;
+            Rectangle::new([(left, 0), (left + width, n)], BLACK.filled())
+        }))?;
         root.present()?;
     }
     Ok(svg)

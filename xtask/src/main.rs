@@ -35,6 +35,7 @@ To use the crate:
   report [FILE]    write down what the adapter is, whether it computes right and
                    how fast (target/report.txt)
   web [--port N]   build the page in web/ and serve it on 127.0.0.1 (port 8080)
+  web --out DIR    build the page into a folder that any host can serve
   bench [args..]   measure speed in % of copy bandwidth; --help lists arguments
   compare [args..] measure other engines on the same adapter, and print them
                    beside this crate:
@@ -139,7 +140,7 @@ fn main() {
         (Some("adapters"), true) => adapters(),
         (Some("report"), _) => report::report(&args),
         (Some("validate"), _) => validate::validate(&args),
-        (Some("web"), _) => web::serve(&args),
+        (Some("web"), _) => web::web(&args),
         (Some("test-web"), true) => web::test(),
         (Some("bench"), _) => bench(&args),
         (Some("compare"), _) => compare::compare(&args),

@@ -1,5 +1,6 @@
 //! The page in `web/`, and the tests in a browser.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,24 +9,42 @@ use std::thread;
 
 use tiny_http::{Header, Response, Server};
 
-use crate::{adapter, cargo_command, root, run};
+use crate::{adapter, cargo_command, joined, root, run};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const MODULE: &str = "wgpu_norm_web";
 /// The built page, relative to the root of the repository.
 const SITE: &str = "target/web/site";
+/// What it has from `web/`, beside the module.
+const PAGE: [&str; 3] = ["index.html", "page.css", "page.js"];
+/// Where the site is too, since a host may have it in any folder.
+const FOLDER: &str = "/wgpu-norm";
 const TOOLS: &str = "target/web/tools";
 /// Names of Chromium.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
-/// Builds the page and serves it to this machine.
-pub fn serve(args: &[OsString]) -> Result<i32, String> {
-    let words: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
-    let port = match &words[..] {
-        [] => 8080,
-        [flag, port] if flag == "--port" => port.parse().map_err(|e| format!("--port: {port}: {e}"))?,
-        _ => return Err(format!("web takes --port N, not `{}`", words.join(" "))),
-    };
+/// Builds the page and serves it to this machine, or puts it into a folder for any host of static files.
+pub fn web(args: &[OsString]) -> Result<i32, String> {
+    match args {
+        [] => serve(8080),
+        [flag, port] if flag == "--port" => {
+            let port = port.to_string_lossy();
+            serve(port.parse().map_err(|e| format!("--port: {port}: {e}"))?)
+        }
+        [flag, folder] if flag == "--out" => {
+            let folder = env::current_dir().map_err(|e| e.to_string())?.join(folder);
+            // Before the build, which takes longer.
+            fs::create_dir_all(&folder).map_err(|e| format!("--out: cannot make {}: {e}", folder.display()))?;
+            build()?;
+            copy_site(&folder)?;
+            println!("\n{}: files for any host, with index.html", folder.display());
+            Ok(0)
+        }
+        _ => Err(format!("web takes --port N or --out DIR, not `{}`", joined(args))),
+    }
+}
+
+fn serve(port: u16) -> Result<i32, String> {
     build()?;
     let server = listen(port)?;
     println!("\nhttp://{}/ until Ctrl-C", server.server_addr());
@@ -50,7 +69,7 @@ pub fn test() -> Result<i32, String> {
 
     build()?;
     let server = listen(0)?;
-    let url = format!("http://{}/", server.server_addr());
+    let url = format!("http://{}{FOLDER}/", server.server_addr());
     thread::spawn(move || answer(&server));
     let folder = root().join("target/web/page");
     fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
@@ -62,7 +81,7 @@ pub fn test() -> Result<i32, String> {
     run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
     run(Command::new("node")
         .arg("page.mjs")
-        .args([browser.as_os_str(), url.as_ref(), root().join("examples/data").as_os_str()])
+        .args([browser.as_os_str(), url.as_ref(), root().as_os_str()])
         .arg(folder.join("page.png"))
         .current_dir(&folder))?;
     Ok(0)
@@ -71,15 +90,33 @@ pub fn test() -> Result<i32, String> {
 /// Compiles the module and puts the site together.
 fn build() -> Result<(), String> {
     let tools = tools()?;
-    run(&mut in_web(&["build", "--release", "--target", TARGET]))?;
+    let mut build = in_web(&["build", "--release", "--target", TARGET]);
+    // Reports say what they are of. Without git, the version alone does.
+    let commit = Command::new("git").args(["rev-parse", "--short=10", "HEAD"]).current_dir(root()).output();
+    let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    if !commit.is_empty() {
+        build.env("WGPU_NORM_COMMIT", commit);
+    }
+    run(&mut build)?;
     let site = root().join(SITE);
     run(Command::new(tools.join("wasm-bindgen"))
         .args(["--target", "web", "--no-typescript", "--out-dir"])
         .arg(&site)
         .arg(root().join(format!("target/web/{TARGET}/release/{MODULE}.wasm"))))?;
-    for name in ["index.html", "page.js"] {
+    for name in PAGE {
         let from = root().join("web").join(name);
         fs::copy(&from, site.join(name)).map_err(|e| format!("cannot copy {}: {e}", from.display()))?;
+    }
+    Ok(())
+}
+
+/// Copies the site, which is one folder without others.
+fn copy_site(folder: &Path) -> Result<(), String> {
+    let site = root().join(SITE);
+    for entry in fs::read_dir(&site).map_err(|e| format!("cannot read {}: {e}", site.display()))? {
+        let from = entry.map_err(|e| e.to_string())?.path();
+        let to = folder.join(from.file_name().unwrap_or_default());
+        fs::copy(&from, &to).map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()))?;
     }
     Ok(())
 }
@@ -136,10 +173,12 @@ fn listen(port: u16) -> Result<Server, String> {
 /// Answers requests for the files of the site.
 fn answer(server: &Server) {
     for request in server.incoming_requests() {
-        let name = request.url().split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
+        let path = request.url().split(['?', '#']).next().unwrap_or_default();
+        let name = path.strip_prefix(FOLDER).unwrap_or(path).trim_start_matches('/');
         let name = if name.is_empty() { "index.html" } else { name };
         let kind = match Path::new(name).extension().and_then(|extension| extension.to_str()) {
             Some("html") => "text/html; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
             Some("js") => "text/javascript",
             Some("wasm") => "application/wasm",
             _ => "application/octet-stream",
