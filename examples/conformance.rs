@@ -11,11 +11,8 @@ use clap::Parser;
 use wgpu_norm::{
     DType, DeviceReport, Error as NormError, Method, Norm, Strategy,
     host::Gpu,
-    testing::{Data, compare_outputs, worst_error},
+    testing::{Data, compare_outputs, each_op, worst_error},
 };
-
-#[path = "../tests/common/each_op.rs"]
-mod each_op;
 
 #[derive(Parser)]
 struct Args {
@@ -51,9 +48,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let (mut done, mut wrong) = (0, 0);
     let types = [(36, DType::F32), (13, DType::F16)];
     for (len, dtype) in types.into_iter().filter(|(_, dtype)| !args.f32 || *dtype == DType::F32) {
-        for op in
-            each_op::each_op(len, dtype).iter().filter(|op| args.op.as_deref().is_none_or(|name| name == op.name()))
-        {
+        for op in each_op(len, dtype).iter().filter(|op| args.op.as_deref().is_none_or(|name| name == op.name())) {
             for &strategy in &strategies {
                 match check(&gpu, &**op, strategy) {
                     Err(e) if !matches!(strategy, Strategy::Inferred) && is_refused(&*e) => continue,
