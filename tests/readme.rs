@@ -36,7 +36,7 @@ fn every_file_that_a_document_names_is_there() {
     for document in documents.into_iter().filter(|path| path.is_file()) {
         let text = fs::read_to_string(&document).expect("a document");
         for word in text.split(|c: char| c.is_whitespace() || "`()[],;:".contains(c)) {
-            let folders = ["src/", "tests/", "docs/", "examples/", "benches/", "shaders/", ".github/", ".ci/"];
+            let folders = ["src/", "tests/", "docs/", "examples/", "benches/", "cli/", "shaders/", ".github/", ".ci/"];
             if folders.iter().any(|folder| word.starts_with(folder))
                 && !word.contains(['<', '*'])
                 && !word.contains("my_op")

@@ -6,10 +6,10 @@ mod copy;
 mod histogram;
 mod job;
 
-#[path = "../../examples/normalize/failure.rs"]
+#[path = "../../cli/src/failure.rs"]
 #[allow(dead_code, reason = "a page has no exit code")]
 mod failure;
-#[path = "../../examples/normalize/files.rs"]
+#[path = "../../cli/src/files.rs"]
 #[allow(dead_code, reason = "a page reads files and writes none")]
 mod files;
 
