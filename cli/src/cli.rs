@@ -424,7 +424,7 @@ impl Cli {
             }
             Some(_) => {}
             None if cli.list_adapters || cli.report => {}
-            None => return Err(Failure::usage("expected an op, such as layer-norm (see --help)")),
+            None => return Err(Failure::usage("expected a command, such as layer-norm (see --help)")),
         }
         Ok(cli)
     }

@@ -105,7 +105,7 @@ fn progress(steps: usize) -> ProgressBar {
     if io::stdout().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len}, {elapsed}: {msg}");
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len}, {elapsed}: {wide_msg}");
     let bar = ProgressBar::new(steps as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.with_finish(ProgressFinish::AndClear)
 }

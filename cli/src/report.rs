@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Failure, files::is_standard, say};
 
@@ -90,7 +90,9 @@ fn write(
     if let Some(note) = note {
         writeln!(output, "{note}")?;
     }
-    let progress = ProgressBar::new_spinner();
+    // Of a message only what a line has room for.
+    let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+    let progress = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     progress.enable_steady_tick(Duration::from_millis(100));
     let mut failed = Vec::new();
     for (at, (title, arguments)) in (1..).zip(parts) {
@@ -150,4 +152,55 @@ fn run_part(program: &Path, arguments: &[String], told: &dyn Fn(&str)) -> io::Re
         errors.join().unwrap_or_else(|_| Err(io::Error::other("a thread ended")))
     })?;
     Ok((child.wait()?, text, String::from_utf8_lossy(&errors).into_owned()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// A report whose parts are scripts.
+    fn report(scripts: &[&str]) -> (String, Summary) {
+        let parts: Vec<_> = scripts.iter().map(|script| ("part", strings(&["-c", script]))).collect();
+        let mut text = Vec::new();
+        let summary = write(Path::new("sh"), &parts, None, &mut text).expect("a report");
+        (String::from_utf8(text).expect("UTF-8"), summary)
+    }
+
+    #[test]
+    fn a_part_that_is_wrong_or_ends_early_fails_and_the_others_run() {
+        let (text, summary) = report(&[
+            "echo right",
+            "echo WRONG; echo why >&2; exit 1",
+            "echo begun; kill -9 $$",
+            "exit 2",
+            "echo last",
+        ]);
+        assert!(text.contains("\nright\n") && text.contains("\nlast\n"), "{text}");
+        assert!(text.contains("\nWRONG\nFAILED (exit status: 1)\nwhy\n"), "{text}");
+        assert!(text.contains("\nbegun\nFAILED (signal: 9"), "{text}");
+        assert!(text.ends_with("\n2 of 5 parts are right\n") && text.contains(&summary.line), "{text}");
+        assert_eq!(summary.verdict.map_err(|failure| failure.code), Err(1));
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_parts() {
+        for (scripts, code) in [
+            (&["true", "true"][..], Ok(())),
+            (&["true", "exit 2"], Err(2)),
+            (&["exit 2", "exit 1"], Err(1)),
+            (&["exit 2", "exit 101"], Err(1)),
+        ] {
+            let (_, summary) = report(scripts);
+            assert_eq!(summary.verdict.map_err(|failure| failure.code), code, "{scripts:?}");
+        }
+    }
+
+    /// More than a pipe holds, on both.
+    #[test]
+    fn long_output_does_not_stop_a_part() {
+        let (text, summary) = report(&["head -c 300000 /dev/zero | tr '\\0' e >&2; yes y | head -n 100000; exit 1"]);
+        assert!(summary.verdict.is_err());
+        assert_eq!(text.matches("y\n").count(), 100_000);
+        assert_eq!(text.lines().map(|line| line.matches('e').count()).max(), Some(300_000));
+    }
 }

@@ -127,6 +127,10 @@ fn a_tensor_with_nearly_the_right_name_gets_a_hint() {
     folder.save("x.safetensors", &[input("input"), ("running_mean", vector()), ("runing_var", vector())]);
     let words = ["running_var: missing, inference reads it; the file has ", ", did you mean runing_var?\n"];
     folder.fails(2, "batch-norm --input x.safetensors --output y.safetensors", &words);
+    // Another tensor of this program is none.
+    folder.save("x.safetensors", &[input("input"), ("grad_input", vector())]);
+    let words = ["grad_output: missing, --backward reads it; the file has grad_input, input\n"];
+    folder.fails(2, "l2-norm --backward --input x.safetensors --output y.safetensors", &words);
 
     // What is optional is left out, and the lines of the result stay as they are.
     folder.save("x.safetensors", &[input("input"), ("wieght", vector()), ("beta", vector())]);
