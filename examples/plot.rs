@@ -1,6 +1,6 @@
 //! Draws the speeds that the bench measured, in % of copy bandwidth, as SVG: `cargo xtask plot FILE.. [--out FOLDER]`.
 //!
-//! The files are those of `cargo bench --bench bandwidth -- --json FILE` and of `cargo xtask compare`. For FILE.json it
+//! The files are those of `wgpu-norm bench --json FILE` and of `cargo xtask compare`. For FILE.json it
 //! draws FOLDER/FILE-rows.svg, the speed of norms of rows over the length and over the number of rows. If other engines
 //! are in the file, it draws FOLDER/FILE-engines.svg, the speed of each engine.
 

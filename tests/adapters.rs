@@ -5,7 +5,6 @@ mod common;
 
 use common::{
     arena::run_in_one_buffer,
-    each_op::{backward, each_op, forward},
     gpu,
     methods::every_method,
     program::run_program,
@@ -16,7 +15,7 @@ use wgpu_norm::{
     Caps, DType, LayerNorm, Method, Norm, Planner, Strategy, Team,
     host::{self, Gpu},
     shaders,
-    testing::{self, Data},
+    testing::{self, Data, each_op},
     wgpu,
 };
 
@@ -32,7 +31,19 @@ fn guaranteed() -> Gpu {
     Gpu::from_parts(queue, Planner::new(&device))
 }
 
-fn conform(gpu: &Gpu, ops: Vec<Box<dyn Norm>>) {
+type Ops = Vec<Box<dyn Norm>>;
+
+/// The forward passes of [`each_op`].
+fn forward(len: usize, dtype: DType) -> Ops {
+    each_op(len, dtype).into_iter().filter(|op| !op.name().ends_with("_backward")).collect()
+}
+
+/// The backward passes.
+fn backward(len: usize, dtype: DType) -> Ops {
+    each_op(len, dtype).into_iter().filter(|op| op.name().ends_with("_backward")).collect()
+}
+
+fn conform(gpu: &Gpu, ops: Ops) {
     for op in ops {
         let data = Data::random(&*op, 6);
         let truth = op.reference(&data.tensors()).expect("reference");

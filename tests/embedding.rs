@@ -3,7 +3,6 @@
 mod common;
 
 use common::{
-    each_op::each_op,
     gpu,
     methods::needs_subgroups,
     run,
@@ -14,7 +13,7 @@ use wgpu_norm::{
     RmsNorm, Slot, Strategy, Team, View,
     host::Gpu,
     shaders,
-    testing::{Data, compare_outputs},
+    testing::{Data, compare_outputs, each_op},
     wgpu,
 };
 

@@ -3,7 +3,7 @@
 mod common;
 mod mutations;
 
-use common::{arena::Arena, each_op::each_op, gpu, methods::needs_subgroups, run};
+use common::{arena::Arena, gpu, methods::needs_subgroups, run};
 use mutations::{Case, assert_noticed, ops::small_rows, survivors, table, tables::*};
 use wgpu_norm::{
     BatchNorm, Caps, DType, LayerNorm, LocalResponseNorm,
@@ -13,7 +13,7 @@ use wgpu_norm::{
     Tensors,
     host::{self, Gpu},
     recommended, shaders,
-    testing::{Data, PROMISE, bound, compare, compare_outputs, conformance, max_error},
+    testing::{Data, PROMISE, bound, compare, compare_outputs, conformance, each_op, max_error},
 };
 
 #[test]

@@ -7,11 +7,12 @@ use std::{
     env, fs, thread,
 };
 
-use common::{canonical, each_op::each_op};
+use common::canonical;
 use wgpu_norm::{
     BatchNorm, Caps, DType, GroupNorm, InstanceNorm, LayerNorm, Layout, LocalResponseNorm, Method, Norm, RmsNorm,
     Strategy,
     shaders::{self, Program, Shader},
+    testing::each_op,
     wgpu,
 };
 

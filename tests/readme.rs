@@ -90,7 +90,7 @@ fn every_file_that_a_document_names_is_there() {
     documents.extend(["README.md", "CHANGELOG.md"].map(PathBuf::from));
     for document in documents {
         for word in read(&document).split(|c: char| c.is_whitespace() || "`()[],;:".contains(c)) {
-            let folders = ["src/", "tests/", "docs/", "examples/", "benches/", "shaders/", ".github/", ".ci/"];
+            let folders = ["src/", "tests/", "docs/", "examples/", "benches/", "cli/", "shaders/", ".github/", ".ci/"];
             if folders.iter().any(|folder| word.starts_with(folder))
                 && !word.contains(['<', '*'])
                 && !word.contains("my_op")

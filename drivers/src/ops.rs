@@ -9,7 +9,7 @@ use wgpu_norm::{
     wgpu,
 };
 
-#[path = "../../benches/bandwidth/cases.rs"]
+#[path = "../../cli/src/bench/cases.rs"]
 #[allow(dead_code, reason = "the bench has shorter lists too")]
 mod cases;
 

@@ -3,9 +3,11 @@
 
 mod conformance;
 mod data;
+mod each_op;
 
 pub use conformance::conformance;
 pub use data::{Data, Random, hard_rows};
+pub use each_op::each_op;
 
 use crate::{
     ops::Norm,

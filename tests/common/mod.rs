@@ -5,7 +5,6 @@ pub mod arena;
 pub mod calls;
 pub mod canonical;
 pub mod descriptors;
-pub mod each_op;
 pub mod golden;
 pub mod methods;
 pub mod program;

@@ -10,10 +10,10 @@ mod job;
 mod ops;
 mod report;
 
-#[path = "../../examples/normalize/failure.rs"]
+#[path = "../../cli/src/failure.rs"]
 #[allow(dead_code, reason = "a page has no exit code")]
 mod failure;
-#[path = "../../examples/normalize/files.rs"]
+#[path = "../../cli/src/files.rs"]
 #[allow(dead_code, reason = "a page has its files in memory")]
 mod files;
 

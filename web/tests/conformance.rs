@@ -5,14 +5,12 @@ use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_config
 use wgpu_norm::{
     Bindings, DType, Error, Method, Norm, Outputs, Planner, RmsNorm, Slot, Strategy, Tensors, View,
     host::Gpu,
-    testing::{Data, compare_outputs},
+    testing::{Data, compare_outputs, each_op},
     wgpu,
 };
 
 #[path = "../../tests/common/arena.rs"]
 mod arena;
-#[path = "../../tests/common/each_op.rs"]
-mod each_op;
 #[path = "../../tests/common/strided.rs"]
 #[allow(dead_code, reason = "other tests compare with the dense ops")]
 mod strided;
@@ -22,7 +20,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 async fn conforms(len: usize, dtype: DType) {
     let gpu = Gpu::new_async().await.expect("an adapter");
     let mut ran = 0;
-    for op in each_op::each_op(len, dtype) {
+    for op in each_op(len, dtype) {
         let data = Data::random(&*op, 6);
         let truth = op.reference(&data.tensors()).expect("reference");
         let forced = Method::ALL.iter().map(|&method| Strategy::Forced(method));
@@ -38,7 +36,7 @@ async fn conforms(len: usize, dtype: DType) {
     }
     console_log!("{dtype}, {len}: {ran} runs, {}", gpu.device().adapter_info().name);
     // Each op by the method that is chosen, and by others.
-    assert!(ran > 2 * each_op::each_op(len, dtype).len());
+    assert!(ran > 2 * each_op(len, dtype).len());
 }
 
 #[wasm_bindgen_test]
@@ -61,7 +59,7 @@ async fn conforms_in_one_buffer(gpu: &Gpu, op: &dyn Norm, any_offset: bool) {
 #[wasm_bindgen_test]
 async fn every_op_in_one_buffer() {
     let gpu = Gpu::new_async().await.expect("an adapter");
-    for op in each_op::each_op(12, DType::F32) {
+    for op in each_op(12, DType::F32) {
         conforms_in_one_buffer(&gpu, &*op, false).await;
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::{cargo, cargo_command, joined};
+use crate::{PACKAGE, cargo, cargo_command, joined};
 
 /// Each restricts which adapters are found. Where the user has set one, another driver would not help, unless Vulkan is
 /// all that is wanted.
@@ -47,7 +47,7 @@ const PACKAGE_MANAGERS: [PackageManager; 5] = [
 
 /// Prints the adapters that wgpu finds, and returns them. Where there is none, installs one or says what to do.
 ///
-/// `build_flags` select the build of the example that lists the adapters.
+/// `build_flags` select the build of the program that lists the adapters.
 pub fn ensure(build_flags: &[OsString]) -> Result<Vec<String>, String> {
     build(build_flags)?;
     let mut adapters = list(build_flags, &[])?;
@@ -98,14 +98,14 @@ pub fn any_gpu(adapters: &[String]) -> bool {
     adapters.iter().any(|adapter| !adapter.contains(", Cpu, ") && adapter.to_lowercase().contains(&name))
 }
 
-/// Builds the example that lists the adapters.
+/// Builds the program that lists the adapters.
 fn build(build_flags: &[OsString]) -> Result<(), String> {
-    eprintln!("xtask: building the `normalize` example; the first build takes some minutes");
+    eprintln!("xtask: building `wgpu-norm`; the first build takes some minutes");
     let mut build = vec![OsString::from("build")];
     build.extend_from_slice(build_flags);
-    build.extend(["--example".into(), "normalize".into()]);
+    build.extend(PACKAGE.map(OsString::from));
     if cargo(&build)? != 0 {
-        return Err("the `normalize` example could not be built".into());
+        return Err("`wgpu-norm` could not be built".into());
     }
     Ok(())
 }
@@ -114,7 +114,7 @@ fn build(build_flags: &[OsString]) -> Result<(), String> {
 pub fn list(build_flags: &[OsString], variables: &[(&str, OsString)]) -> Result<Vec<String>, String> {
     let mut args = vec![OsString::from("run"), "--quiet".into()];
     args.extend_from_slice(build_flags);
-    args.extend(["--example", "normalize", "--", "--list-adapters"].map(OsString::from));
+    args.extend(PACKAGE.into_iter().chain(["--", "--list-adapters"]).map(OsString::from));
     let output = cargo_command(&args)
         .envs(variables.iter().cloned())
         .output()
@@ -123,7 +123,7 @@ pub fn list(build_flags: &[OsString], variables: &[(&str, OsString)]) -> Result<
     let adapters = parse_list(output.status.code(), &String::from_utf8_lossy(&output.stdout))
         .ok_or_else(|| format!("`cargo {}` failed ({}):\n{}", joined(&args), output.status, stderr.trim_end()))?;
     if adapters.is_empty() {
-        // The example's own words: they also tell apart "no adapter" from a wrong command line, which ends alike.
+        // The program's own words: they also tell apart "no adapter" from a wrong command line, which ends alike.
         eprintln!("{}", stderr.trim_end());
     }
     Ok(adapters)

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::unpacked::{self, Variables};
-use crate::{adapter, cargo_command, root, run, shown};
+use crate::{PACKAGE, adapter, cargo_command, program, root, run, shown, with};
 
 /// What is built, installed and measured here stays, relative to the root of the repository.
 const FOLDER: &str = "target/peers";
@@ -139,7 +139,7 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
     let mut notes = Vec::new();
     // First ours, so that it is ready and the adapter's name known, before the others are fetched.
     if prebuilt.is_none() {
-        run(cargo_command(&["bench", "--bench", "bandwidth", "--no-run"]).envs(variables.clone()))?;
+        run(cargo_command(&with(&["build", "--release"], &PACKAGE.map(OsString::from))).envs(variables.clone()))?;
     }
     let mut engines = Vec::new();
     for &peer in &args.engines {
@@ -155,10 +155,10 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
         println!("\nround {round} of {}", args.rounds);
         let json = folder.join(format!("{OURS}.{round}.json"));
         let mut ours = match prebuilt {
-            Some(programs) => Command::new(programs.join("bandwidth")),
-            None => cargo_command(&["bench", "--bench", "bandwidth", "--"]),
+            Some(programs) => Command::new(programs.join("wgpu-norm")),
+            None => cargo_command(&program(&["--release"], &[])),
         };
-        ours.arg("--cases").arg(&cases).arg("--json").arg(&json).envs(variables.clone());
+        ours.arg("bench").arg("--cases").arg(&cases).arg("--json").arg(&json).envs(variables.clone());
         run(&mut ours)?;
         let measured = read_rows(&json)?;
         adapter = measured.first().map_or(adapter, |row| text(row, "adapter"));
@@ -200,18 +200,18 @@ pub fn compare(args: &[OsString]) -> Result<i32, String> {
 
 /// The variables that bring every engine to the same adapter, and whether that is a GPU.
 fn variables(adapter: Option<Adapter>) -> Result<(Variables, bool), String> {
-    let bench = ["--profile".into(), "bench".into()];
+    let release = ["--release".into()];
     let adapter = match adapter {
         Some(adapter) => adapter,
         // Who has chosen a driver gets it.
-        None if adapter::is_chosen() || !unpacked::is_debian_12() || adapter::has_gpu(&bench)? => Adapter::System,
+        None if adapter::is_chosen() || !unpacked::is_debian_12() || adapter::has_gpu(&release)? => Adapter::System,
         None => Adapter::Mesa25,
     };
     let driver = match adapter {
         Adapter::Mesa25 => unpacked::mesa25()?,
         Adapter::SwiftShader => unpacked::swiftshader()?,
         Adapter::System => {
-            let adapters = adapter::ensure(&bench)?;
+            let adapters = adapter::ensure(&release)?;
             return Ok((Vec::new(), adapter::any_gpu(&adapters)));
         }
     };

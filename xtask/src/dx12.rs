@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{adapter, cargo, root, run, unpacked, validate};
+use crate::{PACKAGE, adapter, cargo, root, run, unpacked, validate, with};
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
 /// Where the program and its libraries are, relative to the root of the repository.
@@ -69,23 +69,22 @@ pub fn wine(command: &[&str], folder: &Path) -> Command {
     wine
 }
 
-/// Runs the example `conformance`, in f32, or with these arguments.
+/// Runs `wgpu-norm conformance`, in f32, or with these arguments.
 pub fn test(args: &[OsString]) -> Result<i32, String> {
     let driver = unpacked::mesa25()?.variables()?;
     let folder = folder()?;
     run(Command::new("rustup").args(["target", "add", TARGET]))?;
-    let build =
-        ["build", "--target", TARGET, "--no-default-features", "--features", "dx12", "--example", "conformance"];
-    if cargo(&build)? != 0 {
-        return Err("the example could not be built".into());
+    let build = ["build", "--target", TARGET, "--no-default-features", "--features", "dx12"];
+    if cargo(&with(&build, &PACKAGE.map(OsString::from)))? != 0 {
+        return Err("`wgpu-norm` could not be built".into());
     }
 
-    copy(&root().join("target").join(TARGET).join("debug/examples/conformance.exe"), &folder, "conformance.exe")?;
+    copy(&root().join("target").join(TARGET).join("debug/wgpu-norm.exe"), &folder, "wgpu-norm.exe")?;
     let stub = include_str!("../dx12/bcryptprimitives.c");
     compile(&folder, "bcryptprimitives.c", stub, &["-shared", "-o", "bcryptprimitives.dll", "-ladvapi32"])?;
 
     let conformance = |args: &[OsString]| {
-        run(wine(&["xvfb-run", "-a", "wine", "conformance.exe"], &folder)
+        run(wine(&["xvfb-run", "-a", "wine", "wgpu-norm.exe", "conformance"], &folder)
             .args(args)
             .current_dir(&folder)
             .envs(driver.iter().cloned())

@@ -51,7 +51,7 @@ To use the crate:
                      --json FILE       where rows go (target/compare.json)
                      --prebuilt FOLDER build and install nothing, for a machine
                                        without Rust or a network: the folder has
-                                       `bandwidth` and `peer-burn`, built
+                                       `wgpu-norm` and `peer-burn`, built
                                        elsewhere, and python3 has the engines
   plot [args..]    draw the rows of `bench --json FILE` and of `compare`; the
                    arguments go to the example `plot`
@@ -70,7 +70,7 @@ To change it:
                    and lavapipe16, whose subgroups have 4 and 16 lanes, mesa25
   test-web         run the tests in Chromium, and use the page as a visitor does
   test-dx12 [args..]
-                   run the example `conformance` on wgpu's DX12 backend under
+                   run `wgpu-norm conformance` on wgpu's DX12 backend under
                    Wine, on a Debian 12
   validate [--fxc] every shader through Tint (Chromium's compiler, from npm),
                    and as naga translates it through spirv-val and, on Linux,
@@ -87,6 +87,9 @@ To change it:
                    nowhere
   words            look for words that the glossary of docs/architecture.md
                    replaced, and for long lines
+
+`adapters`, `bench`, `report` and `tune` run the program `wgpu-norm` of cli/. It
+needs no repository: `cargo install --path cli`, then `wgpu-norm --help`.
 
 All but `validate`, `web`, `test-web`, `docs` and `words` need a graphics
 adapter. Where Linux has none, a software adapter (Mesa's lavapipe) is installed
@@ -107,10 +110,18 @@ fn nearest(word: &str) -> Option<&'static str> {
     tasks().max_by(|a, b| nearness(a).total_cmp(&nearness(b))).filter(|task| nearness(task) > 0.7)
 }
 
+/// The package of the program `wgpu-norm`.
+const PACKAGE: [&str; 2] = ["--package", "wgpu-norm-cli"];
+
+/// The arguments of cargo that run `wgpu-norm`, built with these flags, with these arguments.
+fn program(flags: &[&str], args: &[OsString]) -> Vec<OsString> {
+    with(&[&["run", "--quiet"], flags, &PACKAGE, &["--"]].concat(), args)
+}
+
 /// Where the demo writes, relative to the root of the repository.
 const DEMO_FOLDER: &str = "target/demo";
 
-/// What the demo shows, and the arguments of the `normalize` example for it.
+/// What the demo shows, and the arguments of `wgpu-norm` for it.
 const DEMO: [(&str, &str); 2] = [
     (
         "layer norm of the activations of a sentence encoder (MiniLM)",
@@ -181,9 +192,8 @@ fn demo() -> Result<i32, String> {
     let mut passed = 0;
     for (what, args) in DEMO {
         println!("\n{what}");
-        let args =
-            "run --quiet --example normalize -- ".split_whitespace().chain(args.split_whitespace()).collect::<Vec<_>>();
-        passed += usize::from(cargo(&args)? == 0);
+        let args: Vec<_> = args.split_whitespace().map(OsString::from).collect();
+        passed += usize::from(cargo(&program(&[], &args))? == 0);
     }
     println!("\ndemo: {passed} of {} passed, outputs in {DEMO_FOLDER}", DEMO.len());
     Ok(i32::from(passed != DEMO.len()))
@@ -210,14 +220,14 @@ fn test_args(args: &[OsString]) -> Vec<OsString> {
 }
 
 fn bench(args: &[OsString]) -> Result<i32, String> {
-    // The bench profile, so that wgpu is not built for development as well.
-    adapter::ensure(&["--profile".into(), "bench".into()])?;
-    cargo(&with(&["bench", "--bench", "bandwidth", "--"], args))
+    // So that wgpu is not built for development as well.
+    adapter::ensure(&["--release".into()])?;
+    cargo(&program(&["--release"], &with(&["bench"], args)))
 }
 
 fn adapters() -> Result<i32, String> {
     adapter::ensure(&[])?;
-    cargo(&["run", "--quiet", "--example", "adapters"])
+    cargo(&program(&[], &["adapters".into()]))
 }
 
 fn accuracy() -> Result<i32, String> {
@@ -247,12 +257,11 @@ fn tune(args: &[OsString]) -> Result<i32, String> {
     bench(&with(&["--tune"], &[file.into()]))
 }
 
-/// Those arguments of `cargo test` that choose how dependencies are built. With the same ones, the example that lists
-/// the adapters and the tests share one build of wgpu.
+/// Those arguments of `cargo test` that choose how and where the dependencies of every package are built. Features are
+/// of one package.
 fn build_flags(args: &[OsString]) -> Vec<OsString> {
-    const SWITCHES: [&str; 7] =
-        ["--release", "-r", "--all-features", "--no-default-features", "--locked", "--offline", "--frozen"];
-    const WITH_VALUE: [&str; 5] = ["--features", "-F", "--profile", "--target", "--target-dir"];
+    const SWITCHES: [&str; 5] = ["--release", "-r", "--locked", "--offline", "--frozen"];
+    const WITH_VALUE: [&str; 3] = ["--profile", "--target", "--target-dir"];
     let mut flags = Vec::new();
     let mut args = args.iter().take_while(|arg| *arg != "--");
     while let Some(arg) = args.next() {
@@ -336,12 +345,11 @@ mod tests {
             ("", ""),
             ("--test plans layer_norm", ""),
             ("--release --no-fail-fast", "--release"),
-            ("--test plans --features validate", "--features validate"),
-            ("-F validate --lib", "-F validate"),
-            ("--features=validate,testing x", "--features=validate,testing"),
-            ("--profile ci --all-features", "--profile ci --all-features"),
-            ("--lib -- --release --features x", ""),
-            ("--features", "--features"),
+            ("--test plans --features validate", ""),
+            ("--target-dir=other -F validate", "--target-dir=other"),
+            ("--profile ci --all-features", "--profile ci"),
+            ("--lib -- --release --profile x", ""),
+            ("--profile", "--profile"),
         ];
         for (args, flags) in cases {
             assert_eq!(build_flags(&words(args)), words(flags), "{args}");

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 const COLUMNS: usize = 120;
 
 /// What is looked through, relative to the root.
-const ROOTS: [&str; 15] = [
+const ROOTS: [&str; 18] = [
     "src",
     "shaders",
     "tests",
     "examples",
     "benches",
+    "cli/src",
+    "cli/tests",
+    "cli/README.md",
     "drivers/src",
     "vulkan/src",
     "xtask/src",
@@ -45,14 +48,14 @@ struct Word(&'static str, In, &'static str, &'static [&'static str]);
 /// It says which names are new.
 const CHANGES: &str = "CHANGELOG.md";
 /// They repeat a measurement, and have no teams.
-const REPEAT: &[&str] = &["benches", "xtask/src", "examples"];
+const REPEAT: &[&str] = &["benches", "cli", "xtask/src", "examples"];
 /// Words of a user's program: a line has a slope, a network a loss.
 const PROGRAMS: &[&str] = &["examples", "tests"];
 
 const WORDS: &[Word] = &[
     Word("Fold", In::Code, "Reduction", &[]),
     Word("kept_len", In::Code, "group_count", &[]),
-    Word("kept", In::Code, "groups", &["examples", "benches", "tests"]),
+    Word("kept", In::Code, "groups", &["examples", "benches", "cli", "tests"]),
     Word("Width", In::Code, "VectorLayout", &[]),
     Word("Across", In::Code, "Perpendicular", &[]),
     Word("woven", In::All, "masked", &[]),

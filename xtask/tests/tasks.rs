@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const BUILD: &str = "cargo build --example normalize";
-const LIST: &str = "cargo run --quiet --example normalize -- --list-adapters";
+const BUILD: &str = "cargo build --package wgpu-norm-cli";
+const LIST: &str = "cargo run --quiet --package wgpu-norm-cli -- --list-adapters";
 const APT_UPDATE: &str = "apt-get update";
 const APT_INSTALL: &str = "apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1";
 
@@ -80,8 +80,8 @@ fn with_an_adapter_nothing_is_installed_and_the_arguments_go_on() {
     assert_eq!(
         outcome.calls,
         [
-            "cargo build --release --example normalize",
-            "cargo run --quiet --release --example normalize -- --list-adapters",
+            "cargo build --release --package wgpu-norm-cli",
+            "cargo run --quiet --release --package wgpu-norm-cli -- --list-adapters",
             "cargo test --workspace --release -- --nocapture",
         ]
     );
@@ -92,7 +92,10 @@ fn with_an_adapter_nothing_is_installed_and_the_arguments_go_on() {
 #[test]
 fn a_program_with_a_help_of_its_own_is_asked_for_it() {
     let outcome = Machine::new("own-help", &[]).with_driver().run("bench --help");
-    assert_eq!(outcome.calls.last().map(String::as_str), Some("cargo bench --bench bandwidth -- --help"));
+    assert_eq!(
+        outcome.calls.last().map(String::as_str),
+        Some("cargo run --quiet --release --package wgpu-norm-cli -- bench --help")
+    );
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn a_user_installs_through_sudo() {
             "dnf install -y mesa-vulkan-drivers vulkan-loader",
         ]
     );
-    assert_eq!(outcome.calls.last().unwrap(), "cargo bench --bench bandwidth -- --quick");
+    assert_eq!(outcome.calls.last().unwrap(), "cargo run --quiet --release --package wgpu-norm-cli -- bench --quick");
 }
 
 #[test]
@@ -203,7 +206,7 @@ fn the_demo_runs_everything_and_fails_if_one_run_fails() {
 
     let bad = Machine::new("demo-fails", &[])
         .with_driver()
-        .env("FAILING", "cargo run --quiet --example normalize -- layer-norm")
+        .env("FAILING", "cargo run --quiet --package wgpu-norm-cli -- layer-norm")
         .run("demo");
     assert_eq!(bad.code, Some(1));
     assert!(bad.stdout.contains("demo: 1 of 2 passed"), "{}", bad.stdout);

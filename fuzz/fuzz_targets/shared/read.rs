@@ -4,9 +4,9 @@ use std::path::Path;
 
 use wgpu_norm::Slot;
 
-#[path = "../../../examples/normalize/failure.rs"]
+#[path = "../../../cli/src/failure.rs"]
 mod failure;
-#[path = "../../../examples/normalize/files.rs"]
+#[path = "../../../cli/src/files.rs"]
 mod files;
 pub use files::Format;
 

@@ -1,108 +1,26 @@
-//! Normalizes the tensors of a `.safetensors` or `.npy` file on the GPU, and checks the result if asked to.
-//!
-//! ```text
-//! normalize layer-norm|rms-norm --input IN --output OUT [--axis A,B,.. | --normalized-shape A,B,..] [--check]
-//! normalize l2-norm --input IN --output OUT [--axis A,B,..] [--order l2|l1]
-//! normalize group-norm --groups G --input IN --output OUT [--layout nchw|nhwc]
-//! normalize instance-norm --input IN --output OUT [--layout nchw|nhwc]
-//! normalize batch-norm --input IN --output OUT [--training [--momentum F|none] [--running-stats pytorch|onnx|keras]]
-//! normalize local-response-norm --size N --input IN --output OUT [--window pytorch|onnx] [--layout nchw|nhwc]
-//! normalize .. [--eps F] [--residual] [--activation NAME] [--dtype f32|f16|bf16 | --backward]
-//! normalize --list-adapters
-//! ```
-//!
-//! The time in the result is that of the second of two runs; `cargo xtask bench` measures speed in % of copy bandwidth.
-//!
-//! Exit codes: 0; 1 when a check or the work itself fails; 2 when the command line or a file is wrong, or there is no
-//! adapter.
+//! Each op: its tensors, its options, its job.
 
-#![deny(unsafe_code)]
-#![warn(clippy::pedantic)]
-
-mod cli;
-mod failure;
-mod files;
-mod job;
-
-use std::{
-    fmt,
-    io::{self, Write},
-    process::ExitCode,
-};
-
-use cli::{Affine, BatchNormArgs, Cli, Common, GroupArgs, InstanceArgs, L2Args, Op, RowArgs, WindowArgs};
-use failure::Failure;
-use files::{Count, Inputs};
-use job::Job;
 use wgpu_norm::{
-    BatchNorm, DeviceReport, Error, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Options,
-    RmsNorm, RunningStats, Slot,
-    host::{self, Gpu},
+    BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, LpNormalize, Options, RmsNorm, RunningStats, Slot,
 };
 
-fn main() -> ExitCode {
-    quiet_mesa();
-    // Nothing but the one line of a failure, unless RUST_LOG asks for more.
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
-    match Cli::read().and_then(|cli| run(&cli)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            // Without stderr there is nobody to tell.
-            let _ = writeln!(io::stderr(), "{failure}");
-            ExitCode::from(failure.code)
-        }
-    }
-}
+use crate::{
+    cli::{Affine, BatchNormArgs, Cli, Common, GroupArgs, InstanceArgs, L2Args, Op, RowArgs, WindowArgs},
+    failure::Failure,
+    files::{Count, Inputs},
+    job::{Job, missing},
+};
 
-/// Mesa's choice among several GPUs asks Wayland, which says on stderr that it is not there. Where it can't be there,
-/// Mesa is told not to ask, so that stderr has one line when something is wrong.
-#[allow(unsafe_code, reason = "the environment is the only way to tell Mesa")]
-fn quiet_mesa() {
-    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: this is the first thing that the only thread does, so nobody reads the environment meanwhile.
-        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+pub fn run(op: &Op, cli: &Cli) -> Result<(), Failure> {
+    match op {
+        Op::LayerNorm(args) => layer_norm(args, cli),
+        Op::RmsNorm(args) => rms_norm(args, cli),
+        Op::GroupNorm(args) => group_norm(args, cli),
+        Op::InstanceNorm(args) => instance_norm(args, cli),
+        Op::BatchNorm(args) => batch_norm(args, cli),
+        Op::L2Norm(args) => l2_norm(args, cli),
+        Op::LocalResponseNorm(args) => local_response_norm(args, cli),
     }
-}
-
-fn run(cli: &Cli) -> Result<(), Failure> {
-    match &cli.op {
-        Some(Op::LayerNorm(args)) => layer_norm(args, cli),
-        Some(Op::RmsNorm(args)) => rms_norm(args, cli),
-        Some(Op::GroupNorm(args)) => group_norm(args, cli),
-        Some(Op::InstanceNorm(args)) => instance_norm(args, cli),
-        Some(Op::BatchNorm(args)) => batch_norm(args, cli),
-        Some(Op::L2Norm(args)) => l2_norm(args, cli),
-        Some(Op::LocalResponseNorm(args)) => local_response_norm(args, cli),
-        None if cli.list_adapters => list_adapters(),
-        None => say(DeviceReport::new(open(cli.adapter.as_deref())?.device()).to_string().trim_end()),
-    }
-}
-
-fn say(line: impl fmt::Display) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{line}").map_err(|e| Failure::failed(format!("standard output: {e}")))
-}
-
-fn list_adapters() -> Result<(), Failure> {
-    let adapters = host::adapters();
-    if adapters.is_empty() {
-        return Err(Failure::usage("no adapter: wgpu found none on this machine"));
-    }
-    for adapter in adapters {
-        let info = adapter.get_info();
-        let line =
-            format!("{}, {}, {:?}, {} {}", info.name, info.backend, info.device_type, info.driver, info.driver_info);
-        say(line.trim_end())?;
-    }
-    Ok(())
-}
-
-fn open(adapter: Option<&str>) -> Result<Gpu, Failure> {
-    let opened = host::adapter(adapter).and_then(|adapter| Gpu::with_adapter(&adapter));
-    opened.map_err(|e| match (e, adapter) {
-        (e @ Error::NoAdapter(_), Some(_)) => Failure::usage(format!("--adapter: {e}")),
-        (e @ Error::NoAdapter(_), None) => Failure::usage(e),
-        (e, _) => Failure::failed(e),
-    })
 }
 
 /// A job for an op with a weight, and its tensors.
@@ -114,15 +32,17 @@ fn start<'a>(args: &'a Affine, cli: &'a Cli, more: &[Slot]) -> Result<(Job<'a>, 
     wanted.extend(args.residual.then_some(Slot::Residual));
     wanted.extend(args.common.backward.then_some(Slot::GradOutput));
     let inputs = job.read(&beside, &wanted)?;
+    // Of standard input nothing else tells the format.
+    args.check(inputs.format())?;
     Ok((job, inputs))
 }
 
 /// Sets what the ops have in common whose residual is added to the input.
 fn set(options: &mut Options, args: &Affine, job: &Job<'_>, inputs: &Inputs) {
     args.set(options, inputs);
-    options.save_stats = job.writes_all();
+    options.save_stats = job.writes_all(inputs);
     // The backward pass would read the sum instead of input and residual, and want the gradient of it.
-    options.residual_output = args.residual && job.writes_all() && !args.common.backward;
+    options.residual_output = args.residual && job.writes_all(inputs) && !args.common.backward;
 }
 
 fn layer_norm(args: &RowArgs, cli: &Cli) -> Result<(), Failure> {
@@ -179,7 +99,7 @@ fn local_response_norm(args: &WindowArgs, cli: &Cli) -> Result<(), Failure> {
 fn l2_norm(args: &L2Args, cli: &Cli) -> Result<(), Failure> {
     let (job, inputs) = start_plain(&args.common, cli)?;
     let op = LpNormalize::new(inputs.shape(), args.axes.range(&inputs)?).order(args.order.into());
-    let mut op = op.save_stats(job.writes_all());
+    let mut op = op.save_stats(job.writes_all(&inputs));
     args.common.set(&mut op.options, &inputs);
     op.options.eps = args.eps.unwrap_or(op.options.eps);
     job.run(&op, &op.backward(), &inputs, None)
@@ -204,7 +124,7 @@ fn batch_norm(args: &BatchNormArgs, cli: &Cli) -> Result<(), Failure> {
     if tracked || !args.training {
         if let Some(slot) = running.into_iter().find(|&slot| !inputs.has(slot)) {
             let why = if tracked { ", running_mean and running_var go together" } else { ", inference reads it" };
-            return Err(inputs.missing(slot, why));
+            return Err(missing(&inputs, slot, why));
         }
     }
     if !tracked {
@@ -214,7 +134,7 @@ fn batch_norm(args: &BatchNormArgs, cli: &Cli) -> Result<(), Failure> {
     }
     let shape = inputs.shape();
     let op = if args.training { BatchNorm::training(shape) } else { BatchNorm::inference(shape) };
-    let mut op = op.layout(args.channels.layout.into()).save_stats(args.training && job.writes_all());
+    let mut op = op.layout(args.channels.layout.into()).save_stats(args.training && job.writes_all(&inputs));
     args.affine.set(&mut op.options, &inputs);
     op.running_stats = tracked.then_some(convention);
     op.running_low = low;

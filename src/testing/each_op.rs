@@ -1,6 +1,6 @@
-//! The ops that every adapter must compute, in a browser too.
+//! The ops that every adapter must compute.
 
-use wgpu_norm::{
+use crate::{
     Activation, BatchMoments, BatchNorm, Coefficients, DType, Gate, GateFunction, GroupNorm, InstanceNorm, LayerNorm,
     Layout, LocalResponseNorm, LpNormalize, Moments, Norm, Order, Pairs, RmsNorm, Rotary, RunningStats, Slot,
     Statistics,
@@ -83,9 +83,25 @@ fn window(len: usize, dtype: DType) -> LocalResponseNorm {
     LocalResponseNorm::new(&[3, 7, len], 4).dtype(dtype)
 }
 
-/// The forward passes: an op of each kind of geometry. Together their options need every part of a shader but the other
-/// activations.
-pub fn forward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
+/// The ops that tell whether an adapter computes right, in both directions: one of each kind of geometry. Together
+/// their options need every part of a shader but the other activations. They are small, as some drivers compile slowly.
+///
+/// `len` is the length of their rows, in elements, or of a channel. `dtype` is how the tensors are stored, a float; a
+/// few are f32 all the same.
+///
+/// ```no_run
+/// use wgpu_norm::{DType, Norm, host::Gpu, testing::{Data, compare_outputs, each_op}};
+///
+/// let gpu = Gpu::new()?;
+/// for op in each_op(36, DType::F32) {
+///     let data = Data::random(&*op, 1);
+///     let outputs = gpu.run(&*op, &data.tensors())?;
+///     compare_outputs(&*op, &outputs, &op.reference(&data.tensors())?)?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn each_op(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
     vec![
         Box::new(layer(len, dtype)),
         Box::new(rms(len, dtype)),
@@ -107,12 +123,6 @@ pub fn forward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
         Box::new(BatchMoments::new(&[4, 5, len]).dtype(dtype)),
         Box::new(l1(len, dtype)),
         Box::new(window(len, dtype)),
-    ]
-}
-
-/// Their backward passes.
-pub fn backward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
-    vec![
         Box::new(layer(len, dtype).backward()),
         Box::new(rms(len, dtype).backward()),
         Box::new(modulated(len, dtype).backward()),
@@ -130,9 +140,4 @@ pub fn backward(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
         Box::new(l1(len, dtype).backward()),
         Box::new(window(len, dtype).backward()),
     ]
-}
-
-/// All of them.
-pub fn each_op(len: usize, dtype: DType) -> Vec<Box<dyn Norm>> {
-    forward(len, dtype).into_iter().chain(backward(len, dtype)).collect()
 }

@@ -1,11 +1,11 @@
-//! Tensors from .safetensors and .npy files, and back.
+//! Tensors from .safetensors and .npy files, and back. The path `-` is standard input, or standard output.
 
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     fmt, fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
+    io::{self, IsTerminal, Read, Write},
+    path::{self, Path, PathBuf},
 };
 
 use half::{bf16, f16};
@@ -25,7 +25,28 @@ pub enum Format {
     Npy,
 }
 
+/// Whether a path stands for standard input or output.
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// What messages call a path that is written.
+pub fn output_name(path: &Path) -> path::Display<'_> {
+    if is_standard(path) { Path::new("standard output").display() } else { path.display() }
+}
+
 impl Format {
+    /// The format whose beginning these bytes have.
+    pub fn detect(bytes: &[u8]) -> Result<Self, String> {
+        const EITHER: &str = ".safetensors or .npy";
+        match bytes {
+            [] => Err(format!("empty, expected a {EITHER} file")),
+            _ if bytes.starts_with(MAGIC) => Ok(Self::Npy),
+            _ if bytes.get(8) == Some(&b'{') => Ok(Self::Safetensors),
+            _ => Err(foreign(bytes, EITHER)),
+        }
+    }
+
     /// The format that the extension of an option's path names.
     pub fn of(option: &str, path: &Path) -> Result<Self, Failure> {
         let is = |name: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(name));
@@ -43,6 +64,7 @@ impl Format {
 #[derive(Debug)]
 pub struct Inputs {
     path: PathBuf,
+    format: Format,
     /// The names of all that the input's file has.
     names: Vec<String>,
     /// What the op can use.
@@ -70,9 +92,15 @@ impl Inputs {
     /// Reads those of the wanted tensors that are there, from the input's file or, where that has one tensor only, from
     /// those beside it.
     pub fn read(path: &Path, beside: &[(Slot, &Path)], wanted: &[Slot]) -> Result<Self, Failure> {
-        let format = Format::of("--input", path)?;
-        let mut inputs = Self::parse(format, path, &read_file(path)?, wanted)?;
-        if format == Format::Npy {
+        let mut inputs = if is_standard(path) {
+            let name = Path::new("standard input");
+            let refuse = |problem| Failure::usage(format!("{}: {problem}", name.display()));
+            let bytes = read_standard_input().map_err(refuse)?;
+            Self::parse(Format::detect(&bytes).map_err(refuse)?, name, &bytes, wanted)?
+        } else {
+            Self::parse(Format::of("--input", path)?, path, &read_file(path)?, wanted)?
+        };
+        if inputs.format == Format::Npy {
             for &(slot, path) in beside {
                 inputs.tensors.insert(slot, parse_npy(path, &read_file(path)?, slot)?);
             }
@@ -84,6 +112,7 @@ impl Inputs {
     pub fn parse(format: Format, path: &Path, bytes: &[u8], wanted: &[Slot]) -> Result<Self, Failure> {
         let mut inputs = Self {
             path: path.to_owned(),
+            format,
             names: vec![],
             wanted: wanted.to_vec(),
             tensors: BTreeMap::new(),
@@ -141,6 +170,10 @@ impl Inputs {
         &self.path
     }
 
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     pub fn has(&self, slot: Slot) -> bool {
         self.tensors.contains_key(&slot)
     }
@@ -164,11 +197,9 @@ impl Inputs {
         self.wanted.iter().copied().filter(|&slot| slot != Slot::RunningLow).filter(lacks).map(Slot::name).collect()
     }
 
-    /// What the file has, and the op does not use, as a list.
-    pub fn unused(&self) -> Option<String> {
-        let unused = |name: &&String| !self.wanted.iter().any(|slot| slot.name() == *name);
-        let unused: Vec<_> = self.names.iter().filter(unused).collect();
-        (!unused.is_empty()).then(|| list(&unused))
+    /// What the file has, and the op does not use.
+    pub fn unused(&self) -> Vec<&String> {
+        self.names.iter().filter(|name| !self.wanted.iter().any(|slot| slot.name() == *name)).collect()
     }
 
     /// Refuses to go on without a tensor.
@@ -224,7 +255,7 @@ impl Inputs {
 }
 
 /// Names in a line, if they are not too many for it.
-fn list(names: &[&String]) -> String {
+pub fn list(names: &[&String]) -> String {
     const MOST: usize = 12;
     if names.is_empty() {
         return "no tensor".to_owned();
@@ -236,6 +267,16 @@ fn list(names: &[&String]) -> String {
 
 fn wrong(path: &Path, slot: Slot, problem: impl fmt::Display) -> Failure {
     Failure::usage(format!("{}: {slot}: {problem}", path.display()))
+}
+
+fn read_standard_input() -> Result<Vec<u8>, String> {
+    let mut stdin = io::stdin().lock();
+    if stdin.is_terminal() {
+        return Err("a terminal, expected a file or a pipe".to_owned());
+    }
+    let mut bytes = Vec::new();
+    stdin.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    Ok(bytes)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -304,6 +345,9 @@ fn parse_npy(path: &Path, bytes: &[u8], slot: Slot) -> Result<Tensor, Failure> {
     Ok(Tensor { path: path.to_owned(), dtype: DType::F32, shape, values })
 }
 
+/// What a .npy file begins with.
+const MAGIC: &[u8] = b"\x93NUMPY";
+
 /// What a file of another kind begins with: its first word, or bytes if there is none.
 fn foreign(bytes: &[u8], format: &str) -> String {
     let word = bytes.split(|byte| *byte <= b' ').next().unwrap_or_default();
@@ -356,7 +400,6 @@ fn twice(header: &[u8], tensors: usize) -> Option<String> {
 
 /// The header and what follows it.
 fn npy_header(bytes: &[u8]) -> Result<(Header, &[u8]), String> {
-    const MAGIC: &[u8] = b"\x93NUMPY";
     if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
         return Err(foreign(bytes, ".npy"));
     }
@@ -416,11 +459,11 @@ impl View for Named<'_> {
     }
 }
 
-/// Writes all tensors to a .safetensors file, `output` or `grad_input` to a .npy file. The file is there when it is
+/// Writes all tensors as a .safetensors file, `output` or `grad_input` as a .npy file. The file is there when it is
 /// complete, or as before.
-pub fn write(path: &Path, tensors: &[Named<'_>]) -> Result<(), Failure> {
-    let failed = |e: &dyn fmt::Display| Failure::failed(format!("{}: {e}", path.display()));
-    let bytes = match Format::of("--output", path)? {
+pub fn write(path: &Path, format: Format, tensors: &[Named<'_>]) -> Result<(), Failure> {
+    let failed = |e: &dyn fmt::Display| Failure::failed(format!("{}: {e}", output_name(path)));
+    let bytes = match format {
         Format::Safetensors => safetensors::serialize(tensors.iter().map(|tensor| (tensor.slot.name(), *tensor)), None)
             .map_err(|e| failed(&e))?,
         Format::Npy => {
@@ -434,7 +477,14 @@ pub fn write(path: &Path, tensors: &[Named<'_>]) -> Result<(), Failure> {
             bytes
         }
     };
-    replace(path, &bytes).map_err(|e| failed(&e))
+    let written = if is_standard(path) { print(&bytes) } else { replace(path, &bytes) };
+    written.map_err(|e| failed(&e))
+}
+
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
 }
 
 /// The folder that a file is in.
@@ -455,6 +505,11 @@ fn follow(path: &Path) -> PathBuf {
 
 /// Fails before the work where the output could not be written after it.
 pub fn check_output(path: &Path) -> Result<(), Failure> {
+    if is_standard(path) {
+        let terminal = io::stdout().is_terminal();
+        let refused = || Failure::usage("--output: standard output is a terminal, expected a file or a pipe");
+        return if terminal { Err(refused()) } else { Ok(()) };
+    }
     let path = &follow(path);
     let folder = folder(path);
     let refuse = |problem: String| Failure::usage(format!("--output: {problem}"));
@@ -480,7 +535,7 @@ pub fn check_output(path: &Path) -> Result<(), Failure> {
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &follow(path);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".normalize-");
+    builder.prefix(".wgpu-norm-");
     #[cfg(unix)]
     let old = fs::metadata(path).ok();
     #[cfg(unix)]

@@ -19,6 +19,14 @@ impl Failure {
     pub fn failed(message: impl fmt::Display) -> Self {
         Self { code: 1, message: message.to_string() }
     }
+
+    /// Adds the word that was probably meant, if there is one.
+    pub fn hint(mut self, meant: Option<&str>) -> Self {
+        if let Some(meant) = meant {
+            self.message = format!("{}, did you mean {meant}?", self.message);
+        }
+        self
+    }
 }
 
 impl fmt::Display for Failure {

@@ -11,17 +11,21 @@ use clap::{
 use wgpu_norm::{Activation, DType, Layout, Options, Order, RunningStats, Slot, Window};
 
 use crate::{
+    bench, conformance,
     failure::Failure,
-    files::{Format, Inputs},
+    files::{Format, Inputs, is_standard},
+    report,
 };
 
 /// What the help says of files.
 const FILES: &str = "\
-Each op has options of its own: `normalize batch-norm --help`. Words may be in any case of letters.
+Each command has options of its own: `wgpu-norm batch-norm --help`. Words may be in any case of letters.
 
 Files:
   .safetensors   all tensors by their names: `input`, `weight`, .. Floats are F32, F16 or BF16, running statistics F32.
   .npy           one tensor of f32. Weight and bias come from --weight and --bias.
+  -              standard input or output. The first bytes tell the format of standard input; standard output has the
+                 format of the input, and the lines about the result go to standard error.
   An output that exists keeps its owner and permissions, and a link is followed. The extension may be in any case.
 
 Result:
@@ -29,17 +33,23 @@ Result:
   find, such as `layer_norm [3, 4] without weight, bias`, and which tensors of the file the op does not use.
 
 Examples:
-  normalize layer-norm --input x.safetensors --output y.safetensors --check
-  normalize batch-norm --training --input x.npy --output y.npy
-  normalize group-norm --groups 8 --layout nhwc --input x.npy --output y.npy
-  normalize l2-norm --axis 1 --input x.npy --output y.npy
-  normalize local-response-norm --size 5 --input x.npy --output y.npy
-  normalize rms-norm --residual --dtype bf16 --input x.safetensors --output y.safetensors
-  normalize layer-norm --activation gelu --backward --input x.safetensors --output g.safetensors";
+  wgpu-norm layer-norm --input x.safetensors --output y.safetensors --check
+  wgpu-norm batch-norm --training --input x.npy --output y.npy
+  wgpu-norm group-norm --groups 8 --layout nhwc --input x.npy --output y.npy
+  wgpu-norm l2-norm --axis 1 --input x.npy --output y.npy
+  wgpu-norm local-response-norm --size 5 --input x.npy --output y.npy
+  wgpu-norm rms-norm --residual --dtype bf16 --input x.safetensors --output y.safetensors
+  wgpu-norm layer-norm --activation gelu --backward --input x.safetensors --output g.safetensors
+  wgpu-norm rms-norm --input - --output - < x.npy > y.npy
+  wgpu-norm report report.txt
 
-/// Normalizes the tensors of a file on the GPU.
+Exit codes:
+  0 if all is right, 1 if a check or the work itself fails, 2 if the command line or a file is wrong, or there is no
+  adapter.";
+
+/// Normalizes the tensors of a file on the GPU. Says what an adapter can do, whether it computes right, and how fast.
 #[derive(Debug, Parser)]
-#[command(name = "normalize", version, args_conflicts_with_subcommands = true, after_help = FILES)]
+#[command(name = "wgpu-norm", version, args_conflicts_with_subcommands = true, after_help = FILES)]
 pub struct Cli {
     /// Print the adapters of this machine, one a line.
     #[arg(long, conflicts_with_all = ["report", "adapter"])]
@@ -51,10 +61,24 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "NAME-PART")]
     pub adapter: Option<String>,
     #[command(subcommand)]
-    pub op: Option<Op>,
-    /// The op's options as they were typed.
+    pub task: Option<Task>,
+    /// The command's options as they were typed.
     #[arg(skip)]
     typed: ArgMatches,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    #[command(flatten)]
+    Op(Op),
+    /// Print what each adapter of this machine can do, and the methods that follow.
+    Adapters,
+    /// Compute each op in both directions on the adapter, and compare with f64.
+    Conformance(conformance::Args),
+    /// Measure the speed of each op in % of copy bandwidth (higher is better), and the time that the host takes.
+    Bench(bench::Args),
+    /// Write down what the adapters are, whether the one that is taken computes right, and how fast.
+    Report(report::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -232,11 +256,11 @@ pub struct Affine {
 pub struct Common {
     /// A .safetensors file with `input` and, as the op wants them, `weight`, `bias`, `running_mean`, `running_var`,
     /// `running_low`, `num_batches_tracked`, `residual`, `grad_output`; or a .npy file with the input alone. Floats of
-    /// a .safetensors are F32, F16 or BF16, running statistics F32; a .npy is f32.
+    /// a .safetensors are F32, F16 or BF16, running statistics F32; a .npy is f32. `-` is either on standard input.
     #[arg(long, value_name = "IN")]
     pub input: PathBuf,
     /// Where `output` goes, and with .safetensors all else that was computed. May be IN, and a link. An output that
-    /// exists keeps its owner and permissions.
+    /// exists keeps its owner and permissions. `-` is standard output, in the format of the input.
     #[arg(long, value_name = "OUT")]
     pub output: PathBuf,
     /// What is applied to each element at the end [default: nothing]
@@ -344,23 +368,23 @@ fn refusal(e: &clap::Error) -> Failure {
         return Failure::usage(format!("{}: {value}, {expected}", option.split(' ').next().unwrap_or_default()));
     }
     let similar = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let hint = similar.into_iter().find_map(word).map_or(String::new(), |word| format!(", did you mean {word}?"));
     let text = e.to_string();
     let problem = text.split("\n\n").next().unwrap_or_default();
+    let hint = similar.into_iter().find_map(word).map_or(String::new(), |word| format!(", did you mean {word}?"));
     Failure::usage(format!("{}{hint} (see --help)", problem.trim_start_matches("error: ")))
 }
 
-/// The arguments and what they may be: words in any case of letters, and so is the first argument, an op.
+/// The arguments and what they may be: words in any case of letters, and so is the first argument, a command.
 fn command_line() -> (Command, Vec<OsString>) {
     let any_case = |arg: Arg| {
         let takes_value = arg.get_action().takes_values();
         arg.ignore_case(takes_value)
     };
-    let command = Cli::command().mut_subcommands(|op| op.mut_args(any_case));
+    let command = Cli::command().mut_subcommands(|command| command.mut_args(any_case));
     let mut arguments: Vec<_> = env::args_os().collect();
     if let Some(first) = arguments.get_mut(1) {
-        if let Some(op) = command.get_subcommands().find(|op| first.eq_ignore_ascii_case(op.get_name())) {
-            *first = op.get_name().into();
+        if let Some(found) = command.get_subcommands().find(|found| first.eq_ignore_ascii_case(found.get_name())) {
+            *first = found.get_name().into();
         }
     }
     (command, arguments)
@@ -378,12 +402,16 @@ impl Cli {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => e.exit(),
             _ => refusal(&e),
         })?;
-        match &cli.op {
-            Some(op) => {
+        match &cli.task {
+            Some(Task::Op(op)) => {
                 let (common, affine) = op.parts();
-                Format::of("--output", &common.output)?;
-                Format::of("--input", &common.input)?;
-                affine.map_or(Ok(()), Affine::check)?;
+                if !is_standard(&common.output) {
+                    Format::of("--output", &common.output)?;
+                }
+                if !is_standard(&common.input) {
+                    let format = Format::of("--input", &common.input)?;
+                    affine.map_or(Ok(()), |affine| affine.check(format))?;
+                }
                 if matches!(op, Op::RmsNorm(args) if args.affine.bias.is_some()) {
                     return Err(Failure::usage("--bias: RMS norm has none"));
                 }
@@ -394,8 +422,9 @@ impl Cli {
                     return Err(Failure::usage("--adapter: only with --device gpu"));
                 }
             }
+            Some(_) => {}
             None if cli.list_adapters || cli.report => {}
-            None => return Err(Failure::usage("expected an op, such as layer-norm (see --help)")),
+            None => return Err(Failure::usage("expected a command, such as layer-norm (see --help)")),
         }
         Ok(cli)
     }
@@ -427,8 +456,8 @@ impl Common {
 }
 
 impl Affine {
-    fn check(&self) -> Result<(), Failure> {
-        let input = Format::of("--input", &self.common.input)?;
+    /// Refuses tensors beside an input of a format that has its own.
+    pub fn check(&self, input: Format) -> Result<(), Failure> {
         for (option, path) in [("--weight", &self.weight), ("--bias", &self.bias)] {
             let Some(path) = path else { continue };
             if input != Format::Npy {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use wgpu_norm::{BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Norm, RmsNorm, RunningStats};
+use wgpu_norm::{BatchNorm, DType, GroupNorm, InstanceNorm, LayerNorm, Norm, RmsNorm, RunningStats, TensorSpec};
 
-use crate::cases::Ops;
+use super::cases::Ops;
 
 /// A case as a file has it.
 #[derive(Deserialize)]
@@ -83,7 +83,7 @@ impl Entry {
             (OpName::InstanceNorm, None) => directed!(InstanceNorm::new(shape)),
         };
         match op.tensors() {
-            Ok(tensors) if tensors.iter().any(|tensor| tensor.is_empty()) => Err("an empty tensor".into()),
+            Ok(tensors) if tensors.iter().any(TensorSpec::is_empty) => Err("an empty tensor".into()),
             Ok(_) => Ok(op),
             Err(e) => Err(e.to_string()),
         }

@@ -7,7 +7,8 @@ use wgpu_norm::{
     BatchNorm, DType, Error, GroupNorm, LayerNorm, Planner, RmsNorm, RunningStats, Strategy, Tuning, shaders,
 };
 
-use crate::{Bench, cases::Ops, dimensions, timer::Work};
+use super::{Bench, cases::Ops, dimensions, timer::Work};
+use crate::{Failure, say};
 
 /// How many times as fast the ops must get, as a geometric mean: less could be chance.
 const GAIN: f64 = 1.04;
@@ -62,7 +63,7 @@ fn ops(cpu: bool) -> Ops {
 }
 
 /// Searches from the table that the bench has. The result is a table with the gains as comments.
-pub fn run(bench: &Bench) -> Result<String, Error> {
+pub fn run(bench: &Bench) -> Result<String, Failure> {
     let ops = ops(bench.cpu);
     let mut best = bench.gpu.planner().caps().tuning.clone();
     let mut log = format!("# {}\n", bench.adapter);
@@ -83,11 +84,11 @@ pub fn run(bench: &Bench) -> Result<String, Error> {
                 match judge(bench, &ops, &best, &candidate)? {
                     Verdict::Same => {}
                     Verdict::Slow(why) => {
-                        println!("{name}: {from} stays, {value} {why}");
+                        say(format!("{name}: {from} stays, {value} {why}"))?;
                         break;
                     }
                     Verdict::Faster(gain) => {
-                        println!("{name}: {from} -> {value}, {gain:.2} times as fast");
+                        say(format!("{name}: {from} -> {value}, {gain:.2} times as fast"))?;
                         let _ =
                             writeln!(log, "# {name}: {from} -> {value} made what it changes {gain:.2} times as fast");
                         best = candidate;

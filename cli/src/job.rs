@@ -7,12 +7,12 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressFinish};
-use wgpu_norm::{Access, DType, Error, Norm, Outputs, Slot, Strategy, TensorSpec, testing};
+use wgpu_norm::{Access, DType, Error, Norm, Outputs, Slot, Strategy, TensorSpec, host::Gpu, testing};
 
 use crate::{
     cli::{Cli, Common, Device},
     failure::Failure,
-    files::{self, Count, Format, Inputs, Named, Values},
+    files::{self, Count, Format, Inputs, Named, Values, is_standard, list, output_name},
 };
 
 /// What every op is asked for in the same way.
@@ -30,9 +30,19 @@ impl<'a> Job<'a> {
         Ok(Self { common, cli, progress })
     }
 
+    /// How the output is written: as its extension says, and to standard output as the input is.
+    fn format(&self, inputs: &Inputs) -> Format {
+        Format::of("--output", &self.common.output).unwrap_or(inputs.format())
+    }
+
     /// Whether there is a place for more than one tensor.
-    pub fn writes_all(&self) -> bool {
-        Format::of("--output", &self.common.output).is_ok_and(|format| format == Format::Safetensors)
+    pub fn writes_all(&self, inputs: &Inputs) -> bool {
+        self.format(inputs) == Format::Safetensors
+    }
+
+    /// Prints a line: beside tensors on standard output, to standard error.
+    fn say(&self, line: impl fmt::Display) -> Result<(), Failure> {
+        if is_standard(&self.common.output) { crate::say_aside(line) } else { crate::say(line) }
     }
 
     /// Reads those of the wanted tensors that are there; `input` must be, and what an option asks for.
@@ -43,7 +53,7 @@ impl<'a> Job<'a> {
             [(Slot::Input, ""), (Slot::Residual, ", --residual adds it"), (Slot::GradOutput, ", --backward reads it")]
         {
             if wanted.contains(&slot) && !inputs.has(slot) {
-                return Err(inputs.missing(slot, why));
+                return Err(missing(&inputs, slot, why));
             }
         }
         Ok(inputs)
@@ -66,36 +76,42 @@ impl<'a> Job<'a> {
             (op, specs) = (backward, tensors(backward)?);
             inputs.check(&specs)?;
         }
-        self.check_format(&specs)?;
+        self.check_format(&specs, inputs)?;
         let (outputs, how) = self.compute(op, inputs, &specs)?;
         let check = self.common.check.then(|| self.check(op, inputs, &specs, &outputs)).transpose()?;
         let passed = check.as_ref().is_none_or(|check| check.passed);
         if passed {
-            self.write(&specs, &outputs, count)?;
+            self.write(&specs, &outputs, count, self.format(inputs))?;
         }
         self.progress.finish_and_clear();
-        crate::say(how)?;
-        if let Some(unused) = inputs.unused() {
-            crate::say(format!("not used: {unused}"))?;
+        self.say(how)?;
+        let unused = inputs.unused();
+        if !unused.is_empty() {
+            self.say(format!("not used: {}", list(&unused)))?;
+        }
+        for slot in inputs.lacks() {
+            if let Some(name) = similar(slot, &unused) {
+                crate::say_aside(format!("{} is not used, did you mean {slot}?", name.escape_debug()))?;
+            }
         }
         if let Some(check) = &check {
-            crate::say(check)?;
+            self.say(check)?;
         }
         if passed {
             return Ok(());
         }
-        Err(Failure::failed(format!("--check: the result is off, {} was not written", self.common.output.display())))
+        let name = output_name(&self.common.output);
+        Err(Failure::failed(format!("--check: the result is off, {name} was not written")))
     }
 
     /// Refuses what a .npy file can't hold: it is one tensor of f32.
-    fn check_format(&self, specs: &[TensorSpec]) -> Result<(), Failure> {
-        if self.writes_all() {
+    fn check_format(&self, specs: &[TensorSpec], inputs: &Inputs) -> Result<(), Failure> {
+        if self.writes_all(inputs) {
             return Ok(());
         }
-        let refuse = |problem: &str| {
-            let path = self.common.output.display();
-            Err(Failure::usage(format!("--output: {path}, expected a .safetensors file: {problem}")))
-        };
+        let path = output_name(&self.common.output);
+        let refuse =
+            |problem: &str| Err(Failure::usage(format!("--output: {path}, expected a .safetensors file: {problem}")));
         let gradients: Vec<_> = specs.iter().filter(|spec| spec.access != Access::Read).collect();
         if self.common.backward && gradients.len() > 1 {
             let names: Vec<_> = gradients.iter().map(|spec| spec.slot.name()).collect();
@@ -103,10 +119,7 @@ impl<'a> Job<'a> {
         }
         match specs.iter().find(|spec| is_main(spec.slot) && spec.dtype != DType::F32) {
             Some(spec) if self.common.backward => refuse(&format!("{} is stored as {}", spec.slot, spec.dtype)),
-            Some(spec) => {
-                let path = self.common.output.display();
-                Err(Failure::usage(format!("--dtype: {}, expected f32 in a .npy file: {path}", spec.dtype)))
-            }
+            Some(spec) => Err(Failure::usage(format!("--dtype: {}, expected f32 in a .npy file: {path}", spec.dtype))),
             None => Ok(()),
         }
     }
@@ -117,7 +130,7 @@ impl<'a> Job<'a> {
         let tensors = inputs.tensors(specs);
         let (outputs, device, timing) = match self.common.device {
             Device::Gpu => {
-                let gpu = crate::open(self.cli.adapter.as_deref())?;
+                let gpu = Gpu::with_adapter(&crate::adapter(self.cli.adapter.as_deref())?)?;
                 let run = || gpu.run_with(op, &tensors, Strategy::Inferred).map_err(|e| self.explain(e, inputs));
                 // The first run pays for compilation, in this crate and in the driver; the second one is timed.
                 run()?;
@@ -158,8 +171,14 @@ impl<'a> Job<'a> {
         Ok(Check::new(specs, outputs, &truth))
     }
 
-    fn write(&self, specs: &[TensorSpec], outputs: &Outputs<f32>, count: Option<&Count>) -> Result<(), Failure> {
-        self.progress.set_message(format!("writing {}", self.common.output.display()));
+    fn write(
+        &self,
+        specs: &[TensorSpec],
+        outputs: &Outputs<f32>,
+        count: Option<&Count>,
+        format: Format,
+    ) -> Result<(), Failure> {
+        self.progress.set_message(format!("writing {}", output_name(&self.common.output)));
         let written = specs.iter().filter(|spec| spec.access != Access::Read);
         let mut tensors: Vec<Named<'_>> = written
             .filter_map(|spec| {
@@ -171,7 +190,7 @@ impl<'a> Job<'a> {
             let values = Values::I64(outputs.num_batches_tracked().unwrap_or(count.value).into());
             tensors.push(Named { slot: Slot::NumBatchesTracked, shape: &count.shape, values });
         }
-        files::write(&self.common.output, &tensors)
+        files::write(&self.common.output, format, &tensors)
     }
 
     /// A library error in the words of the command line.
@@ -204,6 +223,19 @@ impl<'a> Job<'a> {
             _ => Failure::failed(error),
         }
     }
+}
+
+/// Refuses to go on without a tensor, and says which one may be misspelled.
+pub fn missing(inputs: &Inputs, slot: Slot, why: &str) -> Failure {
+    let meant = similar(slot.name(), &inputs.unused()).map(|name| name.escape_debug().to_string());
+    inputs.missing(slot, why).hint(meant.as_deref())
+}
+
+/// The name that is nearly this one: one letter in four may differ, which tells `input` from `output`.
+fn similar<'a>(wanted: &str, names: &[&'a String]) -> Option<&'a String> {
+    let nearness = |name: &str| strsim::normalized_damerau_levenshtein(wanted, &name.to_lowercase());
+    let nearest = names.iter().max_by(|a, b| nearness(a).total_cmp(&nearness(b)));
+    nearest.filter(|name| nearness(name) >= 0.75).copied()
 }
 
 /// Whether it is what the op is for, and all that goes into a .npy file.

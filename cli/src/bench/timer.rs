@@ -80,56 +80,50 @@ impl Timer {
         let mut times = Vec::with_capacity(works.len());
         for works in works.chunk_by(|one, next| by_gpu(one) && by_gpu(next)) {
             for works in works.chunks(AT_ONCE) {
-                times.extend(self.submit(gpu, works, self.0.as_ref().filter(|_| by_gpu(&works[0])))?);
+                times.extend(submit(gpu, works, self.0.as_ref().filter(|_| by_gpu(&works[0])))?);
             }
         }
         Ok(times)
     }
+}
 
-    fn submit(
-        &self,
-        gpu: &Gpu,
-        works: &[Work<'_>],
-        queries: Option<&(wgpu::QuerySet, wgpu::Buffer)>,
-    ) -> Result<Vec<f64>, Error> {
-        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        for (first, work) in (0..).step_by(2).zip(works) {
-            match (work, queries) {
-                (Work::Pass(record), _) => {
-                    let timestamp_writes = queries.map(|(query_set, _)| wgpu::ComputePassTimestampWrites {
-                        query_set,
-                        beginning_of_pass_write_index: Some(first),
-                        end_of_pass_write_index: Some(first + 1),
-                    });
-                    record(
-                        &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }),
-                    );
-                }
-                (Work::Commands(record), Some((queries, _))) => {
-                    encoder.write_timestamp(queries, first);
-                    record(&mut encoder);
-                    encoder.write_timestamp(queries, first + 1);
-                }
-                (Work::Commands(record), None) => record(&mut encoder),
+/// Seconds of each by the GPU's clock, or of all by the host's.
+fn submit(gpu: &Gpu, works: &[Work<'_>], queries: Option<&(wgpu::QuerySet, wgpu::Buffer)>) -> Result<Vec<f64>, Error> {
+    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    for (first, work) in (0..).step_by(2).zip(works) {
+        match (work, queries) {
+            (Work::Pass(record), _) => {
+                let timestamp_writes = queries.map(|(query_set, _)| wgpu::ComputePassTimestampWrites {
+                    query_set,
+                    beginning_of_pass_write_index: Some(first),
+                    end_of_pass_write_index: Some(first + 1),
+                });
+                record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
             }
+            (Work::Commands(record), Some((queries, _))) => {
+                encoder.write_timestamp(queries, first);
+                record(&mut encoder);
+                encoder.write_timestamp(queries, first + 1);
+            }
+            (Work::Commands(record), None) => record(&mut encoder),
         }
-        if let Some((queries, resolved)) = queries {
-            encoder.resolve_query_set(queries, 0..2 * works.len() as u32, resolved, 0);
-        }
-        let commands = encoder.finish();
-        let start = Instant::now();
-        gpu.queue().submit([commands]);
-        gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()))?;
-        let wall = start.elapsed().as_secs_f64();
-        let Some((_, resolved)) = queries else { return Ok(vec![wall]) };
-        let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&gpu.download(resolved, 16 * works.len() as u64)?);
-        let seconds = |ticks: &[u64]| {
-            // Coarse clocks see no time go by in the smallest passes.
-            let passed = ticks[1].saturating_sub(ticks[0]).max(1);
-            passed as f64 * f64::from(gpu.queue().get_timestamp_period()) * 1e-9
-        };
-        Ok(ticks.chunks_exact(2).map(seconds).collect())
     }
+    if let Some((queries, resolved)) = queries {
+        encoder.resolve_query_set(queries, 0..2 * works.len() as u32, resolved, 0);
+    }
+    let commands = encoder.finish();
+    let start = Instant::now();
+    gpu.queue().submit([commands]);
+    gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()))?;
+    let wall = start.elapsed().as_secs_f64();
+    let Some((_, resolved)) = queries else { return Ok(vec![wall]) };
+    let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&gpu.download(resolved, 16 * works.len() as u64)?);
+    let seconds = |ticks: &[u64]| {
+        // Coarse clocks see no time go by in the smallest passes.
+        let passed = ticks[1].saturating_sub(ticks[0]).max(1);
+        passed as f64 * f64::from(gpu.queue().get_timestamp_period()) * 1e-9
+    };
+    Ok(ticks.chunks_exact(2).map(seconds).collect())
 }
 
 /// The median, and the distance between the quartiles in parts of it.

@@ -13,10 +13,11 @@ use wgpu_norm::{
     wgpu,
 };
 
-use crate::{
+use super::{
     Row, dimensions,
     timer::{Clock, median},
 };
+use crate::{Failure, say};
 
 /// Fresh planners for each op.
 const COLD: usize = 5;
@@ -40,14 +41,14 @@ fn ops() -> Vec<Box<dyn Norm>> {
 }
 
 /// Times the host; appends the rows.
-pub fn run(gpu: &Gpu, adapter: &str, rows: &mut Vec<Row>) -> Result<(), Error> {
-    println!("\nbare: the time of recording over the time of the bare calls of wgpu");
-    println!("{:<15} {:>11} {:>8} {:>6}  of", "host", "ms", "spread", "bare");
+pub fn run(gpu: &Gpu, adapter: &str, rows: &mut Vec<Row>) -> Result<(), Failure> {
+    say("\nbare: the time of recording over the time of the bare calls of wgpu")?;
+    say(format!("{:<15} {:>11} {:>8} {:>6}  of", "host", "ms", "spread", "bare"))?;
     let mut table = Table { adapter, rows };
     let ops = ops();
     for op in &ops {
         let cold = seconds(COLD, || Planner::new(gpu.device()).plan(&**op).map(drop))?;
-        table.row("plan cold", &**op, op.name().into(), cold, None);
+        table.row("plan cold", &**op, op.name().into(), cold, None)?;
     }
     // Some drivers compile when a kernel is first run.
     for op in &ops {
@@ -61,7 +62,7 @@ pub fn run(gpu: &Gpu, adapter: &str, rows: &mut Vec<Row>) -> Result<(), Error> {
             gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()))?;
             Ok(())
         })?;
-        table.row("first result", &**op, op.name().into(), first, None);
+        table.row("first result", &**op, op.name().into(), first, None)?;
     }
     let mut seen = HashSet::new();
     for op in &ops {
@@ -71,28 +72,28 @@ pub fn run(gpu: &Gpu, adapter: &str, rows: &mut Vec<Row>) -> Result<(), Error> {
                     black_box(build(gpu.device(), &shader));
                     Ok(())
                 })?;
-                table.row("build pipeline", &**op, shader.to_string(), times, None);
+                table.row("build pipeline", &**op, shader.to_string(), times, None)?;
             }
         }
     }
     for op in &ops {
         gpu.planner().plan(&**op)?;
         let known = seconds(WARM, || gpu.planner().plan(&**op).map(drop))?;
-        table.row("plan known", &**op, op.name().into(), known, None);
+        table.row("plan known", &**op, op.name().into(), known, None)?;
     }
     for op in &ops {
         let plan = gpu.planner().plan(&**op)?;
         let tensors = tensors(gpu, &**op)?;
         let scratch = (plan.scratch_size() > 0).then(|| storage(gpu, plan.scratch_size()));
         let bindings = tensors.iter().fold(Bindings::new(), |b, (slot, buffer)| b.set(*slot, buffer));
-        let bindings = scratch.iter().fold(bindings, |b, scratch| b.scratch(scratch));
-        table.row("bind", &**op, op.name().into(), seconds(WARM, || plan.bind(&bindings).map(drop))?, None);
+        let bindings = scratch.iter().fold(bindings, Bindings::scratch);
+        table.row("bind", &**op, op.name().into(), seconds(WARM, || plan.bind(&bindings).map(drop))?, None)?;
     }
     for op in &ops {
         let (recorded, bare) = record(gpu, &**op)?;
         let ratio = recorded.0 / bare.0;
-        table.row("record bare", &**op, op.name().into(), bare, None);
-        table.row("record", &**op, op.name().into(), recorded, Some(ratio));
+        table.row("record bare", &**op, op.name().into(), bare, None)?;
+        table.row("record", &**op, op.name().into(), recorded, Some(ratio))?;
     }
     Ok(())
 }
@@ -103,12 +104,19 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn row(&mut self, what: &str, op: &dyn Norm, subject: String, (time, spread): (f64, f64), bare: Option<f64>) {
+    fn row(
+        &mut self,
+        what: &str,
+        op: &dyn Norm,
+        subject: String,
+        (time, spread): (f64, f64),
+        bare: Option<f64>,
+    ) -> Result<(), Failure> {
         let ratio = bare.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         let shape = dimensions(op.shape());
         // Of a kernel, its name alone; the JSON has its options.
         let name = subject.split(" {").next().unwrap_or(&subject);
-        println!("{what:<15} {:>11.6} {:>7.0}% {ratio:>6}  {name} {shape}", time * 1e3, spread * 100.0);
+        say(format!("{what:<15} {:>11.6} {:>7.0}% {ratio:>6}  {name} {shape}", time * 1e3, spread * 100.0))?;
         self.rows.push(Row {
             adapter: self.adapter.into(),
             engine: "host",
@@ -126,6 +134,7 @@ impl Table<'_> {
             strategy: String::new(),
             timer: Clock::Wall.name(),
         });
+        Ok(())
     }
 }
 
@@ -145,6 +154,7 @@ fn program(gpu: &Gpu, op: &dyn Norm) -> Result<shaders::Program, Error> {
 }
 
 /// A pipeline as the planner builds it.
+#[allow(unsafe_code, reason = "so does the planner")]
 fn build(device: &wgpu::Device, shader: &Shader) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
     let mut checks = wgpu::ShaderRuntimeChecks::checked();
     (checks.force_loop_bounding, checks.int_div_checks) = (false, false);

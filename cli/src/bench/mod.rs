@@ -4,8 +4,8 @@
 //! % of copy bandwidth is 100 times the time of a copy shader over the time of the op, for as many bytes as the op must
 //! move. Higher is better.
 //!
-//! `cargo bench --bench bandwidth [-- --quick] [--cases FILE] [--host] [--filter OP] [--json FILE] [--rounds N]
-//! [--all-methods] [--adapter NAME-PART] [--tuning FILE] [--tune FILE]`
+//! `wgpu-norm bench [--quick] [--cases FILE] [--host] [--filter OP] [--json FILE] [--rounds N] [--all-methods]
+//! [--tuning FILE] [--tune FILE]`
 
 mod cases;
 mod file;
@@ -15,28 +15,25 @@ mod tune;
 
 use std::{
     cell::Cell,
-    env,
-    fs::File,
+    fs::{self, File},
     ops::Range,
     path::{Path, PathBuf},
-    process::ExitCode,
     time::{Duration, Instant},
 };
 
-use clap::Parser;
 use pollster::block_on;
 use serde::Serialize;
 use timer::{Clock, Timer, Work, median};
 use wgpu_norm::{
     Access, Bindings, Bound, DType, Error, Method, Norm, Plan, Planner, Slot, Strategy, TensorSpec, Tuning, View,
-    host::{Gpu, adapter},
-    wgpu,
+    host::Gpu, wgpu,
 };
 
-/// Speed of each op in % of copy bandwidth (higher is better), and the time that the host takes.
-#[derive(Parser)]
-#[command(name = "cargo xtask bench")]
-struct Args {
+use crate::{Failure, adapter, progress, say};
+
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "options")]
+pub struct Args {
     /// Writes the rows as a JSON list.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -46,8 +43,8 @@ struct Args {
     /// A short list, of a minute.
     #[arg(long, conflicts_with = "cases")]
     quick: bool,
-    /// Only the cases of this JSON list: op, direction (forward), dtype (f32), shape, groups for group_norm, residual
-    /// for norms of rows.
+    /// Only the cases of this JSON list: op, direction (forward), dtype (f32), shape, groups for
+    /// `group_norm`, residual for norms of rows.
     #[arg(long, value_name = "FILE")]
     cases: Option<PathBuf>,
     /// Only the host's times: to plan, build, bind and record.
@@ -62,18 +59,12 @@ struct Args {
     /// Timed rounds at most; each times the copy and the op once. A case of more than 1.5 s gets fewer.
     #[arg(long, default_value_t = 31, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// The adapter whose name contains this.
-    #[arg(long, value_name = "NAME-PART")]
-    adapter: Option<String>,
     /// The table by which kernels are chosen, in place of the adapter's own.
     #[arg(long, value_name = "FILE")]
     tuning: Option<PathBuf>,
     /// Measures a table for the adapter and writes it; nothing else.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "cases", "filter", "all_methods", "host", "json"])]
     tune: Option<PathBuf>,
-    /// Given by cargo.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 /// Rounds that a GPU is given at a time, and seconds that it may take for them.
@@ -100,41 +91,27 @@ const AWAKE_TIME: f64 = 0.2;
 const BEYOND_CACHE: u64 = 256 << 20;
 
 /// Drivers keep on disk what they compiled; the first start of a program is what counts.
-const NO_CACHE_ON_DISK: [(&str, &str); 2] = [("MESA_SHADER_CACHE_DISABLE", "true"), ("__GL_SHADER_DISK_CACHE", "0")];
+pub const NO_CACHE_ON_DISK: [(&str, &str); 2] =
+    [("MESA_SHADER_CACHE_DISABLE", "true"), ("__GL_SHADER_DISK_CACHE", "0")];
 
-fn main() -> ExitCode {
-    for (name, value) in NO_CACHE_ON_DISK {
-        // SAFETY: there is no other thread yet.
-        unsafe { env::set_var(name, value) };
-    }
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("bandwidth: {e}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    env_logger::init();
+pub fn run(args: &Args, adapter: Option<&str>) -> Result<(), Failure> {
     // Files first: a wrong path should not cost a run. What is in them stays until there is something new.
-    let given = args.cases.as_deref().map(file::read).transpose()?;
-    let tuning = args.tuning.as_deref().map(read_tuning).transpose()?;
+    let given = args.cases.as_deref().map(file::read).transpose().map_err(Failure::usage)?;
+    let tuning = args.tuning.as_deref().map(read_tuning).transpose().map_err(Failure::usage)?;
     for path in [&args.json, &args.tune].into_iter().flatten() {
         let open = File::options().append(true).create(true).open(path);
-        open.map_err(|e| format!("{}: {e}", path.display()))?;
+        open.map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?;
     }
 
-    let mut bench = Bench::new(args, tuning)?;
-    println!("{}", bench.adapter);
+    let mut bench = Bench::new(args, adapter, tuning)?;
+    say(&bench.adapter)?;
     if let Some(path) = &args.tune {
         let table = tune::run(&bench)?;
-        print!("\n{table}");
-        return Ok(std::fs::write(path, table)?);
+        say(format!("\n{}", table.trim_end()))?;
+        return save(path, &table);
     }
     if !args.host {
-        print_head();
+        print_head()?;
         match given {
             _ if args.copies => bench.copy_shaders()?,
             Some(ops) => bench.ops(&ops, args)?,
@@ -152,19 +129,24 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         host::run(&bench.gpu, &bench.adapter, &mut bench.rows)?;
     }
     if !args.host {
-        bench.left_out.print();
+        bench.left_out.print()?;
     }
     if bench.rows.is_empty() {
-        return Err("nothing was timed: no op fits the filter and the device".into());
+        return Err(Failure::failed("nothing was timed: no op fits the filter and the device"));
     }
-    if let Some(path) = &args.json {
-        std::fs::write(path, serde_json::to_string_pretty(&bench.rows)? + "\n")?;
+    match (&args.json, serde_json::to_string_pretty(&bench.rows)) {
+        (Some(path), Ok(rows)) => save(path, &(rows + "\n")),
+        (Some(path), Err(e)) => Err(Failure::failed(format!("{}: {e}", path.display()))),
+        (None, _) => Ok(()),
     }
-    Ok(())
+}
+
+fn save(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
 }
 
 fn read_tuning(path: &Path) -> Result<Tuning, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| e.to_string());
+    let text = fs::read_to_string(path).map_err(|e| e.to_string());
     text.and_then(|text| text.parse().map_err(|e: Error| e.to_string())).map_err(|e| format!("{}: {e}", path.display()))
 }
 
@@ -197,21 +179,21 @@ struct Row {
     timer: &'static str,
 }
 
-fn print_head() {
-    println!("copy: % of copy bandwidth, higher is better");
-    println!(
+fn print_head() -> Result<(), Failure> {
+    say("copy: % of copy bandwidth, higher is better")?;
+    say(format!(
         "{:<28} {:<14} {:<4} out {:>9} {:>8} {:>7} {:>6}  strategy",
         "op", "shape", "type", "ms", "spread", "GB/s", "copy"
-    );
+    ))
 }
 
 impl Row {
-    fn print(&self) {
+    fn print(&self) -> Result<(), Failure> {
         let Self { op, shape, dtype, outputs, ms, strategy, .. } = self;
         let (spread, gbps, percent) =
             (self.spread * 100.0, self.gbps.unwrap_or(f64::NAN), self.percent_of_copy.unwrap_or(f64::NAN));
         let speed = format!("{gbps:>7.2} {percent:>5.0}%");
-        println!("{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {speed}  {strategy}");
+        say(format!("{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {speed}  {strategy}"))
     }
 }
 
@@ -228,7 +210,7 @@ struct LeftOut {
 }
 
 impl LeftOut {
-    fn print(&self) {
+    fn print(&self) -> Result<(), Failure> {
         let reasons = [
             (self.large_for_cpu, format!("move more than {} MiB, on a CPU adapter", CPU_BYTES >> 20)),
             (self.beyond_limits, "are beyond the device's limits".into()),
@@ -238,8 +220,9 @@ impl LeftOut {
         if all > 0 {
             let told: Vec<_> =
                 reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
-            println!("\n{all} cases left out: {}", told.join(", "));
+            say(format!("\n{all} cases left out: {}", told.join(", ")))?;
         }
+        Ok(())
     }
 }
 
@@ -351,6 +334,7 @@ impl Copier {
     }
 }
 
+#[allow(unsafe_code, reason = "a copy without checks is what the fastest op is compared with")]
 fn pipeline(device: &wgpu::Device, label: &str, source: &str, checked: bool) -> wgpu::ComputePipeline {
     let descriptor =
         wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) };
@@ -431,11 +415,11 @@ fn half(moved: u64) -> u64 {
 }
 
 impl Bench {
-    fn new(args: &Args, tuning: Option<Tuning>) -> Result<Self, Error> {
-        let adapter = adapter(args.adapter.as_deref())?;
+    fn new(args: &Args, name: Option<&str>, tuning: Option<Tuning>) -> Result<Self, Failure> {
+        let adapter = adapter(name)?;
         let (features, required_limits) = wgpu_norm::recommended(&adapter);
         let (device, queue) = block_on(adapter.request_device(&wgpu::DeviceDescriptor {
-            label: Some("bandwidth"),
+            label: Some("bench"),
             required_features: features | (adapter.features() & Timer::FEATURES),
             required_limits,
             ..Default::default()
@@ -476,7 +460,7 @@ impl Bench {
     }
 
     /// Times copies alone, by the shaders and by the driver, in turns.
-    fn copies(&mut self, sizes: &[u64], args: &Args) -> Result<(), Error> {
+    fn copies(&mut self, sizes: &[u64], args: &Args) -> Result<(), Failure> {
         const NAMES: [&str; 3] = ["copy", "copy_x1", "copy_buffer_to_buffer"];
         if !NAMES.iter().any(|name| name.contains(&args.filter)) {
             return Ok(());
@@ -513,7 +497,7 @@ impl Bench {
                     strategy: strategy.into(),
                     ..self.row("copy", moved, times[i], times[0].0, clocks[i])
                 };
-                row.print();
+                row.print()?;
                 self.rows.push(row);
             }
         }
@@ -521,7 +505,7 @@ impl Bench {
     }
 
     /// Times each form of the copy shader.
-    fn copy_shaders(&mut self) -> Result<(), Error> {
+    fn copy_shaders(&mut self) -> Result<(), Failure> {
         for &moved in cases::COPIES.iter().rev().take(2) {
             let sets = self.sets(moved);
             if !self.takes(moved, half(moved), true) {
@@ -537,11 +521,11 @@ impl Bench {
                     if lanes > self.limits.max_compute_invocations_per_workgroup {
                         continue;
                     }
-                    let copier = Copier::new(self.gpu.device(), [lanes, loads], false, checked);
-                    let groups = self.copy_groups(&copier, &copies.src, &copies.dst, sets);
+                    let form = Copier::new(self.gpu.device(), [lanes, loads], false, checked);
+                    let groups = self.copy_groups(&form, &copies.src, &copies.dst, sets);
                     let [mut base, mut times] = self.rounds(|round| {
                         let set = round % sets;
-                        [copy(&self.copy, &plain[set]), copy(&copier, &groups[set])]
+                        [copy(&self.copy, &plain[set]), copy(&form, &groups[set])]
                     })?;
                     let strategy = format!("{lanes} lanes, {loads} loads{}", if checked { "" } else { ", unchecked" });
                     let (base, time) = (median(&mut base), median(&mut times));
@@ -553,7 +537,7 @@ impl Bench {
                         strategy,
                         ..self.row("copy", moved, time, base.0, self.timer.clock())
                     };
-                    row.print();
+                    row.print()?;
                     self.rows.push(row);
                 }
             }
@@ -561,11 +545,14 @@ impl Bench {
         Ok(())
     }
 
-    fn ops(&mut self, ops: &[Box<dyn Norm>], args: &Args) -> Result<(), Error> {
+    fn ops(&mut self, ops: &[Box<dyn Norm>], args: &Args) -> Result<(), Failure> {
         // Whoever writes a list knows what to expect of a CPU.
         let capped = args.cases.is_none();
         let mut timed = Vec::new();
+        let bar = progress(ops.len());
         for op in ops.iter().filter(|op| op.name().contains(&args.filter)) {
+            bar.inc(1);
+            bar.set_message(format!("{} {}", op.name(), dimensions(op.shape())));
             let tensors = op.tensors()?;
             let moved = moved(&tensors);
             let largest = tensors.iter().map(TensorSpec::bytes).max().unwrap_or(0);
@@ -584,7 +571,7 @@ impl Bench {
                     match self.gpu.planner().plan_with(&**op, Strategy::Forced(method)) {
                         Ok(plan) => self.plan(&**op, &plan)?,
                         Err(Error::Unsupported { .. }) => {}
-                        Err(e) => return Err(e),
+                        Err(e) => return Err(e.into()),
                     }
                 }
             }
@@ -618,7 +605,7 @@ impl Bench {
     }
 
     /// Times a plan and a copy in turns; appends their rows.
-    fn plan(&mut self, op: &dyn Norm, plan: &Plan) -> Result<(), Error> {
+    fn plan(&mut self, op: &dyn Norm, plan: &Plan) -> Result<(), Failure> {
         self.stay_awake();
         let moved = moved(plan.tensors());
         let sets = self.sets(moved);
@@ -649,7 +636,7 @@ impl Bench {
                 strategy,
                 ..self.row(engine, moved, time, copy.0, self.timer.clock())
             };
-            row.print();
+            row.print()?;
             self.rows.push(row);
         }
         Ok(())
@@ -743,7 +730,7 @@ impl Bench {
         };
         let bounds = (0..sets).map(|set| {
             let bindings = arenas.iter().fold(Bindings::new(), |b, (slot, arena)| b.set(*slot, arena.view(set)));
-            plan.bind(&scratch.iter().fold(bindings, |b, scratch| b.scratch(scratch)))
+            plan.bind(&scratch.iter().fold(bindings, Bindings::scratch))
         });
         Ok(Some(bounds.collect::<Result<_, _>>()?))
     }
@@ -887,7 +874,7 @@ impl Bench {
 
     /// The speed, in bytes, of rows whose length is no multiple of four, over that of their neighbours of whole packs,
     /// where both are among the ops. In turns, once more: machines get faster and slower between two cases.
-    fn neighbours(&self, timed: &[(&dyn Norm, Plan)]) -> Result<(), Error> {
+    fn neighbours(&self, timed: &[(&dyn Norm, Plan)]) -> Result<(), Failure> {
         let mut first = true;
         for (rows, even, odd) in cases::NEIGHBOURS {
             let of_len = |len| timed.iter().filter(move |(op, _)| op.shape() == [rows, len]);
@@ -898,14 +885,14 @@ impl Bench {
                 let Some((even, even_plan)) = of_len(even).find(alike) else { continue };
                 let Some(speed) = self.faster(even_plan, odd_plan)? else { continue };
                 if std::mem::take(&mut first) {
-                    println!();
+                    say("")?;
                 }
                 let (name, odd, even, (dtype, outputs)) =
                     (odd.name(), dimensions(odd.shape()), dimensions(even.shape()), kind(odd_plan));
                 let speed = speed * moved(odd_plan.tensors()) as f64 / moved(even_plan.tensors()) as f64;
-                println!(
+                say(format!(
                     "{name:<28} {odd:<14} {dtype:<4} {outputs:>3} {speed:.2} times as many bytes a second as {even}"
-                );
+                ))?;
             }
         }
         Ok(())
