@@ -147,6 +147,23 @@ fn at_of__strided(first: First__strided, column: Column) -> At__strided {
 // The same, but an index says where rows of the input or of the output lie: it names the outer level of the tensor. A
 // row is there if all that its indices name is. Other rows read the first one, and write nothing.
 
+struct IndexedRow {
+    is_there: bool,
+    outer: u32,
+    inner: u32,
+    input: u32, // the outer index of the input, 0 if the row is not there
+    output: u32,
+}
+
+fn indexed_row(row: u32) -> IndexedRow {
+    let outer = row / places.rows;
+    let input = input_outer(outer);
+    let output = output_outer(outer);
+    let is_there = input < places.input.w && output < places.output.w;
+    let inner = row % places.rows;
+    return IndexedRow(is_there, outer, inner, select(0u, input, is_there), select(0u, output, is_there));
+}
+
 struct At__indexed {
     is_there: bool,
     input: u32,
@@ -159,18 +176,14 @@ struct At__indexed {
 alias First__indexed = At__indexed;
 
 fn first_of__indexed(row: u32, stride: u32) -> First__indexed {
-    let outer = row / places.rows;
-    let inner = row % places.rows;
-    let input = input_outer(outer);
-    let output = output_outer(outer);
-    let is_there = input < places.input.w && output < places.output.w;
+    let place = indexed_row(row);
     return First__indexed(
-        is_there,
-        row_at(places.input, select(0u, input, is_there), inner),
-        row_at(places.residual, outer, inner),
-        row_at(places.output, select(0u, output, is_there), inner),
-        row_at(places.input_bias, outer, inner),
-        row_at(places.gate, outer, inner),
+        place.is_there,
+        row_at(places.input, place.input, place.inner),
+        row_at(places.residual, place.outer, place.inner),
+        row_at(places.output, place.output, place.inner),
+        row_at(places.input_bias, place.outer, place.inner),
+        row_at(places.gate, place.outer, place.inner),
     );
 }
 
@@ -472,15 +485,11 @@ struct First__indexed_apart {
 }
 
 fn first_of__indexed_apart(row: u32, stride: u32) -> First__indexed_apart {
-    let outer = row / places.rows;
-    let inner = row % places.rows;
-    let input = input_outer(outer);
-    let output = output_outer(outer);
-    let is_there = input < places.input.w && output < places.output.w;
+    let place = indexed_row(row);
     return First__indexed_apart(
-        is_there,
-        row_at(places.input, select(0u, input, is_there), inner),
-        row_at(places.output, select(0u, output, is_there), inner),
+        place.is_there,
+        row_at(places.input, place.input, place.inner),
+        row_at(places.output, place.output, place.inner),
     );
 }
 
