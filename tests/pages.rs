@@ -1,6 +1,8 @@
 //! The code of pages that is part of a larger program: `tests/readme.rs` finds each line of a block here. It binds and
 //! records on wgpu's noop device.
 
+use std::error::Error;
+
 use wgpu_norm::{
     Bindings, Epilogue, GroupNorm, LayerNorm, Norm, Pairs, Planner, Result, RmsNorm, Rotary, Slot, TensorSpec, View,
     wgpu::{self, BufferUsages},
@@ -40,6 +42,37 @@ impl Noop {
 
 fn slots(tensors: &[TensorSpec]) -> Vec<Slot> {
     tensors.iter().map(|spec| spec.slot).collect()
+}
+
+/// The noop adapter, of an instance that has no other.
+async fn noop_adapter() -> std::result::Result<wgpu::Adapter, Box<dyn Error>> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::NOOP;
+    descriptor.backend_options.noop.enable = true;
+    Ok(wgpu::Instance::new(descriptor).request_adapter(&wgpu::RequestAdapterOptions::default()).await?)
+}
+
+#[test]
+fn the_readme() -> std::result::Result<(), Box<dyn Error>> {
+    pollster::block_on(async {
+        let adapter = noop_adapter().await?;
+
+        let (required_features, required_limits) = wgpu_norm::recommended(&adapter);
+        let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+        let (device, queue) = adapter.request_device(&descriptor).await?;
+
+        let noop = Noop { device: device.clone(), queue };
+        let [x, w, b, y] = [64 * 384, 384, 384, 64 * 384].map(|elements| noop.tensor(elements));
+
+        let planner = Planner::new(&device);
+        let plan = planner.plan(&LayerNorm::new(&[64, 384], 1..))?;
+        let bound = plan.bind(&Bindings::new().input(&x).weight(&w).bias(&b).output(&y))?;
+
+        noop.pass(|mut pass| {
+            bound.record(&mut pass);
+        });
+        Ok(())
+    })
 }
 
 #[test]

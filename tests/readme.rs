@@ -54,6 +54,10 @@ fn the_code_of_the_readme_is_the_example() {
     let (readme, example) = (read("README.md"), read("examples/layer_norm.rs"));
     let code = &example[example.find("use wgpu_norm").expect("code")..];
     assert!(readme.contains(&format!("```rust\n{code}```\n")), "README.md does not show examples/layer_norm.rs");
+    let (blocks, _) = split(&readme);
+    let (_, own_device) = blocks.iter().filter(|(info, _)| info == "rust").nth(1).expect("a second block");
+    let code: Vec<&str> = own_device.iter().copied().filter(|line| !line.starts_with("use ")).collect();
+    assert_eq!(missing(&code, &read("tests/pages.rs")), None, "tests/pages.rs does not have this line of README.md");
 }
 
 /// The first line of a block that a file does not have behind the line before it. A file may have the code in a comment

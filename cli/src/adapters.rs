@@ -4,10 +4,18 @@ use wgpu_norm::{DeviceReport, host, host::Gpu, wgpu};
 
 use crate::{Failure, adapter, say};
 
+/// What a machine without an adapter may install.
+pub const REMEDY: &str = if cfg!(target_os = "linux") {
+    "; lavapipe needs no GPU: `apt-get install mesa-vulkan-drivers libvulkan1` on Debian and Ubuntu, `dnf install \
+     mesa-vulkan-drivers` on Fedora, `pacman -S vulkan-swrast` on Arch"
+} else {
+    ""
+};
+
 fn all() -> Result<Vec<wgpu::Adapter>, Failure> {
     let adapters = host::adapters();
     if adapters.is_empty() {
-        return Err(Failure::usage("no adapter: wgpu found none on this machine"));
+        return Err(Failure::usage(format!("no adapter: wgpu found none on this machine{REMEDY}")));
     }
     Ok(adapters)
 }

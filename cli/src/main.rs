@@ -118,8 +118,11 @@ impl From<Error> for Failure {
 
 /// The adapter that is taken.
 fn adapter(name: Option<&str>) -> Result<wgpu_norm::wgpu::Adapter, Failure> {
-    host::adapter(name).map_err(|e| match name {
-        Some(_) if matches!(e, Error::NoAdapter(_)) => Failure::usage(format!("--adapter: {e}")),
+    host::adapter(name).map_err(|e| match (name, &e) {
+        (Some(_), Error::NoAdapter(_)) => Failure::usage(format!("--adapter: {e}")),
+        (None, Error::NoAdapter(_)) if host::adapters().is_empty() => {
+            Failure::usage(format!("{e}{}", adapters::REMEDY))
+        }
         _ => e.into(),
     })
 }

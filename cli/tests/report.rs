@@ -45,6 +45,18 @@ fn a_report_without_an_adapter_says_so() {
     folder.fails(2, "report a b", &["'b'"]);
 }
 
+/// The loader of Vulkan finds no driver.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_machine_without_a_driver_is_told_what_to_install() {
+    let folder = Folder::new();
+    for arguments in [&["adapters"][..], &["--list-adapters"], &["--report"], &["conformance"], &["bench", "--quick"]] {
+        let mut command = Command::new(program());
+        let command = command.args(arguments).env("WGPU_BACKEND", "vulkan").env("VK_ICD_FILENAMES", "/none.json");
+        folder.finish(command).failed(2, &["no adapter: ", "apt-get install mesa-vulkan-drivers libvulkan1"]);
+    }
+}
+
 #[test]
 fn the_bench_times_a_list_of_cases() {
     let folder = Folder::new();
