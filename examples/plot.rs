@@ -13,7 +13,12 @@ use std::{
 };
 
 use clap::Parser;
-use plotters::{coord::Shift, prelude::*, series::LineSeries};
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    series::LineSeries,
+    style::text_anchor::{HPos, Pos, VPos},
+};
 use serde::Deserialize;
 
 /// Draws what the bench measured as SVG.
@@ -269,12 +274,12 @@ fn draw_engines(path: &Path, adapter: &str, cases: &BTreeMap<String, BTreeMap<St
         .x_label_formatter(&|x| format!("{x:.0}"))
         .label_style((FONT, 14))
         .draw()?;
-    let text = TextStyle::from((FONT, 14)).color(&BLACK);
+    let text = TextStyle::from((FONT, 14)).color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
     for (at, (case, of_case)) in cases.iter().rev().enumerate() {
         let y = at as f64 + 0.5;
         let (_, pixel) = chart.backend_coord(&(100.0, y));
         let (_, panel_top) = panel.get_base_pixel();
-        panel.draw_text(case, &text, (16, pixel - panel_top - 2))?;
+        panel.draw_text(case, &text, (16, pixel - panel_top))?;
         chart.draw_series(LineSeries::new([(0.0, y), (most * 1.1, y)], BLACK.mix(0.15)))?;
         for (color_at, engine) in engines.iter().enumerate() {
             if let Some(&percent) = of_case.get(*engine) {
