@@ -68,9 +68,11 @@ fn the_readme() -> std::result::Result<(), Box<dyn Error>> {
         let plan = planner.plan(&LayerNorm::new(&[64, 384], 1..))?;
         let bound = plan.bind(&Bindings::new().input(&x).weight(&w).bias(&b).output(&y))?;
 
-        noop.pass(|mut pass| {
-            bound.record(&mut pass);
-        });
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        bound.record(&mut pass);
+        drop(pass);
+        noop.queue.submit([encoder.finish()]);
         Ok(())
     })
 }

@@ -275,6 +275,7 @@ fn strided(len: usize) -> Vec<Box<dyn Norm>> {
         both!(ops:
             rows.clone().residual_output(true),
             rows.clone().residual_in_place(true),
+            rows.clone().input_bias(true),
             rows.clone().gate(Gate::before(GateFunction::Identity)),
             columns,
             batch,
@@ -450,7 +451,6 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
         LayerNorm::new(image, 2..).per_sample(true),
         LayerNorm::new(image, 1..2).per_sample(true),
         RmsNorm::new(rows, 1..).residual(true).residual_output(true),
-        LayerNorm::new(rows, 1..).residual(true).input_bias(true),
     );
     ops
 }
