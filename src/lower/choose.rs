@@ -29,7 +29,7 @@ pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) 
 /// | of columns | that share their weights, enough to fill a CPU | streamed/lane |
 /// | | all others | columns |
 /// | of channels or groups that are no rows | any | split |
-/// | of rows | of more than four elements that a cluster of a GPU holds | resident/cluster |
+/// | of rows | of more than 4 elements, or 64 on a CPU, that a cluster holds with their sums | resident/cluster |
 /// | | of up to `lane_packs` packs, or `lane_packs_many_rows` for 4096 rows or more | resident/lane |
 /// | | fewer than `few_rows`, of `long_row` elements or more | split |
 /// | | that registers hold | resident, by the smallest team that holds them and their sums of gradients |
@@ -37,9 +37,9 @@ pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) 
 /// | | longer | streamed, by the largest team |
 /// | | too long for that | split |
 ///
-/// Teams on a CPU are lanes and subgroups, as a barrier costs more there than all else. Teams on a GPU are subgroups
-/// and workgroups. With `few_kernels`, `lane_packs_many_rows` does not count, and rows are streamed if registers do not
-/// hold their sums.
+/// Teams on a CPU are lanes, clusters and subgroups, as a barrier costs more there than all else. Teams on a GPU are
+/// clusters, subgroups and workgroups. With `few_kernels`, `lane_packs_many_rows` does not count, a CPU has no clusters,
+/// and rows are streamed if registers do not hold their sums.
 fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if problem.given() {
         return Method::Elementwise;
@@ -56,11 +56,12 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     let Some(rows) = resident_rows(problem).filter(|_| resident) else {
         return Method::Split(largest);
     };
-    let has_smaller = !caps.cpu && caps.subgroup_size.is_some();
-    let cluster = (has_smaller && rows.view.cols > 4).then_some(Team::Cluster);
+    let has_subgroups = caps.subgroup_size.is_some();
+    let cluster = (has_subgroups && !(caps.cpu && caps.few_kernels)).then_some(Team::Cluster);
     let fits = |team: &Team| TeamRows::new(problem, *team, false).is_ok_and(|rows| rows.fits());
     let fits_with_sums = |team: &Team| TeamRows::new(problem, *team, false).is_ok_and(|rows| rows.fits_with_sums());
-    if cluster.as_ref().is_some_and(fits_with_sums) {
+    let of_a_lane = if caps.cpu { CPU_LANE_ELEMENTS } else { LANE_ELEMENTS };
+    if rows.view.cols > of_a_lane && cluster.as_ref().is_some_and(fits_with_sums) {
         return Method::Resident(Team::Cluster);
     }
     if rows.packs <= lane_packs(problem) {
@@ -71,7 +72,7 @@ fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if splits && problem.stats.group_count() < tuning.few_rows && problem.stats.inner >= tuning.long_row {
         return Method::Split(largest);
     }
-    let smaller = has_smaller.then_some(Team::Subgroup);
+    let smaller = (has_subgroups && !caps.cpu).then_some(Team::Subgroup);
     let teams = cluster.into_iter().chain(smaller).chain([largest]);
     // A pass of its own for the sums has more kernels than a pass that streams and sums.
     let without_sums = || teams.clone().find(fits).filter(|_| !caps.few_kernels);
@@ -122,6 +123,11 @@ fn lane_packs(problem: &Problem<'_>) -> u32 {
     let wide = if is_heavy { lane_packs_many_rows / 2 } else { lane_packs_many_rows };
     if problem.stats.group_count() < MANY_ROWS || problem.caps.few_kernels { lane_packs } else { wide.max(lane_packs) }
 }
+
+/// Elements of a row, at most, that a lane owns even if a cluster can hold them.
+const LANE_ELEMENTS: u32 = 4;
+/// The same on a CPU, where the lanes of a SIMD vector own a row each at no cost.
+const CPU_LANE_ELEMENTS: u32 = 64;
 
 /// So many rows that each lane owns several.
 const MANY_ROWS: u32 = 4096;

@@ -19,8 +19,7 @@ use crate::{
     types::{Method, Quantized, Team},
 };
 
-/// Packs of a row that a lane of a cluster holds, at most. On a GPU, clusters own all rows of more than four elements
-/// that they can hold.
+/// Packs of a row that a lane of a cluster holds, at most.
 const CLUSTER_PACKS: u32 = 8;
 /// Packs of a row that a lane holds, where a kernel serves rows of many lengths. Clusters have no second kernel.
 const COARSE_PACKS: [u32; 2] = [4, 8];

@@ -77,7 +77,8 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
     let cases = [
         ([4096, 4], ["resident/lane", "resident/lane", "resident/lane", "resident/lane"]),
         ([4096, 16], ["resident/cluster", "resident/lane", "resident/lane", "resident/lane"]),
-        ([4096, 128], ["resident/cluster", "resident/workgroup", "resident/lane", "resident/lane"]),
+        ([4096, 64], ["resident/cluster", "resident/workgroup", "resident/lane", "resident/lane"]),
+        ([4096, 128], ["resident/cluster", "resident/workgroup", "resident/cluster", "resident/lane"]),
         ([4096, 132], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 512], ["resident/subgroup", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
         ([4096, 768], ["resident/workgroup+subgroups", "resident/workgroup", "resident/subgroup", "streamed/lane"]),
@@ -99,10 +100,10 @@ fn rows_go_to_the_smallest_team_that_holds_them() {
 #[test]
 fn many_rows_go_to_lanes_up_to_a_length_and_half_of_it_where_each_takes_more_code() {
     let op = |len| LayerNorm::new(&[4096, len], 1..);
-    assert_eq!(method(&op(128), &LAVAPIPE), "resident/lane");
-    assert_eq!(method(&op(132), &LAVAPIPE), "resident/subgroup");
-    assert_eq!(method(&LayerNorm::new(&[4095, 20], 1..), &LAVAPIPE), "resident/subgroup");
-    for (len, team) in [(64, "resident/lane"), (68, "resident/subgroup")] {
+    assert_eq!(method(&op(128), &LLVMPIPE), "resident/lane");
+    assert_eq!(method(&op(132), &LLVMPIPE), "streamed/lane");
+    assert_eq!(method(&LayerNorm::new(&[4095, 20], 1..), &LAVAPIPE), "resident/cluster");
+    for (len, team) in [(64, "resident/lane"), (68, "resident/cluster")] {
         assert_eq!(method(&op(len).backward(), &LAVAPIPE), team, "{len}");
         assert_eq!(method(&op(len).dtype(DType::F16), &LAVAPIPE), team, "{len}");
     }
