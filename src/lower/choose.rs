@@ -38,8 +38,8 @@ pub(super) fn choose(problem: &Problem<'_>, strategy: Strategy, resident: bool) 
 /// | | too long for that | split |
 ///
 /// Teams on a CPU are lanes, clusters and subgroups, as a barrier costs more there than all else. Teams on a GPU are
-/// clusters, subgroups and workgroups. With `few_kernels`, `lane_packs_many_rows` does not count, a CPU has no clusters,
-/// and rows are streamed if registers do not hold their sums.
+/// clusters, subgroups and workgroups. With `few_kernels`, `lane_packs_many_rows` does not count, a CPU has no
+/// clusters, and rows are streamed if registers do not hold their sums.
 fn infer(problem: &Problem<'_>, resident: bool) -> Method {
     if problem.given() {
         return Method::Elementwise;
