@@ -44,6 +44,9 @@ struct Row {
     dtype: String,
     #[serde(default)]
     outputs: u32,
+    /// Tensors of its options.
+    #[serde(default)]
+    with: String,
     #[serde(default)]
     shape: String,
     ms: f64,
@@ -130,9 +133,11 @@ impl Axis {
     }
 }
 
-/// What is measured in a row, for engines to be compared.
-fn case(row: &Row) -> (&str, &str, &str) {
-    (row.op.trim_end_matches("_backward"), &row.direction, &row.shape)
+/// What is measured in a row, for engines to be compared. A forward norm that writes two tensors writes its sum with a
+/// residual.
+fn case(row: &Row) -> (&str, &str, &str, bool) {
+    let has_residual = row.direction == "forward" && row.outputs == 2;
+    (row.op.trim_end_matches("_backward"), &row.direction, &row.shape, has_residual)
 }
 
 /// % of copy bandwidth of a row of any engine: the copy is the one that ours was timed beside.
@@ -146,8 +151,8 @@ fn percent(row: &Row, rows: &[Row]) -> Option<f64> {
 fn lines(rows: &[Row], axis: Axis) -> BTreeMap<String, Points> {
     let mut series: BTreeMap<String, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
     for row in rows.iter().filter(|row| matches!(&*row.op, "layer_norm" | "rms_norm" | "layer_norm_backward")) {
-        // One gradient, or a written sum, is another op.
-        let plain = if row.direction == "backward" { row.outputs != 1 } else { row.outputs < 2 };
+        // One gradient, or an op with a tensor more, is another op.
+        let plain = row.with.is_empty() && if row.direction == "backward" { row.outputs != 1 } else { row.outputs < 2 };
         let (Some(x), Some(y), true) = (axis.of(&row.shape), percent(row, rows), plain) else { continue };
         let backward = if row.direction == "backward" { ", backward" } else { "" };
         let name = format!("{} {}{backward}", row.engine, row.op.trim_end_matches("_backward"));
@@ -166,7 +171,9 @@ fn lines(rows: &[Row], axis: Axis) -> BTreeMap<String, Points> {
 fn speeds(rows: &[Row]) -> BTreeMap<String, BTreeMap<String, f64>> {
     let mut cases: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
     for ours in rows.iter().filter(|row| row.engine == OURS) {
-        let name = format!("{} {}", ours.op.replace('_', " "), ours.shape);
+        let (.., has_residual) = case(ours);
+        let residual = if has_residual { ", residual" } else { "" };
+        let name = format!("{} {}{residual}", ours.op.replace('_', " "), ours.shape);
         for row in rows.iter().filter(|row| row.engine != COPY && case(row) == case(ours)) {
             let Some(percent) = percent(row, rows) else { continue };
             cases.entry(name.clone()).or_default().insert(row.engine.clone(), percent);

@@ -26,10 +26,17 @@ fn row(engine: &str, op: &str, shape: &str, ms: f64) -> serde_json::Value {
 #[test]
 fn rows_of_the_bench_become_pictures() {
     let folder = tempfile::tempdir().expect("a folder");
+    let fused = |shape, with: &str, outputs: u32| {
+        let mut row = row("wgpu-norm", "rms_norm", shape, 7.0);
+        (row["with"], row["outputs"]) = (with.into(), outputs.into());
+        row
+    };
     let rows = [
         row("wgpu-norm", "layer_norm", "1024x1024", 4.0),
         row("wgpu-norm", "layer_norm", "4096x256", 5.0),
         row("wgpu-norm", "layer_norm", "128x1024", 6.0),
+        fused("1024x1024", "gate", 1),
+        fused("128x1024", "residual, residual_output", 2),
         row("burn", "layer_norm", "1024x1024", 12.0),
         json!({"adapter": "an adapter", "engine": "host", "op": "bind", "ms": 0.1}),
     ];
@@ -41,10 +48,10 @@ fn rows_of_the_bench_become_pictures() {
     for text in ["an adapter", "% of copy bandwidth", "rows of 1024 elements", "wgpu-norm layer_norm", "copy"] {
         assert!(lengths.contains(text), "{text}");
     }
-    // One point of burn makes no line.
-    assert!(!lengths.contains("burn"));
+    // One point of burn makes no line, and fused norms are no points of the plain one.
+    assert!(!lengths.contains("burn") && !lengths.contains("rms_norm"));
     let engines = picture("measured-engines.svg");
-    for text in ["burn", "wgpu-norm", "layer norm 1024x1024", "% of copy bandwidth"] {
+    for text in ["burn", "wgpu-norm", "layer norm 1024x1024", "rms norm 128x1024, residual", "% of copy bandwidth"] {
         assert!(engines.contains(text), "{text}");
     }
 }

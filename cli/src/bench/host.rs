@@ -124,6 +124,7 @@ impl Table<'_> {
             direction: if op.name().ends_with("_backward") { "backward" } else { "forward" },
             dtype: "f32".into(),
             outputs: 0,
+            with: String::new(),
             shape,
             ms: time * 1e3,
             spread,

@@ -160,6 +160,9 @@ struct Row {
     dtype: String,
     /// Tensors that are written: tells rows of one op apart that are asked for different gradients.
     outputs: usize,
+    /// Tensors of its options, which tell fused norms apart.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    with: String,
     shape: String,
     ms: f64,
     /// The distance between the quartiles, in parts of the median.
@@ -189,11 +192,12 @@ fn print_head() -> Result<(), Failure> {
 
 impl Row {
     fn print(&self) -> Result<(), Failure> {
-        let Self { op, shape, dtype, outputs, ms, strategy, .. } = self;
+        let Self { op, shape, dtype, outputs, with, ms, strategy, .. } = self;
         let (spread, gbps, percent) =
             (self.spread * 100.0, self.gbps.unwrap_or(f64::NAN), self.percent_of_copy.unwrap_or(f64::NAN));
         let speed = format!("{gbps:>7.2} {percent:>5.0}%");
-        say(format!("{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {speed}  {strategy}"))
+        let with = if with.is_empty() { String::new() } else { format!(", with {with}") };
+        say(format!("{op:<28} {shape:<14} {dtype:<4} {outputs:>3} {ms:>9.3} {spread:>7.0}% {speed}  {strategy}{with}"))
     }
 }
 
@@ -402,6 +406,31 @@ fn kind(plan: &Plan) -> (String, usize) {
     let large = plan.tensors().iter().max_by_key(|spec| spec.bytes());
     let outputs = plan.tensors().iter().filter(|spec| spec.access != Access::Read).count();
     (large.map_or_else(String::new, |spec| spec.dtype.to_string()), outputs)
+}
+
+/// Tensors that ops have without an option, or that statistics and gradients are.
+const PLAIN: [Slot; 15] = [
+    Slot::Input,
+    Slot::Weight,
+    Slot::Bias,
+    Slot::Output,
+    Slot::Mean,
+    Slot::Rstd,
+    Slot::Statistics,
+    Slot::RunningMean,
+    Slot::RunningVar,
+    Slot::RunningLow,
+    Slot::NumBatchesTracked,
+    Slot::GradOutput,
+    Slot::GradInput,
+    Slot::GradWeight,
+    Slot::GradBias,
+];
+
+/// The other tensors, by name.
+fn options(plan: &Plan) -> String {
+    let slots = plan.tensors().iter().map(|spec| spec.slot);
+    slots.filter(|slot| !PLAIN.contains(slot)).map(Slot::name).collect::<Vec<_>>().join(", ")
 }
 
 /// The tensors, but for their shapes.
@@ -623,15 +652,16 @@ impl Bench {
         let strategy = plan.method().map_or_else(String::new, |method| method.to_string());
         let direction = if op.name().ends_with("_backward") { "backward" } else { "forward" };
         let (dtype, outputs) = kind(plan);
-        for (engine, name, direction, time, strategy) in [
-            ("copy", "copy", "", copy, "copy shader".to_owned()),
-            ("wgpu-norm", op.name(), direction, op_time, strategy),
+        for (engine, name, direction, time, strategy, with) in [
+            ("copy", "copy", "", copy, "copy shader".to_owned(), String::new()),
+            ("wgpu-norm", op.name(), direction, op_time, strategy, options(plan)),
         ] {
             let row = Row {
                 op: name.into(),
                 direction,
                 dtype: dtype.clone(),
                 outputs,
+                with,
                 shape: dimensions(op.shape()),
                 strategy,
                 ..self.row(engine, moved, time, copy.0, self.timer.clock())
@@ -671,6 +701,7 @@ impl Bench {
             direction: "",
             dtype: String::new(),
             outputs: 0,
+            with: String::new(),
             shape: String::new(),
             ms: time * 1e3,
             spread,
