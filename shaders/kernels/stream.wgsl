@@ -219,8 +219,14 @@ fn run(team: Team) {
                 let end = min(chunk + stride, packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
                     let column = column_at(pack);
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(row_affine_index(params.first + first_row, column));
+                    }
                     for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-                        let affine = affine_at(row_affine_index(params.first + row[k], column));
+                        if !SHARED {
+                            affine = affine_at(row_affine_index(params.first + row[k], column));
+                        }
                         let at = at_of(first[k], column);
                         let y = (load_x(at) - mean[k] - correction[k]) * scale[k] * rstd[k];
                         measure_chunk[k] += sum_of(measure(output_of(y, affine, at)));
@@ -305,8 +311,13 @@ fn run(team: Team) {
         for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack);
             var affine = Affine();
+            var next = NextWeight();
             if SHARED {
-                affine = affine_at(row_affine_index(params.first + first_row, column));
+                let i = row_affine_index(params.first + first_row, column);
+                affine = affine_at(i);
+                if NEXT {
+                    next = next_weight_at(i);
+                }
             }
             var grad_sum = Pack(0.0);
             var grad_y_sum = Pack(0.0);
@@ -322,8 +333,10 @@ fn run(team: Team) {
                     let g = apply_weight(grad, affine.weight);
                     place_in_row(row[k], column); // with place
                     if NEXT {
+                        if !SHARED {
+                            next = next_weight_at(row_affine_index(params.first + row[k], column));
+                        }
                         let output = output_of(y, affine, at);
-                        let next = next_weight_at(row_affine_index(params.first + row[k], column));
                         finish_both(at, x, output, output * next_rstd[k], next);
                     } else {
                         finish(

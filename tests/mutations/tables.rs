@@ -240,7 +240,7 @@ pub const INDEXED: &[Mutation] = &[
 
 #[rustfmt::skip]
 pub const STREAM: &[Mutation] = &[
-    (&[twice_streamed], "sum_of(measure(output_of(y_0, affine_0, at_0)))", "sum_of(measure(y_0))",
+    (&[twice_streamed], "sum_of(measure(output_of(y_0, affine, at_0)))", "sum_of(measure(y_0))",
         "The second mean square is that of the normalized values."),
     (&[far_rows_streamed], "y = (x - mean_0 - correction_0)", "y = (x - mean_0)",
         "The mean of the sample is not that of the row: without its correction the output is off by the difference."),

@@ -569,10 +569,16 @@ fn run(team: Team) {
                 let end = min(chunk + stride, packs);
                 for (var pack = chunk; pack < end; pack += team.lanes) {
                     let column = column_at(pack);
-                    let affine_0 = affine_at(row_affine_index(params.first + row_0, column));
+                    var affine = Affine();
+                    if SHARED {
+                        affine = affine_at(row_affine_index(params.first + first_row, column));
+                    }
+                    if !SHARED {
+                        affine = affine_at(row_affine_index(params.first + row_0, column));
+                    }
                     let at_0 = at_of(first_0, column);
                     let y_0 = (load_x(at_0) - mean_0 - correction_0) * scale_0 * rstd_0;
-                    measure_chunk_0 += sum_of(measure(output_of(y_0, affine_0, at_0)));
+                    measure_chunk_0 += sum_of(measure(output_of(y_0, affine, at_0)));
                 }
                 measure_sum_0 = add_sum(measure_sum_0, measure_chunk_0);
             }
@@ -637,8 +643,13 @@ fn run(team: Team) {
         for (var pack = team.lane; pack < end; pack += team.lanes) {
             let column = column_at(pack);
             var affine = Affine();
+            var next = NextWeight();
             if SHARED {
-                affine = affine_at(row_affine_index(params.first + first_row, column));
+                let i = row_affine_index(params.first + first_row, column);
+                affine = affine_at(i);
+                if NEXT {
+                    next = next_weight_at(i);
+                }
             }
             var grad_sum = Pack(0.0);
             var grad_y_sum = Pack(0.0);
@@ -652,8 +663,10 @@ fn run(team: Team) {
                 let grad = row_gradient(y, affine, at);
                 let g = apply_weight(grad, affine.weight);
                 if NEXT {
+                    if !SHARED {
+                        next = next_weight_at(row_affine_index(params.first + row_0, column));
+                    }
                     let output = output_of(y, affine, at);
-                    let next = next_weight_at(row_affine_index(params.first + row_0, column));
                     finish_both(at, x, output, output * next_rstd_0, next);
                 } else {
                     finish(
