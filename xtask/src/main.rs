@@ -20,7 +20,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
-use std::process::{self, Command};
+use std::process::{self, Command, Stdio};
 
 const USAGE: &str = "\
 Usage: cargo xtask <task>
@@ -200,11 +200,31 @@ fn demo() -> Result<i32, String> {
 }
 
 fn test(args: &[OsString]) -> Result<i32, String> {
-    let args = test_args(args);
+    let mut args = test_args(args);
     let adapters = adapter::ensure(&build_flags(&args))?;
+    if cfg!(target_os = "linux") && !has_terminals() {
+        println!("tests of what happens on a terminal are left out: `script` makes none on this machine");
+        args = without(args, "a_terminal_");
+    }
     let args = with(&["test", "--workspace"], &args);
     println!("$ cargo {}", joined(&args));
     status(cargo_command(&args).envs(adapter::test_threads(&adapters)))
+}
+
+/// Whether the tests can make a pseudo-terminal. Some containers and change-root environments have no `/dev/pts`.
+fn has_terminals() -> bool {
+    let mut script = Command::new("script");
+    script.args(["-qec", "true", "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    script.status().is_ok_and(|status| status.success())
+}
+
+/// The arguments of `cargo test` without the tests that have this in their name.
+fn without(mut args: Vec<OsString>, name: &str) -> Vec<OsString> {
+    if !args.iter().any(|arg| arg == "--") {
+        args.push("--".into());
+    }
+    args.extend(["--skip".into(), name.into()]);
+    args
 }
 
 /// The arguments of `cargo test`: `--all`, before a `--`, is for the programs that it runs.
@@ -367,6 +387,16 @@ mod tests {
         ];
         for (args, expected) in cases {
             assert_eq!(test_args(&words(args)), words(expected), "{args}");
+        }
+    }
+
+    #[test]
+    fn tests_are_left_out_by_the_programs_that_have_them() {
+        for (args, expected) in [
+            ("--test plans", "--test plans -- --skip a_terminal_"),
+            ("--lib -- --nocapture", "--lib -- --nocapture --skip a_terminal_"),
+        ] {
+            assert_eq!(without(words(args), "a_terminal_"), words(expected), "{args}");
         }
     }
 
