@@ -154,7 +154,7 @@ fn a_command_or_option_that_is_nearly_right_gets_a_hint() {
     }
 }
 
-/// `script` runs a program on a terminal. Where it makes none, `cargo xtask test` leaves out what is named `a_terminal_`.
+/// `script` runs a program on a terminal. Where it makes none, `cargo xtask test` leaves out tests named `a_terminal_`.
 #[cfg(target_os = "linux")]
 #[test]
 fn only_a_terminal_gets_colours_and_only_if_it_wants_them() {
