@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 
 const BUILD: &str = "cargo build --package wgpu-norm-cli";
 const LIST: &str = "cargo run --quiet --package wgpu-norm-cli -- --list-adapters";
+/// Whether there are pseudo-terminals.
+const SCRIPT: &str = "script -qec true /dev/null";
 const APT_UPDATE: &str = "apt-get update";
 const APT_INSTALL: &str = "apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1";
 
@@ -75,18 +77,33 @@ impl Machine {
 
 #[test]
 fn with_an_adapter_nothing_is_installed_and_the_arguments_go_on() {
-    let outcome = Machine::new("adapter", &["apt-get"]).with_driver().run("test --release -- --nocapture");
+    let outcome = Machine::new("adapter", &["apt-get", "script"]).with_driver().run("test --release -- --nocapture");
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(
         outcome.calls,
         [
             "cargo build --release --package wgpu-norm-cli",
             "cargo run --quiet --release --package wgpu-norm-cli -- --list-adapters",
+            SCRIPT,
             "cargo test --workspace --release -- --nocapture",
         ]
     );
     assert!(outcome.stdout.contains("adapter: a driver"));
     assert!(outcome.stderr.contains("first build takes some minutes"));
+}
+
+#[test]
+fn without_terminals_what_needs_one_is_left_out_by_name() {
+    let absent = Machine::new("no-script", &[]).with_driver();
+    let failing = Machine::new("no-terminals", &["script"]).with_driver().env("FAILING", SCRIPT);
+    for machine in [absent, failing] {
+        let outcome = machine.run("test --lib");
+        assert_eq!(
+            outcome.calls.last().map(String::as_str),
+            Some("cargo test --workspace --lib -- --skip a_terminal_")
+        );
+        assert!(outcome.stdout.contains("terminal are left out"), "{}", outcome.stdout);
+    }
 }
 
 #[test]
@@ -100,7 +117,7 @@ fn a_program_with_a_help_of_its_own_is_asked_for_it() {
 
 #[test]
 fn root_installs_a_driver_and_goes_on_without_a_second_build() {
-    let outcome = Machine::new("root", &["apt-get", "env"]).run("test");
+    let outcome = Machine::new("root", &["apt-get", "env", "script"]).run("test");
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(
         outcome.calls,
@@ -112,6 +129,7 @@ fn root_installs_a_driver_and_goes_on_without_a_second_build() {
             &format!("env DEBIAN_FRONTEND=noninteractive {APT_INSTALL}"),
             APT_INSTALL,
             LIST,
+            SCRIPT,
             "cargo test --workspace",
         ]
     );
