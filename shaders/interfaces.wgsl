@@ -47,6 +47,7 @@ struct AnyParams {
     stride: u32, // from one row, channel, or pack across rows to the next
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
+    row_step: u32, // from a row of a team to its next one
     elements: u32, // of a row
     first_partial: u32, // of these rows in `partial_sums`
     groups: u32, // of one outer index
@@ -417,6 +418,11 @@ fn next_weight_at(i: AffineAt) -> NextWeight { return NextWeight(); }
 fn finish_both(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight) {}
 
 alias NextWeight = u32;
+
+// == first_row_of
+
+// The first row that a team takes, of so many, in the order of `row_of`.
+fn first_row_of(team: Team, rows: u32) -> u32 { return 0u; }
 
 // == row_of
 

@@ -47,6 +47,7 @@ fn rounded(mean: f32, x: f32) -> f32 {
 fn run(team: Team) {
     let len = f32(params.elements);
     let share = 1.0 / len;
+    let first_index = first_row_of(team, params.rows_per_team);
     var is_in_row: array<bool, BLOCK>; // unroll
     var column: array<Column, BLOCK>; // unroll
     var mask: array<Mask, BLOCK>; // unroll
@@ -60,7 +61,7 @@ fn run(team: Team) {
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
-        let first_row = params.first + row_of(min(team.index, params.rows - 1u));
+        let first_row = params.first + row_of(min(first_index, params.rows - 1u));
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             let i = row_affine_index(first_row, column_of(k, team));
             affine[k] = affine_at(i);
@@ -71,7 +72,7 @@ fn run(team: Team) {
     }
 
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
-        let index = round * params.teams + team.index;
+        let index = first_index + round * params.row_step;
         let has_row = team.index < params.teams && index < params.rows;
         let row = row_of(min(index, params.rows - 1u));
         let first = first_of(row, params.stride);

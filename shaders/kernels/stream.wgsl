@@ -26,7 +26,8 @@ fn run(team: Team) {
     let packs = params.packs;
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
-    let first_row = row_of(min(team.index, params.rows - 1u));
+    let first_index = first_row_of(team, BLOCK * params.rows_per_team);
+    let first_row = row_of(min(first_index, params.rows - 1u));
     let start = column_at(0u);
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
         var has_row: array<bool, BLOCK>; // unroll
@@ -35,7 +36,7 @@ fn run(team: Team) {
         var shift: array<Sum, BLOCK>; // unroll
         var shifted_sum: array<Pair, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-            let index = (round * BLOCK + k) * params.teams + team.index;
+            let index = first_index + (round * BLOCK + k) * params.row_step;
             // A constant saves a branch around the loads and stores of a row.
             has_row[k] = select(index < params.rows, true, WHOLE);
             row[k] = row_of(min(index, params.rows - 1u));

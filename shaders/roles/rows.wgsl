@@ -14,6 +14,7 @@ struct Params {
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
+    row_step: u32, // from a row of a team to its next one
     elements: u32, // of a row
     eps: f32,
     weight_offset: f32, // added to the weight
@@ -31,6 +32,14 @@ struct Params {
 fn row_affine_index(row: u32, column: Column) -> AffineAt {
     let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
     return first + affine_column(column);
+}
+
+// ---- first row
+//
+// The first row that a team takes, of so many. As many neighbouring teams as a step has rows take them in turns.
+
+fn first_row_of(team: Team, rows: u32) -> u32 {
+    return team.index / params.row_step * (params.row_step * rows) + team.index % params.row_step;
 }
 
 // ---- row of: in_order_of_memory

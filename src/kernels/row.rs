@@ -106,6 +106,7 @@ params! {
         stride: u32,
         rows_per_team: u32,
         teams: u32,
+        row_step: u32,
         elements: u32,
         eps: f32,
         weight_offset: f32,
@@ -224,7 +225,7 @@ impl Code for Row {
     }
 
     fn fields_of_call(&self) -> &'static [(&'static str, u32)] {
-        &[("rows", 0), ("rows_per_team", 0), ("teams", 0), ("stats_stride", 0), ("affine_rows", 1)]
+        &[("rows", 0), ("rows_per_team", 0), ("teams", 0), ("row_step", 1), ("stats_stride", 0), ("affine_rows", 1)]
     }
 
     fn constants(&self) -> Vec<String> {

@@ -69,19 +69,6 @@ impl Rows {
         elements / self.view.cols / self.view.layout.rows()
     }
 
-    /// The teams for these elements, with `rows_per_team` rows each, or blocks of streamed rows.
-    fn teams(&self, elements: u32, residency: Residency, rows_per_team: u32) -> u32 {
-        let block = match residency {
-            Residency::Resident { .. } => 1,
-            Residency::Streamed { rows, .. } => rows,
-        };
-        let teams = self.count(elements).div_ceil(block * rows_per_team);
-        // All rows of a team have one alignment phase, and the same weights if the team loads them once.
-        let period =
-            self.period.filter(|_| self.shares_weights(residency, rows_per_team)).map_or(1, |(_, period)| period);
-        teams.next_multiple_of(self.view.layout.phases() * period)
-    }
-
     /// Whether a team loads the weights once for all of its rows. A team with one row loads them late, as registers are
     /// scarce, unless it has registers for sums of many rows.
     fn shares_weights(&self, residency: Residency, rows_per_team: u32) -> bool {
@@ -381,10 +368,28 @@ impl<'a> TeamRows<'a> {
         (wants && fits).then_some(summed)
     }
 
+    /// Rows of one alignment phase are so many apart, or a multiple. So are those of the same weights, if a team loads
+    /// them once. A workgroup of a CPU takes neighbouring rows: its loads follow each other, and are in few pages.
+    fn least_step(&self, rows_per_team: u32) -> u32 {
+        let Self { problem, rows, residency, .. } = *self;
+        let period = rows.period.filter(|_| rows.shares_weights(residency, rows_per_team));
+        let step = rows.view.layout.phases() * period.map_or(1, |(_, period)| period);
+        if problem.caps.cpu { self.teams_of_workgroup().next_multiple_of(step) } else { step }
+    }
+
+    /// The teams for these elements, with `rows_per_team` rows each, or blocks of streamed rows.
+    fn teams(&self, elements: u32, rows_per_team: u32) -> u32 {
+        let block = match self.residency {
+            Residency::Resident { .. } => 1,
+            Residency::Streamed { rows, .. } => rows,
+        };
+        let teams = self.rows.count(elements).div_ceil(block * rows_per_team);
+        teams.next_multiple_of(self.least_step(rows_per_team))
+    }
+
     /// The teams of all chunks.
     fn all_teams(&self, rows_per_team: u32) -> u32 {
-        let teams = |chunk: &Chunk| self.rows.teams(chunk.len, self.residency, rows_per_team);
-        self.problem.chunks.iter().map(teams).sum()
+        self.problem.chunks.iter().map(|chunk| self.teams(chunk.len, rows_per_team)).sum()
     }
 
     /// The partial sums of a weight. Each team has those of one period's row.
@@ -414,7 +419,7 @@ impl<'a> TeamRows<'a> {
         };
         let mut first_partial = 0;
         let calls = problem.chunks.iter().map(|&chunk| {
-            let teams = rows.teams(chunk.len, residency, rows_per_team);
+            let teams = self.teams(chunk.len, rows_per_team);
             let params = self.params(chunk, rows_per_team, teams, first_partial);
             first_partial += teams * problem.stats.group_len();
             problem.call(chunk, rows.view.cols, kernel, &params, self.workgroups(teams))
@@ -438,17 +443,20 @@ impl<'a> TeamRows<'a> {
     fn known_to_be_whole(&self, rows_per_team: u32) -> Residency {
         let Residency::Streamed { rows: at_once, .. } = self.residency else { return self.residency };
         let is_whole = |chunk: &Chunk| {
-            let teams = self.rows.teams(chunk.len, self.residency, rows_per_team);
+            let teams = self.teams(chunk.len, rows_per_team);
             u64::from(self.rows.count(chunk.len)) == u64::from(teams) * u64::from(at_once * rows_per_team)
         };
         let whole = !self.problem.caps.few_kernels && self.problem.chunks.iter().all(is_whole);
         Residency::Streamed { rows: at_once, whole }
     }
 
-    fn workgroups(&self, teams: u32) -> u64 {
+    fn teams_of_workgroup(&self) -> u32 {
         let Self { problem, team, rows, .. } = *self;
-        let of_workgroup = self::teams(team, rows.workgroup_size(team, problem.caps), problem.caps);
-        teams.div_ceil(of_workgroup).into()
+        teams(team, rows.workgroup_size(team, problem.caps), problem.caps)
+    }
+
+    fn workgroups(&self, teams: u32) -> u64 {
+        teams.div_ceil(self.teams_of_workgroup()).into()
     }
 
     fn params(&self, chunk: Chunk, rows_per_team: u32, teams: u32, first_partial: u32) -> RowParams {
@@ -466,6 +474,7 @@ impl<'a> TeamRows<'a> {
             stride: stride / unit,
             rows_per_team,
             teams,
+            row_step: if problem.caps.cpu { self.least_step(rows_per_team) } else { teams.max(1) },
             elements: len,
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),

@@ -304,6 +304,32 @@ fn a_workgroup_of_a_cpu_is_small() {
 }
 
 #[test]
+fn a_workgroup_of_a_cpu_takes_neighbouring_rows() {
+    let params = |op: &dyn Norm, caps: &Caps| {
+        let call = lower(op, caps).calls.remove(0);
+        let &RowParams { rows, teams, rows_per_team, row_step, .. } = bytemuck::from_bytes(&call.params);
+        let block = match row(&call.key).residency {
+            Residency::Resident { .. } => 1,
+            Residency::Streamed { rows, .. } => rows,
+        };
+        // No row is left out.
+        assert!(teams.is_multiple_of(row_step) && teams * rows_per_team * block >= rows, "{}", call.key);
+        (row_step, teams)
+    };
+    let wide = LayerNorm::new(&[1000, 1024], 1..);
+    let (step, teams) = params(&wide, &SUBGROUPS);
+    assert_eq!(step, teams);
+    assert_eq!(params(&wide, &LAVAPIPE).0, 1);
+    // Lanes and clusters of a workgroup share it.
+    assert_eq!(params(&LayerNorm::new(&[65530, 32], 1..), &LAVAPIPE).0, 16);
+    assert_eq!(params(&LayerNorm::new(&[32765, 128], 1..), &LAVAPIPE).0, 2);
+    // Rows of a team have one alignment phase, and the same weights.
+    assert_eq!(params(&LayerNorm::new(&[1000, 1023], 1..).dtype(DType::F16), &LAVAPIPE).0, 2);
+    assert_eq!(params(&LayerNorm::new(&[500, 12, 1024], 2..).affine_axes(1..), &LAVAPIPE).0, 12);
+    assert_eq!(params(&LayerNorm::new(&[5, 100, 1024], 2..).per_sample(true), &LAVAPIPE).0, 5);
+}
+
+#[test]
 fn rows_of_half_precision_are_vec4x2_where_no_lane_holds_more_for_it() {
     let half_precision = |len| LayerNorm::new(&[4096, len], 1..).dtype(DType::F16);
     let layout_of = |op: &dyn Norm, caps: &Caps| layout(&lower(op, caps).calls[0].key);

@@ -463,7 +463,7 @@ mod tests {
     /// all of these are at least one: see `docs/safety.md`.
     #[test]
     fn every_divisor_and_step_is_at_least_one() {
-        const FIELDS: [&str; 14] = [
+        const FIELDS: [&str; 15] = [
             "groups",
             "packs",
             "all_groups",
@@ -476,6 +476,7 @@ mod tests {
             "affine_rows",
             "stat_run",
             "affine_run",
+            "row_step",
             "weights",
             "columns",
         ];

@@ -34,6 +34,7 @@ struct Params {
     uint stride;
     uint rows_per_team;
     uint teams;
+    uint row_step;
     uint elements;
     float eps;
     float weight_offset;
@@ -265,14 +266,33 @@ metal::float4 team_sum4_(
     return metal::float4(_e3, _e5);
 }
 
+uint naga_div(uint lhs, uint rhs) {
+    return lhs / metal::select(rhs, 1u, rhs == 0u);
+}
+
+uint naga_mod(uint lhs, uint rhs) {
+    return lhs % metal::select(rhs, 1u, rhs == 0u);
+}
+
+uint first_row_of(
+    Team team_3,
+    uint rows,
+    constant Params& params
+) {
+    uint _e5 = params.row_step;
+    uint _e9 = params.row_step;
+    uint _e15 = params.row_step;
+    return (naga_div(team_3.index, _e5) * (_e9 * rows)) + naga_mod(team_3.index, _e15);
+}
+
 bool in_row(
     uint k_2,
-    Team team_3,
+    Team team_4,
     constant Params& params
 ) {
     bool local = {};
     if (!((k_2 < FULL))) {
-        uint _e9 = pack_of(k_2, team_3.lane, team_3.lanes);
+        uint _e9 = pack_of(k_2, team_4.lane, team_4.lanes);
         uint _e12 = params.packs;
         local = _e9 < _e12;
     } else {
@@ -284,18 +304,18 @@ bool in_row(
 
 Column column_of(
     uint k_3,
-    Team team_4,
+    Team team_5,
     constant Params& params
 ) {
     bool local_1 = {};
-    bool _e4 = in_row(k_3, team_4, params);
+    bool _e4 = in_row(k_3, team_5, params);
     if (0u < k_3) {
         local_1 = k_3 < FULL;
     } else {
         local_1 = false;
     }
     bool _e13 = local_1;
-    Column _e14 = column_of_lane(k_3, team_4.lane, team_4.lanes, _e4, team_4.index, _e13);
+    Column _e14 = column_of_lane(k_3, team_5.lane, team_5.lanes, _e4, team_5.index, _e13);
     return _e14;
 }
 
@@ -310,14 +330,6 @@ AffineAt affine_column(
 ) {
     uint _e1 = number_of(column_4);
     return _e1;
-}
-
-uint naga_div(uint lhs, uint rhs) {
-    return lhs / metal::select(rhs, 1u, rhs == 0u);
-}
-
-uint naga_mod(uint lhs, uint rhs) {
-    return lhs % metal::select(rhs, 1u, rhs == 0u);
 }
 
 AffineAt row_affine_index(
@@ -507,7 +519,7 @@ Pack output_of(
 
 int peak_of_block(
     int peak,
-    Team team_5
+    Team team_6
 ) {
     return peak;
 }
@@ -614,7 +626,7 @@ void put_partial_sums(
 }
 
 void run(
-    Team team_6,
+    Team team_7,
     threadgroup type_5& leaves,
     threadgroup type_6& branches,
     constant Params& params,
@@ -662,32 +674,34 @@ void run(
     uint _e3 = params.elements;
     float len = static_cast<float>(_e3);
     float share = 1.0 / len;
-    bool _e8 = in_row(0u, team_6, params);
-    Column _e10 = column_of(0u, team_6, params);
-    Mask _e11 = mask_of(_e10, _e8);
-    bool _e13 = in_row(1u, team_6, params);
-    Column _e15 = column_of(1u, team_6, params);
-    Mask _e16 = mask_of(_e15, _e13);
+    uint _e9 = params.rows_per_team;
+    uint _e10 = first_row_of(team_7, _e9, params);
+    bool _e12 = in_row(0u, team_7, params);
+    Column _e14 = column_of(0u, team_7, params);
+    Mask _e15 = mask_of(_e14, _e12);
+    bool _e17 = in_row(1u, team_7, params);
+    Column _e19 = column_of(1u, team_7, params);
+    Mask _e20 = mask_of(_e19, _e17);
     if (SHARED) {
-        uint _e24 = params.first;
-        uint _e28 = params.rows;
-        uint _e32 = row_of(metal::min(team_6.index, _e28 - 1u));
-        uint first_row = _e24 + _e32;
-        Column _e35 = column_of(0u, team_6, params);
-        AffineAt _e36 = row_affine_index(first_row, _e35, params);
-        Affine _e38 = affine_at(_e36, params, weight_2, bias_1, _buffer_sizes);
-        affine_3.inner[0] = _e38;
+        uint _e28 = params.first;
+        uint _e31 = params.rows;
+        uint _e35 = row_of(metal::min(_e10, _e31 - 1u));
+        uint first_row = _e28 + _e35;
+        Column _e38 = column_of(0u, team_7, params);
+        AffineAt _e39 = row_affine_index(first_row, _e38, params);
+        Affine _e41 = affine_at(_e39, params, weight_2, bias_1, _buffer_sizes);
+        affine_3.inner[0] = _e41;
         if (NEXT) {
-            NextWeight _e41 = next_weight_at(_e36);
-            next.inner[0] = _e41;
+            NextWeight _e44 = next_weight_at(_e39);
+            next.inner[0] = _e44;
         }
-        Column _e43 = column_of(1u, team_6, params);
-        AffineAt _e44 = row_affine_index(first_row, _e43, params);
-        Affine _e46 = affine_at(_e44, params, weight_2, bias_1, _buffer_sizes);
-        affine_3.inner[1] = _e46;
+        Column _e46 = column_of(1u, team_7, params);
+        AffineAt _e47 = row_affine_index(first_row, _e46, params);
+        Affine _e49 = affine_at(_e47, params, weight_2, bias_1, _buffer_sizes);
+        affine_3.inner[1] = _e49;
         if (NEXT) {
-            NextWeight _e49 = next_weight_at(_e44);
-            next.inner[1] = _e49;
+            NextWeight _e52 = next_weight_at(_e47);
+            next.inner[1] = _e52;
         }
     }
     uint2 loop_bound_2 = uint2(4294967295u);
@@ -696,78 +710,78 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e661 = round;
-            round = _e661 + 1u;
+            uint _e663 = round;
+            round = _e663 + 1u;
         }
         loop_init_2 = false;
-        uint _e52 = round;
-        uint _e55 = params.rows_per_team;
-        if (_e52 < _e55) {
+        uint _e55 = round;
+        uint _e58 = params.rows_per_team;
+        if (_e55 < _e58) {
         } else {
             break;
         }
         {
-            uint _e57 = round;
-            uint _e60 = params.teams;
-            uint index = (_e57 * _e60) + team_6.index;
-            uint _e67 = params.teams;
-            if (team_6.index < _e67) {
-                uint _e73 = params.rows;
-                local_2 = index < _e73;
+            uint _e60 = round;
+            uint _e63 = params.row_step;
+            uint index = _e10 + (_e60 * _e63);
+            uint _e69 = params.teams;
+            if (team_7.index < _e69) {
+                uint _e75 = params.rows;
+                local_2 = index < _e75;
             } else {
                 local_2 = false;
             }
             bool has_row = local_2;
-            uint _e79 = params.rows;
-            uint _e83 = row_of(metal::min(index, _e79 - 1u));
-            uint _e86 = params.stride;
-            First _e87 = first_of(_e83, _e86);
+            uint _e81 = params.rows;
+            uint _e85 = row_of(metal::min(index, _e81 - 1u));
+            uint _e88 = params.stride;
+            First _e89 = first_of(_e85, _e88);
             shift = 0.0;
             if (true) {
-                Column _e97 = column_of_lane(0u, 0u, 1u, true, team_6.index, false);
-                At _e98 = at_of(_e87, _e97);
-                Pack _e99 = load_x(_e98, input, _buffer_sizes);
-                float _e100 = first_inside(_e99, _e97);
-                shift = _e100;
+                Column _e99 = column_of_lane(0u, 0u, 1u, true, team_7.index, false);
+                At _e100 = at_of(_e89, _e99);
+                Pack _e101 = load_x(_e100, input, _buffer_sizes);
+                float _e102 = first_inside(_e101, _e99);
+                shift = _e102;
             }
-            At _e101 = at_of(_e87, _e10);
-            Pack _e102 = load_x(_e101, input, _buffer_sizes);
+            At _e103 = at_of(_e89, _e14);
+            Pack _e104 = load_x(_e103, input, _buffer_sizes);
             grad_0_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e108 = affine_3.inner[0];
-                At _e109 = at_of(_e87, _e10);
-                Pack _e110 = row_gradient(_e102, _e108, _e109);
-                Pack _e111 = masked(_e110, _e11);
-                grad_0_ = _e111;
+                Affine _e110 = affine_3.inner[0];
+                At _e111 = at_of(_e89, _e14);
+                Pack _e112 = row_gradient(_e104, _e110, _e111);
+                Pack _e113 = masked(_e112, _e15);
+                grad_0_ = _e113;
             }
-            At _e112 = at_of(_e87, _e15);
-            Pack _e113 = load_x(_e112, input, _buffer_sizes);
+            At _e114 = at_of(_e89, _e19);
+            Pack _e115 = load_x(_e114, input, _buffer_sizes);
             grad_1_ = metal::float4(0.0);
             if (EARLY) {
-                Affine _e119 = affine_3.inner[1];
-                At _e120 = at_of(_e87, _e15);
-                Pack _e121 = row_gradient(_e113, _e119, _e120);
-                Pack _e122 = masked(_e121, _e16);
-                grad_1_ = _e122;
+                Affine _e121 = affine_3.inner[1];
+                At _e122 = at_of(_e89, _e19);
+                Pack _e123 = row_gradient(_e115, _e121, _e122);
+                Pack _e124 = masked(_e123, _e20);
+                grad_1_ = _e124;
             }
             shares = metal::float4(0.0);
-            metal::float4 _e126 = shares;
-            float _e127 = shift;
-            Pack _e131 = masked((_e102 - metal::float4(_e127)) * share, _e11);
-            shares = _e126 + _e131;
-            metal::float4 _e133 = shares;
-            float _e134 = shift;
-            Pack _e138 = masked((_e113 - metal::float4(_e134)) * share, _e16);
-            shares = _e133 + _e138;
+            metal::float4 _e128 = shares;
+            float _e129 = shift;
+            Pack _e133 = masked((_e104 - metal::float4(_e129)) * share, _e15);
+            shares = _e128 + _e133;
+            metal::float4 _e135 = shares;
+            float _e136 = shift;
+            Pack _e140 = masked((_e115 - metal::float4(_e136)) * share, _e20);
+            shares = _e135 + _e140;
             mean_1 = 0.0;
             if (CENTERED) {
-                float _e143 = shift;
-                metal::float4 _e144 = shares;
-                float _e145 = pack_sum(_e144);
-                float _e146 = team_sum(_e145, team_6, leaves, branches);
-                float _e148 = first_inside(_e102, _e10);
-                float _e149 = rounded(_e143 + _e146, _e148, params);
-                mean_1 = _e149;
+                float _e145 = shift;
+                metal::float4 _e146 = shares;
+                float _e147 = pack_sum(_e146);
+                float _e148 = team_sum(_e147, team_7, leaves, branches);
+                float _e150 = first_inside(_e104, _e14);
+                float _e151 = rounded(_e145 + _e148, _e150, params);
+                mean_1 = _e151;
             }
             d_sum = metal::float4(0.0);
             measure_sum = metal::float4(0.0);
@@ -775,431 +789,431 @@ void run(
             up_sum = metal::float4(0.0);
             g_sum = metal::float4(0.0);
             gd_sum = metal::float4(0.0);
-            float _e168 = mean_1;
-            Pack _e171 = masked(_e102 - metal::float4(_e168), _e11);
-            d_0_ = _e171;
-            metal::float4 _e173 = d_sum;
-            Pack _e174 = d_0_;
-            d_sum = _e173 + _e174;
-            metal::float4 _e176 = measure_sum;
-            Pack _e177 = d_0_;
-            Pack _e178 = measure(_e177);
-            measure_sum = _e176 + _e178;
+            float _e170 = mean_1;
+            Pack _e173 = masked(_e104 - metal::float4(_e170), _e15);
+            d_0_ = _e173;
+            metal::float4 _e175 = d_sum;
+            Pack _e176 = d_0_;
+            d_sum = _e175 + _e176;
+            metal::float4 _e178 = measure_sum;
+            Pack _e179 = d_0_;
+            Pack _e180 = measure(_e179);
+            measure_sum = _e178 + _e180;
             if (SCALED) {
-                metal::float4 _e181 = down_sum;
-                Pack _e182 = d_0_;
-                Pack _e185 = measure(_e182 * DOWN);
-                down_sum = _e181 + _e185;
-                metal::float4 _e187 = up_sum;
-                Pack _e188 = d_0_;
-                Pack _e191 = measure(_e188 * UP);
-                up_sum = _e187 + _e191;
+                metal::float4 _e183 = down_sum;
+                Pack _e184 = d_0_;
+                Pack _e187 = measure(_e184 * DOWN);
+                down_sum = _e183 + _e187;
+                metal::float4 _e189 = up_sum;
+                Pack _e190 = d_0_;
+                Pack _e193 = measure(_e190 * UP);
+                up_sum = _e189 + _e193;
             }
             if (EARLY) {
                 if (false) {
-                    uint _e198 = params.first;
-                    AffineAt _e200 = row_affine_index(_e198 + _e83, _e10, params);
-                    Affine _e201 = affine_at(_e200, params, weight_2, bias_1, _buffer_sizes);
-                    affine_3.inner[0] = _e201;
+                    uint _e200 = params.first;
+                    AffineAt _e202 = row_affine_index(_e200 + _e85, _e14, params);
+                    Affine _e203 = affine_at(_e202, params, weight_2, bias_1, _buffer_sizes);
+                    affine_3.inner[0] = _e203;
                 }
-                metal::float4 _e202 = grad_0_;
-                Pack _e205 = affine_3.inner[0].weight;
-                Pack _e206 = apply_weight(_e202, _e205);
-                metal::float4 _e207 = g_sum;
-                g_sum = _e207 + _e206;
-                metal::float4 _e209 = gd_sum;
-                Pack _e210 = d_0_;
-                gd_sum = _e209 + (_e206 * _e210);
+                metal::float4 _e204 = grad_0_;
+                Pack _e207 = affine_3.inner[0].weight;
+                Pack _e208 = apply_weight(_e204, _e207);
+                metal::float4 _e209 = g_sum;
+                g_sum = _e209 + _e208;
+                metal::float4 _e211 = gd_sum;
+                Pack _e212 = d_0_;
+                gd_sum = _e211 + (_e208 * _e212);
             }
-            float _e213 = mean_1;
-            Pack _e216 = masked(_e113 - metal::float4(_e213), _e16);
-            d_1_ = _e216;
-            metal::float4 _e218 = d_sum;
-            Pack _e219 = d_1_;
-            d_sum = _e218 + _e219;
-            metal::float4 _e221 = measure_sum;
-            Pack _e222 = d_1_;
-            Pack _e223 = measure(_e222);
-            measure_sum = _e221 + _e223;
+            float _e215 = mean_1;
+            Pack _e218 = masked(_e115 - metal::float4(_e215), _e20);
+            d_1_ = _e218;
+            metal::float4 _e220 = d_sum;
+            Pack _e221 = d_1_;
+            d_sum = _e220 + _e221;
+            metal::float4 _e223 = measure_sum;
+            Pack _e224 = d_1_;
+            Pack _e225 = measure(_e224);
+            measure_sum = _e223 + _e225;
             if (SCALED) {
-                metal::float4 _e226 = down_sum;
-                Pack _e227 = d_1_;
-                Pack _e230 = measure(_e227 * DOWN);
-                down_sum = _e226 + _e230;
-                metal::float4 _e232 = up_sum;
-                Pack _e233 = d_1_;
-                Pack _e236 = measure(_e233 * UP);
-                up_sum = _e232 + _e236;
+                metal::float4 _e228 = down_sum;
+                Pack _e229 = d_1_;
+                Pack _e232 = measure(_e229 * DOWN);
+                down_sum = _e228 + _e232;
+                metal::float4 _e234 = up_sum;
+                Pack _e235 = d_1_;
+                Pack _e238 = measure(_e235 * UP);
+                up_sum = _e234 + _e238;
             }
             if (EARLY) {
                 if (false) {
-                    uint _e243 = params.first;
-                    AffineAt _e245 = row_affine_index(_e243 + _e83, _e15, params);
-                    Affine _e246 = affine_at(_e245, params, weight_2, bias_1, _buffer_sizes);
-                    affine_3.inner[1] = _e246;
+                    uint _e245 = params.first;
+                    AffineAt _e247 = row_affine_index(_e245 + _e85, _e19, params);
+                    Affine _e248 = affine_at(_e247, params, weight_2, bias_1, _buffer_sizes);
+                    affine_3.inner[1] = _e248;
                 }
-                metal::float4 _e247 = grad_1_;
-                Pack _e250 = affine_3.inner[1].weight;
-                Pack _e251 = apply_weight(_e247, _e250);
-                metal::float4 _e252 = g_sum;
-                g_sum = _e252 + _e251;
-                metal::float4 _e254 = gd_sum;
-                Pack _e255 = d_1_;
-                gd_sum = _e254 + (_e251 * _e255);
+                metal::float4 _e249 = grad_1_;
+                Pack _e252 = affine_3.inner[1].weight;
+                Pack _e253 = apply_weight(_e249, _e252);
+                metal::float4 _e254 = g_sum;
+                g_sum = _e254 + _e253;
+                metal::float4 _e256 = gd_sum;
+                Pack _e257 = d_1_;
+                gd_sum = _e256 + (_e253 * _e257);
             }
-            metal::float4 _e258 = d_sum;
-            float _e259 = pack_sum(_e258);
-            metal::float4 _e260 = measure_sum;
+            metal::float4 _e260 = d_sum;
             float _e261 = pack_sum(_e260);
-            metal::float4 _e262 = g_sum;
+            metal::float4 _e262 = measure_sum;
             float _e263 = pack_sum(_e262);
-            metal::float4 _e264 = gd_sum;
+            metal::float4 _e264 = g_sum;
             float _e265 = pack_sum(_e264);
-            sums_2 = metal::float4(_e259, _e261, _e263, _e265);
+            metal::float4 _e266 = gd_sum;
+            float _e267 = pack_sum(_e266);
+            sums_2 = metal::float4(_e261, _e263, _e265, _e267);
             measured = metal::float3 {};
             if (SCALED) {
-                metal::float4 _e271 = down_sum;
-                float _e272 = pack_sum(_e271);
-                float _e274 = sums_2.y;
-                metal::float4 _e275 = up_sum;
-                float _e276 = pack_sum(_e275);
-                metal::float4 _e279 = team_sum4_(metal::float4(_e272, _e274, _e276, 0.0), team_6, leaves, branches);
-                measured = _e279.xyz;
+                metal::float4 _e273 = down_sum;
+                float _e274 = pack_sum(_e273);
+                float _e276 = sums_2.y;
+                metal::float4 _e277 = up_sum;
+                float _e278 = pack_sum(_e277);
+                metal::float4 _e281 = team_sum4_(metal::float4(_e274, _e276, _e278, 0.0), team_7, leaves, branches);
+                measured = _e281.xyz;
             } else {
                 if (EARLY) {
-                    metal::float4 _e282 = sums_2;
-                    metal::float4 _e283 = team_sum4_(_e282, team_6, leaves, branches);
-                    sums_2 = _e283;
-                } else {
                     metal::float4 _e284 = sums_2;
-                    metal::float2 _e286 = team_sum2_(_e284.xy, team_6, leaves, branches);
-                    sums_2 = metal::float4(_e286, 0.0, 0.0);
+                    metal::float4 _e285 = team_sum4_(_e284, team_7, leaves, branches);
+                    sums_2 = _e285;
+                } else {
+                    metal::float4 _e286 = sums_2;
+                    metal::float2 _e288 = team_sum2_(_e286.xy, team_7, leaves, branches);
+                    sums_2 = metal::float4(_e288, 0.0, 0.0);
                 }
-                float _e292 = sums_2.y;
-                measured.y = _e292;
+                float _e294 = sums_2.y;
+                measured.y = _e294;
             }
-            float _e294 = sums_2.x;
-            float correction = CENTERED ? (_e294 / len) : 0.0;
-            metal::float3 _e299 = measured;
-            float _e300 = scale_of(_e299);
+            float _e296 = sums_2.x;
+            float correction = CENTERED ? (_e296 / len) : 0.0;
             metal::float3 _e301 = measured;
-            float _e302 = at_scale(_e301, _e300);
-            float _e306 = rstd_of((_e302 / len) - (correction * correction), len, _e300, params);
-            Pack _e307 = d_0_;
-            Pack y_0_ = ((_e307 - metal::float4(correction)) * _e300) * _e306;
+            float _e302 = scale_of(_e301);
+            metal::float3 _e303 = measured;
+            float _e304 = at_scale(_e303, _e302);
+            float _e308 = rstd_of((_e304 / len) - (correction * correction), len, _e302, params);
+            Pack _e309 = d_0_;
+            Pack y_0_ = ((_e309 - metal::float4(correction)) * _e302) * _e308;
             if (false) {
                 local_3 = true;
             } else {
                 local_3 = false;
             }
-            bool _e317 = local_3;
-            if (_e317) {
-                uint _e321 = params.first;
-                AffineAt _e323 = row_affine_index(_e321 + _e83, _e10, params);
-                Affine _e324 = affine_at(_e323, params, weight_2, bias_1, _buffer_sizes);
-                affine_3.inner[0] = _e324;
+            bool _e319 = local_3;
+            if (_e319) {
+                uint _e323 = params.first;
+                AffineAt _e325 = row_affine_index(_e323 + _e85, _e14, params);
+                Affine _e326 = affine_at(_e325, params, weight_2, bias_1, _buffer_sizes);
+                affine_3.inner[0] = _e326;
             }
             if (LATE) {
-                Affine _e327 = affine_3.inner[0];
-                At _e328 = at_of(_e87, _e10);
-                Pack _e329 = row_gradient(y_0_, _e327, _e328);
-                Pack _e330 = masked(_e329, _e11);
-                grad_0_ = _e330;
-                metal::float4 _e331 = grad_0_;
-                Pack _e334 = affine_3.inner[0].weight;
-                Pack _e335 = apply_weight(_e331, _e334);
-                metal::float4 _e336 = g_sum;
-                g_sum = _e336 + _e335;
-                metal::float4 _e338 = gd_sum;
-                Pack _e339 = d_0_;
-                gd_sum = _e338 + (_e335 * (_e339 * _e300));
+                Affine _e329 = affine_3.inner[0];
+                At _e330 = at_of(_e89, _e14);
+                Pack _e331 = row_gradient(y_0_, _e329, _e330);
+                Pack _e332 = masked(_e331, _e15);
+                grad_0_ = _e332;
+                metal::float4 _e333 = grad_0_;
+                Pack _e336 = affine_3.inner[0].weight;
+                Pack _e337 = apply_weight(_e333, _e336);
+                metal::float4 _e338 = g_sum;
+                g_sum = _e338 + _e337;
+                metal::float4 _e340 = gd_sum;
+                Pack _e341 = d_0_;
+                gd_sum = _e340 + (_e337 * (_e341 * _e302));
             }
             if (SUMS) {
                 local_4 = false;
             } else {
                 local_4 = false;
             }
-            bool _e348 = local_4;
-            if (_e348) {
-                Pack _e350 = grad_sum.inner[0];
-                metal::float4 _e353 = grad_0_;
-                grad_sum.inner[0] = _e350 + (has_row ? _e353 : metal::float4(0.0));
-                Pack _e357 = grad_y_sum.inner[0];
-                metal::float4 _e360 = grad_0_;
-                grad_y_sum.inner[0] = _e357 + (has_row ? (_e360 * y_0_) : metal::float4(0.0));
+            bool _e350 = local_4;
+            if (_e350) {
+                Pack _e352 = grad_sum.inner[0];
+                metal::float4 _e355 = grad_0_;
+                grad_sum.inner[0] = _e352 + (has_row ? _e355 : metal::float4(0.0));
+                Pack _e359 = grad_y_sum.inner[0];
+                metal::float4 _e362 = grad_0_;
+                grad_y_sum.inner[0] = _e359 + (has_row ? (_e362 * y_0_) : metal::float4(0.0));
             }
-            Pack _e364 = d_1_;
-            Pack y_1_ = ((_e364 - metal::float4(correction)) * _e300) * _e306;
+            Pack _e366 = d_1_;
+            Pack y_1_ = ((_e366 - metal::float4(correction)) * _e302) * _e308;
             if (false) {
                 local_5 = true;
             } else {
                 local_5 = false;
             }
-            bool _e374 = local_5;
-            if (_e374) {
-                uint _e378 = params.first;
-                AffineAt _e380 = row_affine_index(_e378 + _e83, _e15, params);
-                Affine _e381 = affine_at(_e380, params, weight_2, bias_1, _buffer_sizes);
-                affine_3.inner[1] = _e381;
+            bool _e376 = local_5;
+            if (_e376) {
+                uint _e380 = params.first;
+                AffineAt _e382 = row_affine_index(_e380 + _e85, _e19, params);
+                Affine _e383 = affine_at(_e382, params, weight_2, bias_1, _buffer_sizes);
+                affine_3.inner[1] = _e383;
             }
             if (LATE) {
-                Affine _e384 = affine_3.inner[1];
-                At _e385 = at_of(_e87, _e15);
-                Pack _e386 = row_gradient(y_1_, _e384, _e385);
-                Pack _e387 = masked(_e386, _e16);
-                grad_1_ = _e387;
-                metal::float4 _e388 = grad_1_;
-                Pack _e391 = affine_3.inner[1].weight;
-                Pack _e392 = apply_weight(_e388, _e391);
-                metal::float4 _e393 = g_sum;
-                g_sum = _e393 + _e392;
-                metal::float4 _e395 = gd_sum;
-                Pack _e396 = d_1_;
-                gd_sum = _e395 + (_e392 * (_e396 * _e300));
+                Affine _e386 = affine_3.inner[1];
+                At _e387 = at_of(_e89, _e19);
+                Pack _e388 = row_gradient(y_1_, _e386, _e387);
+                Pack _e389 = masked(_e388, _e20);
+                grad_1_ = _e389;
+                metal::float4 _e390 = grad_1_;
+                Pack _e393 = affine_3.inner[1].weight;
+                Pack _e394 = apply_weight(_e390, _e393);
+                metal::float4 _e395 = g_sum;
+                g_sum = _e395 + _e394;
+                metal::float4 _e397 = gd_sum;
+                Pack _e398 = d_1_;
+                gd_sum = _e397 + (_e394 * (_e398 * _e302));
             }
             if (SUMS) {
                 local_6 = false;
             } else {
                 local_6 = false;
             }
-            bool _e405 = local_6;
-            if (_e405) {
-                Pack _e407 = grad_sum.inner[1];
-                metal::float4 _e410 = grad_1_;
-                grad_sum.inner[1] = _e407 + (has_row ? _e410 : metal::float4(0.0));
-                Pack _e414 = grad_y_sum.inner[1];
-                metal::float4 _e417 = grad_1_;
-                grad_y_sum.inner[1] = _e414 + (has_row ? (_e417 * y_1_) : metal::float4(0.0));
+            bool _e407 = local_6;
+            if (_e407) {
+                Pack _e409 = grad_sum.inner[1];
+                metal::float4 _e412 = grad_1_;
+                grad_sum.inner[1] = _e409 + (has_row ? _e412 : metal::float4(0.0));
+                Pack _e416 = grad_y_sum.inner[1];
+                metal::float4 _e419 = grad_1_;
+                grad_y_sum.inner[1] = _e416 + (has_row ? (_e419 * y_1_) : metal::float4(0.0));
             }
             coefficients = metal::float2 {};
             if (BACKWARD) {
                 if (LATE) {
-                    metal::float4 _e425 = sums_2;
-                    metal::float4 _e427 = g_sum;
-                    float _e428 = pack_sum(_e427);
-                    metal::float4 _e429 = gd_sum;
+                    metal::float4 _e427 = sums_2;
+                    metal::float4 _e429 = g_sum;
                     float _e430 = pack_sum(_e429);
-                    metal::float2 _e432 = team_sum2_(metal::float2(_e428, _e430), team_6, leaves, branches);
-                    sums_2 = metal::float4(_e425.xy, _e432);
+                    metal::float4 _e431 = gd_sum;
+                    float _e432 = pack_sum(_e431);
+                    metal::float2 _e434 = team_sum2_(metal::float2(_e430, _e432), team_7, leaves, branches);
+                    sums_2 = metal::float4(_e427.xy, _e434);
                 }
-                float _e435 = sums_2.w;
-                float _e437 = sums_2.z;
-                float gy_sum = (_e435 - (correction * _e437)) * _e306;
-                float _e442 = sums_2.z;
-                float _e447 = product_share(len, _e306, _e300);
-                coefficients = metal::float2(CENTERED ? (_e442 / len) : 0.0, gy_sum * _e447);
+                float _e437 = sums_2.w;
+                float _e439 = sums_2.z;
+                float gy_sum = (_e437 - (correction * _e439)) * _e308;
+                float _e444 = sums_2.z;
+                float _e449 = product_share(len, _e308, _e302);
+                coefficients = metal::float2(CENTERED ? (_e444 / len) : 0.0, gy_sum * _e449);
             }
             next_rstd = 0.0;
             if (NEXT) {
                 power_1 = metal::float4(0.0);
-                Affine _e457 = affine_3.inner[0];
-                At _e458 = at_of(_e87, _e10);
-                Pack _e459 = output_of(y_0_, _e457, _e458);
-                Pack _e460 = masked(_e459, _e11);
-                d_0_ = _e460;
-                metal::float4 _e461 = power_1;
-                Pack _e462 = d_0_;
-                Pack _e463 = measure(_e462);
-                power_1 = _e461 + _e463;
-                Affine _e466 = affine_3.inner[1];
-                At _e467 = at_of(_e87, _e15);
-                Pack _e468 = output_of(y_1_, _e466, _e467);
-                Pack _e469 = masked(_e468, _e16);
-                d_1_ = _e469;
-                metal::float4 _e470 = power_1;
-                Pack _e471 = d_1_;
-                Pack _e472 = measure(_e471);
-                power_1 = _e470 + _e472;
-                metal::float4 _e474 = power_1;
-                float _e475 = pack_sum(_e474);
-                float _e476 = team_sum(_e475, team_6, leaves, branches);
-                float _e479 = rstd_of(_e476 / len, len, 1.0, params);
-                next_rstd = _e479;
+                Affine _e459 = affine_3.inner[0];
+                At _e460 = at_of(_e89, _e14);
+                Pack _e461 = output_of(y_0_, _e459, _e460);
+                Pack _e462 = masked(_e461, _e15);
+                d_0_ = _e462;
+                metal::float4 _e463 = power_1;
+                Pack _e464 = d_0_;
+                Pack _e465 = measure(_e464);
+                power_1 = _e463 + _e465;
+                Affine _e468 = affine_3.inner[1];
+                At _e469 = at_of(_e89, _e19);
+                Pack _e470 = output_of(y_1_, _e468, _e469);
+                Pack _e471 = masked(_e470, _e20);
+                d_1_ = _e471;
+                metal::float4 _e472 = power_1;
+                Pack _e473 = d_1_;
+                Pack _e474 = measure(_e473);
+                power_1 = _e472 + _e474;
+                metal::float4 _e476 = power_1;
+                float _e477 = pack_sum(_e476);
+                float _e478 = team_sum(_e477, team_7, leaves, branches);
+                float _e481 = rstd_of(_e478 / len, len, 1.0, params);
+                next_rstd = _e481;
             }
             if (QUANTIZED) {
                 peak_3 = type_13 {};
                 factor_1 = type_14 {};
-                Affine _e486 = affine_3.inner[0];
-                At _e487 = at_of(_e87, _e10);
-                Pack _e488 = output_of(y_0_, _e486, _e487);
-                d_0_ = _e488;
-                Pack _e489 = d_0_;
-                int _e490 = pack_peak(_e489);
-                int own_0_ = _e8 ? _e490 : 0;
-                int _e495 = peak_3.inner[0];
-                peak_3.inner[0] = metal::max(_e495, own_0_);
-                Affine _e498 = affine_3.inner[1];
-                At _e499 = at_of(_e87, _e15);
-                Pack _e500 = output_of(y_1_, _e498, _e499);
-                d_1_ = _e500;
-                Pack _e501 = d_1_;
-                int _e502 = pack_peak(_e501);
-                int own_1_ = _e13 ? _e502 : 0;
-                int _e507 = peak_3.inner[1];
-                peak_3.inner[1] = metal::max(_e507, own_1_);
+                Affine _e488 = affine_3.inner[0];
+                At _e489 = at_of(_e89, _e14);
+                Pack _e490 = output_of(y_0_, _e488, _e489);
+                d_0_ = _e490;
+                Pack _e491 = d_0_;
+                int _e492 = pack_peak(_e491);
+                int own_0_ = _e12 ? _e492 : 0;
+                int _e497 = peak_3.inner[0];
+                peak_3.inner[0] = metal::max(_e497, own_0_);
+                Affine _e500 = affine_3.inner[1];
+                At _e501 = at_of(_e89, _e19);
+                Pack _e502 = output_of(y_1_, _e500, _e501);
+                d_1_ = _e502;
+                Pack _e503 = d_1_;
+                int _e504 = pack_peak(_e503);
+                int own_1_ = _e17 ? _e504 : 0;
+                int _e509 = peak_3.inner[1];
+                peak_3.inner[1] = metal::max(_e509, own_1_);
                 if (true) {
-                    int _e511 = peak_3.inner[0];
-                    int _e512 = peak_of_block(_e511, team_6);
-                    float _e514 = quantized_factor(_e512);
-                    factor_1.inner[0] = _e514;
+                    int _e513 = peak_3.inner[0];
+                    int _e514 = peak_of_block(_e513, team_7);
+                    float _e516 = quantized_factor(_e514);
+                    factor_1.inner[0] = _e516;
                     if (has_row) {
-                        local_7 = _e8;
+                        local_7 = _e12;
                     } else {
                         local_7 = false;
                     }
-                    bool _e518 = local_7;
-                    if (_e518) {
-                        uint _e521 = params.first;
-                        put_quantized_scale(_e521 + _e83, _e10, team_6.lane, _e512);
+                    bool _e520 = local_7;
+                    if (_e520) {
+                        uint _e523 = params.first;
+                        put_quantized_scale(_e523 + _e85, _e14, team_7.lane, _e514);
                     }
                 }
                 if (true) {
-                    int _e526 = peak_3.inner[1];
-                    int _e527 = peak_of_block(_e526, team_6);
-                    float _e529 = quantized_factor(_e527);
-                    factor_1.inner[1] = _e529;
+                    int _e528 = peak_3.inner[1];
+                    int _e529 = peak_of_block(_e528, team_7);
+                    float _e531 = quantized_factor(_e529);
+                    factor_1.inner[1] = _e531;
                     if (has_row) {
-                        local_8 = _e13;
+                        local_8 = _e17;
                     } else {
                         local_8 = false;
                     }
-                    bool _e533 = local_8;
-                    if (_e533) {
-                        uint _e536 = params.first;
-                        put_quantized_scale(_e536 + _e83, _e15, team_6.lane, _e527);
+                    bool _e535 = local_8;
+                    if (_e535) {
+                        uint _e538 = params.first;
+                        put_quantized_scale(_e538 + _e85, _e19, team_7.lane, _e529);
                     }
                 }
                 if (has_row) {
-                    if (_e8) {
-                        uint _e541 = params.first;
-                        Pack _e543 = d_0_;
-                        float _e545 = factor_1.inner[0];
-                        put_quantized(_e541 + _e83, _e10, _e543, _e545);
+                    if (_e12) {
+                        uint _e543 = params.first;
+                        Pack _e545 = d_0_;
+                        float _e547 = factor_1.inner[0];
+                        put_quantized(_e543 + _e85, _e14, _e545, _e547);
                     }
-                    if (_e13) {
-                        uint _e548 = params.first;
-                        Pack _e550 = d_1_;
-                        float _e552 = factor_1.inner[1];
-                        put_quantized(_e548 + _e83, _e15, _e550, _e552);
+                    if (_e17) {
+                        uint _e550 = params.first;
+                        Pack _e552 = d_1_;
+                        float _e554 = factor_1.inner[1];
+                        put_quantized(_e550 + _e85, _e19, _e552, _e554);
                     }
                 }
             }
             if (has_row) {
-                if (_e8) {
+                if (_e12) {
                     if (SUMS) {
                         local_9 = SUMS_BRANCH;
                     } else {
                         local_9 = false;
                     }
-                    bool _e558 = local_9;
-                    if (_e558) {
-                        Pack _e560 = grad_sum.inner[0];
-                        metal::float4 _e561 = grad_0_;
-                        grad_sum.inner[0] = _e560 + _e561;
-                        Pack _e564 = grad_y_sum.inner[0];
-                        metal::float4 _e565 = grad_0_;
-                        grad_y_sum.inner[0] = _e564 + (_e565 * y_0_);
+                    bool _e560 = local_9;
+                    if (_e560) {
+                        Pack _e562 = grad_sum.inner[0];
+                        metal::float4 _e563 = grad_0_;
+                        grad_sum.inner[0] = _e562 + _e563;
+                        Pack _e566 = grad_y_sum.inner[0];
+                        metal::float4 _e567 = grad_0_;
+                        grad_y_sum.inner[0] = _e566 + (_e567 * y_0_);
                     }
-                    metal::float4 _e568 = grad_0_;
-                    Pack _e571 = affine_3.inner[0].weight;
-                    Pack _e572 = apply_weight(_e568, _e571);
+                    metal::float4 _e570 = grad_0_;
+                    Pack _e573 = affine_3.inner[0].weight;
+                    Pack _e574 = apply_weight(_e570, _e573);
                     if (NEXT) {
                         if (false) {
-                            uint _e578 = params.first;
-                            AffineAt _e580 = row_affine_index(_e578 + _e83, _e10, params);
-                            NextWeight _e581 = next_weight_at(_e580);
-                            next.inner[0] = _e581;
+                            uint _e580 = params.first;
+                            AffineAt _e582 = row_affine_index(_e580 + _e85, _e14, params);
+                            NextWeight _e583 = next_weight_at(_e582);
+                            next.inner[0] = _e583;
                         }
-                        At _e582 = at_of(_e87, _e10);
-                        Pack _e583 = d_0_;
-                        Pack _e584 = d_0_;
-                        float _e585 = next_rstd;
-                        NextWeight _e588 = next.inner[0];
-                        finish_both(_e582, _e102, _e583, _e584 * _e585, _e588);
+                        At _e584 = at_of(_e89, _e14);
+                        Pack _e585 = d_0_;
+                        Pack _e586 = d_0_;
+                        float _e587 = next_rstd;
+                        NextWeight _e590 = next.inner[0];
+                        finish_both(_e584, _e104, _e585, _e586 * _e587, _e590);
                     } else {
-                        At _e589 = at_of(_e87, _e10);
-                        Affine _e591 = affine_3.inner[0];
-                        float _e593 = coefficients.x;
-                        Pack _e596 = measure_derivative(y_0_);
-                        float _e598 = coefficients.y;
-                        finish(_e589, _e591, _e102, y_0_, (((_e572 - metal::float4(_e593)) - (_e596 * _e598)) * _e306) * _e300, output_1, _buffer_sizes);
+                        At _e591 = at_of(_e89, _e14);
+                        Affine _e593 = affine_3.inner[0];
+                        float _e595 = coefficients.x;
+                        Pack _e598 = measure_derivative(y_0_);
+                        float _e600 = coefficients.y;
+                        finish(_e591, _e593, _e104, y_0_, (((_e574 - metal::float4(_e595)) - (_e598 * _e600)) * _e308) * _e302, output_1, _buffer_sizes);
                     }
                 }
-                if (_e13) {
+                if (_e17) {
                     if (SUMS) {
                         local_10 = SUMS_BRANCH;
                     } else {
                         local_10 = false;
                     }
-                    bool _e608 = local_10;
-                    if (_e608) {
-                        Pack _e610 = grad_sum.inner[1];
-                        metal::float4 _e611 = grad_1_;
-                        grad_sum.inner[1] = _e610 + _e611;
-                        Pack _e614 = grad_y_sum.inner[1];
-                        metal::float4 _e615 = grad_1_;
-                        grad_y_sum.inner[1] = _e614 + (_e615 * y_1_);
+                    bool _e610 = local_10;
+                    if (_e610) {
+                        Pack _e612 = grad_sum.inner[1];
+                        metal::float4 _e613 = grad_1_;
+                        grad_sum.inner[1] = _e612 + _e613;
+                        Pack _e616 = grad_y_sum.inner[1];
+                        metal::float4 _e617 = grad_1_;
+                        grad_y_sum.inner[1] = _e616 + (_e617 * y_1_);
                     }
-                    metal::float4 _e618 = grad_1_;
-                    Pack _e621 = affine_3.inner[1].weight;
-                    Pack _e622 = apply_weight(_e618, _e621);
+                    metal::float4 _e620 = grad_1_;
+                    Pack _e623 = affine_3.inner[1].weight;
+                    Pack _e624 = apply_weight(_e620, _e623);
                     if (NEXT) {
                         if (false) {
-                            uint _e628 = params.first;
-                            AffineAt _e630 = row_affine_index(_e628 + _e83, _e15, params);
-                            NextWeight _e631 = next_weight_at(_e630);
-                            next.inner[1] = _e631;
+                            uint _e630 = params.first;
+                            AffineAt _e632 = row_affine_index(_e630 + _e85, _e19, params);
+                            NextWeight _e633 = next_weight_at(_e632);
+                            next.inner[1] = _e633;
                         }
-                        At _e632 = at_of(_e87, _e15);
-                        Pack _e633 = d_1_;
-                        Pack _e634 = d_1_;
-                        float _e635 = next_rstd;
-                        NextWeight _e638 = next.inner[1];
-                        finish_both(_e632, _e113, _e633, _e634 * _e635, _e638);
+                        At _e634 = at_of(_e89, _e19);
+                        Pack _e635 = d_1_;
+                        Pack _e636 = d_1_;
+                        float _e637 = next_rstd;
+                        NextWeight _e640 = next.inner[1];
+                        finish_both(_e634, _e115, _e635, _e636 * _e637, _e640);
                     } else {
-                        At _e639 = at_of(_e87, _e15);
-                        Affine _e641 = affine_3.inner[1];
-                        float _e643 = coefficients.x;
-                        Pack _e646 = measure_derivative(y_1_);
-                        float _e648 = coefficients.y;
-                        finish(_e639, _e641, _e113, y_1_, (((_e622 - metal::float4(_e643)) - (_e646 * _e648)) * _e306) * _e300, output_1, _buffer_sizes);
+                        At _e641 = at_of(_e89, _e19);
+                        Affine _e643 = affine_3.inner[1];
+                        float _e645 = coefficients.x;
+                        Pack _e648 = measure_derivative(y_1_);
+                        float _e650 = coefficients.y;
+                        finish(_e641, _e643, _e115, y_1_, (((_e624 - metal::float4(_e645)) - (_e648 * _e650)) * _e308) * _e302, output_1, _buffer_sizes);
                     }
                 }
-                if (team_6.lane == 0u) {
-                    uint _e658 = params.first;
-                    float _e660 = mean_1;
-                    save(_e658 + _e83, _e660, correction, _e306, _e300);
+                if (team_7.lane == 0u) {
+                    uint _e660 = params.first;
+                    float _e662 = mean_1;
+                    save(_e660 + _e85, _e662, correction, _e308, _e302);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e670 = params.teams;
-        local_11 = team_6.index < _e670;
+        uint _e672 = params.teams;
+        local_11 = team_7.index < _e672;
     } else {
         local_11 = false;
     }
-    bool _e673 = local_11;
-    if (_e673) {
-        bool _e675 = in_row(0u, team_6, params);
-        if (_e675) {
-            uint _e678 = params.first_partial;
-            uint _e682 = params.elements;
-            uint to = _e678 + (team_6.index * _e682);
-            Column _e686 = column_of(0u, team_6, params);
-            Pack _e688 = grad_sum.inner[0];
-            Pack _e690 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e686, _e688, _e690);
+    bool _e675 = local_11;
+    if (_e675) {
+        bool _e677 = in_row(0u, team_7, params);
+        if (_e677) {
+            uint _e680 = params.first_partial;
+            uint _e684 = params.elements;
+            uint to = _e680 + (team_7.index * _e684);
+            Column _e688 = column_of(0u, team_7, params);
+            Pack _e690 = grad_sum.inner[0];
+            Pack _e692 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e688, _e690, _e692);
         }
-        bool _e692 = in_row(1u, team_6, params);
-        if (_e692) {
-            uint _e695 = params.first_partial;
-            uint _e699 = params.elements;
-            uint to_1 = _e695 + (team_6.index * _e699);
-            Column _e703 = column_of(1u, team_6, params);
-            Pack _e705 = grad_sum.inner[1];
-            Pack _e707 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e703, _e705, _e707);
+        bool _e694 = in_row(1u, team_7, params);
+        if (_e694) {
+            uint _e697 = params.first_partial;
+            uint _e701 = params.elements;
+            uint to_1 = _e697 + (team_7.index * _e701);
+            Column _e705 = column_of(1u, team_7, params);
+            Pack _e707 = grad_sum.inner[1];
+            Pack _e709 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e705, _e707, _e709);
             return;
         } else {
             return;

@@ -277,6 +277,7 @@ struct Params {
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
+    row_step: u32, // from a row of a team to its next one
     elements: u32, // of a row
     eps: f32,
     weight_offset: f32, // added to the weight
@@ -294,6 +295,10 @@ struct Params {
 fn row_affine_index(row: u32, column: Column) -> AffineAt {
     let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
     return first + affine_column(column);
+}
+
+fn first_row_of(team: Team, rows: u32) -> u32 {
+    return team.index / params.row_step * (params.row_step * rows) + team.index % params.row_step;
 }
 
 fn row_of(i: u32) -> u32 {
@@ -417,6 +422,7 @@ fn rounded(mean: f32, x: f32) -> f32 {
 fn run(team: Team) {
     let len = f32(params.elements);
     let share = 1.0 / len;
+    let first_index = first_row_of(team, params.rows_per_team);
     let is_in_row_0 = in_row(0u, team);
     let column_0 = column_of(0u, team);
     let mask_0 = mask_of(column_0, is_in_row_0);
@@ -434,7 +440,7 @@ fn run(team: Team) {
     var grad_sum: array<Pack, BLOCK>;
     var grad_y_sum: array<Pack, BLOCK>;
     if SHARED {
-        let first_row = params.first + row_of(min(team.index, params.rows - 1u));
+        let first_row = params.first + row_of(min(first_index, params.rows - 1u));
         let i_0 = row_affine_index(first_row, column_of(0u, team));
         affine[0u] = affine_at(i_0);
         if NEXT {
@@ -458,7 +464,7 @@ fn run(team: Team) {
     }
 
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
-        let index = round * params.teams + team.index;
+        let index = first_index + round * params.row_step;
         let has_row = team.index < params.teams && index < params.rows;
         let row = row_of(min(index, params.rows - 1u));
         let first = first_of(row, params.stride);

@@ -273,6 +273,7 @@ struct Params {
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
     teams: u32, // that have rows
+    row_step: u32, // from a row of a team to its next one
     elements: u32, // of a row
     eps: f32,
     weight_offset: f32, // added to the weight
@@ -290,6 +291,10 @@ struct Params {
 fn row_affine_index(row: u32, column: Column) -> AffineAt {
     let first = row / params.affine_rows * params.affine_quotient + row % params.affine_rows * params.affine_remainder;
     return first + affine_column(column);
+}
+
+fn first_row_of(team: Team, rows: u32) -> u32 {
+    return team.index / params.row_step * (params.row_step * rows) + team.index % params.row_step;
 }
 
 fn row_of(i: u32) -> u32 {
@@ -435,10 +440,11 @@ fn run(team: Team) {
     let packs = params.packs;
     let stride = CHUNK * team.lanes;
     let has_rows = team.index < params.teams;
-    let first_row = row_of(min(team.index, params.rows - 1u));
+    let first_index = first_row_of(team, BLOCK * params.rows_per_team);
+    let first_row = row_of(min(first_index, params.rows - 1u));
     let start = column_at(0u);
     for (var round = 0u; round < params.rows_per_team; round += 1u) {
-        let index_0 = (round * BLOCK + 0u) * params.teams + team.index;
+        let index_0 = first_index + (round * BLOCK + 0u) * params.row_step;
         // A constant saves a branch around the loads and stores of a row.
         let has_row_0 = select(index_0 < params.rows, true, WHOLE);
         let row_0 = row_of(min(index_0, params.rows - 1u));
