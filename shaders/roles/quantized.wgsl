@@ -87,8 +87,17 @@ fn put_quantized__quantized_bytes(row: u32, column: Column, u: Pack, factor: f32
 //
 // A pack is a word.
 
+// Two neighbours are one integer of 16 bits, the second one 256 times: 128 added to each makes two bytes of it, without
+// a sign. In f32 that is exact, and half as many integers are shifted.
+const PAIR: f32 = ROUNDED + 128.0 * 257.0;
+
+// What a pair has above its 16 bits, and what makes the bytes signed.
+const NOT_OF_PAIRS: u32 = 0x4b400000u ^ 0x80808080u;
+
+// The factor 0 makes zeros anyhow: without a selection, one compiler packs the word of each lane on its own.
 fn put_quantized__quantized_words(row: u32, column: Column, u: Pack, factor: f32) {
-    let bits = bitcast<vec4<u32>>(round(u * factor) + ROUNDED) & vec4<u32>(0xffu);
-    let word = (bits.x | (bits.y << 8u)) | ((bits.z << 16u) | (bits.w << 24u));
-    store_quantized_output(row * quantized_words() + number_of(column), word);
+    let v = round(u * factor);
+    let pairs = bitcast<vec2<u32>>(v.xz + 256.0 * v.yw + PAIR);
+    let word = (pairs.x ^ (pairs.y << 16u)) ^ NOT_OF_PAIRS;
+    store_quantized_output(row * quantized_words() + number_of(column), select(word, 0u, factor == 0.0));
 }
