@@ -371,10 +371,12 @@ fn activation_derivative(u: Pack) -> Pack { return u; } // the derivative of act
 // == sum: the sum of input and residual
 
 fn store_sum(at: At, x: Pack) {}
+fn load_sum(at: At) -> Pack { return Pack(); } // what was stored, where the sum is f32 and the kernel streams
 
 // == result: the output of the op
 
 fn store_result(at: At, y: Pack) {}
+fn load_result(at: At) -> Pack { return Pack(); } // what was stored, as with load_sum
 
 // == epilogue: the caller's function, in shaders that have one
 
@@ -408,6 +410,22 @@ fn row_gradient(y: Pack, affine: Affine, at: At) -> Pack { return y; }
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {}
 // The output of a pack.
 fn output_of(y: Pack, affine: Affine, at: At) -> Pack { return y; }
+
+// == kept sum: what a kernel that streams stores early, to load it again
+
+const KEEPS_SUM: bool = false; // the sum of input and residual
+
+fn keep_sum(at: At, x: Pack) {}
+// x, after the first sums of a row.
+fn load_x_again(at: At) -> Pack { return load_x(at); }
+
+// == kept output: the same with the output, where a second norm follows
+
+const KEEPS_OUTPUT: bool = false;
+
+fn keep_output(at: At, output: Pack) {}
+// The output, after its own sums.
+fn output_again(y: Pack, affine: Affine, at: At) -> Pack { return y; }
 
 // == next: a second norm, of the output
 

@@ -301,6 +301,11 @@ fn a_second_norm() {
             conforms_by("an output and its norm", gpu(), &op, Strategy::Forced(method));
             let over = op.clone().residual_in_place(true).zero_centered(true);
             conforms_by("over the residual", gpu(), &over, Strategy::Forced(method));
+            conforms_by("over the input", gpu(), &op.clone().in_place(true), Strategy::Forced(method));
+            // A kernel that streams loads x until the end, and may not overwrite it before.
+            let rounded = RmsNorm::new(&[7, len], 1..).residual(true).residual_dtype(DType::F16);
+            let rounded = rounded.residual_in_place(true).in_place(true).next_norm(true);
+            conforms_by("beside a sum in f16", gpu(), &rounded, Strategy::Forced(method));
         }
     }
     for dtype in [DType::F16, DType::BF16] {

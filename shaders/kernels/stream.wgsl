@@ -107,7 +107,13 @@ fn run(team: Team) {
                     affine = affine_at(row_affine_index(params.first + first_row, column));
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
-                    let x = load_x(at_of(first[k], column));
+                    let at = at_of(first[k], column);
+                    let x = load_x(at);
+                    if KEEPS_SUM {
+                        if has_rows && has_row[k] {
+                            keep_sum(at, x);
+                        }
+                    }
                     let d = x - mean[k];
                     d_chunk[k] += sum_of(d);
                     measure_chunk[k] += sum_of(measure(d));
@@ -119,7 +125,7 @@ fn run(team: Team) {
                         if !SHARED {
                             affine = affine_at(row_affine_index(params.first + row[k], column));
                         }
-                        let grad = row_gradient(d, affine, at_of(first[k], column));
+                        let grad = row_gradient(d, affine, at);
                         let g = apply_weight(grad, affine.weight);
                         g_chunk[k] += sum_of(g);
                         gd_chunk[k] += sum_of(g * d);
@@ -174,10 +180,10 @@ fn run(team: Team) {
                         if !SHARED {
                             affine = affine_at(row_affine_index(params.first + row[k], column));
                         }
-                        let x = load_x(at_of(first[k], column));
-                        let d = x - mean[k];
+                        let at = at_of(first[k], column);
+                        let d = load_x_again(at) - mean[k];
                         let y = (d - correction[k]) * scale[k] * rstd[k];
-                        let grad = row_gradient(y, affine, at_of(first[k], column));
+                        let grad = row_gradient(y, affine, at);
                         let g = apply_weight(grad, affine.weight);
                         g_chunk[k] += sum_of(g);
                         gd_chunk[k] += sum_of(g * (d * scale[k]));
@@ -229,8 +235,14 @@ fn run(team: Team) {
                             affine = affine_at(row_affine_index(params.first + row[k], column));
                         }
                         let at = at_of(first[k], column);
-                        let y = (load_x(at) - mean[k] - correction[k]) * scale[k] * rstd[k];
-                        measure_chunk[k] += sum_of(measure(output_of(y, affine, at)));
+                        let y = (load_x_again(at) - mean[k] - correction[k]) * scale[k] * rstd[k];
+                        let output = output_of(y, affine, at);
+                        if KEEPS_OUTPUT {
+                            if has_rows && has_row[k] {
+                                keep_output(at, output);
+                            }
+                        }
+                        measure_chunk[k] += sum_of(measure(output));
                     }
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
@@ -268,7 +280,7 @@ fn run(team: Team) {
                             affine = affine_at(row_affine_index(params.first + row[k], column));
                         }
                         let at = at_of(first[k], column);
-                        sum[k] = load_x(at);
+                        sum[k] = load_x_again(at);
                         u[k] = output_of((sum[k] - mean[k] - correction[k]) * scale[k] * rstd[k], affine, at);
                         // In place of a pack behind the row, this is the row's last, which is in the same block.
                         peak[k] = max(peak[k], pack_peak(u[k]));
@@ -296,7 +308,7 @@ fn run(team: Team) {
                             if !SHARED {
                                 affine = affine_at(row_affine_index(params.first + row[k], column));
                             }
-                            sum[k] = load_x(at);
+                            sum[k] = load_x_again(at);
                             u[k] = output_of((sum[k] - mean[k] - correction[k]) * scale[k] * rstd[k], affine, at);
                         }
                         if has_rows && has_row[k] && pack < packs {
@@ -328,7 +340,7 @@ fn run(team: Team) {
                         affine = affine_at(row_affine_index(params.first + row[k], column));
                     }
                     let at = at_of(first[k], column);
-                    let x = load_x(at);
+                    let x = load_x_again(at);
                     let y = (x - mean[k] - correction[k]) * scale[k] * rstd[k];
                     let grad = row_gradient(y, affine, at);
                     let g = apply_weight(grad, affine.weight);
@@ -337,7 +349,7 @@ fn run(team: Team) {
                         if !SHARED {
                             next = next_weight_at(row_affine_index(params.first + row[k], column));
                         }
-                        let output = output_of(y, affine, at);
+                        let output = output_again(y, affine, at);
                         finish_both(at, x, output, output * next_rstd[k], next);
                     } else {
                         finish(

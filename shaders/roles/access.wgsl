@@ -71,12 +71,20 @@ fn store_sum__sum(at: At, x: Pack) {
     store_residual_output(at, x);
 }
 
+fn load_sum__sum(at: At) -> Pack {
+    return load_residual_output(at);
+}
+
 // ---- sum: sum_in_place
 //
 // The sum of input and residual overwrites the residual.
 
 fn store_sum__sum_in_place(at: At, x: Pack) {
     store_residual(at, x);
+}
+
+fn load_sum__sum_in_place(at: At) -> Pack {
+    return load_residual(at);
 }
 
 // ---- result: output
@@ -87,6 +95,10 @@ fn store_result__output(at: At, y: Pack) {
     store_output(at, y);
 }
 
+fn load_result__output(at: At) -> Pack {
+    return load_output(at);
+}
+
 // ---- result: in_place
 //
 // The output overwrites the input.
@@ -95,12 +107,20 @@ fn store_result__in_place(at: At, y: Pack) {
     store_input(at, y);
 }
 
+fn load_result__in_place(at: At) -> Pack {
+    return load_input(at);
+}
+
 // ---- result: over_residual
 //
 // The output overwrites the residual behind the norm.
 
 fn store_result__over_residual(at: At, y: Pack) {
     store_residual(at, y);
+}
+
+fn load_result__over_residual(at: At) -> Pack {
+    return load_residual(at);
 }
 
 // ---- result: no_output

@@ -50,7 +50,9 @@ fn quantized_factor__quantized(peak: i32) -> f32 {
 }
 
 fn put_sum__quantized(at: At, x: Pack) {
-    store_sum(at, x);
+    if !KEEPS_SUM {
+        store_sum(at, x);
+    }
 }
 
 fn put_quantized_scale__quantized(row: u32, column: Column, lane: u32, peak: i32) {

@@ -60,6 +60,60 @@ fn row_of__in_order_of_samples(i: u32) -> u32 {
     return i % samples * params.affine_rows + i / samples;
 }
 
+// ---- kept sum: no_kept_sum
+//
+// x is loaded as often as it is needed.
+
+const KEEPS_SUM__no_kept_sum: bool = false;
+
+fn keep_sum__no_kept_sum(at: At, x: Pack) {
+}
+
+fn load_x_again__no_kept_sum(at: At) -> Pack {
+    return load_x(at);
+}
+
+// ---- kept sum: kept_sum
+//
+// The sum of input and residual is written with the first sums of a row. Then it is one tensor to load, in f32.
+
+const KEEPS_SUM__kept_sum: bool = true;
+
+fn keep_sum__kept_sum(at: At, x: Pack) {
+    store_sum(at, x);
+}
+
+fn load_x_again__kept_sum(at: At) -> Pack {
+    return load_sum(at);
+}
+
+// ---- kept output: no_kept_output
+//
+// The output is computed again for a second norm.
+
+const KEEPS_OUTPUT__no_kept_output: bool = false;
+
+fn keep_output__no_kept_output(at: At, output: Pack) {
+}
+
+fn output_again__no_kept_output(y: Pack, affine: Affine, at: At) -> Pack {
+    return output_of(y, affine, at);
+}
+
+// ---- kept output: kept_output
+//
+// The output is written with the sums of a second norm, and loaded for its result, in f32.
+
+const KEEPS_OUTPUT__kept_output: bool = true;
+
+fn keep_output__kept_output(at: At, output: Pack) {
+    store_result(at, output);
+}
+
+fn output_again__kept_output(y: Pack, affine: Affine, at: At) -> Pack {
+    return load_result(at);
+}
+
 // ---- row: forward
 //
 // The output of a row.
@@ -77,7 +131,9 @@ fn output_of__forward(y: Pack, affine: Affine, at: At) -> Pack {
 }
 
 fn finish__forward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
-    store_sum(at, x);
+    if !KEEPS_SUM {
+        store_sum(at, x);
+    }
     store_result(at, output_of(y, affine, at));
 }
 
@@ -117,6 +173,19 @@ fn next_weight_at__no_next(i: AffineAt) -> NextWeight__no_next {
 fn finish_both__no_next(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight__no_next) {
 }
 
+// ---- both
+//
+// The sum and the output beside a second norm, unless they were written before.
+
+fn store_both(at: At, x: Pack, output: Pack) {
+    if !KEEPS_SUM {
+        store_sum(at, x);
+    }
+    if !KEEPS_OUTPUT {
+        store_result(at, output);
+    }
+}
+
 // ---- next: next
 //
 // The output of a second norm, which has a weight.
@@ -130,8 +199,7 @@ fn next_weight_at__next(i: AffineAt) -> NextWeight__next {
 }
 
 fn finish_both__next(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeight__next) {
-    store_sum(at, x);
-    store_result(at, output);
+    store_both(at, x, output);
     store_next_output(at, y * weight);
 }
 
@@ -154,8 +222,7 @@ fn finish_both__next_without_weight(
     y: Pack,
     weight: NextWeight__next_without_weight,
 ) {
-    store_sum(at, x);
-    store_result(at, output);
+    store_both(at, x, output);
     store_next_output(at, y);
 }
 

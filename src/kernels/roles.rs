@@ -372,15 +372,58 @@ pub(crate) struct Next {
     pub weight: Option<DType>,
 }
 
+/// What a kernel that streams stores early, to load it again in place of several tensors.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Kept {
+    /// The sum of input and residual.
+    pub sum: bool,
+    /// The output, for a second norm.
+    pub output: bool,
+}
+
+impl Kept {
+    pub fn variants(self) -> [Variant; 2] {
+        [
+            if self.sum { "kept_sum" } else { "no_kept_sum" },
+            if self.output { "kept_output" } else { "no_kept_output" },
+        ]
+    }
+}
+
 impl Forward {
-    pub fn bind(self, buffers: &mut Buffers, by: TableAccess) {
+    /// What a kernel of rows keeps if it streams: tensors of f32, as others have rounded the numbers.
+    pub fn kept(self) -> Kept {
+        let over_residual = match self.x {
+            X::Residual { residual, .. } | X::Gated(_, _, Some(residual)) => Some(residual),
+            _ => self.affine.after.residual,
+        };
+        let sum = match self.sum {
+            Sum::None => None,
+            Sum::Output(dtype) => Some(dtype),
+            Sum::InPlace => over_residual,
+        };
+        let output = match (self.output, self.x) {
+            (Output::Tensor(dtype), _) => Some(dtype),
+            (Output::InPlace, X::Input(dtype) | X::Residual { input: dtype, .. } | X::Gated(dtype, ..)) => Some(dtype),
+            (Output::OverResidual, _) => over_residual,
+            _ => None,
+        };
+        let sum_is_kept = sum == Some(DType::F32);
+        // The output may lie where x is, which a sum that is not kept needs until the end.
+        let output_can_be = self.next.is_some() && (sum.is_none() || sum_is_kept);
+        Kept { sum: sum_is_kept, output: output_can_be && output == Some(DType::F32) }
+    }
+
+    /// `kept`: what the kernel loads again.
+    pub fn bind(self, buffers: &mut Buffers, by: TableAccess, kept: Kept) {
+        let access = |kept| if kept { Access::ReadWrite } else { Access::Write };
         self.x.bind(buffers, self.output == Output::InPlace, self.sum == Sum::InPlace);
         self.affine.bind(buffers, by, self.output == Output::OverResidual);
         if let Sum::Output(dtype) = self.sum {
-            buffers.tensor(Slot::ResidualOutput, Access::Write, Some(dtype));
+            buffers.tensor(Slot::ResidualOutput, access(kept.sum), Some(dtype));
         }
         if let Output::Tensor(dtype) = self.output {
-            buffers.tensor(Slot::Output, Access::Write, Some(dtype));
+            buffers.tensor(Slot::Output, access(kept.output), Some(dtype));
         }
         if let Output::Quantized(_) = self.output {
             Quantized::bind(buffers);

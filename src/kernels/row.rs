@@ -3,7 +3,7 @@
 
 use super::{
     Code, ParamField, flag, params,
-    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Output, Quantized, Rotation, Saved, X},
+    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Kept, Output, Quantized, Rotation, Saved, X},
     team_storage,
 };
 use crate::{
@@ -132,6 +132,13 @@ impl Row {
         }
     }
 
+    fn kept(&self) -> Kept {
+        match (self.direction, self.residency) {
+            (Direction::Forward(forward, _), Residency::Streamed { .. }) => forward.kept(),
+            _ => Kept::default(),
+        }
+    }
+
     fn sums(&self) -> bool {
         matches!(self.direction, Direction::Backward(_, _, ForAffine::Sums))
     }
@@ -200,7 +207,7 @@ impl Code for Row {
         let mut buffers = Buffers::new(self.layout);
         match self.direction {
             Direction::Forward(forward, saved) => {
-                forward.bind(&mut buffers, self.affine);
+                forward.bind(&mut buffers, self.affine, self.kept());
                 saved.bind(&mut buffers);
             }
             Direction::Backward(gradient, grad_input, for_affine) => {
@@ -255,6 +262,7 @@ impl Code for Row {
             Order::Samples => "in_order_of_samples",
         });
         variants.extend(self.direction.variants(self.layout, self.scale));
+        variants.extend(self.kept().variants());
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {
             Residency::Resident { .. } => "write_partial_sums",

@@ -438,6 +438,7 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
     ops.push(Box::new(modulated.backward().grad_gate(false)));
     let twice = rms().residual(true).residual_after(true).next_norm(true);
     ops.push(Box::new(twice.clone().residual_in_place(true)));
+    ops.push(Box::new(twice.clone().in_place(true)));
     ops.push(Box::new(twice.weight(false)));
     both!(ops:
         rms().gate(Gate::before(GateFunction::Silu)),

@@ -258,6 +258,11 @@ pub fn twice_streamed() -> Case {
     Case::new("a second norm of streamed rows", second(), STREAMED)
 }
 
+pub fn summed_streamed() -> Case {
+    let op = LayerNorm::new(&[7, 257], 1..).residual(true).residual_output(true);
+    Case::new("the sum of streamed rows", op, STREAMED)
+}
+
 fn second() -> RmsNorm {
     RmsNorm::new(&[7, 257], 1..).residual(true).residual_after(true).next_norm(true)
 }

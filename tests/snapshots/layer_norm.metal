@@ -87,6 +87,7 @@ constant bool SUMS = false;
 constant bool SUMS_BRANCH = true;
 constant bool QUANTIZED = false;
 constant uint QUANTIZED_PACKS = 1u;
+constant bool KEEPS_SUM = false;
 
 float pack_first(
     Pack v
@@ -594,9 +595,11 @@ void finish(
     device type_8& output_1,
     constant _mslBufferSizes& _buffer_sizes
 ) {
-    store_sum(at_7, x_3);
-    Pack _e5 = output_of(y_6, affine_2, at_7);
-    store_result(at_7, _e5, output_1, _buffer_sizes);
+    if (true) {
+        store_sum(at_7, x_3);
+    }
+    Pack _e6 = output_of(y_6, affine_2, at_7);
+    store_result(at_7, _e6, output_1, _buffer_sizes);
     return;
 }
 

@@ -301,6 +301,24 @@ fn row_of(i: u32) -> u32 {
     return i;
 }
 
+const KEEPS_SUM: bool = false;
+
+fn keep_sum(at: At, x: Pack) {
+}
+
+fn load_x_again(at: At) -> Pack {
+    return load_x(at);
+}
+
+const KEEPS_OUTPUT: bool = false;
+
+fn keep_output(at: At, output: Pack) {
+}
+
+fn output_again(y: Pack, affine: Affine, at: At) -> Pack {
+    return output_of(y, affine, at);
+}
+
 const BACKWARD: bool = false;
 
 const BACKWARD_NEEDS_Y: bool = false;
@@ -314,7 +332,9 @@ fn output_of(y: Pack, affine: Affine, at: At) -> Pack {
 }
 
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
-    store_sum(at, x);
+    if !KEEPS_SUM {
+        store_sum(at, x);
+    }
     store_result(at, output_of(y, affine, at));
 }
 
@@ -489,7 +509,13 @@ fn run(team: Team) {
                 if SHARED && EARLY {
                     affine = affine_at(row_affine_index(params.first + first_row, column));
                 }
-                let x_0 = load_x(at_of(first_0, column));
+                let at_0 = at_of(first_0, column);
+                let x_0 = load_x(at_0);
+                if KEEPS_SUM {
+                    if has_rows && has_row_0 {
+                        keep_sum(at_0, x_0);
+                    }
+                }
                 let d_0 = x_0 - mean_0;
                 d_chunk_0 += sum_of(d_0);
                 measure_chunk_0 += sum_of(measure(d_0));
@@ -501,7 +527,7 @@ fn run(team: Team) {
                     if !SHARED {
                         affine = affine_at(row_affine_index(params.first + row_0, column));
                     }
-                    let grad = row_gradient(d_0, affine, at_of(first_0, column));
+                    let grad = row_gradient(d_0, affine, at_0);
                     let g = apply_weight(grad, affine.weight);
                     g_chunk_0 += sum_of(g);
                     gd_chunk_0 += sum_of(g * d_0);
@@ -543,10 +569,10 @@ fn run(team: Team) {
                     if !SHARED {
                         affine = affine_at(row_affine_index(params.first + row_0, column));
                     }
-                    let x_0 = load_x(at_of(first_0, column));
-                    let d_0 = x_0 - mean_0;
+                    let at_0 = at_of(first_0, column);
+                    let d_0 = load_x_again(at_0) - mean_0;
                     let y_0 = (d_0 - correction_0) * scale_0 * rstd_0;
-                    let grad_0 = row_gradient(y_0, affine, at_of(first_0, column));
+                    let grad_0 = row_gradient(y_0, affine, at_0);
                     let g_0 = apply_weight(grad_0, affine.weight);
                     g_chunk_0 += sum_of(g_0);
                     gd_chunk_0 += sum_of(g_0 * (d_0 * scale_0));
@@ -583,8 +609,14 @@ fn run(team: Team) {
                         affine = affine_at(row_affine_index(params.first + row_0, column));
                     }
                     let at_0 = at_of(first_0, column);
-                    let y_0 = (load_x(at_0) - mean_0 - correction_0) * scale_0 * rstd_0;
-                    measure_chunk_0 += sum_of(measure(output_of(y_0, affine, at_0)));
+                    let y_0 = (load_x_again(at_0) - mean_0 - correction_0) * scale_0 * rstd_0;
+                    let output_0 = output_of(y_0, affine, at_0);
+                    if KEEPS_OUTPUT {
+                        if has_rows && has_row_0 {
+                            keep_output(at_0, output_0);
+                        }
+                    }
+                    measure_chunk_0 += sum_of(measure(output_0));
                 }
                 measure_sum_0 = add_sum(measure_sum_0, measure_chunk_0);
             }
@@ -611,7 +643,7 @@ fn run(team: Team) {
                         affine = affine_at(row_affine_index(params.first + row_0, column));
                     }
                     let at_0 = at_of(first_0, column);
-                    sum_0 = load_x(at_0);
+                    sum_0 = load_x_again(at_0);
                     u_0 = output_of((sum_0 - mean_0 - correction_0) * scale_0 * rstd_0, affine, at_0);
                     // In place of a pack behind the row, this is the row's last, which is in the same block.
                     peak_0 = max(peak_0, pack_peak(u_0));
@@ -634,7 +666,7 @@ fn run(team: Team) {
                         if !SHARED {
                             affine = affine_at(row_affine_index(params.first + row_0, column));
                         }
-                        sum_0 = load_x(at_0);
+                        sum_0 = load_x_again(at_0);
                         u_0 = output_of((sum_0 - mean_0 - correction_0) * scale_0 * rstd_0, affine, at_0);
                     }
                     if has_rows && has_row_0 && pack < packs {
@@ -664,7 +696,7 @@ fn run(team: Team) {
                     affine = affine_at(row_affine_index(params.first + row_0, column));
                 }
                 let at = at_of(first_0, column);
-                let x = load_x(at);
+                let x = load_x_again(at);
                 let y = (x - mean_0 - correction_0) * scale_0 * rstd_0;
                 let grad = row_gradient(y, affine, at);
                 let g = apply_weight(grad, affine.weight);
@@ -672,7 +704,7 @@ fn run(team: Team) {
                     if !SHARED {
                         next = next_weight_at(row_affine_index(params.first + row_0, column));
                     }
-                    let output = output_of(y, affine, at);
+                    let output = output_again(y, affine, at);
                     finish_both(at, x, output, output * next_rstd_0, next);
                 } else {
                     finish(
