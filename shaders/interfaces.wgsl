@@ -109,6 +109,7 @@ struct Places { // and the tables
 fn load_input(at: At) -> Pack { return Pack(); }
 fn load_residual(at: At) -> Pack { return Pack(); }
 fn load_residual_output(at: At) -> Pack { return Pack(); }
+fn load_output(at: At) -> Pack { return Pack(); }
 fn load_grad_output(at: At) -> Pack { return Pack(); }
 fn load_grad_residual_output(at: At) -> Pack { return Pack(); }
 fn load_input_bias(at: At) -> Pack { return Pack(); }

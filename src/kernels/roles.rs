@@ -383,10 +383,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub fn variants(self) -> [Variant; 2] {
-        [
-            if self.sum { "kept_sum" } else { "no_kept_sum" },
-            if self.output { "kept_output" } else { "no_kept_output" },
-        ]
+        [if self.sum { "kept_sum" } else { "no_kept_sum" }, if self.output { "kept_output" } else { "no_kept_output" }]
     }
 }
 

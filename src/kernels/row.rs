@@ -3,7 +3,9 @@
 
 use super::{
     Code, ParamField, flag, params,
-    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Kept, Output, Quantized, Rotation, Saved, X},
+    roles::{
+        self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Kept, Output, Quantized, Rotation, Saved, X,
+    },
     team_storage,
 };
 use crate::{

@@ -369,12 +369,20 @@ impl<'a> TeamRows<'a> {
     }
 
     /// Rows of one alignment phase are so many apart, or a multiple. So are those of the same weights, if a team loads
-    /// them once. A workgroup of a CPU takes neighbouring rows: its loads follow each other, and are in few pages.
+    /// them once.
     fn least_step(&self, rows_per_team: u32) -> u32 {
-        let Self { problem, rows, residency, .. } = *self;
-        let period = rows.period.filter(|_| rows.shares_weights(residency, rows_per_team));
-        let step = rows.view.layout.phases() * period.map_or(1, |(_, period)| period);
-        if problem.caps.cpu { self.teams_of_workgroup().next_multiple_of(step) } else { step }
+        let period = self.rows.period.filter(|_| self.rows.shares_weights(self.residency, rows_per_team));
+        self.rows.view.layout.phases() * period.map_or(1, |(_, period)| period)
+    }
+
+    /// From a row of a team to its next, where a workgroup takes neighbouring rows: on a CPU, whose loads are then in
+    /// few pages and follow each other. Elsewhere all teams together do.
+    fn step_to_neighbours(&self, rows_per_team: u32) -> Option<u32> {
+        let step = self.least_step(rows_per_team);
+        let of_workgroup = self.teams_of_workgroup();
+        let in_samples = self.rows.order(self.residency, rows_per_team) == Order::Samples;
+        let can = in_samples || of_workgroup.is_multiple_of(step);
+        (self.problem.caps.cpu && can).then(|| of_workgroup.next_multiple_of(step))
     }
 
     /// The teams for these elements, with `rows_per_team` rows each, or blocks of streamed rows.
@@ -384,7 +392,8 @@ impl<'a> TeamRows<'a> {
             Residency::Streamed { rows, .. } => rows,
         };
         let teams = self.rows.count(elements).div_ceil(block * rows_per_team);
-        teams.next_multiple_of(self.least_step(rows_per_team))
+        let step = self.step_to_neighbours(rows_per_team).unwrap_or(self.least_step(rows_per_team));
+        teams.next_multiple_of(step)
     }
 
     /// The teams of all chunks.
@@ -474,7 +483,7 @@ impl<'a> TeamRows<'a> {
             stride: stride / unit,
             rows_per_team,
             teams,
-            row_step: if problem.caps.cpu { self.least_step(rows_per_team) } else { teams.max(1) },
+            row_step: self.step_to_neighbours(rows_per_team).unwrap_or(teams.max(1)),
             elements: len,
             eps: problem.options.eps,
             weight_offset: problem.weight_offset(),
