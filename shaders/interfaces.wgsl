@@ -459,15 +459,15 @@ const QUANTIZED_LANES: u32 = 1u; // neighbouring lanes that share it, or more th
 // The largest peak of the lanes that share a scale. Uniformity: as team_sum.
 fn peak_of_block(peak: i32, team: Team) -> i32 { return peak; }
 fn quantized_factor(peak: i32) -> f32 { return 1.0; } // 1 / scale
-// Writes elements times their factor. `row` counts rows of the whole tensor.
-fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {}
+// Writes elements times their factor. `row` counts rows of the whole tensor, `k` the packs of a lane.
+fn put_quantized(row: u32, column: Column, k: u32, u: Pack, factor: f32) {}
 // Writes the scale of the block that begins at a column, if the lane is the first of those that share it.
 fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {}
 
 // Stores the sum of input and residual of a pack.
 fn put_sum(at: At, x: Pack) {}
 
-alias QuantizedWord = u32; // of four elements, or a mask of bits and these bits
+alias QuantizedWord = u32; // of four elements, or four of them, or a mask of bits and these bits
 
 // == row_param: weight and bias of a row
 

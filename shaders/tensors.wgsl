@@ -87,6 +87,12 @@ fn store_tensor__word(i: u32, v: u32) {
     tensor__word[i] = v;
 }
 
+@group(0) @binding(0) var<storage, read_write> tensor__four_words: array<vec4<u32>>;
+
+fn store_tensor__four_words(i: u32, v: vec4<u32>) {
+    tensor__four_words[i] = v;
+}
+
 // Bytes of words. The other bytes of a word may belong to other invocations, and change between load and exclusive or.
 @group(0) @binding(0) var<storage, read_write> tensor__bytes: array<atomic<u32>>;
 

@@ -79,7 +79,7 @@ fn with_other_options() {
     // A residual in place, of rows that lavapipe streams.
     conforms(&RmsNorm::new(&[5, 4096], 1..).quantized(quantized).residual(true).residual_in_place(true));
     conforms(&RmsNorm::new(&[5, 4096], 1..).quantized(ALL[2]).residual(true).residual_in_place(true));
-    for len in [36, 37] {
+    for len in [36, 37, 48] {
         let rms = || RmsNorm::new(&[5, len], 1..).quantized(quantized);
         conforms(&rms().residual(true).residual_output(true));
         conforms(&rms().residual(true).residual_in_place(true).dtype(DType::F16).residual_dtype(DType::F32));

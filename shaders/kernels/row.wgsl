@@ -200,7 +200,7 @@ fn run(team: Team) {
             if has_row {
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                     if is_in_row[k] {
-                        put_quantized(params.first + row, column[k], d[k], factor[k / QUANTIZED_PACKS]);
+                        put_quantized(params.first + row, column[k], k, d[k], factor[k / QUANTIZED_PACKS]);
                     }
                 }
             }

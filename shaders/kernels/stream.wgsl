@@ -313,7 +313,7 @@ fn run(team: Team) {
                         }
                         if has_rows && has_row[k] && pack < packs {
                             put_sum(at, sum[k]);
-                            put_quantized(params.first + row[k], column, u[k], factor[k]);
+                            put_quantized(params.first + row[k], column, i, u[k], factor[k]);
                         }
                     }
                 }

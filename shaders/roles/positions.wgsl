@@ -35,12 +35,6 @@ fn indices_of__contiguous(column: Column__contiguous) -> vec4<u32> {
 }
 
 // ---- column: contiguous
-//
-// Packs of a lane: every `lanes`-th pack of the row.
-
-fn pack_of__contiguous(k: u32, lane: u32, lanes: u32) -> u32 {
-    return lane + k * lanes;
-}
 
 // `row` and `middle` matter only if rows begin inside a word.
 fn column_of_lane__contiguous(
@@ -51,7 +45,32 @@ fn column_of_lane__contiguous(
     row: u32,
     middle: bool,
 ) -> Column__contiguous {
-    return column_at__contiguous(select(0u, pack_of__contiguous(k, lane, lanes), is_there));
+    return column_at__contiguous(select(0u, pack_of(k, lane, lanes), is_there));
+}
+
+// ---- packs of a lane: single_packs
+//
+// Every so-many-th pack of the row: lanes load neighbours together.
+
+fn pack_of__single_packs(k: u32, lane: u32, lanes: u32) -> u32 {
+    return lane + k * lanes;
+}
+
+// ---- packs of a lane: pairs_of_packs
+//
+// Two neighbours, an even k and the next one, which 16 bytes of half precision hold.
+
+fn pack_of__pairs_of_packs(k: u32, lane: u32, lanes: u32) -> u32 {
+    return (lane + k / 2u * lanes) * 2u + k % 2u;
+}
+
+// ---- packs of a lane: fours_of_packs
+//
+// Four neighbours, whose int8 are 16 bytes. A lane of a CPU loads and stores on its own, so that fewer and wider ones
+// are faster.
+
+fn pack_of__fours_of_packs(k: u32, lane: u32, lanes: u32) -> u32 {
+    return (lane + k / 4u * lanes) * 4u + k % 4u;
 }
 
 // ---- at: dense
@@ -245,11 +264,6 @@ struct Column__vec4x2 {
     second: bool, // the second pack of the pair
 }
 
-// A lane has pairs of neighbours: an even k and the next one.
-fn pack_of__vec4x2(k: u32, lane: u32, lanes: u32) -> u32 {
-    return (lane + k / 2u * lanes) * 2u + k % 2u;
-}
-
 // `second` depends on k alone, which is a constant, so that compilers drop the other branch of loads and stores.
 fn column_of_lane__vec4x2(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> Column__vec4x2 {
     return Column__vec4x2(select(0u, lane + k / 2u * lanes, is_there), k % 2u == 1u);
@@ -292,10 +306,6 @@ struct Column__half_unaligned {
     inside: vec4<bool>,
 }
 
-fn pack_of__half_unaligned(k: u32, lane: u32, lanes: u32) -> u32 {
-    return lane + k * lanes;
-}
-
 // Words count from the one in which `row` begins. The alignment phase is 1 if the row begins in its upper half.
 fn column_of_lane__half_unaligned(
     k: u32,
@@ -305,7 +315,7 @@ fn column_of_lane__half_unaligned(
     row: u32,
     middle: bool,
 ) -> Column__half_unaligned {
-    let pack = select(0u, pack_of__half_unaligned(k, lane, lanes), is_there);
+    let pack = select(0u, pack_of(k, lane, lanes), is_there);
     let phase = (row * params.elements) & 1u;
     let words = vec2<u32>(pack * 2u) + vec2<u32>(0u, 1u);
     let i = vec4<u32>(pack * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
@@ -412,12 +422,8 @@ fn number_of__singles(column: Column__singles) -> u32 {
 //
 // Packs of elements that are not all neighbours: a column has an index for each part. Packs are inside of their row.
 
-fn pack_of__apart(k: u32, lane: u32, lanes: u32) -> u32 {
-    return lane + k * lanes;
-}
-
 fn column_of_lane__apart(k: u32, lane: u32, lanes: u32, is_there: bool, row: u32, middle: bool) -> Column {
-    return column_at(select(0u, pack_of__apart(k, lane, lanes), is_there));
+    return column_at(select(0u, pack_of(k, lane, lanes), is_there));
 }
 
 fn first_inside__apart(v: Pack, column: Column) -> f32 {

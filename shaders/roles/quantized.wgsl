@@ -23,7 +23,7 @@ fn quantized_factor__not_quantized(peak: i32) -> f32 {
     return 0.0;
 }
 
-fn put_quantized__not_quantized(row: u32, column: Column, u: Pack, factor: f32) {
+fn put_quantized__not_quantized(row: u32, column: Column, k: u32, u: Pack, factor: f32) {
 }
 
 fn put_sum__not_quantized(at: At, x: Pack) {
@@ -77,7 +77,7 @@ const ROUNDED: f32 = 12582912.0;
 // A pack is one element, in a word that other lanes share.
 
 // The last element of a row writes the zeros behind it too.
-fn put_quantized__quantized_bytes(row: u32, column: Column, u: Pack, factor: f32) {
+fn put_quantized__quantized_bytes(row: u32, column: Column, k: u32, u: Pack, factor: f32) {
     let i = element_of(column, 0u);
     let shift = 8u * (i % 4u);
     let mask = select(0xffu, 0xffffffffu, i + 1u == params.elements) << shift;
@@ -85,9 +85,7 @@ fn put_quantized__quantized_bytes(row: u32, column: Column, u: Pack, factor: f32
     store_quantized_output(row * quantized_words() + i / 4u, vec2<u32>(mask, bits << shift));
 }
 
-// ---- quantized elements: quantized_words
-//
-// A pack is a word.
+// ---- word of a pack
 
 // Two neighbours are one integer of 16 bits, the second one 256 times: 128 added to each makes two bytes of it, without
 // a sign. In f32 that is exact, and half as many integers are shifted.
@@ -97,9 +95,30 @@ const PAIR: f32 = ROUNDED + 128.0 * 257.0;
 const NOT_OF_PAIRS: u32 = 0x4b400000u ^ 0x80808080u;
 
 // The factor 0 makes zeros anyhow: without a selection, one compiler packs the word of each lane on its own.
-fn put_quantized__quantized_words(row: u32, column: Column, u: Pack, factor: f32) {
+fn word_of(u: Pack, factor: f32) -> u32 {
     let v = round(u * factor);
     let pairs = bitcast<vec2<u32>>(v.xz + 256.0 * v.yw + PAIR);
     let word = (pairs.x ^ (pairs.y << 16u)) ^ NOT_OF_PAIRS;
-    store_quantized_output(row * quantized_words() + number_of(column), select(word, 0u, factor == 0.0));
+    return select(word, 0u, factor == 0.0);
+}
+
+// ---- quantized elements: quantized_words
+//
+// A pack is a word.
+
+fn put_quantized__quantized_words(row: u32, column: Column, k: u32, u: Pack, factor: f32) {
+    store_quantized_output(row * quantized_words() + number_of(column), word_of(u, factor));
+}
+
+// ---- quantized elements: quantized_fours
+//
+// A lane has four neighbouring words one after the other, which end at a k that is a constant. Rows are of whole fours.
+
+var<private> words: vec4<u32>;
+
+fn put_quantized__quantized_fours(row: u32, column: Column, k: u32, u: Pack, factor: f32) {
+    words = vec4<u32>(words.yzw, word_of(u, factor));
+    if k % 4u == 3u {
+        store_quantized_output((row * quantized_words() + number_of(column)) / 4u, words);
+    }
 }

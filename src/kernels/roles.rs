@@ -245,20 +245,26 @@ pub(crate) struct Quantized {
     pub lanes: u32,
     /// Packs that a team streams at once: whole blocks.
     pub step: u32,
+    /// Whether a lane has four neighbouring packs, and stores their words together.
+    pub fours: bool,
 }
 
 impl Quantized {
     /// More lanes than a team has.
     pub const TEAM: u32 = 1 << 31;
 
-    fn bind(buffers: &mut Buffers) {
-        let element = if buffers.layout == VectorLayout::Scalar { Element::Bytes } else { Element::Word };
+    fn bind(self, buffers: &mut Buffers) {
+        let element = match buffers.layout {
+            VectorLayout::Scalar => Element::Bytes,
+            _ if self.fours => Element::FourWords,
+            _ => Element::Word,
+        };
         buffers.other(Slot::QuantizedOutput, Access::Write, element);
         buffers.values(&[Slot::QuantizedScale], Access::Write);
     }
 
     pub fn constants(self) -> Vec<String> {
-        let Self { block, packs, lanes, step } = self;
+        let Self { block, packs, lanes, step, fours: _ } = self;
         let constants = [
             ("QUANTIZED_BLOCK", block),
             ("QUANTIZED_PACKS", packs),
@@ -422,8 +428,8 @@ impl Forward {
         if let Output::Tensor(dtype) = self.output {
             buffers.tensor(Slot::Output, access(kept.output), Some(dtype));
         }
-        if let Output::Quantized(_) = self.output {
-            Quantized::bind(buffers);
+        if let Output::Quantized(quantized) = self.output {
+            quantized.bind(buffers);
         }
         if let Some(next) = self.next {
             buffers.table(Buffer::Tensor(Slot::NextWeight), Access::Read, next.weight, by);
@@ -465,6 +471,7 @@ impl Forward {
         }
         variants.extend(match (self.output, layout) {
             (Output::Quantized(_), VectorLayout::Scalar) => vec!["quantized", "quantized_bytes"],
+            (Output::Quantized(Quantized { fours: true, .. }), _) => vec!["quantized", "quantized_fours"],
             (Output::Quantized(_), _) => vec!["quantized", "quantized_words"],
             _ => vec!["not_quantized"],
         });

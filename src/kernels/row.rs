@@ -265,6 +265,11 @@ impl Code for Row {
         });
         variants.extend(self.direction.variants(self.layout, self.scale));
         variants.extend(self.kept().variants());
+        variants.push(match self.layout {
+            VectorLayout::Vec4x2 => "pairs_of_packs",
+            _ if self.quantized().is_some_and(|quantized| quantized.fours) => "fours_of_packs",
+            _ => "single_packs",
+        });
         let perpendicular = self.layout == VectorLayout::Perpendicular;
         let sums = match self.residency {
             Residency::Resident { .. } => "write_partial_sums",

@@ -55,6 +55,8 @@ pub(super) struct Rows {
     pub period: Option<(Order, u32)>,
     /// Whether a lane keeps sums for its packs of the rows.
     summed: bool,
+    /// Whether a lane has four neighbouring packs, for int8.
+    fours: bool,
 }
 
 impl Rows {
@@ -97,9 +99,14 @@ impl Rows {
         TEAM_WORKGROUPS.map(size).into_iter().find(|&size| self.fits(team, size, caps)).unwrap_or(size(0))
     }
 
+    /// Neighbouring packs of a lane.
+    fn neighbours(&self) -> u32 {
+        if self.fours { 4 } else { self.view.layout.neighbours() }
+    }
+
     /// Packs of a row per lane of a team, at most.
     fn packs_a_lane(&self, team: Team, workgroup_size: u32, caps: &Caps) -> u32 {
-        let together = self.view.layout.neighbours();
+        let together = self.neighbours();
         (self.packs / together).div_ceil(lanes(team, workgroup_size, caps)) * together
     }
 
@@ -131,7 +138,7 @@ impl Rows {
         let each = 1 + u32::from(has_wide_columns) + u32::from(self.summed);
         // The last load takes a mask of its own, if it is not in the row for all lanes.
         let is_cut = self.full_registers(team, workgroup_size, caps) < self.packs_a_lane(team, workgroup_size, caps);
-        let mask = if is_cut { layout.neighbours() } else { 0 };
+        let mask = if is_cut { self.neighbours() } else { 0 };
         let all = caps.tuning.register_packs;
         let all = if workgroup_size > REGISTER_WORKGROUP { all / 2 } else { all };
         // Three elements take what a pack of four does.
@@ -165,7 +172,7 @@ impl Rows {
         // The last pack of an unaligned row is not full.
         let unaligned = self.view.layout == VectorLayout::HalfUnaligned;
         let packs = if unaligned { self.packs - 1 } else { self.packs };
-        let together = self.view.layout.neighbours();
+        let together = self.neighbours();
         packs / (together * lanes(team, workgroup_size, caps)) * together
     }
 
@@ -191,6 +198,25 @@ impl Rows {
         })
     }
 
+    /// The same rows with four neighbouring packs for each lane, if the lanes are those of a CPU, write int8 and hold no
+    /// more packs for it.
+    fn in_fours(self, team: Team, problem: &Problem<'_>) -> Self {
+        let caps = problem.caps;
+        let fours = Self { fours: true, ..self };
+        let whole = self.view.layout == VectorLayout::Vec4 && self.packs.is_multiple_of(4);
+        let wanted = caps.cpu && problem.options.quantized.is_some();
+        if wanted && whole && self.takes_as_much_as(&fours, team, caps) { fours } else { self }
+    }
+
+    /// Whether a lane of the team holds as many packs of these rows as of others.
+    fn takes_as_much_as(&self, other: &Self, team: Team, caps: &Caps) -> bool {
+        let lane = |rows: &Self| {
+            let workgroup_size = rows.workgroup_size(team, caps);
+            (rows.packs_a_lane(team, workgroup_size, caps), rows.fits(team, workgroup_size, caps))
+        };
+        !self.is_coarse(caps) && lane(self) == lane(other)
+    }
+
     /// The same rows in the layout vec4x2, if the tuning table wants it and no lane of the team holds more packs for
     /// it.
     fn as_vec4x2(self, team: Team, problem: &Problem<'_>) -> Self {
@@ -200,12 +226,7 @@ impl Rows {
         let is_vec4 = self.view.layout == VectorLayout::Vec4;
         let wanted = caps.tuning.vec4x2 == 1 && is_vec4 && problem.has_half_precision();
         let gathers = self.view.access(self.view.affine) == TableAccess::Gather;
-        let lane = |rows: &Self| {
-            let workgroup_size = rows.workgroup_size(team, caps);
-            (rows.packs_a_lane(team, workgroup_size, caps), rows.fits(team, workgroup_size, caps))
-        };
-        let as_many = || lane(&vec4x2) == lane(&self);
-        if wanted && whole && as_many() && !gathers && !self.is_coarse(caps) { vec4x2 } else { self }
+        if wanted && whole && !gathers && self.takes_as_much_as(&vec4x2, team, caps) { vec4x2 } else { self }
     }
 }
 
@@ -240,7 +261,7 @@ fn rows(problem: &Problem<'_>) -> Option<Rows> {
         (_, 0, Broadcast::Element) if can_reorder => Some((Order::Samples, count / rows)),
         _ => None,
     };
-    Some(Rows { view, packs: view.layout.packs(view.cols), period, summed: false })
+    Some(Rows { view, packs: view.layout.packs(view.cols), period, summed: false, fours: false })
 }
 
 /// Columns as rows perpendicular to packs, if all have the same weights: layer norm over the channels of a
@@ -255,7 +276,8 @@ pub(super) fn perpendicular_rows(problem: &Problem<'_>) -> Option<Rows> {
     let affine = Lookup { rows: problem.stats.group_count(), quotient: 0, remainder: 0, columns: Broadcast::Element };
     let view =
         RowView { cols: reduced, stat: Lookup { columns: Broadcast::Row, ..affine }, affine, layout, gathers: false };
-    let rows = Rows { view, packs: layout.packs(reduced), period: Some((Order::Memory, 1)), summed: false };
+    let rows =
+        Rows { view, packs: layout.packs(reduced), period: Some((Order::Memory, 1)), summed: false, fours: false };
     (has_packs
         && whole
         && shares_weights
@@ -296,7 +318,7 @@ impl<'a> TeamRows<'a> {
 
     /// The problem as rows that a team holds in registers.
     fn resident(problem: &'a Problem<'a>, team: Team, rows: Rows) -> Result<Self> {
-        let rows = rows.as_vec4x2(team, problem);
+        let rows = rows.as_vec4x2(team, problem).in_fours(team, problem);
         let packs = rows.registers(team, problem.caps)?;
         let full = rows.full_registers(team, rows.workgroup_size(team, problem.caps), problem.caps);
         Ok(Self { problem, team, rows, residency: Residency::Resident { packs, full } })
@@ -442,10 +464,10 @@ impl<'a> TeamRows<'a> {
         let layout = rows.view.layout;
         let lanes = lanes(*team, rows.workgroup_size(*team, problem.caps), problem.caps);
         let block = quantized.block() as u32;
-        let runs = block / layout.elements() / layout.neighbours();
-        let packs = (runs / lanes).max(1) * layout.neighbours();
+        let runs = block / layout.elements() / rows.neighbours();
+        let packs = (runs / lanes).max(1) * rows.neighbours();
         let shared = if runs < lanes { runs } else { roles::Quantized::TEAM };
-        roles::Quantized { block, packs, lanes: shared, step: packs * lanes }
+        roles::Quantized { block, packs, lanes: shared, step: packs * lanes, fours: rows.fours }
     }
 
     /// The residency at this number of rows per team: known to be whole, if no block lacks a row.

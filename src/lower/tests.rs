@@ -10,6 +10,7 @@ use crate::{
         finalize::FinalizeParams,
         merge_sums::MergeSumsParams,
         moments::{MomentsParams, Over},
+        roles::{Forward, Output},
         row::{Direction, ForAffine, Residency, RowParams},
         sums,
     },
@@ -21,7 +22,7 @@ use crate::{
     slot::Slot,
     tensor::DType,
     tuning::Tuning,
-    types::{Activation, Method, Strategy, Team},
+    types::{Activation, Method, Quantized, Strategy, Team},
     wgsl::storage::Buffer,
 };
 
@@ -331,6 +332,22 @@ fn a_workgroup_of_a_cpu_takes_neighbouring_rows() {
     // Rows of one head are not, nor are those of one alignment phase.
     assert!(of_all(&LayerNorm::new(&[500, 12, 1024], 2..).affine_axes(1..), &LAVAPIPE));
     assert!(of_all(&LayerNorm::new(&[1000, 1023], 1..).dtype(DType::F16), &LAVAPIPE));
+}
+
+#[test]
+fn a_lane_of_a_cpu_stores_four_words_of_int8() {
+    let fours = |len, caps: &Caps| {
+        let op = RmsNorm::new(&[64, len], 1..).quantized(Quantized::blocks(32));
+        match row(&lower(&op, caps).calls[0].key).direction {
+            Direction::Forward(Forward { output: Output::Quantized(quantized), .. }, _) => quantized.fours,
+            direction => panic!("{direction:?}"),
+        }
+    };
+    assert!(fours(1024, &LAVAPIPE) && fours(128, &LAVAPIPE));
+    // 25 packs are no fours. Of 24, lanes would have four in place of three.
+    assert!(!fours(100, &LAVAPIPE) && !fours(96, &LAVAPIPE));
+    // On a GPU neighbouring lanes load neighbouring packs.
+    assert!(!fours(1024, &SUBGROUPS));
 }
 
 #[test]

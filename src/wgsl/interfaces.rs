@@ -32,7 +32,10 @@ const CHOICES: &[&[&[(&str, &str)]]] = &[
             ("alias AffineAt = u32;", "alias AffineAt = vec4<u32>;"),
         ],
     ],
-    &[&[("alias QuantizedWord = u32;", "alias QuantizedWord = vec2<u32>;")]],
+    &[
+        &[("alias QuantizedWord = u32;", "alias QuantizedWord = vec2<u32>;")],
+        &[("alias QuantizedWord = u32;", "alias QuantizedWord = vec4<u32>;")],
+    ],
     &[&[("partial_sums: array<vec2<f32>>", "partial_sums: array<GroupSums>")]],
 ];
 

@@ -70,6 +70,8 @@ pub(crate) enum Element {
     Vec4,
     /// Unsigned integers.
     Word,
+    /// Unsigned integers, stored four at a time.
+    FourWords,
     /// Unsigned integers, of which lanes share the bytes.
     Bytes,
     /// Scratch of a type that the shaders define.
@@ -82,7 +84,7 @@ impl Element {
         match self {
             Self::Floats(dtype, _) | Self::Gather(dtype) | Self::Run(dtype, _) => Some(dtype),
             Self::Vec4 => Some(DType::F32),
-            Self::Word | Self::Bytes => Some(DType::U32),
+            Self::Word | Self::FourWords | Self::Bytes => Some(DType::U32),
             Self::Raw(_) => None,
         }
     }
@@ -140,6 +142,7 @@ impl Storage {
             Element::Raw(_) => return None,
             Element::Vec4 => "vec4_f32",
             Element::Word => "word",
+            Element::FourWords => "four_words",
             Element::Bytes => "bytes",
             Element::Gather(_) if is_half => "gather_half",
             Element::Gather(_) => "gather_f32",
@@ -245,6 +248,7 @@ impl Storage {
             Element::Floats(_, VectorLayout::Scalar) => "f32",
             Element::Run(..) => "Pack",
             Element::Floats(..) | Element::Gather(_) | Element::Vec4 => "vec4<f32>",
+            Element::FourWords => "vec4<u32>",
             Element::Bytes => "vec2<u32>",
             Element::Word | Element::Raw(_) => "u32",
         }
@@ -256,7 +260,7 @@ impl Storage {
             // An index of such rows counts words.
             Element::Floats(_, VectorLayout::HalfUnaligned) => 2,
             Element::Floats(_, layout) => layout.unit(),
-            Element::Vec4 => 4,
+            Element::Vec4 | Element::FourWords => 4,
             Element::Gather(_) | Element::Run(..) | Element::Word | Element::Bytes | Element::Raw(_) => 1,
         }
     }

@@ -2,7 +2,7 @@
 
 use wgpu_norm::{
     Activation, BatchNorm, Coefficients, DType, Gate, GateFunction, GroupNorm, LayerNorm, Layout, LocalResponseNorm,
-    LpNormalize, Method, Norm, Pairs, RmsNorm, Rotary, RunningStats, Slot, Strategy, Team, testing::Random,
+    LpNormalize, Method, Norm, Pairs, Quantized, RmsNorm, Rotary, RunningStats, Slot, Strategy, Team, testing::Random,
 };
 
 use super::Case;
@@ -265,6 +265,10 @@ pub fn summed_streamed() -> Case {
 
 fn second() -> RmsNorm {
     RmsNorm::new(&[7, 257], 1..).residual(true).residual_after(true).next_norm(true)
+}
+
+pub fn quantized() -> Case {
+    Case::new("int8 by blocks", RmsNorm::new(&[7, 1008], 1..).quantized(Quantized::blocks(32)), BY_WORKGROUPS)
 }
 
 pub fn weights_of_heads() -> Case {

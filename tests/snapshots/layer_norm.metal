@@ -543,6 +543,7 @@ void put_quantized_scale(
 void put_quantized(
     uint row_4,
     Column column_7,
+    uint k_4,
     Pack u_2,
     float factor
 ) {
@@ -713,8 +714,8 @@ void run(
         if (metal::all(loop_bound_2 == uint2(0u))) { break; }
         loop_bound_2 -= uint2(loop_bound_2.y == 0u, 1u);
         if (!loop_init_2) {
-            uint _e663 = round;
-            round = _e663 + 1u;
+            uint _e665 = round;
+            round = _e665 + 1u;
         }
         loop_init_2 = false;
         uint _e55 = round;
@@ -1089,15 +1090,15 @@ void run(
                 if (has_row) {
                     if (_e12) {
                         uint _e543 = params.first;
-                        Pack _e545 = d_0_;
-                        float _e547 = factor_1.inner[0];
-                        put_quantized(_e543 + _e85, _e14, _e545, _e547);
+                        Pack _e546 = d_0_;
+                        float _e548 = factor_1.inner[0];
+                        put_quantized(_e543 + _e85, _e14, 0u, _e546, _e548);
                     }
                     if (_e17) {
-                        uint _e550 = params.first;
-                        Pack _e552 = d_1_;
-                        float _e554 = factor_1.inner[1];
-                        put_quantized(_e550 + _e85, _e19, _e552, _e554);
+                        uint _e551 = params.first;
+                        Pack _e554 = d_1_;
+                        float _e556 = factor_1.inner[1];
+                        put_quantized(_e551 + _e85, _e19, 1u, _e554, _e556);
                     }
                 }
             }
@@ -1108,38 +1109,38 @@ void run(
                     } else {
                         local_9 = false;
                     }
-                    bool _e560 = local_9;
-                    if (_e560) {
-                        Pack _e562 = grad_sum.inner[0];
-                        metal::float4 _e563 = grad_0_;
-                        grad_sum.inner[0] = _e562 + _e563;
-                        Pack _e566 = grad_y_sum.inner[0];
-                        metal::float4 _e567 = grad_0_;
-                        grad_y_sum.inner[0] = _e566 + (_e567 * y_0_);
+                    bool _e562 = local_9;
+                    if (_e562) {
+                        Pack _e564 = grad_sum.inner[0];
+                        metal::float4 _e565 = grad_0_;
+                        grad_sum.inner[0] = _e564 + _e565;
+                        Pack _e568 = grad_y_sum.inner[0];
+                        metal::float4 _e569 = grad_0_;
+                        grad_y_sum.inner[0] = _e568 + (_e569 * y_0_);
                     }
-                    metal::float4 _e570 = grad_0_;
-                    Pack _e573 = affine_3.inner[0].weight;
-                    Pack _e574 = apply_weight(_e570, _e573);
+                    metal::float4 _e572 = grad_0_;
+                    Pack _e575 = affine_3.inner[0].weight;
+                    Pack _e576 = apply_weight(_e572, _e575);
                     if (NEXT) {
                         if (false) {
-                            uint _e580 = params.first;
-                            AffineAt _e582 = row_affine_index(_e580 + _e85, _e14, params);
-                            NextWeight _e583 = next_weight_at(_e582);
-                            next.inner[0] = _e583;
+                            uint _e582 = params.first;
+                            AffineAt _e584 = row_affine_index(_e582 + _e85, _e14, params);
+                            NextWeight _e585 = next_weight_at(_e584);
+                            next.inner[0] = _e585;
                         }
-                        At _e584 = at_of(_e89, _e14);
-                        Pack _e585 = d_0_;
-                        Pack _e586 = d_0_;
-                        float _e587 = next_rstd;
-                        NextWeight _e590 = next.inner[0];
-                        finish_both(_e584, _e104, _e585, _e586 * _e587, _e590);
+                        At _e586 = at_of(_e89, _e14);
+                        Pack _e587 = d_0_;
+                        Pack _e588 = d_0_;
+                        float _e589 = next_rstd;
+                        NextWeight _e592 = next.inner[0];
+                        finish_both(_e586, _e104, _e587, _e588 * _e589, _e592);
                     } else {
-                        At _e591 = at_of(_e89, _e14);
-                        Affine _e593 = affine_3.inner[0];
-                        float _e595 = coefficients.x;
-                        Pack _e598 = measure_derivative(y_0_);
-                        float _e600 = coefficients.y;
-                        finish(_e591, _e593, _e104, y_0_, (((_e574 - metal::float4(_e595)) - (_e598 * _e600)) * _e308) * _e302, output_1, _buffer_sizes);
+                        At _e593 = at_of(_e89, _e14);
+                        Affine _e595 = affine_3.inner[0];
+                        float _e597 = coefficients.x;
+                        Pack _e600 = measure_derivative(y_0_);
+                        float _e602 = coefficients.y;
+                        finish(_e593, _e595, _e104, y_0_, (((_e576 - metal::float4(_e597)) - (_e600 * _e602)) * _e308) * _e302, output_1, _buffer_sizes);
                     }
                 }
                 if (_e17) {
@@ -1148,75 +1149,75 @@ void run(
                     } else {
                         local_10 = false;
                     }
-                    bool _e610 = local_10;
-                    if (_e610) {
-                        Pack _e612 = grad_sum.inner[1];
-                        metal::float4 _e613 = grad_1_;
-                        grad_sum.inner[1] = _e612 + _e613;
-                        Pack _e616 = grad_y_sum.inner[1];
-                        metal::float4 _e617 = grad_1_;
-                        grad_y_sum.inner[1] = _e616 + (_e617 * y_1_);
+                    bool _e612 = local_10;
+                    if (_e612) {
+                        Pack _e614 = grad_sum.inner[1];
+                        metal::float4 _e615 = grad_1_;
+                        grad_sum.inner[1] = _e614 + _e615;
+                        Pack _e618 = grad_y_sum.inner[1];
+                        metal::float4 _e619 = grad_1_;
+                        grad_y_sum.inner[1] = _e618 + (_e619 * y_1_);
                     }
-                    metal::float4 _e620 = grad_1_;
-                    Pack _e623 = affine_3.inner[1].weight;
-                    Pack _e624 = apply_weight(_e620, _e623);
+                    metal::float4 _e622 = grad_1_;
+                    Pack _e625 = affine_3.inner[1].weight;
+                    Pack _e626 = apply_weight(_e622, _e625);
                     if (NEXT) {
                         if (false) {
-                            uint _e630 = params.first;
-                            AffineAt _e632 = row_affine_index(_e630 + _e85, _e19, params);
-                            NextWeight _e633 = next_weight_at(_e632);
-                            next.inner[1] = _e633;
+                            uint _e632 = params.first;
+                            AffineAt _e634 = row_affine_index(_e632 + _e85, _e19, params);
+                            NextWeight _e635 = next_weight_at(_e634);
+                            next.inner[1] = _e635;
                         }
-                        At _e634 = at_of(_e89, _e19);
-                        Pack _e635 = d_1_;
-                        Pack _e636 = d_1_;
-                        float _e637 = next_rstd;
-                        NextWeight _e640 = next.inner[1];
-                        finish_both(_e634, _e115, _e635, _e636 * _e637, _e640);
+                        At _e636 = at_of(_e89, _e19);
+                        Pack _e637 = d_1_;
+                        Pack _e638 = d_1_;
+                        float _e639 = next_rstd;
+                        NextWeight _e642 = next.inner[1];
+                        finish_both(_e636, _e115, _e637, _e638 * _e639, _e642);
                     } else {
-                        At _e641 = at_of(_e89, _e19);
-                        Affine _e643 = affine_3.inner[1];
-                        float _e645 = coefficients.x;
-                        Pack _e648 = measure_derivative(y_1_);
-                        float _e650 = coefficients.y;
-                        finish(_e641, _e643, _e115, y_1_, (((_e624 - metal::float4(_e645)) - (_e648 * _e650)) * _e308) * _e302, output_1, _buffer_sizes);
+                        At _e643 = at_of(_e89, _e19);
+                        Affine _e645 = affine_3.inner[1];
+                        float _e647 = coefficients.x;
+                        Pack _e650 = measure_derivative(y_1_);
+                        float _e652 = coefficients.y;
+                        finish(_e643, _e645, _e115, y_1_, (((_e626 - metal::float4(_e647)) - (_e650 * _e652)) * _e308) * _e302, output_1, _buffer_sizes);
                     }
                 }
                 if (team_7.lane == 0u) {
-                    uint _e660 = params.first;
-                    float _e662 = mean_1;
-                    save(_e660 + _e85, _e662, correction, _e308, _e302);
+                    uint _e662 = params.first;
+                    float _e664 = mean_1;
+                    save(_e662 + _e85, _e664, correction, _e308, _e302);
                 }
             }
         }
     }
     if (SUMS) {
-        uint _e672 = params.teams;
-        local_11 = team_7.index < _e672;
+        uint _e674 = params.teams;
+        local_11 = team_7.index < _e674;
     } else {
         local_11 = false;
     }
-    bool _e675 = local_11;
-    if (_e675) {
-        bool _e677 = in_row(0u, team_7, params);
-        if (_e677) {
-            uint _e680 = params.first_partial;
-            uint _e684 = params.elements;
-            uint to = _e680 + (team_7.index * _e684);
-            Column _e688 = column_of(0u, team_7, params);
-            Pack _e690 = grad_sum.inner[0];
-            Pack _e692 = grad_y_sum.inner[0];
-            put_partial_sums(to, _e688, _e690, _e692);
+    bool _e677 = local_11;
+    if (_e677) {
+        bool _e679 = in_row(0u, team_7, params);
+        if (_e679) {
+            uint _e682 = params.first_partial;
+            uint _e686 = params.elements;
+            uint to = _e682 + (team_7.index * _e686);
+            Column _e690 = column_of(0u, team_7, params);
+            Pack _e692 = grad_sum.inner[0];
+            Pack _e694 = grad_y_sum.inner[0];
+            put_partial_sums(to, _e690, _e692, _e694);
         }
-        bool _e694 = in_row(1u, team_7, params);
-        if (_e694) {
-            uint _e697 = params.first_partial;
-            uint _e701 = params.elements;
-            uint to_1 = _e697 + (team_7.index * _e701);
-            Column _e705 = column_of(1u, team_7, params);
-            Pack _e707 = grad_sum.inner[1];
-            Pack _e709 = grad_y_sum.inner[1];
-            put_partial_sums(to_1, _e705, _e707, _e709);
+        bool _e696 = in_row(1u, team_7, params);
+        if (_e696) {
+            uint _e699 = params.first_partial;
+            uint _e703 = params.elements;
+            uint to_1 = _e699 + (team_7.index * _e703);
+            Column _e707 = column_of(1u, team_7, params);
+            Pack _e709 = grad_sum.inner[1];
+            Pack _e711 = grad_y_sum.inner[1];
+            put_partial_sums(to_1, _e707, _e709, _e711);
             return;
         } else {
             return;

@@ -52,10 +52,6 @@ fn first_inside(v: Pack, column: Column) -> f32 {
     return pack_first(v);
 }
 
-fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 {
-    return lane + k * lanes;
-}
-
 // `row` and `middle` matter only if rows begin inside a word.
 fn column_of_lane(
     k: u32,
@@ -66,6 +62,10 @@ fn column_of_lane(
     middle: bool,
 ) -> Column {
     return column_at(select(0u, pack_of(k, lane, lanes), is_there));
+}
+
+fn pack_of(k: u32, lane: u32, lanes: u32) -> u32 {
+    return lane + k * lanes;
 }
 
 alias At = u32;
@@ -254,7 +254,7 @@ fn quantized_factor(peak: i32) -> f32 {
     return 0.0;
 }
 
-fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {
+fn put_quantized(row: u32, column: Column, k: u32, u: Pack, factor: f32) {
 }
 
 fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {
@@ -703,16 +703,16 @@ fn run(team: Team) {
             }
             if has_row {
                 if is_in_row_0 {
-                    put_quantized(params.first + row, column_0, d_0, factor[0u / QUANTIZED_PACKS]);
+                    put_quantized(params.first + row, column_0, 0u, d_0, factor[0u / QUANTIZED_PACKS]);
                 }
                 if is_in_row_1 {
-                    put_quantized(params.first + row, column_1, d_1, factor[1u / QUANTIZED_PACKS]);
+                    put_quantized(params.first + row, column_1, 1u, d_1, factor[1u / QUANTIZED_PACKS]);
                 }
                 if is_in_row_2 {
-                    put_quantized(params.first + row, column_2, d_2, factor[2u / QUANTIZED_PACKS]);
+                    put_quantized(params.first + row, column_2, 2u, d_2, factor[2u / QUANTIZED_PACKS]);
                 }
                 if is_in_row_3 {
-                    put_quantized(params.first + row, column_3, d_3, factor[3u / QUANTIZED_PACKS]);
+                    put_quantized(params.first + row, column_3, 3u, d_3, factor[3u / QUANTIZED_PACKS]);
                 }
             }
         }

@@ -255,7 +255,7 @@ fn quantized_factor(peak: i32) -> f32 {
     return 0.0;
 }
 
-fn put_quantized(row: u32, column: Column, u: Pack, factor: f32) {
+fn put_quantized(row: u32, column: Column, k: u32, u: Pack, factor: f32) {
 }
 
 fn put_sum(at: At, x: Pack) {
@@ -671,7 +671,7 @@ fn run(team: Team) {
                     }
                     if has_rows && has_row_0 && pack < packs {
                         put_sum(at_0, sum_0);
-                        put_quantized(params.first + row_0, column, u_0, factor_0);
+                        put_quantized(params.first + row_0, column, i, u_0, factor_0);
                     }
                 }
             }
