@@ -17,6 +17,7 @@ const CLUSTER: u32 = 4u; // lanes of a team that is a part of a subgroup
 const BLOCK: u32 = 4u;
 const FULL: u32 = 1u; // packs of each lane that are in the row for certain, the first ones
 const WHOLE: bool = false; // every block has BLOCK rows
+const EARLY_PEAK: bool = false; // the peak of a row is that of its deviations, times a factor of the row
 const SHARED: bool = false; // a team loads weight and bias once, for all of its rows
 const HALF_PRECISION: bool = false; // x is f16 or bf16, whose numbers have at most 11 significant bits
 const STATS_FIXED: bool = false; // all elements of a lane have the same statistics
@@ -412,19 +413,19 @@ fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {}
 // The output of a pack.
 fn output_of(y: Pack, affine: Affine, at: At) -> Pack { return y; }
 
-// == kept sum: what a kernel that streams stores early, to load it again
+// == early sum: what a kernel that streams stores early, to load it again
 
-const KEEPS_SUM: bool = false; // the sum of input and residual
+const EARLY_SUM: bool = false; // the sum of input and residual
 
-fn keep_sum(at: At, x: Pack) {}
+fn store_sum_early(at: At, x: Pack) {}
 // x, after the first sums of a row.
 fn load_x_again(at: At) -> Pack { return load_x(at); }
 
-// == kept output: the same with the output, where a second norm follows
+// == early output: the same with the output, where a second norm follows
 
-const KEEPS_OUTPUT: bool = false;
+const EARLY_OUTPUT: bool = false;
 
-fn keep_output(at: At, output: Pack) {}
+fn store_result_early(at: At, output: Pack) {}
 // The output, after its own sums.
 fn output_again(y: Pack, affine: Affine, at: At) -> Pack { return y; }
 
@@ -525,6 +526,8 @@ fn scales_of(down: Sum, unit: Sum, up: Sum) -> Sum { return unit; }
 fn at_scales(down: Sum, unit: Sum, up: Sum, scale: Sum) -> Sum { return unit; }
 fn rstds_of(power: Sum, count: f32, scale: Sum) -> Sum { return power; }
 fn product_shares(count: f32, rstd: Sum, scale: Sum) -> Sum { return rstd; }
+// The largest magnitude of rows times rstd, from that of the rows. Rows across packs have no int8.
+fn peak_of_output(peak: i32, rstd: Sum) -> i32 { return peak; }
 fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum, scale: Sum) {}
 
 alias Sum = f32;

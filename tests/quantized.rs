@@ -7,7 +7,7 @@ use wgpu_norm::{
     Access, BatchNorm, Bindings, DType, Epilogue, Error, Gate, GateFunction, LayerNorm, LpNormalize, Method, Norm,
     Outputs, Quantized, RmsNorm, Slot, Strategy, Tensors,
     host::Gpu,
-    testing::{Data, compare_outputs},
+    testing::{Data, Random, compare_outputs},
     wgpu,
 };
 
@@ -169,12 +169,32 @@ fn the_largest_magnitude_may_be_negative_and_zeros_have_the_scale_zero() {
     assert!(outputs.quantized_output().iter().chain(outputs.quantized_scale()).all(|&x| x == 0.0));
 }
 
+/// A kernel that streams multiplies elements by weights before it knows the factor of their row.
+#[test]
+fn peaks_are_found_where_element_times_weight_is_no_f32() {
+    for (size, weight, eps) in [(1e-25, 1e-20, 1e-30), (1e15, 1e25, 1e-5)] {
+        let rms = RmsNorm::new(&[7, 64], 1..).eps(eps);
+        let op = rms.clone().quantized(Quantized::rows());
+        let (input, weight) = (Random::new(1).normal(7 * 64, size, size), Random::new(2).normal(64, 0.0, weight));
+        for method in methods(&rms) {
+            let outputs = run_by(&op, &Tensors::new(&input).weight(&weight), Strategy::Forced(method));
+            assert!(outputs.quantized_scale().iter().all(|&scale| scale.is_normal()), "{method}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_number_shows_in_the_scale() {
     for special in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for len in [12, 37] {
             let mut bias = vec![1.0; len];
             bias[5] = special;
+            let op = RmsNorm::new(&[2, len], 1..);
+            for method in methods(&op) {
+                let (op, input) = (op.clone().quantized(Quantized::rows()), vec![-1.5; 2 * len]);
+                let outputs = run_by(&op, &Tensors::new(&input).weight(&bias), Strategy::Forced(method));
+                assert!(!outputs.quantized_scale()[1].is_finite(), "{method}");
+            }
             for quantized in [Quantized::rows(), Quantized::blocks(32)] {
                 let (op, input, weight) = bias_alone(&bias, quantized);
                 for method in methods(&LayerNorm::new(&[2, len], 1..)) {

@@ -17,6 +17,10 @@ const EARLY: bool = BACKWARD && !LATE;
 const CHUNK: u32 = 64u;
 const SAMPLE: u32 = 8u;
 
+// 2^-60 and 2^60 as bits. The factor rstd takes no peak between them out of the range of f32.
+const LEAST_EARLY_PEAK: i32 = 0x21800000;
+const MOST_EARLY_PEAK: i32 = 0x5d800000;
+
 fn add_sum(sum: Pair, v: Sum) -> Pair {
     return two_sum(sum.hi, sum.lo + v);
 }
@@ -72,6 +76,7 @@ fn run(team: Team) {
         var up_sum: array<Pair, BLOCK>; // unroll
         var g_sum: array<Pair, BLOCK>; // unroll
         var gd_sum: array<Pair, BLOCK>; // unroll
+        var early_peak: array<i32, BLOCK>; // unroll
         for (var k = 0u; k < BLOCK; k += 1u) { // unroll
             mean[k] = Sum(0.0);
             if CENTERED {
@@ -83,6 +88,7 @@ fn run(team: Team) {
             up_sum[k] = Pair();
             g_sum[k] = Pair();
             gd_sum[k] = Pair();
+            early_peak[k] = 0;
         }
         for (var chunk = team.lane; chunk < packs; chunk += stride) {
             var d_chunk: array<Sum, BLOCK>; // unroll
@@ -103,15 +109,15 @@ fn run(team: Team) {
             for (var pack = chunk; pack < end; pack += team.lanes) {
                 let column = column_at(pack);
                 var affine = Affine();
-                if SHARED && EARLY {
+                if SHARED && (EARLY || EARLY_PEAK) {
                     affine = affine_at(row_affine_index(params.first + first_row, column));
                 }
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                     let at = at_of(first[k], column);
                     let x = load_x(at);
-                    if KEEPS_SUM {
+                    if EARLY_SUM {
                         if has_rows && has_row[k] {
-                            keep_sum(at, x);
+                            store_sum_early(at, x);
                         }
                     }
                     let d = x - mean[k];
@@ -121,10 +127,13 @@ fn run(team: Team) {
                         down_chunk[k] += sum_of(measure(d * DOWN));
                         up_chunk[k] += sum_of(measure(d * UP));
                     }
+                    if !SHARED && (EARLY || EARLY_PEAK) {
+                        affine = affine_at(row_affine_index(params.first + row[k], column));
+                    }
+                    if EARLY_PEAK {
+                        early_peak[k] = max(early_peak[k], pack_peak(output_of(d, affine, at)));
+                    }
                     if EARLY {
-                        if !SHARED {
-                            affine = affine_at(row_affine_index(params.first + row[k], column));
-                        }
                         let grad = row_gradient(d, affine, at);
                         let g = apply_weight(grad, affine.weight);
                         g_chunk[k] += sum_of(g);
@@ -237,9 +246,9 @@ fn run(team: Team) {
                         let at = at_of(first[k], column);
                         let y = (load_x_again(at) - mean[k] - correction[k]) * scale[k] * rstd[k];
                         let output = output_of(y, affine, at);
-                        if KEEPS_OUTPUT {
+                        if EARLY_OUTPUT {
                             if has_rows && has_row[k] {
-                                keep_output(at, output);
+                                store_result_early(at, output);
                             }
                         }
                         measure_chunk[k] += sum_of(measure(output));
@@ -255,10 +264,19 @@ fn run(team: Team) {
         }
 
         // An output in int8: whole blocks of the row at a time. A lane with several packs of a block reads them again
-        // before it overwrites them.
+        // before it overwrites them. The peak of an output that is d times a factor of its row was found with the sums.
         if QUANTIZED {
             let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
             let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
+            var searched = together;
+            if EARLY_PEAK {
+                var is_found = true;
+                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                    early_peak[k] = peak_of_block(early_peak[k], team);
+                    is_found = is_found && early_peak[k] >= LEAST_EARLY_PEAK && early_peak[k] < MOST_EARLY_PEAK;
+                }
+                searched = select(together, 0u, is_found);
+            }
             for (var begin = 0u; begin < packs; begin += QUANTIZED_STEP) {
                 var u: array<Pack, BLOCK>; // unroll
                 var sum: array<Pack, BLOCK>; // unroll
@@ -267,8 +285,11 @@ fn run(team: Team) {
                     u[k] = Pack(0.0);
                     sum[k] = Pack(0.0);
                     peak[k] = 0;
+                    if EARLY_PEAK {
+                        peak[k] = select(peak_of_output(early_peak[k], rstd[k]), 0, searched > 0u);
+                    }
                 }
-                for (var i = 0u; i < together; i += 1u) {
+                for (var i = 0u; i < searched; i += 1u) {
                     let pack = begin + i * team.lanes + team.lane;
                     let column = column_at(min(pack, packs - 1u));
                     var affine = Affine();

@@ -50,7 +50,7 @@ fn quantized_factor__quantized(peak: i32) -> f32 {
 }
 
 fn put_sum__quantized(at: At, x: Pack) {
-    if !KEEPS_SUM {
+    if !EARLY_SUM {
         store_sum(at, x);
     }
 }

@@ -60,57 +60,57 @@ fn row_of__in_order_of_samples(i: u32) -> u32 {
     return i % samples * params.affine_rows + i / samples;
 }
 
-// ---- kept sum: no_kept_sum
+// ---- early sum: late_sum
 //
 // x is loaded as often as it is needed.
 
-const KEEPS_SUM__no_kept_sum: bool = false;
+const EARLY_SUM__late_sum: bool = false;
 
-fn keep_sum__no_kept_sum(at: At, x: Pack) {
+fn store_sum_early__late_sum(at: At, x: Pack) {
 }
 
-fn load_x_again__no_kept_sum(at: At) -> Pack {
+fn load_x_again__late_sum(at: At) -> Pack {
     return load_x(at);
 }
 
-// ---- kept sum: kept_sum
+// ---- early sum: early_sum
 //
 // The sum of input and residual is written with the first sums of a row. Then it is one tensor to load, in f32.
 
-const KEEPS_SUM__kept_sum: bool = true;
+const EARLY_SUM__early_sum: bool = true;
 
-fn keep_sum__kept_sum(at: At, x: Pack) {
+fn store_sum_early__early_sum(at: At, x: Pack) {
     store_sum(at, x);
 }
 
-fn load_x_again__kept_sum(at: At) -> Pack {
+fn load_x_again__early_sum(at: At) -> Pack {
     return load_sum(at);
 }
 
-// ---- kept output: no_kept_output
+// ---- early output: late_output
 //
 // The output is computed again for a second norm.
 
-const KEEPS_OUTPUT__no_kept_output: bool = false;
+const EARLY_OUTPUT__late_output: bool = false;
 
-fn keep_output__no_kept_output(at: At, output: Pack) {
+fn store_result_early__late_output(at: At, output: Pack) {
 }
 
-fn output_again__no_kept_output(y: Pack, affine: Affine, at: At) -> Pack {
+fn output_again__late_output(y: Pack, affine: Affine, at: At) -> Pack {
     return output_of(y, affine, at);
 }
 
-// ---- kept output: kept_output
+// ---- early output: early_output
 //
 // The output is written with the sums of a second norm, and loaded for its result, in f32.
 
-const KEEPS_OUTPUT__kept_output: bool = true;
+const EARLY_OUTPUT__early_output: bool = true;
 
-fn keep_output__kept_output(at: At, output: Pack) {
+fn store_result_early__early_output(at: At, output: Pack) {
     store_result(at, output);
 }
 
-fn output_again__kept_output(y: Pack, affine: Affine, at: At) -> Pack {
+fn output_again__early_output(y: Pack, affine: Affine, at: At) -> Pack {
     return load_result(at);
 }
 
@@ -131,7 +131,7 @@ fn output_of__forward(y: Pack, affine: Affine, at: At) -> Pack {
 }
 
 fn finish__forward(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
-    if !KEEPS_SUM {
+    if !EARLY_SUM {
         store_sum(at, x);
     }
     store_result(at, output_of(y, affine, at));
@@ -178,10 +178,10 @@ fn finish_both__no_next(at: At, x: Pack, output: Pack, y: Pack, weight: NextWeig
 // The sum and the output beside a second norm, unless they were written before.
 
 fn store_both(at: At, x: Pack, output: Pack) {
-    if !KEEPS_SUM {
+    if !EARLY_SUM {
         store_sum(at, x);
     }
-    if !KEEPS_OUTPUT {
+    if !EARLY_OUTPUT {
         store_result(at, output);
     }
 }
@@ -270,6 +270,10 @@ fn product_shares__along(count: f32, rstd: Sum__along, scale: Sum__along) -> Sum
     return product_share(count, rstd, scale);
 }
 
+fn peak_of_output__along(peak: i32, rstd: Sum__along) -> i32 {
+    return bitcast<i32>(bitcast<f32>(peak) * rstd);
+}
+
 fn save_rows__along(row: u32, hi: Sum__along, lo: Sum__along, rstd: Sum__along, scale: Sum__along) {
     save(params.first + row, hi, lo, rstd, scale);
 }
@@ -337,6 +341,10 @@ fn product_shares__perpendicular(
 ) -> Sum__perpendicular {
     let first = vec2<f32>(product_share(count, rstd.x, scale.x), product_share(count, rstd.y, scale.y));
     return Sum__perpendicular(first, product_share(count, rstd.z, scale.z), product_share(count, rstd.w, scale.w));
+}
+
+fn peak_of_output__perpendicular(peak: i32, rstd: Sum__perpendicular) -> i32 {
+    return peak;
 }
 
 fn save_rows__perpendicular(

@@ -2,7 +2,7 @@
 
 use super::{
     Code, ParamField, params,
-    roles::{self, Buffers, Epilogue, Forward, GradInput, Gradient, Kept, Lookups},
+    roles::{self, Buffers, Early, Epilogue, Forward, GradInput, Gradient, Lookups},
 };
 use crate::{
     layout::VectorLayout,
@@ -89,7 +89,7 @@ impl Code for Apply {
         let lookups = self.lookups;
         match self.direction {
             Direction::Forward(forward) => {
-                forward.bind(&mut buffers, lookups.affine, Kept::default());
+                forward.bind(&mut buffers, lookups.affine, Early::default());
                 lookups.bind_statistics(&mut buffers, Access::Read);
             }
             Direction::Backward { gradient, through_statistics, grad_input, grad_residual } => {

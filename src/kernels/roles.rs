@@ -7,7 +7,7 @@ use crate::{
     layout::{TableAccess, VectorLayout},
     rotary::Pairs,
     slot::Slot,
-    tensor::{Access, DType},
+    tensor::{Access, DType, MAX_ELEMENTS},
     types::{Activation, GateFunction, Scale, Team},
     wgsl::{
         Variant,
@@ -131,6 +131,21 @@ impl X {
         }
     }
 
+    fn input(self) -> Option<DType> {
+        match self {
+            Self::None | Self::Sum(_) => None,
+            Self::Input(input) | Self::Residual { input, .. } | Self::Gated(input, ..) => Some(input),
+        }
+    }
+
+    fn residual(self) -> Option<DType> {
+        match self {
+            Self::None | Self::Input(_) | Self::Sum(_) => None,
+            Self::Residual { residual, .. } => Some(residual),
+            Self::Gated(_, _, residual) => residual,
+        }
+    }
+
     /// Whether the values have the few digits of half precision. A sum of input and residual has more.
     pub fn is_half_precision(self) -> bool {
         matches!(self, Self::Input(DType::F16 | DType::BF16) | Self::Sum(DType::F16 | DType::BF16))
@@ -192,6 +207,11 @@ pub(crate) struct Affine {
 impl Affine {
     pub const NONE: Self = Self { weight: None, bias: None, after: After::NONE, activation: Activation::None };
 
+    /// Whether it multiplies, and neither adds nor bends.
+    pub fn is_product(self) -> bool {
+        self.bias.is_none() && self.after.residual.is_none() && self.activation == Activation::None
+    }
+
     /// `over_residual`: the kernel writes over the residual.
     fn bind(self, buffers: &mut Buffers, by: TableAccess, over_residual: bool) {
         buffers.table(Buffer::Tensor(Slot::Weight), Access::Read, self.weight, by);
@@ -252,6 +272,8 @@ pub(crate) struct Quantized {
 impl Quantized {
     /// More lanes than a team has.
     pub const TEAM: u32 = 1 << 31;
+    /// The block of a scale for each row.
+    pub const ROW: u32 = MAX_ELEMENTS as u32;
 
     fn bind(self, buffers: &mut Buffers) {
         let element = match buffers.layout {
@@ -380,53 +402,50 @@ pub(crate) struct Next {
 
 /// What a kernel that streams stores early, to load it again in place of several tensors.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Kept {
+pub(crate) struct Early {
     /// The sum of input and residual.
     pub sum: bool,
     /// The output, for a second norm.
     pub output: bool,
 }
 
-impl Kept {
+impl Early {
     pub fn variants(self) -> [Variant; 2] {
-        [if self.sum { "kept_sum" } else { "no_kept_sum" }, if self.output { "kept_output" } else { "no_kept_output" }]
+        [if self.sum { "early_sum" } else { "late_sum" }, if self.output { "early_output" } else { "late_output" }]
     }
 }
 
 impl Forward {
-    /// What a kernel of rows keeps if it streams: tensors of f32, as others have rounded the numbers.
-    pub fn kept(self) -> Kept {
-        let over_residual = match self.x {
-            X::Residual { residual, .. } | X::Gated(_, _, Some(residual)) => Some(residual),
-            _ => self.affine.after.residual,
-        };
+    /// What a kernel of rows stores early if it streams: tensors of f32, as others round the numbers.
+    pub fn early(self) -> Early {
+        let residual = self.x.residual().or(self.affine.after.residual);
         let sum = match self.sum {
             Sum::None => None,
             Sum::Output(dtype) => Some(dtype),
-            Sum::InPlace => over_residual,
+            Sum::InPlace => residual,
         };
-        let output = match (self.output, self.x) {
-            (Output::Tensor(dtype), _) => Some(dtype),
-            (Output::InPlace, X::Input(dtype) | X::Residual { input: dtype, .. } | X::Gated(dtype, ..)) => Some(dtype),
-            (Output::OverResidual, _) => over_residual,
-            _ => None,
+        let output = match self.output {
+            Output::Tensor(dtype) => Some(dtype),
+            Output::InPlace => self.x.input(),
+            Output::OverResidual => residual,
+            Output::Quantized(_) | Output::None => None,
         };
-        let sum_is_kept = sum == Some(DType::F32);
-        // The output may lie where x is, which a sum that is not kept needs until the end.
-        let output_can_be = self.next.is_some() && (sum.is_none() || sum_is_kept);
-        Kept { sum: sum_is_kept, output: output_can_be && output == Some(DType::F32) }
+        let is_f32 = |dtype: Option<DType>| dtype == Some(DType::F32);
+        // The output may lie where x is, which a late sum needs until the end.
+        let can_be_early = self.next.is_some() && (sum.is_none() || is_f32(sum));
+        Early { sum: is_f32(sum), output: can_be_early && is_f32(output) }
     }
 
-    /// `kept`: what the kernel loads again.
-    pub fn bind(self, buffers: &mut Buffers, by: TableAccess, kept: Kept) {
-        let access = |kept| if kept { Access::ReadWrite } else { Access::Write };
+    /// `early`: what the kernel loads again.
+    pub fn bind(self, buffers: &mut Buffers, by: TableAccess, early: Early) {
+        let access = |is_early| if is_early { Access::ReadWrite } else { Access::Write };
         self.x.bind(buffers, self.output == Output::InPlace, self.sum == Sum::InPlace);
         self.affine.bind(buffers, by, self.output == Output::OverResidual);
         if let Sum::Output(dtype) = self.sum {
-            buffers.tensor(Slot::ResidualOutput, access(kept.sum), Some(dtype));
+            buffers.tensor(Slot::ResidualOutput, access(early.sum), Some(dtype));
         }
         if let Output::Tensor(dtype) = self.output {
-            buffers.tensor(Slot::Output, access(kept.output), Some(dtype));
+            buffers.tensor(Slot::Output, access(early.output), Some(dtype));
         }
         if let Output::Quantized(quantized) = self.output {
             quantized.bind(buffers);

@@ -4,7 +4,7 @@
 use super::{
     Code, ParamField, flag, params,
     roles::{
-        self, Buffers, Epilogue, Forward, GradInput, Gradient, Index, Kept, Output, Quantized, Rotation, Saved, X,
+        self, Buffers, Early, Epilogue, Forward, GradInput, Gradient, Index, Output, Quantized, Rotation, Saved, X,
     },
     team_storage,
 };
@@ -134,10 +134,18 @@ impl Row {
         }
     }
 
-    fn kept(&self) -> Kept {
+    /// Whether the largest output of a row is the largest deviation times the weight, times a factor of the row.
+    fn finds_peaks_early(&self) -> bool {
+        let Direction::Forward(Forward { affine, output: Output::Quantized(quantized), .. }, _) = self.direction else {
+            return false;
+        };
+        self.scale == Scale::MeanSquare && quantized.block == Quantized::ROW && affine.is_product()
+    }
+
+    fn early(&self) -> Early {
         match (self.direction, self.residency) {
-            (Direction::Forward(forward, _), Residency::Streamed { .. }) => forward.kept(),
-            _ => Kept::default(),
+            (Direction::Forward(forward, _), Residency::Streamed { .. }) => forward.early(),
+            _ => Early::default(),
         }
     }
 
@@ -209,7 +217,7 @@ impl Code for Row {
         let mut buffers = Buffers::new(self.layout);
         match self.direction {
             Direction::Forward(forward, saved) => {
-                forward.bind(&mut buffers, self.affine, self.kept());
+                forward.bind(&mut buffers, self.affine, self.early());
                 saved.bind(&mut buffers);
             }
             Direction::Backward(gradient, grad_input, for_affine) => {
@@ -239,11 +247,13 @@ impl Code for Row {
 
     fn constants(&self) -> Vec<String> {
         let half_precision = flag("HALF_PRECISION", self.direction.x().is_half_precision());
-        let residency = match self.residency {
-            Residency::Resident { full, .. } => format!("const FULL: u32 = {full}u;"),
-            Residency::Streamed { whole, .. } => flag("WHOLE", whole),
-        };
-        let mut constants = vec![flag("SHARED", self.shared), half_precision, residency];
+        let mut constants = vec![flag("SHARED", self.shared), half_precision];
+        match self.residency {
+            Residency::Resident { full, .. } => constants.push(format!("const FULL: u32 = {full}u;")),
+            Residency::Streamed { whole, .. } => {
+                constants.extend([flag("WHOLE", whole), flag("EARLY_PEAK", self.finds_peaks_early())]);
+            }
+        }
         constants.extend(self.rotation().map(|rotation| rotation.constants(self.layout)).unwrap_or_default());
         constants.extend(self.quantized().map(Quantized::constants).unwrap_or_default());
         constants
@@ -264,7 +274,7 @@ impl Code for Row {
             Order::Samples => "in_order_of_samples",
         });
         variants.extend(self.direction.variants(self.layout, self.scale));
-        variants.extend(self.kept().variants());
+        variants.extend(self.early().variants());
         variants.push(match self.layout {
             VectorLayout::Vec4x2 => "pairs_of_packs",
             _ if self.quantized().is_some_and(|quantized| quantized.fours) => "fours_of_packs",

@@ -198,8 +198,8 @@ impl Rows {
         })
     }
 
-    /// The same rows with four neighbouring packs for each lane, if the lanes are those of a CPU, write int8 and hold no
-    /// more packs for it.
+    /// The same rows with four neighbouring packs for each lane, if these lanes are those of a CPU, write int8 and hold
+    /// no more packs for it.
     fn in_fours(self, team: Team, problem: &Problem<'_>) -> Self {
         let caps = problem.caps;
         let fours = Self { fours: true, ..self };

@@ -437,9 +437,8 @@ fn options(len: usize) -> Vec<Box<dyn Norm>> {
     let modulated = rms().gate(Gate::before(GateFunction::Identity)).residual(true).residual_output(true);
     ops.push(Box::new(modulated.backward().grad_gate(false)));
     let twice = rms().residual(true).residual_after(true).next_norm(true);
-    ops.push(Box::new(twice.clone().residual_in_place(true)));
-    ops.push(Box::new(twice.clone().in_place(true)));
-    ops.push(Box::new(twice.weight(false)));
+    let twice = [twice.clone().residual_in_place(true), twice.clone().in_place(true), twice.weight(false)];
+    ops.extend(twice.map(|op| -> Box<dyn Norm> { Box::new(op) }));
     both!(ops:
         rms().gate(Gate::before(GateFunction::Silu)),
         rms().gate(Gate::after(GateFunction::Sigmoid)),

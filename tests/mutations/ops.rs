@@ -271,6 +271,10 @@ pub fn quantized() -> Case {
     Case::new("int8 by blocks", RmsNorm::new(&[7, 1008], 1..).quantized(Quantized::blocks(32)), BY_WORKGROUPS)
 }
 
+pub fn quantized_streamed() -> Case {
+    Case::new("int8 of streamed rows", RmsNorm::new(&[7, 264], 1..).quantized(Quantized::rows()), STREAMED)
+}
+
 pub fn weights_of_heads() -> Case {
     Case::new("a weight for each head", RmsNorm::new(&[5, 3, 36], 2..).affine_axes(1..), BY_WORKGROUPS)
 }

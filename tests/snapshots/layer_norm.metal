@@ -87,7 +87,7 @@ constant bool SUMS = false;
 constant bool SUMS_BRANCH = true;
 constant bool QUANTIZED = false;
 constant uint QUANTIZED_PACKS = 1u;
-constant bool KEEPS_SUM = false;
+constant bool EARLY_SUM = false;
 
 float pack_first(
     Pack v

@@ -297,7 +297,7 @@ fn row_of(i: u32) -> u32 {
     return i;
 }
 
-const KEEPS_SUM: bool = false;
+const EARLY_SUM: bool = false;
 
 const BACKWARD: bool = false;
 
@@ -312,7 +312,7 @@ fn output_of(y: Pack, affine: Affine, at: At) -> Pack {
 }
 
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
-    if !KEEPS_SUM {
+    if !EARLY_SUM {
         store_sum(at, x);
     }
     store_result(at, output_of(y, affine, at));

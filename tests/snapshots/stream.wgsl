@@ -301,18 +301,18 @@ fn row_of(i: u32) -> u32 {
     return i;
 }
 
-const KEEPS_SUM: bool = false;
+const EARLY_SUM: bool = false;
 
-fn keep_sum(at: At, x: Pack) {
+fn store_sum_early(at: At, x: Pack) {
 }
 
 fn load_x_again(at: At) -> Pack {
     return load_x(at);
 }
 
-const KEEPS_OUTPUT: bool = false;
+const EARLY_OUTPUT: bool = false;
 
-fn keep_output(at: At, output: Pack) {
+fn store_result_early(at: At, output: Pack) {
 }
 
 fn output_again(y: Pack, affine: Affine, at: At) -> Pack {
@@ -332,7 +332,7 @@ fn output_of(y: Pack, affine: Affine, at: At) -> Pack {
 }
 
 fn finish(at: At, affine: Affine, x: Pack, y: Pack, grad_input: Pack) {
-    if !KEEPS_SUM {
+    if !EARLY_SUM {
         store_sum(at, x);
     }
     store_result(at, output_of(y, affine, at));
@@ -389,6 +389,10 @@ fn product_shares(count: f32, rstd: Sum, scale: Sum) -> Sum {
     return product_share(count, rstd, scale);
 }
 
+fn peak_of_output(peak: i32, rstd: Sum) -> i32 {
+    return bitcast<i32>(bitcast<f32>(peak) * rstd);
+}
+
 fn save_rows(row: u32, hi: Sum, lo: Sum, rstd: Sum, scale: Sum) {
     save(params.first + row, hi, lo, rstd, scale);
 }
@@ -409,6 +413,8 @@ const SHARED: bool = true;
 const HALF_PRECISION: bool = false;
 
 const WHOLE: bool = true;
+
+const EARLY_PEAK: bool = false;
 
 const CENTERED: bool = true;
 
@@ -450,6 +456,11 @@ const EARLY: bool = BACKWARD && !LATE;
 const CHUNK: u32 = 64u;
 
 const SAMPLE: u32 = 8u;
+
+// 2^-60 and 2^60 as bits. The factor rstd takes no peak between them out of the range of f32.
+const LEAST_EARLY_PEAK: i32 = 0x21800000;
+
+const MOST_EARLY_PEAK: i32 = 0x5d800000;
 
 fn add_sum(sum: Pair, v: Sum) -> Pair {
     return two_sum(sum.hi, sum.lo + v);
@@ -495,6 +506,7 @@ fn run(team: Team) {
         var up_sum_0 = Pair();
         var g_sum_0 = Pair();
         var gd_sum_0 = Pair();
+        var early_peak_0 = 0;
         for (var chunk = team.lane; chunk < packs; chunk += stride) {
             var d_chunk_0 = Sum(0.0);
             var measure_chunk_0 = Sum(0.0);
@@ -506,14 +518,14 @@ fn run(team: Team) {
             for (var pack = chunk; pack < end; pack += team.lanes) {
                 let column = column_at(pack);
                 var affine = Affine();
-                if SHARED && EARLY {
+                if SHARED && (EARLY || EARLY_PEAK) {
                     affine = affine_at(row_affine_index(params.first + first_row, column));
                 }
                 let at_0 = at_of(first_0, column);
                 let x_0 = load_x(at_0);
-                if KEEPS_SUM {
+                if EARLY_SUM {
                     if has_rows && has_row_0 {
-                        keep_sum(at_0, x_0);
+                        store_sum_early(at_0, x_0);
                     }
                 }
                 let d_0 = x_0 - mean_0;
@@ -523,10 +535,13 @@ fn run(team: Team) {
                     down_chunk_0 += sum_of(measure(d_0 * DOWN));
                     up_chunk_0 += sum_of(measure(d_0 * UP));
                 }
+                if !SHARED && (EARLY || EARLY_PEAK) {
+                    affine = affine_at(row_affine_index(params.first + row_0, column));
+                }
+                if EARLY_PEAK {
+                    early_peak_0 = max(early_peak_0, pack_peak(output_of(d_0, affine, at_0)));
+                }
                 if EARLY {
-                    if !SHARED {
-                        affine = affine_at(row_affine_index(params.first + row_0, column));
-                    }
                     let grad = row_gradient(d_0, affine, at_0);
                     let g = apply_weight(grad, affine.weight);
                     g_chunk_0 += sum_of(g);
@@ -611,9 +626,9 @@ fn run(team: Team) {
                     let at_0 = at_of(first_0, column);
                     let y_0 = (load_x_again(at_0) - mean_0 - correction_0) * scale_0 * rstd_0;
                     let output_0 = output_of(y_0, affine, at_0);
-                    if KEEPS_OUTPUT {
+                    if EARLY_OUTPUT {
                         if has_rows && has_row_0 {
-                            keep_output(at_0, output_0);
+                            store_result_early(at_0, output_0);
                         }
                     }
                     measure_chunk_0 += sum_of(measure(output_0));
@@ -624,15 +639,25 @@ fn run(team: Team) {
         }
 
         // An output in int8: whole blocks of the row at a time. A lane with several packs of a block reads them again
-        // before it overwrites them.
+        // before it overwrites them. The peak of an output that is d times a factor of its row was found with the sums.
         if QUANTIZED {
             let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
             let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
+            var searched = together;
+            if EARLY_PEAK {
+                var is_found = true;
+                early_peak_0 = peak_of_block(early_peak_0, team);
+                is_found = is_found && early_peak_0 >= LEAST_EARLY_PEAK && early_peak_0 < MOST_EARLY_PEAK;
+                searched = select(together, 0u, is_found);
+            }
             for (var begin = 0u; begin < packs; begin += QUANTIZED_STEP) {
                 var u_0 = Pack(0.0);
                 var sum_0 = Pack(0.0);
                 var peak_0 = 0;
-                for (var i = 0u; i < together; i += 1u) {
+                if EARLY_PEAK {
+                    peak_0 = select(peak_of_output(early_peak_0, rstd_0), 0, searched > 0u);
+                }
+                for (var i = 0u; i < searched; i += 1u) {
                     let pack = begin + i * team.lanes + team.lane;
                     let column = column_at(min(pack, packs - 1u));
                     var affine = Affine();
