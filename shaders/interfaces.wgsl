@@ -17,7 +17,7 @@ const CLUSTER: u32 = 4u; // lanes of a team that is a part of a subgroup
 const BLOCK: u32 = 4u;
 const FULL: u32 = 1u; // packs of each lane that are in the row for certain, the first ones
 const WHOLE: bool = false; // every block has BLOCK rows
-const EARLY_PEAK: bool = false; // the peak of a row is that of its deviations, times a factor of the row
+const EARLY_PEAK: bool = false; // the peak of a row is that of its deviations times weights, times a factor
 const SHARED: bool = false; // a team loads weight and bias once, for all of its rows
 const HALF_PRECISION: bool = false; // x is f16 or bf16, whose numbers have at most 11 significant bits
 const STATS_FIXED: bool = false; // all elements of a lane have the same statistics
@@ -47,7 +47,7 @@ struct AnyParams {
     packs: u32, // of a row
     stride: u32, // from one row, channel, or pack across rows to the next
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
-    teams: u32, // that have rows
+    teams: u32, // that have rows, and others up to a multiple of row_step
     row_step: u32, // from a row of a team to its next one
     elements: u32, // of a row
     first_partial: u32, // of these rows in `partial_sums`
@@ -441,8 +441,8 @@ alias NextWeight = u32;
 
 // == first_row_of
 
-// The first row that a team takes, of so many, in the order of `row_of`.
-fn first_row_of(team: Team, rows: u32) -> u32 { return 0u; }
+// The first row of a team that has so many, in the order of `row_of`.
+fn first_row_of(team: Team, rows_of_team: u32) -> u32 { return 0u; }
 
 // == row_of
 
@@ -468,7 +468,7 @@ fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {}
 // Stores the sum of input and residual of a pack.
 fn put_sum(at: At, x: Pack) {}
 
-alias QuantizedWord = u32; // of four elements, or four of them, or a mask of bits and these bits
+alias QuantizedWord = u32; // of four elements, or four words, or a mask of bits and these bits
 
 // == row_param: weight and bias of a row
 

@@ -28,8 +28,8 @@ struct Properties {
     unit: u32,
     /// The same for a table with a value for each position of a row.
     table_unit: u32,
-    /// Alignment phases: consecutive rows start at different offsets in a word (period 2). The number of teams is a
-    /// multiple of it, so that all rows of a team have the same phase.
+    /// Alignment phases: consecutive rows start at different offsets in a word (period 2). The step from a
+    /// row of a team to its next is a multiple of it, so that all have the same phase.
     phases: u32,
     /// Rows with elements in a pack.
     rows: u32,

@@ -90,6 +90,9 @@ fn mutated_activations_do_not_conform() {
 #[test]
 fn mutated_fusions_do_not_conform() {
     assert_noticed("row", FUSIONS);
+    if gpu().planner().caps().cpu {
+        assert_noticed("row", ROW_ON_CPU);
+    }
 }
 
 #[test]

@@ -79,6 +79,14 @@ fn with_other_options() {
     // A residual in place, of rows that lavapipe streams.
     conforms(&RmsNorm::new(&[5, 4096], 1..).quantized(quantized).residual(true).residual_in_place(true));
     conforms(&RmsNorm::new(&[5, 4096], 1..).quantized(ALL[2]).residual(true).residual_in_place(true));
+    // A team of several lanes streams rows that are no multiple of its packs, and writes their sum before.
+    let layer = LayerNorm::new(&[5, 264], 1..);
+    for method in methods(&layer) {
+        let sum = layer.clone().quantized(quantized).residual(true);
+        for op in [sum.clone().residual_output(true), sum.residual_in_place(true)] {
+            run_by(&op, &Data::random(&op, 1).tensors(), Strategy::Forced(method));
+        }
+    }
     for len in [36, 37, 48] {
         let rms = || RmsNorm::new(&[5, len], 1..).quantized(quantized);
         conforms(&rms().residual(true).residual_output(true));
@@ -172,13 +180,19 @@ fn the_largest_magnitude_may_be_negative_and_zeros_have_the_scale_zero() {
 /// A kernel that streams multiplies elements by weights before it knows the factor of their row.
 #[test]
 fn peaks_are_found_where_element_times_weight_is_no_f32() {
-    for (size, weight, eps) in [(1e-25, 1e-20, 1e-30), (1e15, 1e25, 1e-5)] {
+    for (size, weight, eps, gate) in [(1e-25, 1e-20, 1e-30, 1e30), (1e15, 1e25, 1e-5, 1e-25)] {
         let rms = RmsNorm::new(&[7, 64], 1..).eps(eps);
         let op = rms.clone().quantized(Quantized::rows());
         let (input, weight) = (Random::new(1).normal(7 * 64, size, size), Random::new(2).normal(64, 0.0, weight));
+        let gated = op.clone().gate(Gate::after(GateFunction::Identity));
+        let gate = Random::new(3).normal(7 * 64, gate, gate);
         for method in methods(&rms) {
-            let outputs = run_by(&op, &Tensors::new(&input).weight(&weight), Strategy::Forced(method));
-            assert!(outputs.quantized_scale().iter().all(|&scale| scale.is_normal()), "{method}");
+            let tensors = || Tensors::new(&input).weight(&weight);
+            let plain = run_by(&op, &tensors(), Strategy::Forced(method));
+            let gated = run_by(&gated, &tensors().gate(&gate), Strategy::Forced(method));
+            for outputs in [plain, gated] {
+                assert!(outputs.quantized_scale().iter().all(|&scale| scale.is_normal()), "{method}");
+            }
         }
     }
 }

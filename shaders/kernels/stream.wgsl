@@ -268,14 +268,15 @@ fn run(team: Team) {
         if QUANTIZED {
             let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
             let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
-            var searched = together;
-            if EARLY_PEAK {
-                var is_found = true;
-                for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+            var is_found: array<bool, BLOCK>; // unroll
+            var searched = 0u;
+            for (var k = 0u; k < BLOCK; k += 1u) { // unroll
+                is_found[k] = false;
+                if EARLY_PEAK {
                     early_peak[k] = peak_of_block(early_peak[k], team);
-                    is_found = is_found && early_peak[k] >= LEAST_EARLY_PEAK && early_peak[k] < MOST_EARLY_PEAK;
+                    is_found[k] = early_peak[k] >= LEAST_EARLY_PEAK && early_peak[k] < MOST_EARLY_PEAK;
                 }
-                searched = select(together, 0u, is_found);
+                searched = select(together, searched, is_found[k]);
             }
             for (var begin = 0u; begin < packs; begin += QUANTIZED_STEP) {
                 var u: array<Pack, BLOCK>; // unroll
@@ -284,14 +285,13 @@ fn run(team: Team) {
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                     u[k] = Pack(0.0);
                     sum[k] = Pack(0.0);
-                    peak[k] = 0;
-                    if EARLY_PEAK {
-                        peak[k] = select(peak_of_output(early_peak[k], rstd[k]), 0, searched > 0u);
-                    }
+                    peak[k] = select(0, peak_of_output(early_peak[k], rstd[k]), is_found[k]);
                 }
-                for (var i = 0u; i < searched; i += 1u) {
-                    let pack = begin + i * team.lanes + team.lane;
-                    let column = column_at(min(pack, packs - 1u));
+                // A lane loads its own packs alone: others may have stored theirs.
+                let first_pack = begin + team.lane;
+                let search_end = min(begin + searched * team.lanes, packs);
+                for (var pack = first_pack; pack < search_end; pack += team.lanes) {
+                    let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
                         affine = affine_at(row_affine_index(params.first + first_row, column));
@@ -303,22 +303,20 @@ fn run(team: Team) {
                         let at = at_of(first[k], column);
                         sum[k] = load_x_again(at);
                         u[k] = output_of((sum[k] - mean[k] - correction[k]) * scale[k] * rstd[k], affine, at);
-                        // In place of a pack behind the row, this is the row's last, which is in the same block.
-                        peak[k] = max(peak[k], pack_peak(u[k]));
+                        peak[k] = select(max(peak[k], pack_peak(u[k])), peak[k], is_found[k]);
                     }
                 }
                 var factor: array<f32, BLOCK>; // unroll
                 for (var k = 0u; k < BLOCK; k += 1u) { // unroll
                     peak[k] = peak_of_block(peak[k], team);
                     factor[k] = quantized_factor(peak[k]);
-                    let start = begin + team.lane;
-                    if has_rows && has_row[k] && start < packs {
-                        put_quantized_scale(params.first + row[k], column_at(start), team.lane, peak[k]);
+                    if has_rows && has_row[k] && first_pack < packs {
+                        put_quantized_scale(params.first + row[k], column_at(first_pack), team.lane, peak[k]);
                     }
                 }
-                for (var i = 0u; i < together; i += 1u) {
-                    let pack = begin + i * team.lanes + team.lane;
-                    let column = column_at(min(pack, packs - 1u));
+                let end = min(begin + together * team.lanes, packs);
+                for (var pack = first_pack; pack < end; pack += team.lanes) {
+                    let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
                         affine = affine_at(row_affine_index(params.first + first_row, column));
@@ -332,9 +330,9 @@ fn run(team: Team) {
                             sum[k] = load_x_again(at);
                             u[k] = output_of((sum[k] - mean[k] - correction[k]) * scale[k] * rstd[k], affine, at);
                         }
-                        if has_rows && has_row[k] && pack < packs {
+                        if has_rows && has_row[k] {
                             put_sum(at, sum[k]);
-                            put_quantized(params.first + row[k], column, i, u[k], factor[k]);
+                            put_quantized(params.first + row[k], column, 0u, u[k], factor[k]);
                         }
                     }
                 }

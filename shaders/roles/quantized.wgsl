@@ -94,7 +94,7 @@ const PAIR: f32 = ROUNDED + 128.0 * 257.0;
 // What a pair has above its 16 bits, and what makes the bytes signed.
 const NOT_OF_PAIRS: u32 = 0x4b400000u ^ 0x80808080u;
 
-// The factor 0 makes zeros anyhow: without a selection, one compiler packs the word of each lane on its own.
+// The factor 0 makes zeros of all numbers: without a selection, one compiler packs the word of each lane on its own.
 fn word_of(u: Pack, factor: f32) -> u32 {
     let v = round(u * factor);
     let pairs = bitcast<vec2<u32>>(v.xz + 256.0 * v.yw + PAIR);
@@ -114,10 +114,11 @@ fn put_quantized__quantized_words(row: u32, column: Column, k: u32, u: Pack, fac
 //
 // A lane has four neighbouring words one after the other, which end at a k that is a constant. Rows are of whole fours.
 
-var<private> words: vec4<u32>;
+var<private> words_of_lane__quantized_fours: vec4<u32>;
 
 fn put_quantized__quantized_fours(row: u32, column: Column, k: u32, u: Pack, factor: f32) {
-    words = vec4<u32>(words.yzw, word_of(u, factor));
+    let words = vec4<u32>(words_of_lane__quantized_fours.yzw, word_of(u, factor));
+    words_of_lane__quantized_fours = words;
     if k % 4u == 3u {
         store_quantized_output((row * quantized_words() + number_of(column)) / 4u, words);
     }

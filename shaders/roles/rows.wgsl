@@ -13,7 +13,7 @@ struct Params {
     packs: u32, // of a row
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
-    teams: u32, // that have rows
+    teams: u32, // that have rows, and others up to a multiple of row_step
     row_step: u32, // from a row of a team to its next one
     elements: u32, // of a row
     eps: f32,
@@ -36,10 +36,11 @@ fn row_affine_index(row: u32, column: Column) -> AffineAt {
 
 // ---- first row
 //
-// The first row that a team takes, of so many. As many neighbouring teams as a step has rows take them in turns.
+// The first row of a team that has so many. As many neighbouring teams as a step has rows share a run of rows, and take
+// these in turns.
 
-fn first_row_of(team: Team, rows: u32) -> u32 {
-    return team.index / params.row_step * (params.row_step * rows) + team.index % params.row_step;
+fn first_row_of(team: Team, rows_of_team: u32) -> u32 {
+    return team.index / params.row_step * (params.row_step * rows_of_team) + team.index % params.row_step;
 }
 
 // ---- row of: in_order_of_memory

@@ -207,9 +207,11 @@ pub(crate) struct Affine {
 impl Affine {
     pub const NONE: Self = Self { weight: None, bias: None, after: After::NONE, activation: Activation::None };
 
-    /// Whether it multiplies, and neither adds nor bends.
+    /// Whether it multiplies by the weight and by nothing that may be large, and adds nothing.
     pub fn is_product(self) -> bool {
-        self.bias.is_none() && self.after.residual.is_none() && self.activation == Activation::None
+        let is_small = |gate: GateFactor| matches!(gate.function, GateFunction::Sigmoid | GateFunction::Tanh);
+        let After { gate, residual } = self.after;
+        self.bias.is_none() && residual.is_none() && gate.is_none_or(is_small) && self.activation == Activation::None
     }
 
     /// `over_residual`: the kernel writes over the residual.

@@ -198,8 +198,8 @@ impl Rows {
         })
     }
 
-    /// The same rows with four neighbouring packs for each lane, if these lanes are those of a CPU, write int8 and hold
-    /// no more packs for it.
+    /// The same rows with four neighbouring packs for each lane, if a CPU writes int8. A lane must hold no more packs
+    /// for it.
     fn in_fours(self, team: Team, problem: &Problem<'_>) -> Self {
         let caps = problem.caps;
         let fours = Self { fours: true, ..self };
@@ -398,7 +398,8 @@ impl<'a> TeamRows<'a> {
     }
 
     /// From a row of a team to its next, where a workgroup takes neighbouring rows: on a CPU, whose loads are then in
-    /// few pages and follow each other. Elsewhere all teams together do.
+    /// few pages and follow each other. A workgroup then has whole periods, or rows of samples, which are neighbours.
+    /// Elsewhere all teams together take neighbouring rows.
     fn step_to_neighbours(&self, rows_per_team: u32) -> Option<u32> {
         let step = self.least_step(rows_per_team);
         let of_workgroup = self.teams_of_workgroup();

@@ -8,8 +8,6 @@ pub const ROW: &[Mutation] = &[
         "One pack adds the whole offset to the first mean: the deviations from that mean lose their digits."),
     (&[far_rows], "(d_0 - correction)", "d_0",
         "The first mean of data at 1e6 is rounded: without its correction the output keeps that error."),
-    (&[rows_backward], "* (params.row_step * rows)", "* params.row_step",
-        "The rows of neighbouring teams overlap."),
     (&[far_rows], "return y * weight;", "return y;",
         "The output lacks the weight."),
     (&[far_rows], "+ params.weight_offset", "+ 1.0",
@@ -134,10 +132,6 @@ pub const FUSIONS: &[Mutation] = &[
         "The gradient of the gate lacks weight and bias."),
     (&[quantized], "ROUNDED + 128.0 * 257.0", "ROUNDED + 128.0 * 256.0",
         "The first of two neighbours in int8 is taken for a number without a sign."),
-    (&[quantized], "vec4<u32>(words.yzw, word_of(u, factor))", "vec4<u32>(word_of(u, factor), words.xyz)",
-        "The four words of a lane lie in reverse."),
-    (&[quantized], "* 4u + k % 4u", "* 4u",
-        "A lane takes the first of its four packs again."),
     (&[twice], "store_next_output(at, y * weight)", "store_next_output(at, y)",
         "The second norm lacks its weight."),
     (&[twice], "power += measure(d_1)", "",
@@ -152,6 +146,18 @@ pub const FUSIONS: &[Mutation] = &[
         "Rows of a team belong to several samples, and it has the weights of one."),
     (&[weighted_norms], "store_statistics(i, scale);", "store_statistics(i, 1.0);",
         "Tiny rows lose the scale at which their sums have digits."),
+];
+
+/// What teams and lanes of a CPU do otherwise.
+#[rustfmt::skip]
+pub const ROW_ON_CPU: &[Mutation] = &[
+    (&[rows_backward], "* (params.row_step * rows_of_team)", "* params.row_step",
+        "The rows of neighbouring teams overlap."),
+    (&[quantized],
+        "vec4<u32>(words_of_lane.yzw, word_of(u, factor))", "vec4<u32>(word_of(u, factor), words_of_lane.xyz)",
+        "The four words of a lane lie in reverse."),
+    (&[quantized], "* 4u + k % 4u", "* 4u",
+        "A lane takes the first of its four packs again."),
 ];
 
 /// A device with workgroups of 512 lanes has teams without a branch around their sums.

@@ -277,13 +277,13 @@ uint naga_mod(uint lhs, uint rhs) {
 
 uint first_row_of(
     Team team_3,
-    uint rows,
+    uint rows_of_team,
     constant Params& params
 ) {
     uint _e5 = params.row_step;
     uint _e9 = params.row_step;
     uint _e15 = params.row_step;
-    return (naga_div(team_3.index, _e5) * (_e9 * rows)) + naga_mod(team_3.index, _e15);
+    return (naga_div(team_3.index, _e5) * (_e9 * rows_of_team)) + naga_mod(team_3.index, _e15);
 }
 
 bool in_row(

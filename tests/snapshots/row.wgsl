@@ -268,7 +268,7 @@ struct Params {
     packs: u32, // of a row
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
-    teams: u32, // that have rows
+    teams: u32, // that have rows, and others up to a multiple of row_step
     row_step: u32, // from a row of a team to its next one
     elements: u32, // of a row
     eps: f32,
@@ -289,8 +289,8 @@ fn row_affine_index(row: u32, column: Column) -> AffineAt {
     return first + affine_column(column);
 }
 
-fn first_row_of(team: Team, rows: u32) -> u32 {
-    return team.index / params.row_step * (params.row_step * rows) + team.index % params.row_step;
+fn first_row_of(team: Team, rows_of_team: u32) -> u32 {
+    return team.index / params.row_step * (params.row_step * rows_of_team) + team.index % params.row_step;
 }
 
 fn row_of(i: u32) -> u32 {

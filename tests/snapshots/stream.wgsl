@@ -272,7 +272,7 @@ struct Params {
     packs: u32, // of a row
     stride: u32, // from one row, or pack of a perpendicular layout, to the next, in what a tensor's index counts
     rows_per_team: u32, // rows of a team, or blocks of rows, at most
-    teams: u32, // that have rows
+    teams: u32, // that have rows, and others up to a multiple of row_step
     row_step: u32, // from a row of a team to its next one
     elements: u32, // of a row
     eps: f32,
@@ -293,8 +293,8 @@ fn row_affine_index(row: u32, column: Column) -> AffineAt {
     return first + affine_column(column);
 }
 
-fn first_row_of(team: Team, rows: u32) -> u32 {
-    return team.index / params.row_step * (params.row_step * rows) + team.index % params.row_step;
+fn first_row_of(team: Team, rows_of_team: u32) -> u32 {
+    return team.index / params.row_step * (params.row_step * rows_of_team) + team.index % params.row_step;
 }
 
 fn row_of(i: u32) -> u32 {
@@ -643,23 +643,22 @@ fn run(team: Team) {
         if QUANTIZED {
             let packs_of_lane = (packs + team.lanes - 1u) / team.lanes;
             let together = select(min(packs_of_lane, QUANTIZED_PACKS), 1u, QUANTIZED_PACKS == 1u);
-            var searched = together;
+            var searched = 0u;
+            var is_found_0 = false;
             if EARLY_PEAK {
-                var is_found = true;
                 early_peak_0 = peak_of_block(early_peak_0, team);
-                is_found = is_found && early_peak_0 >= LEAST_EARLY_PEAK && early_peak_0 < MOST_EARLY_PEAK;
-                searched = select(together, 0u, is_found);
+                is_found_0 = early_peak_0 >= LEAST_EARLY_PEAK && early_peak_0 < MOST_EARLY_PEAK;
             }
+            searched = select(together, searched, is_found_0);
             for (var begin = 0u; begin < packs; begin += QUANTIZED_STEP) {
                 var u_0 = Pack(0.0);
                 var sum_0 = Pack(0.0);
-                var peak_0 = 0;
-                if EARLY_PEAK {
-                    peak_0 = select(peak_of_output(early_peak_0, rstd_0), 0, searched > 0u);
-                }
-                for (var i = 0u; i < searched; i += 1u) {
-                    let pack = begin + i * team.lanes + team.lane;
-                    let column = column_at(min(pack, packs - 1u));
+                var peak_0 = select(0, peak_of_output(early_peak_0, rstd_0), is_found_0);
+                // A lane loads its own packs alone: others may have stored theirs.
+                let first_pack = begin + team.lane;
+                let search_end = min(begin + searched * team.lanes, packs);
+                for (var pack = first_pack; pack < search_end; pack += team.lanes) {
+                    let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
                         affine = affine_at(row_affine_index(params.first + first_row, column));
@@ -670,18 +669,16 @@ fn run(team: Team) {
                     let at_0 = at_of(first_0, column);
                     sum_0 = load_x_again(at_0);
                     u_0 = output_of((sum_0 - mean_0 - correction_0) * scale_0 * rstd_0, affine, at_0);
-                    // In place of a pack behind the row, this is the row's last, which is in the same block.
-                    peak_0 = max(peak_0, pack_peak(u_0));
+                    peak_0 = select(max(peak_0, pack_peak(u_0)), peak_0, is_found_0);
                 }
                 peak_0 = peak_of_block(peak_0, team);
                 let factor_0 = quantized_factor(peak_0);
-                let start_0 = begin + team.lane;
-                if has_rows && has_row_0 && start_0 < packs {
-                    put_quantized_scale(params.first + row_0, column_at(start_0), team.lane, peak_0);
+                if has_rows && has_row_0 && first_pack < packs {
+                    put_quantized_scale(params.first + row_0, column_at(first_pack), team.lane, peak_0);
                 }
-                for (var i = 0u; i < together; i += 1u) {
-                    let pack = begin + i * team.lanes + team.lane;
-                    let column = column_at(min(pack, packs - 1u));
+                let end = min(begin + together * team.lanes, packs);
+                for (var pack = first_pack; pack < end; pack += team.lanes) {
+                    let column = column_at(pack);
                     var affine = Affine();
                     if SHARED {
                         affine = affine_at(row_affine_index(params.first + first_row, column));
@@ -694,9 +691,9 @@ fn run(team: Team) {
                         sum_0 = load_x_again(at_0);
                         u_0 = output_of((sum_0 - mean_0 - correction_0) * scale_0 * rstd_0, affine, at_0);
                     }
-                    if has_rows && has_row_0 && pack < packs {
+                    if has_rows && has_row_0 {
                         put_sum(at_0, sum_0);
-                        put_quantized(params.first + row_0, column, i, u_0, factor_0);
+                        put_quantized(params.first + row_0, column, 0u, u_0, factor_0);
                     }
                 }
             }
