@@ -460,7 +460,8 @@ const QUANTIZED_LANES: u32 = 1u; // neighbouring lanes that share it, or more th
 // The largest peak of the lanes that share a scale. Uniformity: as team_sum.
 fn peak_of_block(peak: i32, team: Team) -> i32 { return peak; }
 fn quantized_factor(peak: i32) -> f32 { return 1.0; } // 1 / scale
-// Writes elements times their factor. `row` counts rows of the whole tensor, `k` the packs of a lane.
+// Writes elements times their factor. `row` counts rows of the whole tensor, `k` the packs that a lane
+// holds: a kernel that streams gives 0.
 fn put_quantized(row: u32, column: Column, k: u32, u: Pack, factor: f32) {}
 // Writes the scale of the block that begins at a column, if the lane is the first of those that share it.
 fn put_quantized_scale(row: u32, column: Column, lane: u32, peak: i32) {}
